@@ -1,0 +1,32 @@
+"""Interacting particle systems and their mean-field limits: one model definition, every level of description."""
+
+from mckean import observables as observables
+from mckean.dynamics import AbstractScheme as AbstractScheme
+from mckean.dynamics import FiniteVolume as FiniteVolume
+from mckean.dynamics import Interrupted as Interrupted
+from mckean.dynamics import Moments as Moments
+from mckean.dynamics import ParticleScheme as ParticleScheme
+from mckean.dynamics import RunError as RunError
+from mckean.dynamics import Spectral as Spectral
+from mckean.dynamics import Trajectory as Trajectory
+from mckean.dynamics import evolve as evolve
+from mckean.interactions import kernels as kernels
+from mckean.measures import Density as Density
+from mckean.measures import Gaussian as Gaussian
+from mckean.measures import Mixture as Mixture
+from mckean.measures import Particles as Particles
+from mckean.measures import Uniform as Uniform
+from mckean.measures import VonMises as VonMises
+from mckean.measures import deposit as deposit
+from mckean.measures import smooth as smooth
+from mckean.models import Model as Model
+from mckean.models import Multiplicative as Multiplicative
+from mckean.models import Thermal as Thermal
+from mckean.models import energy as energy
+from mckean.models import langevin as langevin
+from mckean.models import potentials as potentials
+from mckean.paths import Brownian as Brownian
+from mckean.spaces import BoxGrid as BoxGrid
+from mckean.spaces import Euclidean as Euclidean
+from mckean.spaces import FourierGrid as FourierGrid
+from mckean.spaces import Torus as Torus

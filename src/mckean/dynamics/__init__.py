@@ -1,0 +1,11 @@
+"""Time: one loop, and the schemes that it drives."""
+
+from mckean.dynamics.evolve import Interrupted as Interrupted
+from mckean.dynamics.evolve import RunError as RunError
+from mckean.dynamics.evolve import evolve as evolve
+from mckean.dynamics.moments import Moments as Moments
+from mckean.dynamics.particles import ParticleScheme as ParticleScheme
+from mckean.dynamics.scheme import AbstractScheme as AbstractScheme
+from mckean.dynamics.spectral import Spectral as Spectral
+from mckean.dynamics.trajectory import Trajectory as Trajectory
+from mckean.dynamics.volumes import FiniteVolume as FiniteVolume

@@ -1,0 +1,164 @@
+"""N particles: any diffrax solver that needs no Lévy area, driven by counter-based increments, then retracted."""
+
+from typing import Any, ClassVar
+
+import diffrax
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float, Int
+
+from mckean.checks import require
+from mckean.dynamics.scheme import AbstractScheme, evaluate_drift, require_finite_field, require_same_space
+from mckean.measures import AbstractMeasure, Particles
+from mckean.models import AbstractNoise, Model, Thermal
+from mckean.paths import Brownian
+
+Solver = diffrax.AbstractSolver
+
+
+class ParticleScheme(AbstractScheme):
+    """One step of a diffrax solver for the N-particle system, followed by the space's retraction.
+
+    **Arguments:** `solver`: a diffrax solver; Itô solvers take Itô noise, Stratonovich solvers Stratonovich noise, either
+    takes additive noise, and solvers of ordinary differential equations take none.
+    **Raises** `ValueError`, when used, for a solver that needs a Lévy area, is implicit or wraps another, or whose calculus
+    is not the noise's.
+    """
+
+    moves: ClassVar[str] = "Particles"
+    solver: Solver = eqx.field(default_factory=diffrax.Euler)
+
+    @property
+    def order(self) -> int:
+        milstein = isinstance(self.solver, diffrax.ItoMilstein | diffrax.StratonovichMilstein)
+        return 1 if milstein else self.solver.order(diffrax.ODETerm(lambda t, y, args: y))
+
+    def accepts(self, measure: AbstractMeasure) -> bool:
+        return isinstance(measure, Particles)
+
+    def check(self, model: Model, measure: Particles, dt: float) -> None:
+        require_same_space(model, measure)
+        check_solver(self.solver)
+        check_calculus(self.solver, model.noise)
+        x = measure.positions
+        require_finite_field(lambda: evaluate_drift(model, measure, x), "the drift −∇V − ∇W*μ + b", x)
+
+    def prepare(self, model: Model, measure: Particles, dt: Float[Array, ""]) -> None:
+        return None
+
+    def step(
+        self,
+        model: Model,
+        measure: Particles,
+        prepared: None,
+        path: Brownian | None,
+        index: Int[ArrayLike, ""],
+        dt: Float[Array, ""],
+    ) -> Particles:
+        moved = advance(self.solver, model, measure, own_increment(model, measure, path, index, dt), dt)
+        return eqx.tree_at(lambda p: p.positions, measure, moved)
+
+
+def own_increment(
+    model: Model, particles: Particles, path: Brownian | None, index: Int[ArrayLike, ""], dt: Float[Array, ""]
+) -> Float[Array, "n m"] | None:
+    """The idiosyncratic increments of one step; None for a model without noise."""
+    if model.noise is None or path is None:
+        return None
+    x = particles.positions
+    width = model.noise.width(particles, x.shape[1])
+    return path.idiosyncratic.increment(index, dt, (x.shape[0], width), x.dtype)
+
+
+def advance(
+    solver: Solver,
+    model: Model,
+    particles: Particles,
+    dB: Float[Array, "n m"] | None,
+    dt: Float[Array, ""],
+    law: AbstractMeasure | None = None,
+) -> Float[Array, "n d"]:
+    """The positions after one step of the solver, retracted to the space.
+
+    `law` is the measure that acts: None for the particles' own, which then moves with the solver's stages; a given one
+    (McKean's process) is frozen over the step.
+    """
+
+    def acting(y):
+        return eqx.tree_at(lambda p: p.positions, particles, y) if law is None else law
+
+    def drift(t, y, args):
+        return model.drift(acting(y), y)
+
+    term: Any = diffrax.ODETerm(drift)
+    if model.noise is not None:
+        term = diffrax.MultiTerm(term, _NoiseTerm(model.noise, acting, dB))
+    zero = jnp.zeros((), dt.dtype)
+    y0 = particles.positions
+    state = solver.init(term, zero, dt, y0, None)
+    y1, *_ = solver.step(term, zero, dt, y0, None, state, False)
+    return particles.space.retract(y1)
+
+
+class _NoiseTerm(diffrax.AbstractTerm):
+    """σ(y, μ) dB for a step whose increment is known."""
+
+    noise: AbstractNoise
+    acting: Any = eqx.field(static=True)
+    dB: Float[Array, "n m"] | None
+
+    def vf(self, t, y, args):
+        return self.noise.matrix(self.acting(y), y)
+
+    def contr(self, t0, t1, **kwargs):
+        return self.dB
+
+    def prod(self, vf, control):
+        return self.noise.apply(vf, control)
+
+    def vf_prod(self, t, y, args, control):
+        if isinstance(self.noise, Thermal):
+            return self.noise.amplitude.astype(y.dtype) * control
+        return self.prod(self.vf(t, y, args), control)
+
+
+_AREA = "needs a Lévy area, which these increments do not carry"
+_REFUSED = (
+    (lambda s: getattr(s, "minimal_levy_area", None) is not None, _AREA),
+    (lambda s: isinstance(s, diffrax.AbstractImplicitSolver), "is implicit: its Jacobian is of size (nd)²"),
+    (lambda s: isinstance(s, diffrax.AbstractWrappedSolver), "wraps another solver in steps of its own"),
+    (lambda s: isinstance(s, diffrax.SemiImplicitEuler), "is for partitioned (position–momentum) systems"),
+    (
+        lambda s: isinstance(s, diffrax.LeapfrogMidpoint | diffrax.ReversibleHeun),
+        "keeps a state from step to step",
+    ),
+)
+
+
+def check_solver(solver: Solver) -> None:
+    """Raise `ValueError` for a solver that one step and one increment cannot drive."""
+    require(isinstance(solver, Solver), f"particles are moved by a diffrax solver, not by {solver!r}.")
+    for refused, why in _REFUSED:
+        if refused(solver):
+            raise ValueError(
+                f"the solver {type(solver).__name__} {why}; Euler, Heun and EulerHeun are among those that serve."
+            )
+
+
+def check_calculus(solver: Solver, noise: AbstractNoise | None) -> None:
+    """Raise `ValueError` unless the solver converges to the noise's calculus, or there is no noise and it needs none."""
+    name = type(solver).__name__
+    if noise is None:
+        require(
+            solver.term_structure is diffrax.AbstractTerm,
+            f"the solver {name} needs a noise, but this model has none.",
+        )
+        return
+    known = {"ito": diffrax.AbstractItoSolver, "stratonovich": diffrax.AbstractStratonovichSolver}
+    own = [calculus for calculus, base in known.items() if isinstance(solver, base)]
+    require(own, f"the solver {name} is for ordinary differential equations, but this model has noise.")
+    require(
+        noise.additive or noise.calculus in own,
+        f"the solver {name} converges to the {own[0].title()} solution, but the model's noise is meant in the sense of "
+        f"{noise.calculus.title()}.",
+    )

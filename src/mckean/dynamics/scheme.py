@@ -1,0 +1,84 @@
+"""What a scheme is: numerics, without physics. It moves one form of measure by one step."""
+
+import abc
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float, Int
+
+from mckean.checks import require, traced
+from mckean.measures import AbstractMeasure
+from mckean.models import Model
+from mckean.paths import Brownian
+
+
+class AbstractScheme(eqx.Module):
+    """A one-step method for one form of measure.
+
+    `moves` names the form; `order` is the order in time that the scheme promises for smooth, noise-free dynamics
+    (strong and weak orders under noise are the solver's).
+    """
+
+    moves: ClassVar[str]
+    order: eqx.AbstractVar[int]
+
+    @abc.abstractmethod
+    def accepts(self, measure: AbstractMeasure) -> bool:
+        """Whether the scheme moves measures of this form."""
+
+    @abc.abstractmethod
+    def check(self, model: Model, measure: AbstractMeasure, dt: float) -> None:
+        """Raise `ValueError` where the model, the measure or the step is not for this scheme, before compilation."""
+
+    @abc.abstractmethod
+    def prepare(self, model: Model, measure: AbstractMeasure, dt: Float[Array, ""]) -> Any:
+        """What does not change from step to step, as a pytree."""
+
+    @abc.abstractmethod
+    def step(
+        self,
+        model: Model,
+        measure: AbstractMeasure,
+        prepared: Any,
+        path: Brownian | None,
+        index: Int[ArrayLike, ""],
+        dt: Float[Array, ""],
+    ) -> AbstractMeasure:
+        """The measure one step later; the step covers [index·dt, (index+1)·dt]."""
+
+    def complaints(self, measure: AbstractMeasure) -> dict[str, Float[Array, ""]]:
+        """What makes a finite state untrustworthy: sentences with a place `{:.3g}` for a number, positive where it applies."""
+        return {}
+
+
+def require_same_space(model: Model, measure: AbstractMeasure) -> None:
+    require(
+        measure.domain == model.space,
+        f"the model lives on {model.space}, but the measure on {measure.domain}.",
+    )
+
+
+def require_finite_field(field: Callable[[], Array], what: str, positions: Array) -> None:
+    """Evaluate a field at the initial state and refuse non-finite values, saying where the first is."""
+    values = field()
+    if traced(values):
+        return
+    bad = ~jnp.all(jnp.isfinite(values.reshape(values.shape[0], -1)), axis=1)
+    if bool(jnp.any(bad)):
+        index = int(jnp.argmax(bad))
+        point = ", ".join(f"{float(c):.6g}" for c in positions[index])
+        raise ValueError(
+            f"{what} is not finite at the initial state: at the point ({point}), {int(bad.sum())} such points in all."
+        )
+
+
+evaluate_drift = eqx.filter_jit(lambda model, mu, x: model.drift(mu, x))
+"""The drift as one compiled call, for checks of the initial state."""
+
+tree_finite = lambda tree: jnp.all(  # noqa: E731
+    jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree) if eqx.is_inexact_array(leaf)])
+)
+"""Whether every floating leaf is finite."""

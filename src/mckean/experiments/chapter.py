@@ -1,0 +1,105 @@
+"""What an experiment is made of: a chapter of the talk, its claims and its figures. Nothing here draws or computes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+# A verdict at this many standard errors is wrong by chance with probability 6e-5 (3e-5 for a one-sided claim).
+STANDARD_ERRORS = 4.0
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A number that theory predicts, and what was measured.
+
+    The claim holds when the measured value stands in the stated relation to the prediction up to
+    4 standard errors plus `tolerance`, the deterministic part of the error, whose source is said in `origin`.
+    """
+
+    claim: str
+    predicted: float
+    measured: float
+    stderr: float
+    tolerance: float
+    origin: str
+    reference: str
+    relation: Literal["equal", "at most", "at least"] = "equal"
+
+    @property
+    def allowance(self) -> float:
+        return STANDARD_ERRORS * self.stderr + self.tolerance
+
+    @property
+    def holds(self) -> bool:
+        excess = self.measured - self.predicted
+        if not np.isfinite(excess + self.allowance):
+            return False
+        if self.relation == "at most":
+            return bool(excess <= self.allowance)
+        if self.relation == "at least":
+            return bool(excess >= -self.allowance)
+        return bool(abs(excess) <= self.allowance)
+
+
+@dataclass(frozen=True)
+class Series:
+    """One curve or set of points of a panel; `error` is a standard error (bars for points, a band for lines)."""
+
+    x: Any
+    y: Any
+    label: str = ""
+    error: Any = None
+    kind: Literal["line", "points", "dashed", "steps"] = "line"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes; labels carry units (dimensionless quantities say so or need none)."""
+
+    xlabel: str
+    ylabel: str
+    series: Sequence[Series]
+    title: str = ""
+    xscale: Literal["linear", "log"] = "linear"
+    yscale: Literal["linear", "log"] = "linear"
+    vertical: Sequence[tuple[float, str]] = ()
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Panels side by side, with a caption that says what is to be seen."""
+
+    caption: str
+    panels: Sequence[Panel]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What running a chapter gave."""
+
+    claims: Sequence[Claim]
+    figures: Sequence[Figure]
+
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A chapter: the statement of theory (prose with TeX between dollar signs), what is run, and how.
+
+    `run(config, key, progress)` returns a `Result`; `progress` is called with the fraction done.
+    `what` is a function of the config that says in a sentence what was run.
+    """
+
+    name: str
+    title: str
+    statement: str
+    what: Callable[[Any], str]
+    run: Callable[[Any, PRNGKeyArray, Progress], Result]
+    config: Any
+    quick: Any
+    references: Sequence[str] = field(default_factory=tuple)

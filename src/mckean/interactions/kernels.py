@@ -1,0 +1,352 @@
+"""Pair energies W(x − y).
+
+The energy ½∬W dμdμ sees only the even part W_s(z) = (W(z) + W(−z))/2, and so do the force −∇W_s*μ and the first
+variation W_s*μ; every kernel here is used through its even part. ∇W_s(0) is taken as 0, its value by symmetry, also
+where W has a kink. A kernel with W(0) not finite is *singular*: coincident points, the diagonal i = j among them, are
+left out of its potential.
+"""
+
+import abc
+import math
+from collections.abc import Callable, Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from mckean.checks import require, require_finite, require_periodic, scalar_field
+from mckean.spaces import AbstractSpace, Torus
+
+
+def parameter(value) -> Array:
+    """A physical parameter: a weakly typed array, so that it neither recompiles nor promotes the state's dtype."""
+    return jnp.asarray(value) if isinstance(value, (jax.Array, np.ndarray)) else jnp.asarray(float(value))
+
+
+class AbstractKernel(eqx.Module):
+    """A pair energy: a function of the displacement z = x − y, shape (d,), in the unit of energy."""
+
+    @abc.abstractmethod
+    def __call__(self, z: Float[Array, " d"]) -> Float[Array, ""]:
+        """W_s(z), the even part of W."""
+
+    @property
+    def singular(self) -> bool:
+        """Whether W(0) is left out of sums."""
+        return False
+
+    def gradient(self, z: Float[Array, " d"]) -> Float[Array, " d"]:
+        """∇W_s(z), with ∇W_s(0) = 0."""
+        zero = jnp.all(z == 0)
+        inside = jax.grad(self.__call__)(jnp.where(zero, jnp.ones_like(z), z))
+        return jnp.where(zero, jnp.zeros_like(z), inside)
+
+    def value(self, z: Float[Array, " d"]) -> Float[Array, ""]:
+        """W_s(z), with W_s(0) = 0 where the kernel is singular."""
+        if not self.singular:
+            return self(z)
+        zero = jnp.all(z == 0)
+        return jnp.where(zero, 0.0, self(jnp.where(zero, jnp.ones_like(z), z)))
+
+    def on(self, space: AbstractSpace) -> "AbstractKernel":
+        """The kernel as it acts on a space; raises `ValueError` where it has no meaning there."""
+        scalar_field(self, space.dim, "an interaction kernel")
+        if isinstance(space, Torus):
+            return _on_torus(self, space, minimal_image=False)
+        return self
+
+
+class Quadratic(AbstractKernel):
+    """W(z) = (c/2)|z|²; attractive for c > 0.
+
+    **Arguments:** `strength`: c, in energy per length².
+    """
+
+    strength: Float[Array, ""] = eqx.field(converter=parameter, default=1.0)
+
+    def __call__(self, z: Float[Array, " d"]) -> Float[Array, ""]:
+        return 0.5 * self.strength * jnp.sum(z**2)
+
+
+class FourierSeries(AbstractKernel):
+    """W(x) = Σ_k a_k cos(q_k·x) with q_k = 2πk/L, on a torus of sides L.
+
+    **Arguments:** `modes`: integer modes k, one of each pair ±k, shape (m, d), or (m,) in dimension 1;
+    `coefficients`: a, shape (m,), in the unit of energy.
+    **Raises** `ValueError` for shapes that do not fit, repeated modes, and on a space that is no torus.
+    """
+
+    modes: tuple[tuple[int, ...], ...] = eqx.field(static=True)
+    coefficients: Float[Array, " m"]
+    lengths: tuple[float, ...] | None = eqx.field(static=True)
+
+    def __init__(self, modes: Sequence, coefficients, lengths: tuple[float, ...] | None = None):
+        self.modes = tuple(tuple(int(c) for c in np.atleast_1d(k)) for k in modes)
+        self.coefficients = jnp.asarray(coefficients, float) if np.ndim(coefficients) else jnp.atleast_1d(coefficients)
+        self.lengths = lengths
+        if self.coefficients.shape != (len(self.modes),):
+            raise ValueError(f"{len(self.modes)} modes need as many coefficients, not shape {self.coefficients.shape}.")
+        require(len({len(k) for k in self.modes}) <= 1, "the modes of a Fourier series must have one dimension.")
+        canonical = {max(k, tuple(-c for c in k)) for k in self.modes}
+        require(len(canonical) == len(self.modes), "a Fourier series takes each pair of modes ±k once.")
+        require_finite("the coefficients of a Fourier series", self.coefficients)
+
+    @property
+    def wavenumbers(self) -> np.ndarray:
+        """q_k, shape (m, d)."""
+        if self.lengths is None:
+            raise ValueError("a Fourier series has no length until it is put on a torus: kernel.on(torus).")
+        return 2 * np.pi * np.asarray(self.modes, float).reshape(len(self.modes), -1) / np.asarray(self.lengths)
+
+    def __call__(self, z: Float[Array, " d"]) -> Float[Array, ""]:
+        return jnp.sum(self.coefficients * jnp.cos(jnp.asarray(self.wavenumbers, z.dtype) @ z))
+
+    def on(self, space: AbstractSpace) -> "FourierSeries":
+        if not isinstance(space, Torus):
+            raise ValueError(f"a Fourier series is a kernel on a torus, not on {space}.")
+        require(
+            all(len(k) == space.dim for k in self.modes),
+            f"the modes of this Fourier series do not have the dimension {space.dim} of the torus.",
+        )
+        return FourierSeries(self.modes, self.coefficients, space.lengths)
+
+
+class Cosine(AbstractKernel):
+    """W(x) = −K Σ_i cos(2πx_i/L_i) on a torus; attractive for K > 0 (the Kuramoto interaction in dimension 1).
+
+    **Arguments:** `strength`: K, in the unit of energy. **Raises** `ValueError` on a space that is no torus.
+    """
+
+    strength: Float[Array, ""] = eqx.field(converter=parameter, default=1.0)
+
+    def __call__(self, z: Float[Array, " d"]) -> Float[Array, ""]:
+        raise ValueError("the cosine kernel has no length until it is put on a torus: kernel.on(torus).")
+
+    def on(self, space: AbstractSpace) -> FourierSeries:
+        if not isinstance(space, Torus):
+            raise ValueError(f"the cosine kernel lives on a torus, not on {space}.")
+        modes = np.eye(space.dim, dtype=int)
+        return FourierSeries(modes, jnp.broadcast_to(-self.strength, (space.dim,)), space.lengths)
+
+
+class Gaussian(AbstractKernel):
+    """W(z) = A exp(−|z|²/2w²); repulsive for A > 0. On a torus, the sum of its periodic images.
+
+    **Arguments:** `strength`: A, in the unit of energy; `width`: w > 0, a number, in the unit of the coordinates.
+    **Raises** `ValueError` for a width that is not positive.
+    """
+
+    strength: Float[Array, ""] = eqx.field(converter=parameter, default=1.0)
+    width: float = eqx.field(static=True, default=1.0)
+
+    def __check_init__(self):
+        require(self.width > 0, f"the width of a Gaussian kernel must be positive, but {self.width} was given.")
+
+    def __call__(self, z: Float[Array, " d"]) -> Float[Array, ""]:
+        return self.strength * jnp.exp(-0.5 * jnp.sum(z**2) / self.width**2)
+
+    def on(self, space: AbstractSpace) -> AbstractKernel:
+        if not isinstance(space, Torus):
+            return self
+        # Poisson summation: the mode q of the image sum is (2πw²)^{d/2} e^{−w²q²/2}/∏L; e^{−37} is below rounding.
+        reach = [math.ceil(math.sqrt(74) * side / (2 * math.pi * self.width)) for side in space.lengths]
+        box = np.stack(np.meshgrid(*[np.arange(-r, r + 1) for r in reach], indexing="ij"), axis=-1).reshape(
+            -1, space.dim
+        )
+        square = np.sum(space.wavenumber(box) ** 2, axis=1) * self.width**2
+        keep = (square <= 74) & _half_space(box)
+        amplitude = (2 * math.pi * self.width**2) ** (space.dim / 2) / space.volume * np.exp(-0.5 * square[keep])
+        amplitude = amplitude * np.where(np.any(box[keep] != 0, axis=1), 2.0, 1.0)
+        return FourierSeries(box[keep], self.strength * jnp.asarray(amplitude), space.lengths)
+
+
+class Morse(AbstractKernel):
+    """W(z) = C_r e^{−|z|/l_r} − C_a e^{−|z|/l_a}.
+
+    **Arguments:** `repulsion`, `attraction`: C_r, C_a ≥ 0, in the unit of energy; `repulsion_range`, `attraction_range`:
+    l_r, l_a > 0, in the unit of the coordinates. **Raises** `ValueError` for a range that is not positive.
+    """
+
+    repulsion: Float[Array, ""] = eqx.field(converter=parameter, default=1.0)
+    attraction: Float[Array, ""] = eqx.field(converter=parameter, default=0.5)
+    repulsion_range: Float[Array, ""] = eqx.field(converter=parameter, default=0.5)
+    attraction_range: Float[Array, ""] = eqx.field(converter=parameter, default=1.0)
+
+    def __check_init__(self):
+        for name, value in (("repulsion", self.repulsion_range), ("attraction", self.attraction_range)):
+            require(value > 0, f"the {name} range of a Morse kernel must be positive.")
+
+    def __call__(self, z: Float[Array, " d"]) -> Float[Array, ""]:
+        r = _norm(z)
+        repulsion = self.repulsion * jnp.exp(-r / self.repulsion_range)
+        return repulsion - self.attraction * jnp.exp(-r / self.attraction_range)
+
+
+class PowerLaw(AbstractKernel):
+    """W(z) = (c/p)|z|^p, and c log|z| for p = 0; the force at distance r is −c r^{p−1}, attractive for c > 0.
+
+    Singular for p ≤ 0. **Arguments:** `strength`: c; `exponent`: p, a number.
+    """
+
+    strength: Float[Array, ""] = eqx.field(converter=parameter, default=1.0)
+    exponent: float = eqx.field(static=True, default=2.0)
+
+    @property
+    def singular(self) -> bool:
+        return self.exponent <= 0
+
+    def __call__(self, z: Float[Array, " d"]) -> Float[Array, ""]:
+        if self.exponent == 0:
+            return 0.5 * self.strength * jnp.log(jnp.sum(z**2))
+        return self.strength / self.exponent * _norm(z) ** self.exponent
+
+
+class Function(AbstractKernel):
+    """Any JAX-traceable pair energy W(z), a scalar function of a displacement of shape (d,).
+
+    An `equinox.Module` keeps its arrays as parameters; any other callable is static. On a torus W must be periodic
+    (`MinimalImage` takes one that is not), and is replaced by its Fourier series where that converges.
+    """
+
+    function: Callable
+    singular_at_zero: bool = eqx.field(static=True)
+
+    def __init__(self, function: Callable, singular: bool | None = None):
+        require(
+            callable(function),
+            f"an interaction kernel must be a function of a displacement, not {function!r}.",
+        )
+        self.function = function if isinstance(function, eqx.Module) else Static(function)
+        self.singular_at_zero = bool(singular)
+
+    @property
+    def singular(self) -> bool:
+        return self.singular_at_zero
+
+    def __call__(self, z: Float[Array, " d"]) -> Float[Array, ""]:
+        return 0.5 * (self.function(z) + self.function(-z))
+
+    def on(self, space: AbstractSpace) -> AbstractKernel:
+        scalar_field(self.function, space.dim, "an interaction kernel")
+        with jax.ensure_compile_time_eval():
+            at_zero = self.function(jnp.zeros(space.dim))
+        singular = self.singular or not bool(np.isfinite(np.asarray(at_zero)).all())
+        kernel = Function(self.function, singular)
+        return _on_torus(kernel, space, minimal_image=False) if isinstance(space, Torus) else kernel
+
+
+class MinimalImage(AbstractKernel):
+    """W of the shortest displacement on a torus, for pair energies that are not periodic themselves.
+
+    **Arguments:** `kernel`: a kernel, or a function of a displacement. Its kink at distance L/2, if it has one, is the user's.
+    """
+
+    kernel: AbstractKernel
+
+    def __init__(self, kernel):
+        self.kernel = as_kernel(kernel)
+
+    @property
+    def singular(self) -> bool:
+        return self.kernel.singular
+
+    def __call__(self, z: Float[Array, " d"]) -> Float[Array, ""]:
+        return self.kernel(z)
+
+    def on(self, space: AbstractSpace) -> AbstractKernel:
+        scalar_field(self.kernel, space.dim, "an interaction kernel")
+        return _on_torus(self.kernel, space, minimal_image=True) if isinstance(space, Torus) else self.kernel.on(space)
+
+
+class Unresolved(AbstractKernel):
+    """A kernel on a torus whose Fourier series does not reach the tolerance.
+
+    Particles see the kernel itself, at the shortest displacement; a density on a grid, which has only the grid's modes,
+    sees the series.
+    """
+
+    kernel: AbstractKernel
+    series: FourierSeries
+
+    @property
+    def singular(self) -> bool:
+        return self.kernel.singular
+
+    def on(self, space: AbstractSpace) -> "Unresolved":
+        return self
+
+    def __call__(self, z: Float[Array, " d"]) -> Float[Array, ""]:
+        return self.kernel(z)
+
+
+class Static(eqx.Module):
+    """A plain callable inside a pytree."""
+
+    function: Callable = eqx.field(static=True)
+
+    def __call__(self, *arguments):
+        return self.function(*arguments)
+
+
+def as_kernel(kernel) -> AbstractKernel:
+    """A kernel from a kernel or from a function of a displacement."""
+    return kernel if isinstance(kernel, AbstractKernel) else Function(kernel)
+
+
+def _norm(z: Array) -> Array:
+    """|z|, differentiable away from 0 and quiet at 0."""
+    square = jnp.sum(z**2)
+    positive = square > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1.0)), 0.0)
+
+
+def _half_space(modes: np.ndarray) -> np.ndarray:
+    """True for 0 and for one of each pair ±k: the one whose first non-zero entry is positive."""
+    first = np.take_along_axis(modes, np.argmax(modes != 0, axis=1)[:, None], axis=1)[:, 0]
+    return first >= 0
+
+
+_FINEST = {1: 4096, 2: 256, 3: 48}
+
+
+def _on_torus(kernel: AbstractKernel, torus: Torus, minimal_image: bool) -> AbstractKernel:
+    """Replace a kernel by its Fourier series, sampled on grids that are doubled until the tail is below tolerance."""
+    if not minimal_image:
+        mend = "; mckean.kernels.MinimalImage(W) takes W of the shortest displacement"
+        require_periodic(kernel, torus.lengths, "the interaction kernel", mend)
+    tolerance = max(1e-10, 100 * float(jnp.finfo(jnp.result_type(float)).eps))
+    n = 16
+    while True:
+        coefficients, weight = _sampled(kernel, torus, n)
+        reach = np.max([np.abs(k) for k in np.broadcast_arrays(*torus.grid(n).modes)], axis=0)
+        resolved = weight[reach > n / 3].max() <= tolerance * weight.max()
+        if resolved or 2 * n > _FINEST.get(torus.dim, 16):
+            break
+        n *= 2
+    series = _series(coefficients, weight, tolerance, torus, n)
+    return series if resolved else Unresolved(kernel, series)
+
+
+def _sampled(kernel: AbstractKernel, torus: Torus, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Fourier coefficients on a grid of n nodes a dimension, and their weight |q c|, what they add to a force."""
+    grid = torus.grid(n)
+    with jax.ensure_compile_time_eval():
+        z = torus.displacement(grid.nodes, jnp.zeros_like(grid.nodes))
+        values = np.asarray(jax.vmap(kernel.value)(z)).reshape(grid.shape)
+    require_finite("an interaction kernel", values)
+    coefficients = np.fft.rfftn(values).real / grid.size
+    square = sum(np.square(2 * np.pi * k / side) for k, side in zip(grid.modes, grid.sides, strict=True))
+    return coefficients, np.abs(coefficients) * np.sqrt(square) + 1e-300
+
+
+def _series(coefficients, weight, tolerance: float, torus: Torus, n: int) -> FourierSeries:
+    modes = np.stack(np.broadcast_arrays(*torus.grid(n).modes), axis=-1).reshape(-1, torus.dim).astype(int)
+    inside = np.all(2 * np.abs(modes) < n, axis=1)
+    constant = np.all(modes == 0, axis=1)
+    large = weight.ravel() > 0.1 * tolerance * weight.max()
+    # A real transform keeps both k and −k where the last entry is 0: one of the two is enough.
+    keep = inside & (large | constant) & ((modes[:, -1] > 0) | _half_space(modes))
+    amplitude = np.where(constant, 1.0, 2.0) * coefficients.ravel()
+    return FourierSeries(modes[keep], amplitude[keep], torus.lengths)

@@ -1,0 +1,147 @@
+"""Fourier sums on the torus.
+
+With z_k = ∫e^{−iq_k·y} dμ = C_k − iS_k and W_s(x) = Σ_k a_k cos(q_k·x),
+
+    W_s*μ(x) = Σ_k a_k (C_k cos q_k·x + S_k sin q_k·x),   −∇W_s*μ(x) = Σ_k a_k q_k (C_k sin q_k·x − S_k cos q_k·x).
+
+A measure is analysed into its modes once; the field is then synthesised at points or, by one FFT, on a grid.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex, Float
+
+from mckean.interactions.kernels import FourierSeries
+from mckean.interactions.trig import cos_sin_turns
+from mckean.measures import AbstractMeasure, Density, Particles
+from mckean.spaces import AbstractGrid, FourierGrid
+
+# Up to so many modes one fused pass over the particles beats blocks that stay in cache.
+_FUSED = 4
+_BLOCK = 4096
+
+
+def _cos_sin(x: Float[Array, "n d"], series: FourierSeries) -> tuple[list[Array], list[Array]]:
+    """cos and sin of q_k·x, a list over modes of arrays of shape (n,)."""
+    turns = x * jnp.asarray(1 / np.asarray(series.lengths), x.dtype)
+    pairs = []
+    for mode in series.modes:
+        phase = sum(float(k) * turns[:, i] if k != 1 else turns[:, i] for i, k in enumerate(mode) if k)
+        pairs.append(cos_sin_turns(phase + jnp.zeros(x.shape[:1], x.dtype)))
+    return [c for c, _ in pairs], [s for _, s in pairs]
+
+
+def _cos_sin_block(x: Float[Array, "n d"], series: FourierSeries) -> tuple[Float[Array, "n m"], Float[Array, "n m"]]:
+    turns = x * jnp.asarray(1 / np.asarray(series.lengths), x.dtype)
+    modes = np.asarray(series.modes, float)
+    phase = sum(turns[:, i, None] * jnp.asarray(modes[:, i], x.dtype) for i in range(x.shape[1]))
+    return cos_sin_turns(phase)
+
+
+def _in_blocks(function, arrays: tuple[Array, ...], reduce: bool):
+    """`function` over blocks of rows, summed or concatenated; rows are padded with zeros."""
+    n = arrays[0].shape[0]
+    block = min(_BLOCK, n)
+    tiles = tuple(
+        jnp.pad(a, [(0, -n % block)] + [(0, 0)] * (a.ndim - 1)).reshape(-1, block, *a.shape[1:]) for a in arrays
+    )
+    if not reduce:
+        return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:n], jax.lax.map(lambda t: function(*t), tiles))
+    shapes = jax.eval_shape(function, *(a[0] for a in tiles))
+    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    add = lambda total, tile: (jax.tree.map(jnp.add, total, function(*tile)), None)  # noqa: E731
+    return jax.lax.scan(add, zeros, tiles)[0]
+
+
+def analyse(mu: AbstractMeasure, series: FourierSeries) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
+    """(C, S): the cosine and sine moments ∫cos(q_k·y)dμ and ∫sin(q_k·y)dμ of the series' modes."""
+    if isinstance(mu, Density):
+        z = _density_modes(mu, series.modes)
+        return z.real, -z.imag
+    if not isinstance(mu, Particles):
+        raise ValueError(f"a kernel on the torus acts for particles and densities, not for {type(mu).__name__}.")
+    if len(series.modes) <= _FUSED:
+        c, s = _cos_sin(mu.positions, series)
+        return jnp.stack([mu.mean(v) for v in c]), jnp.stack([mu.mean(v) for v in s])
+    n = mu.n
+    weights = jnp.full(n, 1 / n, mu.positions.dtype) if mu.weights is None else mu.weights
+    block = lambda x, w: tuple(w @ v for v in _cos_sin_block(x, series))  # noqa: E731
+    return _in_blocks(block, (mu.positions, weights), reduce=True)
+
+
+def _density_modes(mu: Density, modes) -> Complex[Array, " m"]:
+    """∫ρe^{−iq_k·x}dx; a mode that the grid does not resolve counts as zero."""
+    grid = mu.grid
+    transform = jnp.fft.rfftn(mu.values) * grid.cell_volume
+    k = np.asarray(modes).reshape(len(modes), -1)
+    flip = k[:, -1] < 0
+    index = np.where(flip[:, None], -k, k)
+    known = np.all(2 * np.abs(k) < np.asarray(grid.shape), axis=1)
+    z = transform[tuple(np.where(known[:, None], index, 0).T)]
+    return jnp.where(known, jnp.where(flip, jnp.conj(z), z), 0)
+
+
+def potential(mu: AbstractMeasure, series: FourierSeries, points) -> Float[Array, " m"]:
+    """W_s*μ at points of shape (m, d), or on the nodes of a Fourier grid."""
+    c, s = analyse(mu, series)
+    if isinstance(points, FourierGrid) and _resolves(points, series, mu):
+        return _on_grid(series.coefficients * (c - 1j * s), series.modes, points)[0]
+    points = points.nodes.astype(c.dtype) if isinstance(points, AbstractGrid) else points
+    a = series.coefficients.astype(c.dtype)
+    return _synthesise(points, series, a * c, a * s)
+
+
+def force(mu: AbstractMeasure, series: FourierSeries, points) -> Float[Array, "m d"]:
+    """−∇W_s*μ at points of shape (m, d), or on the nodes of a Fourier grid."""
+    c, s = analyse(mu, series)
+    q = series.wavenumbers
+    if isinstance(points, FourierGrid) and _resolves(points, series, mu):
+        field = series.coefficients * (c - 1j * s)
+        return jnp.stack(_on_grid(field, series.modes, points, *(-1j * q.T)), axis=-1)
+    points = points.nodes.astype(c.dtype) if isinstance(points, AbstractGrid) else points
+    a = series.coefficients.astype(c.dtype)
+    columns = [jnp.asarray(q[:, i], c.dtype) * a for i in range(q.shape[1])]
+    if len(series.modes) <= _FUSED:
+        return jnp.stack([_synthesise(points, series, -w * s, w * c) for w in columns], axis=-1)
+    cosine, sine = jnp.stack([-w * s for w in columns], axis=-1), jnp.stack([w * c for w in columns], axis=-1)
+    return _synthesise(points, series, cosine, sine)
+
+
+def _synthesise(x: Float[Array, "n d"], series: FourierSeries, cosine, sine) -> Array:
+    """Σ_k cosine_k cos(q_k·x) + sine_k sin(q_k·x); coefficients of shape (m,) or (m, d)."""
+    cosine, sine = cosine.astype(x.dtype), sine.astype(x.dtype)
+    if len(series.modes) <= _FUSED and cosine.ndim == 1:
+        c, s = _cos_sin(x, series)
+        return sum(cosine[k] * c[k] + sine[k] * s[k] for k in range(len(c))) + jnp.zeros(x.shape[:1], x.dtype)
+
+    def block(rows):
+        c, s = _cos_sin_block(rows, series)
+        return c @ cosine + s @ sine
+
+    return _in_blocks(block, (x,), reduce=False)
+
+
+def _resolves(grid: FourierGrid, series: FourierSeries, mu: AbstractMeasure) -> bool:
+    """Whether the field on the nodes is the FFT of its modes: a density brings no mode beyond its own grid's."""
+    modes = np.abs(np.asarray(series.modes)).reshape(len(series.modes), -1)
+    if isinstance(mu, Density):
+        modes = modes[np.all(2 * modes < np.asarray(mu.grid.shape), axis=1)]
+    return bool(np.all(2 * modes < np.asarray(grid.shape)))
+
+
+def _on_grid(field, modes, grid: FourierGrid, *multipliers) -> tuple[Array, ...]:
+    """Re Σ_k m_k field_k e^{iq_k·x} on the nodes, flattened, for each list of multipliers m (m = 1 for none)."""
+    k = np.asarray(modes).reshape(len(modes), -1)
+    known = np.all(2 * np.abs(k) < np.asarray(grid.shape), axis=1)
+    k, field = k[known], field[np.flatnonzero(known)]
+    shape = (*grid.shape[:-1], grid.shape[-1] // 2 + 1)
+    results = []
+    for multiplier in multipliers or (np.ones(len(known)),):
+        half = 0.5 * grid.size * field * jnp.asarray(multiplier[known], field.dtype)
+        spectrum = jnp.zeros(shape, half.dtype)
+        up, down = k[:, -1] >= 0, k[:, -1] <= 0
+        spectrum = spectrum.at[tuple(k[up].T)].add(half[np.flatnonzero(up)])
+        spectrum = spectrum.at[tuple(-k[down].T)].add(jnp.conj(half[np.flatnonzero(down)]))
+        results.append(jnp.fft.irfftn(spectrum, grid.shape).ravel())
+    return tuple(results)

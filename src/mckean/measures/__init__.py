@@ -1,0 +1,13 @@
+"""Probability measures in the forms that a computation holds them in."""
+
+from mckean.measures.convert import deposit as deposit
+from mckean.measures.convert import smooth as smooth
+from mckean.measures.density import Density as Density
+from mckean.measures.gaussian import Gaussian as Gaussian
+from mckean.measures.laws import AbstractLaw as AbstractLaw
+from mckean.measures.laws import Mixture as Mixture
+from mckean.measures.laws import Uniform as Uniform
+from mckean.measures.laws import VonMises as VonMises
+from mckean.measures.measure import AbstractMeasure as AbstractMeasure
+from mckean.measures.measure import dtype_of as dtype_of
+from mckean.measures.particles import Particles as Particles

@@ -1,0 +1,60 @@
+"""From one form of a measure to another."""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from mckean.checks import require, traced
+from mckean.measures.density import Density
+from mckean.measures.particles import Particles
+from mckean.spaces import AbstractGrid, FourierGrid
+
+
+def deposit(particles: Particles, grid: AbstractGrid) -> Density:
+    """The density of a cloud by cloud-in-cell: each particle is shared linearly among the 2^d nodes around it.
+
+    Mass is exact and the density non-negative; the expectation is ρ up to O(h²), the variance O(1/(n h^d)).
+    **Raises** `ValueError` if the grid is of another space, or a particle lies outside a box (saying what mass does).
+    """
+    if particles.space != grid.space:
+        raise ValueError(f"particles on {particles.space} cannot be put on a grid of {grid.space}.")
+    x = particles.positions
+    periodic = isinstance(grid, FourierGrid)
+    origin = np.array([axis[0] for axis in grid.axes])
+    cell = (x - jnp.asarray(origin, x.dtype)) / jnp.asarray(grid.spacing, x.dtype)
+    shape = np.array(grid.shape)
+    weights = jnp.full(particles.n, 1 / particles.n, x.dtype) if particles.weights is None else particles.weights
+    if not periodic:
+        _require_inside(cell, shape, weights)
+    low = jnp.floor(cell)
+    values = jnp.zeros(grid.shape, x.dtype)
+    for corner in np.ndindex(*(2,) * grid.space.dim):
+        share = jnp.prod(jnp.where(jnp.asarray(corner) == 1, cell - low, 1 - (cell - low)), axis=1)
+        index = low.astype(jnp.int32) + jnp.asarray(corner)
+        index = index % shape if periodic else jnp.clip(index, 0, shape - 1)
+        values = values.at[tuple(index.T)].add(weights * share)
+    return Density(grid, values / grid.cell_volume)
+
+
+def _require_inside(cell: Float[Array, "n d"], shape: np.ndarray, weights: Float[Array, " n"]) -> None:
+    outside = jnp.any((cell < -0.5) | (cell > shape - 0.5), axis=1)
+    if not traced(outside):
+        lost = float(jnp.sum(jnp.where(outside, weights, 0)))
+        require(lost == 0, f"the box is too small: a mass of {lost:.3g} of the particles lies outside it.")
+
+
+def smooth(density: Density, width: float) -> Density:
+    """ρ * N(0, width² I) on the torus: the heat semigroup at time width²/2, exact on every mode.
+
+    **Arguments:** `width`: standard deviation, in the unit of the coordinates.
+    **Raises** `ValueError` on a box, and for a negative width.
+    """
+    grid = density.grid
+    require(
+        isinstance(grid, FourierGrid),
+        "smoothing works on the torus; a density on a box has no heat semigroup there.",
+    )
+    require(width >= 0, f"the width of a smoothing must not be negative, but {width} was given.")
+    square = sum(np.square(2 * np.pi * k / side) for k, side in zip(grid.modes, grid.sides, strict=True))
+    factor = jnp.exp(-0.5 * width**2 * jnp.asarray(square, density.values.dtype))
+    return Density(grid, jnp.fft.irfftn(jnp.fft.rfftn(density.values) * factor, grid.shape))

@@ -1,0 +1,74 @@
+"""Gaussian measures on R^d: laws of linear–quadratic models, and initial laws."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from mckean.checks import require, require_finite, traced
+from mckean.measures.laws import AbstractLaw
+from mckean.measures.measure import on_points
+from mckean.measures.particles import Particles
+from mckean.spaces import Euclidean
+
+_QUADRATURE_NODES = 64
+
+
+class Gaussian(AbstractLaw):
+    """N(m, Σ) on R^d; Σ may be singular (a point mass where it is zero).
+
+    **Arguments:** `mean`: shape (d,); `covariance`: shape (d, d), symmetric and non-negative; numbers stand for d = 1.
+    **Raises** `ValueError` for shapes that do not fit, non-finite entries, or a matrix that is no covariance.
+    """
+
+    mean: Float[Array, " d"]
+    covariance: Float[Array, "d d"]
+
+    def __init__(self, mean, covariance):
+        mean, covariance = (
+            jnp.atleast_1d(jnp.asarray(mean, float)),
+            jnp.atleast_2d(jnp.asarray(covariance, float)),
+        )
+        if mean.ndim != 1 or covariance.shape != (mean.shape[0],) * 2:
+            raise ValueError(
+                f"a Gaussian needs a mean (d,) and a covariance (d, d), not {mean.shape} and {covariance.shape}."
+            )
+        require_finite("the mean of a Gaussian", mean)
+        require_finite("the covariance of a Gaussian", covariance)
+        if not traced(covariance):
+            matrix = np.asarray(covariance, dtype=np.float64)
+            scale = 1e-6 * max(1e-300, np.abs(matrix).max())
+            require(np.abs(matrix - matrix.T).max() <= scale, "a covariance must be a symmetric matrix.")
+            low = np.linalg.eigvalsh(matrix).min()
+            require(low >= -scale, f"a covariance must not have negative eigenvalues, but its least is {low:.3g}.")
+        self.mean, self.covariance = mean, covariance
+
+    @property
+    def domain(self) -> Euclidean:
+        return Euclidean(self.mean.shape[0])
+
+    def log_density(self, x: Float[Array, " d"]) -> Float[Array, ""]:
+        return jax.scipy.stats.multivariate_normal.logpdf(x, self.mean, self.covariance)
+
+    def integrate(self, phi: Callable[[Float[Array, " d"]], Any]) -> Any:
+        """∫φ dμ by Gauss–Hermite quadrature with 64 nodes a dimension: exact for polynomials up to degree 127."""
+        d = self.mean.shape[0]
+        if d > 3:
+            raise ValueError(f"Gaussian quadrature is built for d ≤ 3, not {d}; integrate over a sample instead.")
+        node, weight = np.polynomial.hermite_e.hermegauss(_QUADRATURE_NODES)
+        points = np.stack([m.ravel() for m in np.meshgrid(*[node] * d, indexing="ij")], axis=-1)
+        weights = np.prod(np.stack([m.ravel() for m in np.meshgrid(*[weight] * d, indexing="ij")]), axis=0)
+        values = on_points(phi, self.mean + jnp.asarray(points, self.mean.dtype) @ self._root().T)
+        return jnp.tensordot(jnp.asarray(weights / weights.sum(), self.mean.dtype), values, axes=1)
+
+    def sample(self, key: PRNGKeyArray, n: int) -> Particles:
+        normal = jax.random.normal(key, (n, self.mean.shape[0]), self.mean.dtype)
+        return Particles(self.domain, self.mean + normal @ self._root().T)
+
+    def _root(self) -> Float[Array, "d d"]:
+        """A matrix A with AAᵀ = Σ; by eigenvalues, so that singular covariances are fine."""
+        values, vectors = jnp.linalg.eigh(self.covariance)
+        return vectors * jnp.sqrt(jnp.maximum(values, 0))

@@ -1,0 +1,192 @@
+"""Initial laws: each can be sampled, and put on a grid by `Density.from_law`."""
+
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from mckean.checks import require, require_finite
+from mckean.measures.measure import AbstractMeasure
+from mckean.measures.particles import Particles
+from mckean.spaces import AbstractSpace, Torus
+from mckean.spaces.grids import per_dimension
+
+
+class AbstractLaw(AbstractMeasure):
+    """A probability law known by its density and by a sampler; the first n of N draws are the n draws."""
+
+    @abc.abstractmethod
+    def log_density(self, x: Float[Array, " d"]) -> Float[Array, ""]:
+        """log ρ(x) at one point of shape (d,), normalised, with respect to volume."""
+
+    @abc.abstractmethod
+    def sample(self, key: PRNGKeyArray, n: int) -> Particles:
+        """n independent particles."""
+
+
+class _Sampled(AbstractLaw):
+    """A law that has no quadrature of its own."""
+
+    def integrate(self, phi):
+        raise ValueError(
+            f"{type(self).__name__} has no quadrature: integrate over Density.from_law(grid, law) or over law.sample(key, n)."
+        )
+
+
+class Uniform(_Sampled):
+    """The uniform law, on the whole of a compact space or on a box of R^d.
+
+    **Arguments:** `space`; `lower`, `upper`: corners of the box, numbers or d of them, where the space is not compact.
+    **Raises** `ValueError` if R^d is given without a box, or the box is empty.
+    """
+
+    space: AbstractSpace
+    box: tuple[tuple[float, ...], tuple[float, ...]] | None = eqx.field(static=True)
+
+    def __init__(self, space: AbstractSpace, lower=None, upper=None):
+        self.space = space
+        if np.isfinite(space.volume):
+            require(lower is None and upper is None, "the uniform law of a compact space takes no box.")
+            self.box = None
+        else:
+            require(
+                lower is not None and upper is not None,
+                "the uniform law on R^d needs a box: lower=…, upper=….",
+            )
+            low, high = (per_dimension(c, space.dim, float, "the corner of a box") for c in (lower, upper))
+            require(
+                all(a < b for a, b in zip(low, high, strict=True)),
+                f"a box needs lower < upper, not {low} and {high}.",
+            )
+            self.box = (low, high)
+
+    @property
+    def domain(self) -> AbstractSpace:
+        return self.space
+
+    def log_density(self, x: Float[Array, " d"]) -> Float[Array, ""]:
+        if self.box is None:
+            return jnp.full((), -np.log(self.space.volume), x.dtype)
+        low, high = np.asarray(self.box[0]), np.asarray(self.box[1])
+        inside = jnp.all((x >= low) & (x <= high))
+        return jnp.where(inside, -np.sum(np.log(high - low)), -jnp.inf)
+
+    def sample(self, key: PRNGKeyArray, n: int) -> Particles:
+        if self.box is None:
+            return Particles(self.space, self.space.uniform(key, n))
+        low, high = np.asarray(self.box[0]), np.asarray(self.box[1])
+        return Particles(self.space, low + (high - low) * jax.random.uniform(key, (n, self.space.dim)))
+
+
+class VonMises(_Sampled):
+    """Independent von Mises coordinates on a torus: ρ(x) ∝ ∏ exp(κ_i cos(2π(x_i − m_i)/L_i)).
+
+    Sampled by rejection from a wrapped Cauchy law (Best and Fisher, Applied Statistics 28, 1979), exactly.
+
+    **Arguments:** `space`: a torus; `mean`: m, shape (d,) or a number; `concentration`: κ ≥ 0, shape (d,) or a number.
+    **Raises** `ValueError` on another space, for shapes that do not fit, and for a negative κ.
+    """
+
+    space: Torus
+    mean: Float[Array, " d"]
+    concentration: Float[Array, " d"]
+
+    def __init__(self, space: Torus, mean=0.0, concentration=1.0):
+        require(isinstance(space, Torus), f"the von Mises law lives on a torus, not on {space}.")
+        self.space = space
+        try:
+            self.mean, self.concentration = (
+                jnp.broadcast_to(jnp.asarray(v, float), (space.dim,)) for v in (mean, concentration)
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"a von Mises law in dimension {space.dim} needs a mean and a concentration of shape "
+                f"({space.dim},), or numbers."
+            ) from error
+        require_finite("the mean of a von Mises law", self.mean)
+        require_finite("the concentration of a von Mises law", self.concentration)
+        require(jnp.all(self.concentration >= 0), "the concentration of a von Mises law must not be negative.")
+
+    @property
+    def domain(self) -> Torus:
+        return self.space
+
+    def log_density(self, x: Float[Array, " d"]) -> Float[Array, ""]:
+        sides = jnp.asarray(self.space.lengths)
+        kappa = self.concentration
+        angle = 2 * jnp.pi * (x - self.mean) / sides
+        log_norm = jnp.log(sides) + jnp.log(jax.scipy.special.i0e(kappa)) + kappa
+        return jnp.sum(kappa * jnp.cos(angle) - log_norm)
+
+    def sample(self, key: PRNGKeyArray, n: int) -> Particles:
+        kappa = self.concentration
+        tau = 1 + jnp.sqrt(1 + 4 * kappa**2)
+        # ρ → 1/κ as κ → 0: the proposal becomes uniform; a tiny κ stands for zero.
+        rho = (tau - jnp.sqrt(2 * tau)) / (2 * jnp.maximum(kappa, 1e-8))
+        r = jnp.where(kappa > 1e-5, (1 + rho**2) / (2 * rho), 1 / jnp.maximum(kappa, 1e-8))
+
+        def propose(state):
+            trial, angle, done = state
+            u = jax.random.uniform(jax.random.fold_in(key, trial), (n, self.space.dim, 3), minval=1e-12)
+            z = jnp.cos(jnp.pi * u[..., 0])
+            f = (1 + r * z) / (r + z)
+            c = kappa * (r - f)
+            good = (c * (2 - c) > u[..., 1]) | (jnp.log(c / u[..., 1]) + 1 >= c)
+            new = jnp.sign(u[..., 2] - 0.5) * jnp.arccos(jnp.clip(f, -1, 1))
+            return trial + 1, jnp.where(done, angle, new), done | good
+
+        shape = (n, self.space.dim)
+        _, angle, _ = jax.lax.while_loop(
+            lambda state: ~jnp.all(state[2]),
+            propose,
+            (jnp.zeros((), jnp.int32), jnp.zeros(shape, kappa.dtype), jnp.zeros(shape, bool)),
+        )
+        return Particles(self.space, self.mean + angle * jnp.asarray(self.space.lengths) / (2 * jnp.pi))
+
+
+class Mixture(_Sampled):
+    """Σ_k p_k μ_k.
+
+    **Arguments:** `components`: laws on one space; `weights`: p, shape (number of components,), equal where not given.
+    **Raises** `ValueError` for no component, components on different spaces, or weights that are no probabilities.
+    """
+
+    components: tuple[AbstractLaw, ...]
+    weights: Float[Array, " k"]
+
+    def __init__(self, components, weights=None):
+        self.components = tuple(components)
+        require(self.components, "a mixture needs at least one component.")
+        require(
+            all(law.domain == self.components[0].domain for law in self.components),
+            "the components of a mixture must live on one space.",
+        )
+        k = len(self.components)
+        self.weights = jnp.full(k, 1 / k) if weights is None else jnp.asarray(weights, float)
+        if self.weights.shape != (k,):
+            raise ValueError(f"a mixture of {k} components needs weights of shape ({k},), not {self.weights.shape}.")
+        require(
+            jnp.all(self.weights >= 0) & (jnp.abs(jnp.sum(self.weights) - 1) <= 1e-5),
+            "the weights of a mixture must be non-negative with sum 1.",
+        )
+
+    @property
+    def domain(self) -> AbstractSpace:
+        return self.components[0].domain
+
+    def integrate(self, phi):
+        return sum(p * law.integrate(phi) for p, law in zip(self.weights, self.components, strict=True))
+
+    def log_density(self, x: Float[Array, " d"]) -> Float[Array, ""]:
+        logs = jnp.stack([law.log_density(x) for law in self.components])
+        return jax.scipy.special.logsumexp(logs, b=self.weights)
+
+    def sample(self, key: PRNGKeyArray, n: int) -> Particles:
+        choice, *keys = jax.random.split(key, len(self.components) + 1)
+        index = jnp.searchsorted(jnp.cumsum(self.weights), jax.random.uniform(choice, (n,)))
+        index = jnp.minimum(index, len(self.components) - 1)
+        draws = jnp.stack([law.sample(k, n).positions for law, k in zip(self.components, keys, strict=True)])
+        return Particles(self.domain, draws[index, jnp.arange(n)])

@@ -1,0 +1,35 @@
+"""What every probability measure offers, however it is held."""
+
+import abc
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from mckean.spaces import AbstractSpace
+
+
+class AbstractMeasure(eqx.Module):
+    """A probability measure on a space."""
+
+    @property
+    @abc.abstractmethod
+    def domain(self) -> AbstractSpace:
+        """The space that carries the measure."""
+
+    @abc.abstractmethod
+    def integrate(self, phi: Callable[[Float[Array, " d"]], Any]) -> Any:
+        """∫φ dμ for a function of one point of shape (d,), scalar- or array-valued."""
+
+
+def on_points(phi: Callable[[Float[Array, " d"]], Any], points: Float[Array, "n d"]) -> Any:
+    """φ at each row of `points`; the leading axis of the result is the points'."""
+    return jax.vmap(phi)(points)
+
+
+def dtype_of(mu: AbstractMeasure) -> jnp.dtype:
+    """The precision in which a measure is held."""
+    return jnp.result_type(*(leaf for leaf in jax.tree.leaves(mu) if jnp.issubdtype(leaf.dtype, jnp.floating)))

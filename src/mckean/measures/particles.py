@@ -1,0 +1,69 @@
+"""Empirical measures."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from mckean.checks import require, require_finite, traced
+from mckean.measures.measure import AbstractMeasure, on_points
+from mckean.spaces import AbstractSpace
+
+
+class Particles(AbstractMeasure):
+    """μ = Σ_i w_i δ_{x_i}, with w_i = 1/n where no weights are given.
+
+    **Arguments:** `space`; `positions`: shape (n, d), brought to the space by its retraction; `weights`: shape (n,),
+    non-negative with sum 1.
+    **Raises** `ValueError` for a wrong shape, a non-finite position, negative weights or a sum that is not 1.
+    """
+
+    space: AbstractSpace
+    positions: Float[Array, "n d"]
+    weights: Float[Array, " n"] | None
+
+    def __init__(self, space: AbstractSpace, positions, weights=None):
+        positions = jnp.asarray(positions)
+        if positions.ndim != 2 or positions.shape[1] != space.dim or positions.shape[0] == 0:
+            raise ValueError(
+                f"positions in dimension {space.dim} have shape (n, {space.dim}) with n ≥ 1, "
+                f"but an array of shape {positions.shape} was given."
+            )
+        if not jnp.issubdtype(positions.dtype, jnp.floating):
+            positions = positions.astype(jnp.result_type(float))
+        require_finite("a particle's position", positions)
+        self.space = space
+        self.positions = space.retract(positions)
+        self.weights = None if weights is None else _checked_weights(jnp.asarray(weights), positions)
+
+    @property
+    def domain(self) -> AbstractSpace:
+        return self.space
+
+    @property
+    def n(self) -> int:
+        return self.positions.shape[0]
+
+    def mean(self, values: Float[Array, "n *k"]) -> Float[Array, "*k"]:
+        """Σ w_i values_i."""
+        if self.weights is None:
+            return jnp.mean(values, axis=0)
+        return jnp.tensordot(self.weights, values, axes=1)
+
+    def integrate(self, phi: Callable[[Float[Array, " d"]], Any]) -> Any:
+        return self.mean(on_points(phi, self.positions))
+
+
+def _checked_weights(weights: Array, positions: Array) -> Array:
+    if weights.shape != positions.shape[:1]:
+        raise ValueError(
+            f"{positions.shape[0]} particles need weights of shape ({positions.shape[0]},), not {weights.shape}."
+        )
+    require_finite("a particle's weight", weights)
+    if not traced(weights):
+        total = float(np.sum(np.asarray(weights, dtype=np.float64)))
+        require(jnp.all(weights >= 0), "the weights of particles must not be negative.")
+        require(abs(total - 1) <= 1e-5, f"the weights of particles must sum to 1, but their sum is {total:.6g}.")
+    return weights.astype(positions.dtype)

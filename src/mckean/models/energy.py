@@ -1,0 +1,149 @@
+"""Energies in the mean-field normalisation, and what the free energy gives: first variation, slope, dissipation.
+
+    F(μ) = ∫V dμ + ½∬W dμdμ + β⁻¹∫ρ log ρ,    δF/δμ = V + W_s*μ + β⁻¹(log ρ + 1),    D(μ) = ∫|∇δF/δμ|² dμ,
+
+and along ∂_tρ = ∇·(ρ∇δF/δμ), dF/dt = −D.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from mckean import interactions
+from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
+from mckean.models.model import Model
+from mckean.spaces import FourierGrid
+
+_TINY = 1e-300
+
+
+def confinement_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
+    """∫V dμ, energy per particle."""
+    return jnp.zeros(()) if model.confinement is None else mu.integrate(model.confinement)
+
+
+def interaction_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
+    """½∬W dμdμ, energy per particle; the diagonal is in, except for a singular kernel."""
+    if model.interaction is None:
+        return jnp.zeros(())
+    if isinstance(mu, Particles):
+        return 0.5 * mu.mean(interactions.potential(model.interaction, mu, mu.positions))
+    if isinstance(mu, Density):
+        weights = mu.values.ravel() * mu.grid.cell_volume
+        return 0.5 * jnp.dot(weights, interactions.potential(model.interaction, mu, mu.grid))
+    return 0.5 * mu.integrate(lambda x: interactions.potential(model.interaction, mu, x[None])[0])
+
+
+def energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
+    """∫V dμ + ½∬W dμdμ, energy per particle."""
+    return confinement_energy(model, mu) + interaction_energy(model, mu)
+
+
+def hamiltonian(model: Model, particles: Particles) -> Float[Array, ""]:
+    """H_N = Σ_i V(x_i) + (1/2N) Σ_ij W(x_i − x_j), for N particles of equal weight.
+
+    **Raises** `ValueError` for weighted particles.
+    """
+    if particles.weights is not None:
+        raise ValueError("H_N is defined for particles of equal weight.")
+    return particles.n * energy(model, particles)
+
+
+def entropy(mu: AbstractMeasure) -> Float[Array, ""]:
+    """∫ρ log ρ dx, dimensionless. **Raises** `ValueError` for particles, which have no density."""
+    if isinstance(mu, Gaussian):
+        d = mu.mean.shape[0]
+        return -0.5 * (d * math.log(2 * math.pi * math.e) + jnp.linalg.slogdet(mu.covariance)[1])
+    rho = _density("the entropy", mu).values
+    return jnp.sum(jax.scipy.special.xlogy(rho, jnp.maximum(rho, _tiny(rho)))) * mu.grid.cell_volume
+
+
+def free_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
+    """F(μ), energy per particle. **Raises** `ValueError` for particles at finite β and for a state-dependent noise."""
+    total = energy(model, mu)
+    return total if model.noise is None else total + entropy(mu) / model.beta
+
+
+def first_variation(model: Model, mu: Density) -> Float[Array, "..."]:
+    """δF/δμ = V + W_s*μ + β⁻¹(log ρ + 1) on the nodes, shape of the grid."""
+    values = jnp.zeros_like(mu.values.ravel())
+    if model.confinement is not None:
+        values = values + jax.vmap(model.confinement)(interactions.at(mu.grid, mu))
+    if model.interaction is not None:
+        values = values + interactions.potential(model.interaction, mu, mu.grid)
+    if model.noise is not None:
+        values = values + (jnp.log(jnp.maximum(mu.values.ravel(), _tiny(mu.values))) + 1) / model.beta
+    return values.reshape(mu.grid.shape)
+
+
+def slope(model: Model, mu: AbstractMeasure) -> Float[Array, "n d"]:
+    """∇δF/δμ at the nodes of a density on the torus, or, without noise, at the particles.
+
+    There the gradient is spectral: ∇V + ∇W_s*μ + β⁻¹∇ρ/ρ. **Raises** `ValueError` for other forms.
+    """
+    if model.noise is None and isinstance(mu, Particles):
+        return -model.gradient_field(mu, mu.positions)
+    density = _density("the slope ∇δF", mu)
+    if not isinstance(density.grid, FourierGrid):
+        raise ValueError(
+            "the slope ∇δF is pointwise on the torus; on a box, use dissipation, which lives on the faces."
+        )
+    field = -model.gradient_field(density, density.grid)
+    if model.noise is None:
+        return field
+    transform = jnp.fft.rfftn(density.values)
+    rho = jnp.maximum(density.values, _tiny(density.values))
+    wavenumbers = [jnp.asarray(q, rho.dtype) for q in density.grid.wavenumbers]
+    scores = [jnp.fft.irfftn(1j * q * transform, density.grid.shape) / rho for q in wavenumbers]
+    return field + jnp.stack([s.ravel() for s in scores], axis=-1) / model.beta
+
+
+def dissipation(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
+    """D(μ) = ∫|∇δF/δμ|² dμ, energy per particle and time.
+
+    On the torus by the spectral slope; on a box as Σ over faces of ρ̄ (Δξ/h)² h^d, ξ = δF/δμ, ρ̄ the mean of the two cells,
+    of order 2 in h. **Raises** `ValueError` for particles at finite β and for a state-dependent noise.
+    """
+    if isinstance(mu, Gaussian):
+        return _gaussian_dissipation(model, mu)
+    if isinstance(mu, Density) and not isinstance(mu.grid, FourierGrid):
+        return _face_dissipation(model, mu)
+    square = jnp.sum(slope(model, mu) ** 2, axis=-1)
+    if isinstance(mu, Particles):
+        return mu.mean(square)
+    return jnp.dot(mu.values.ravel(), square) * mu.grid.cell_volume
+
+
+def _face_dissipation(model: Model, mu: Density) -> Float[Array, ""]:
+    xi, rho, total = first_variation(model, mu), mu.values, jnp.zeros(())
+    for axis, h in enumerate(mu.grid.spacing):
+        mean = 0.5 * (
+            jnp.take(rho, jnp.arange(1, rho.shape[axis]), axis) + jnp.take(rho, jnp.arange(rho.shape[axis] - 1), axis)
+        )
+        total = total + jnp.sum(mean * (jnp.diff(xi, axis=axis) / h) ** 2)
+    return total * mu.grid.cell_volume
+
+
+def _gaussian_dissipation(model: Model, mu: Gaussian) -> Float[Array, ""]:
+    precision = jnp.linalg.inv(mu.covariance)
+
+    def square(x):
+        field = -model.gradient_field(mu, x[None])[0]
+        score = 0.0 if model.noise is None else precision @ (x - mu.mean) / model.beta
+        return jnp.sum((field - score) ** 2)
+
+    return mu.integrate(square)
+
+
+def _tiny(values: Array) -> float:
+    return max(_TINY, float(jnp.finfo(values.dtype).tiny))
+
+
+def _density(what: str, mu: AbstractMeasure) -> Density:
+    if not isinstance(mu, Density):
+        raise ValueError(
+            f"{what} needs a density, and {type(mu).__name__} has none on a grid: deposit or smooth it first."
+        )
+    return mu

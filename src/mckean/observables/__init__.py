@@ -1,0 +1,15 @@
+"""Pure functions of (model, measure)."""
+
+from mckean.observables.fields import average as average
+from mckean.observables.fields import confinement_energy as confinement_energy
+from mckean.observables.fields import covariance as covariance
+from mckean.observables.fields import dissipation as dissipation
+from mckean.observables.fields import energy as energy
+from mckean.observables.fields import entropy as entropy
+from mckean.observables.fields import free_energy as free_energy
+from mckean.observables.fields import interaction_energy as interaction_energy
+from mckean.observables.fields import ito as ito
+from mckean.observables.fields import mean as mean
+from mckean.observables.fields import mode as mode
+from mckean.observables.fields import moment as moment
+from mckean.observables.fields import order_parameter as order_parameter

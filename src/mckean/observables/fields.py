@@ -1,0 +1,119 @@
+"""What is looked at along a run: functions of (model, measure), traceable by JAX.
+
+Those with parameters are made by a call, `order_parameter(1)`; two such calls with equal parameters are equal, so that a
+run observed by either is compiled once.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex, Float
+
+from mckean.checks import require
+from mckean.interactions.trig import cos_sin_turns
+from mckean.measures import AbstractMeasure, Gaussian, Particles
+from mckean.models import Model
+from mckean.models import energy as _energy
+from mckean.spaces import Torus
+
+energy = _energy.energy
+interaction_energy = _energy.interaction_energy
+confinement_energy = _energy.confinement_energy
+free_energy = _energy.free_energy
+dissipation = _energy.dissipation
+entropy = lambda model, mu: _energy.entropy(mu)  # noqa: E731
+
+
+def mean(model: Model, mu: AbstractMeasure) -> Float[Array, " d"]:
+    """∫x dμ, on R^d."""
+    _require_flat(mu, "the mean")
+    return mu.mean if isinstance(mu, Gaussian) else mu.integrate(lambda x: x)
+
+
+def covariance(model: Model, mu: AbstractMeasure) -> Float[Array, "d d"]:
+    """∫(x − m)(x − m)ᵀ dμ, on R^d."""
+    if isinstance(mu, Gaussian):
+        return mu.covariance
+    m = mean(model, mu)
+    return mu.integrate(lambda x: jnp.outer(x - m, x - m))
+
+
+def moment(power: int) -> Callable[[Model, AbstractMeasure], Float[Array, " d"]]:
+    """∫x_i^p dμ for each coordinate, on R^d. **Raises** `ValueError` unless p is a positive integer."""
+    require(isinstance(power, int) and power >= 1, f"the order of a moment is a positive integer, not {power!r}.")
+    return eqx.Partial(_moment, power=power)
+
+
+def mode(k) -> Callable[[Model, AbstractMeasure], Complex[Array, ""]]:
+    """The Fourier mode z_k = ∫e^{2πi k·x/L} dμ on a torus; k: an integer, or d of them."""
+    return eqx.Partial(_mode, k=tuple(int(c) for c in np.atleast_1d(k)))
+
+
+def order_parameter(k) -> Callable[[Model, AbstractMeasure], Float[Array, ""]]:
+    """r_k = |z_k|, between 0 (uniform) and 1 (a point mass); k: an integer, or d of them."""
+    return eqx.Partial(_order_parameter, k=tuple(int(c) for c in np.atleast_1d(k)))
+
+
+def average(phi: Callable) -> Callable[[Model, AbstractMeasure], Any]:
+    """⟨μ, φ⟩ for a function of one point of shape (d,)."""
+    return eqx.Partial(_average, phi=phi)
+
+
+def ito(phi: Callable) -> Callable[[Model, AbstractMeasure], dict[str, Array]]:
+    """The Itô decomposition of ⟨μ^N, φ⟩ for a scalar φ, C² in x: d⟨μ, φ⟩ = drift dt + dM, with d⟨M⟩ = bracket dt.
+
+        drift = ⟨μ, b·∇φ + ½ a:∇²φ⟩,   bracket = (1/N)⟨μ, |σᵀ∇φ|²⟩,   a = σσᵀ,
+
+    for N particles of equal weight (bracket (2/βN)⟨μ, |∇φ|²⟩ for thermal noise). Record it at every step, and
+    `analysis.ito_decomposition` forms M and its realised bracket. Fields: `value`, `drift`, `bracket`.
+    """
+    return eqx.Partial(_ito, phi=phi)
+
+
+def _moment(model: Model, mu: AbstractMeasure, *, power: int) -> Float[Array, " d"]:
+    _require_flat(mu, "a moment")
+    return mu.integrate(lambda x: x**power)
+
+
+def _mode(model: Model, mu: AbstractMeasure, *, k: tuple[int, ...]) -> Complex[Array, ""]:
+    space = mu.domain
+    require(isinstance(space, Torus), f"Fourier modes belong to a torus, not to {space}.")
+    require(len(k) == space.dim, f"a mode of {space} has {space.dim} entries, not {len(k)}.")
+    if isinstance(mu, Particles):
+        turns = sum(c * mu.positions[:, i] / side for i, (c, side) in enumerate(zip(k, space.lengths, strict=True)))
+        c, s = cos_sin_turns(turns)
+        return mu.mean(c) + 1j * mu.mean(s)
+    wave = jnp.asarray(space.wavenumber(np.asarray(k)), mu.values.dtype)
+    return mu.integrate(lambda x: jnp.exp(1j * (wave @ x)))
+
+
+def _order_parameter(model: Model, mu: AbstractMeasure, *, k: tuple[int, ...]) -> Float[Array, ""]:
+    return jnp.abs(_mode(model, mu, k=k))
+
+
+def _average(model: Model, mu: AbstractMeasure, *, phi: Callable) -> Any:
+    return mu.integrate(phi)
+
+
+def _ito(model: Model, mu: Particles, *, phi: Callable) -> dict[str, Array]:
+    if not isinstance(mu, Particles) or mu.weights is not None:
+        raise ValueError("the Itô decomposition is that of particles of equal weight.")
+    x = mu.positions
+    gradient = jax.vmap(jax.grad(phi))(x)
+    drift = jnp.sum(model.drift(mu, x) * gradient, axis=1)
+    square = jnp.zeros(mu.n, x.dtype)
+    if model.noise is not None:
+        sigma = model.noise.matrix(mu, x)
+        hessian = jax.vmap(jax.hessian(phi))(x)
+        drift = drift + 0.5 * jnp.einsum("nik,njk,nij->n", sigma, sigma, hessian)
+        square = jnp.sum(jnp.einsum("nik,ni->nk", sigma, gradient) ** 2, axis=1)
+    return {"value": mu.integrate(phi), "drift": jnp.mean(drift), "bracket": jnp.mean(square) / mu.n}
+
+
+def _require_flat(mu: AbstractMeasure, what: str) -> None:
+    flat = not isinstance(mu.domain, Torus)
+    require(flat, f"{what} has no meaning on a torus; take Fourier modes, mode(k).")

@@ -1,0 +1,126 @@
+"""Grids: a finite set of nodes of a space, each standing for a cell of equal volume."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+if TYPE_CHECKING:
+    from mckean.spaces.euclidean import Euclidean
+    from mckean.spaces.torus import Torus
+
+
+def per_dimension(value: Any, dim: int, kind: type, name: str) -> tuple:
+    """One value for every dimension, from one number or from d of them."""
+    values = tuple(value) if isinstance(value, (tuple, list, np.ndarray)) else (value,) * dim
+    if len(values) != dim:
+        raise ValueError(f"{name} needs one number, or {dim} for dimension {dim}, but {len(values)} were given.")
+    if not all(isinstance(v, (int, float, np.integer, np.floating)) and kind(v) == v for v in values):
+        raise ValueError(f"{name} must be made of numbers of type {kind.__name__}, but {value!r} was given.")
+    return tuple(kind(v) for v in values)
+
+
+class AbstractGrid(eqx.Module):
+    """Equidistant nodes; arrays on a grid have the grid's shape, its points are listed as (size, d)."""
+
+    space: eqx.AbstractVar[Any]
+    shape: eqx.AbstractVar[tuple[int, ...]]
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Distance of neighbouring nodes in each dimension."""
+        return tuple(side / n for side, n in zip(self.sides, self.shape, strict=True))
+
+    @property
+    def cell_volume(self) -> float:
+        return math.prod(self.spacing)
+
+    @property
+    def sides(self) -> tuple[float, ...]:
+        raise NotImplementedError
+
+    @property
+    def axes(self) -> tuple[np.ndarray, ...]:
+        """The coordinates of the nodes along each dimension."""
+        raise NotImplementedError
+
+    @property
+    def nodes(self) -> Float[Array, "size d"]:
+        mesh = np.meshgrid(*self.axes, indexing="ij")
+        return jnp.asarray(np.stack([m.ravel() for m in mesh], axis=-1), dtype=float)
+
+
+def _check_shape(shape: tuple[int, ...], least: int) -> None:
+    if min(shape) < least:
+        raise ValueError(f"a grid needs at least {least} nodes in each dimension, but its shape is {shape}.")
+
+
+class FourierGrid(AbstractGrid):
+    """Nodes x_j = L j/M of a torus, j = 0, …, M−1; a function on it is its trigonometric interpolant.
+
+    **Raises** `ValueError` for fewer than 4 nodes in a dimension.
+    """
+
+    space: Torus = eqx.field(static=True)
+    shape: tuple[int, ...] = eqx.field(static=True)
+
+    def __check_init__(self):
+        _check_shape(self.shape, 4)
+
+    @property
+    def sides(self) -> tuple[float, ...]:
+        return self.space.lengths
+
+    @property
+    def axes(self) -> tuple[np.ndarray, ...]:
+        return tuple(side * np.arange(n) / n for side, n in zip(self.sides, self.shape, strict=True))
+
+    @property
+    def modes(self) -> tuple[np.ndarray, ...]:
+        """Integer modes of a real FFT, one array a dimension, shaped to broadcast over the coefficients."""
+        full = [np.fft.fftfreq(n, 1 / n) for n in self.shape[:-1]]
+        half = np.fft.rfftfreq(self.shape[-1], 1 / self.shape[-1])
+        return tuple(np.meshgrid(*full, half, indexing="ij", sparse=True))
+
+    @property
+    def wavenumbers(self) -> tuple[np.ndarray, ...]:
+        """2πk/L for each mode k, with the unpaired Nyquist mode's derivative set to zero."""
+        scale = [2 * np.pi / side for side in self.sides]
+        return tuple(
+            np.where(np.abs(k) * 2 == n, 0.0, k) * s for k, s, n in zip(self.modes, scale, self.shape, strict=True)
+        )
+
+
+class BoxGrid(AbstractGrid):
+    """Cells of a box of R^d, given by their centres; a function on it is constant on each cell.
+
+    **Raises** `ValueError` for fewer than 4 cells in a dimension or an empty box.
+    """
+
+    space: Euclidean = eqx.field(static=True)
+    shape: tuple[int, ...] = eqx.field(static=True)
+    lower: tuple[float, ...] = eqx.field(static=True)
+    upper: tuple[float, ...] = eqx.field(static=True)
+
+    def __check_init__(self):
+        _check_shape(self.shape, 4)
+        if not all(-math.inf < a < b < math.inf for a, b in zip(self.lower, self.upper, strict=True)):
+            raise ValueError(f"a box needs lower < upper, both finite, but {self.lower} and {self.upper} were given.")
+
+    @property
+    def sides(self) -> tuple[float, ...]:
+        return tuple(b - a for a, b in zip(self.lower, self.upper, strict=True))
+
+    @property
+    def axes(self) -> tuple[np.ndarray, ...]:
+        corners = zip(self.lower, self.spacing, self.shape, strict=True)
+        return tuple(a + h * (np.arange(n) + 0.5) for a, h, n in corners)

@@ -1,0 +1,40 @@
+"""What a geometry is: how points differ, how a step is brought back to the space, how far apart points are."""
+
+import abc
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+
+class AbstractSpace(eqx.Module):
+    """A space on which particles live; points are rows of arrays of shape (n, dim)."""
+
+    dim: eqx.AbstractVar[int]
+
+    @abc.abstractmethod
+    def displacement(self, x: Float[Array, "*n d"], y: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
+        """The shortest tangent vector that leads from y to x; x − y in R^d."""
+
+    @abc.abstractmethod
+    def retract(self, x: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
+        """Bring coordinates that a step has left outside back to the space."""
+
+    @abc.abstractmethod
+    def uniform(self, key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
+        """n independent points with the uniform law; raises `ValueError` where the volume is infinite."""
+
+    @property
+    @abc.abstractmethod
+    def volume(self) -> float:
+        """Riemannian volume; infinite for R^d."""
+
+    def distance(self, x: Float[Array, "*n d"], y: Float[Array, "*n d"]) -> Float[Array, "*n"]:
+        """Geodesic distance between x and y, row by row."""
+        return jnp.sqrt(jnp.sum(self.displacement(x, y) ** 2, axis=-1))
+
+
+def check_dim(dim: int) -> int:
+    if not isinstance(dim, int) or isinstance(dim, bool) or dim < 1:
+        raise ValueError(f"the dimension of a space must be an integer of at least 1, but {dim!r} was given.")
+    return dim
