@@ -1,0 +1,14 @@
+"""Named models, each with what is known exactly about it."""
+
+from mckean.catalogue.desai_zwanzig import desai_zwanzig as desai_zwanzig
+from mckean.catalogue.facts import Entry as Entry
+from mckean.catalogue.facts import Fact as Fact
+from mckean.catalogue.kuramoto import kuramoto as kuramoto
+from mckean.catalogue.ornstein_uhlenbeck import ornstein_uhlenbeck as ornstein_uhlenbeck
+
+MODELS = {
+    "kuramoto": kuramoto,
+    "ornstein_uhlenbeck": ornstein_uhlenbeck,
+    "desai_zwanzig": desai_zwanzig,
+}
+"""The constructors by name, as `mckean list` shows them."""

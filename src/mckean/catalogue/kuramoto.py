@@ -1,0 +1,137 @@
+"""Noisy Kuramoto (the mean-field XY model): W(x) = −K cos x on the circle of length 2π.
+
+With k = βK everything but a factor 1/β in energies and rates depends on k alone. Order parameter r = |∫e^{ix}dμ|:
+r = I_1(kr)/I_0(kr), the uniform state for k ≤ 2 and one circle of von Mises states for k > 2 (Sakaguchi 1988;
+Bertini, Giacomin and Pakdaman, J. Stat. Phys. 138, 2010; Carrillo, Gvalani, Pavliotis and Schlichting, arXiv
+1806.01719).
+"""
+
+import math
+from functools import partial
+
+import jax.numpy as jnp
+import numpy as np
+
+from mckean.catalogue.facts import Entry, Fact
+from mckean.interactions import kernels
+from mckean.measures import Density, VonMises
+from mckean.models import Model, energy, langevin
+from mckean.spaces import Torus
+
+_REFERENCE = "Bertini, Giacomin and Pakdaman, J. Stat. Phys. 138 (2010)"
+_PHASE_TRANSITIONS = "Carrillo, Gvalani, Pavliotis and Schlichting, arXiv 1806.01719"
+_MODES = 64
+_NODES = 128
+
+
+def critical_strength(beta: float) -> float:
+    """K_c = 2/β, energy."""
+    return 2 / beta
+
+
+def order_parameter(strength: float, beta: float) -> float:
+    """The stationary r of least free energy: the positive root of r = I_1(βKr)/I_0(βKr), 0 for βK ≤ 2."""
+    from scipy.optimize import brentq
+    from scipy.special import ive
+
+    k = beta * strength
+    if k <= 2:
+        return 0.0
+    # r² ≥ (1 − 2/k)/2 for k > 2, and the self-consistency function crosses once above 0.
+    return float(brentq(lambda r: ive(1, k * r) / ive(0, k * r) - r, 0.5 * math.sqrt(1 - 2 / k), 1.0, xtol=1e-15))
+
+
+def free_energy_gap(strength: float, beta: float) -> float:
+    """F(stationary) − F(uniform) = (kr²/2 − log I_0(kr))/β, energy per particle."""
+    from scipy.special import ive
+
+    k, r = beta * strength, order_parameter(strength, beta)
+    return (k * r * r / 2 - k * r - math.log(ive(0, k * r))) / beta
+
+
+def incoherent_rate(mode: int, strength: float, beta: float) -> float:
+    """Growth rate of mode k ≥ 1 about the uniform state: −(1 − βK/2)/β for k = 1, −k²/β otherwise; per time."""
+    return (-(mode**2) + (beta * strength / 2 if mode == 1 else 0.0)) / beta
+
+
+def spectral_gap(strength: float, beta: float) -> float:
+    """The slowest rate of return to the stationary state of least free energy, rotations left out; per time.
+
+    From the hierarchy z_j′ = −j²z_j + (jk/2)(z_1 z_{j−1} − z̄_1 z_{j+1}) (time in units of β), linearised about the real
+    state z_j = I_j(kr)/I_0(kr) for real and for imaginary perturbations, cut at 64 modes.
+    """
+    from scipy.special import ive
+
+    k, r = beta * strength, order_parameter(strength, beta)
+    if r == 0.0:
+        return -incoherent_rate(1, strength, beta)
+    j = np.arange(1, _MODES + 1)
+    z = ive(np.arange(_MODES + 2), k * r) / ive(0, k * r)
+    base = np.diag(-(j**2.0)) + np.diag(0.5 * k * r * j[1:], -1) - np.diag(0.5 * k * r * j[:-1], 1)
+    rates = []
+    for sign in (-1, 1):
+        matrix = base.copy()
+        matrix[:, 0] += 0.5 * k * j * (z[:-2] + sign * z[2:])
+        rates.append(np.sort(-np.linalg.eigvals(matrix).real))
+    # The imaginary perturbation z_j → i j z_j is the rotation, with rate 0.
+    return float(min(rates[0][0], rates[1][1]) / beta)
+
+
+def mean_square_order(n: int, strength: float, beta: float) -> float:
+    """E r² of N particles under the Gibbs measure: (E u² − 2k/N)/k² with u weighted by u e^{−Nu²/2k} I_0(u)^N."""
+    from scipy.special import ive
+
+    k = beta * strength
+    u = np.linspace(0, k * 1.5 + 12 * math.sqrt(k / n), 200_001)[1:]
+    logs = np.log(u) + n * (np.log(ive(0, u)) + u - u * u / (2 * k))
+    weight = np.exp(logs - logs.max())
+    return float((np.sum(weight * u * u) / np.sum(weight) - 2 * k / n) / k**2)
+
+
+def kuramoto(strength: float = 3.0, beta: float = 1.0) -> Entry:
+    """Noisy Kuramoto on the circle: dX_i = (K/N) Σ_j sin(X_j − X_i) dt + √(2/β) dB_i.
+
+    **Arguments:** `strength`: K, energy; `beta`: β > 0, 1/energy.
+    """
+    circle = Torus(1)
+    model = langevin(circle, interaction=kernels.Cosine(strength), beta=beta)
+    r = order_parameter(strength, beta)
+    stationary = partial(_von_mises, circle, beta * strength * r)
+    facts = {
+        "critical strength": Fact("K_c = 2/β", critical_strength(beta), _REFERENCE),
+        "order parameter": Fact(
+            "r = I_1(βKr)/I_0(βKr)", r, _REFERENCE, partial(_self_consistency, model, stationary, strength), 1e-10
+        ),
+        "free energy gap": Fact(
+            "F − F_uniform = (βKr²/2 − log I_0(βKr))/β",
+            free_energy_gap(strength, beta),
+            _PHASE_TRANSITIONS,
+            partial(_measured_gap, model, circle, stationary),
+            1e-10,
+        ),
+        "stationary dissipation": Fact(
+            "D = 0 at the von Mises state of concentration βKr",
+            0.0,
+            _REFERENCE,
+            lambda: float(energy.dissipation(model, stationary())),
+            1e-10,
+        ),
+        "incoherent rate": Fact("−(1 − βK/2)/β", incoherent_rate(1, strength, beta), _PHASE_TRANSITIONS),
+        "spectral gap": Fact("slowest rate of return", spectral_gap(strength, beta), _REFERENCE),
+    }
+    return Entry(model, facts)
+
+
+def _von_mises(circle: Torus, concentration: float) -> Density:
+    return Density.from_law(circle.grid(_NODES), VonMises(circle, 0.0, concentration))
+
+
+def _self_consistency(model: Model, stationary, strength: float) -> float:
+    """r from the force on a particle at a quarter turn, −K r sin x."""
+
+    return float(-model.drift(stationary(), jnp.full((1, 1), math.pi / 2))[0, 0] / strength)
+
+
+def _measured_gap(model: Model, circle: Torus, stationary) -> float:
+    uniform = Density.from_function(circle.grid(_NODES), lambda x: 1.0 + 0 * x[0])
+    return float(energy.free_energy(model, stationary()) - energy.free_energy(model, uniform))

@@ -1,0 +1,101 @@
+"""Facts: the published numbers, and each fact against the library's own energies and fields."""
+
+import math
+
+import pytest
+
+from mckean import catalogue
+from mckean.catalogue import desai_zwanzig, kuramoto, ornstein_uhlenbeck  # noqa: F401
+
+PARAMETERS = {
+    "kuramoto": [{"strength": 1.0}, {"strength": 2.5}, {"strength": 4.0, "beta": 0.8}, {"strength": 8.0}],
+    "ornstein_uhlenbeck": [{}, {"stiffness": 2.0, "strength": -0.5, "beta": 3.0, "dim": 2}],
+    "desai_zwanzig": [{"beta": 1.5}, {"beta": 3.0}, {"theta": 2.0, "beta": 5.0}],
+}
+CASES = [
+    pytest.param(name, parameters, id=f"{name}-{'-'.join(map(str, parameters.values()))}")
+    for name in catalogue.MODELS
+    for parameters in PARAMETERS[name]
+]
+
+
+@pytest.mark.parametrize(("name", "parameters"), CASES)
+def test_facts_agree_with_the_library(name, parameters):
+    entry = catalogue.MODELS[name](**parameters)
+    recomputed = {k: f for k, f in entry.facts.items() if f.recompute is not None}
+    assert recomputed
+    for label, fact in recomputed.items():
+        assert fact.recompute() == pytest.approx(fact.value, abs=fact.tolerance), label
+
+
+@pytest.mark.parametrize(
+    ("strength", "r"),
+    [(2.5, 0.589707987783), (3, 0.724158717626), (4, 0.831462024754), (8, 0.930152496240), (1.9, 0.0)],
+)
+def test_kuramoto_order_parameter(strength, r):
+    assert catalogue.kuramoto(strength)["order parameter"] == pytest.approx(r, abs=5e-13)
+
+
+def test_kuramoto_scales_with_temperature():
+    """K by β, rates and energies by 1/β."""
+    cold, unit = catalogue.kuramoto(1.5, beta=2.0), catalogue.kuramoto(3.0)
+    assert cold["order parameter"] == unit["order parameter"]
+    for name in ("free energy gap", "spectral gap", "incoherent rate", "critical strength"):
+        assert cold[name] == pytest.approx(unit[name] / 2, rel=1e-12)
+
+
+@pytest.mark.parametrize(("strength", "gap"), [(3.0, -0.1600640016), (5.0, -0.8372620344)])
+def test_kuramoto_free_energy(strength, gap):
+    assert catalogue.kuramoto(strength)["free energy gap"] == pytest.approx(gap, abs=5e-11)
+
+
+@pytest.mark.parametrize(("strength", "gap"), [(2.5, 0.52071795), (4.0, 2.29649684), (1.0, 0.5)])
+def test_kuramoto_spectral_gap(strength, gap):
+    assert catalogue.kuramoto(strength)["spectral gap"] == pytest.approx(gap, abs=5e-9)
+
+
+def test_kuramoto_finite_size():
+    """N = 1: r = 1 always. N = 2: by quadrature over the angle between the two. N → ∞: the mean-field root."""
+    from scipy.integrate import quad
+
+    from mckean.catalogue.kuramoto import mean_square_order
+
+    assert mean_square_order(1, 3.0, 1.0) == pytest.approx(1.0, abs=1e-6)
+    weight = lambda x: math.exp(1.5 * math.cos(x))  # noqa: E731
+    top = quad(lambda x: weight(x) * (1 + math.cos(x)) / 2, 0, math.pi)[0]
+    assert mean_square_order(2, 3.0, 1.0) == pytest.approx(top / quad(weight, 0, math.pi)[0], abs=1e-6)
+    root = catalogue.kuramoto(3.0)["order parameter"]
+    assert mean_square_order(10**6, 3.0, 1.0) == pytest.approx(root**2, abs=1e-5)
+
+
+@pytest.mark.parametrize(("theta", "beta"), [(1.0, 2.18843961522648), (2.0, 1.225810777586)])
+def test_desai_zwanzig_critical_beta(theta, beta):
+    assert catalogue.desai_zwanzig(theta)["critical beta"] == pytest.approx(beta, abs=5e-12)
+
+
+@pytest.mark.parametrize(("beta", "m"), [(3.0, 0.637324410573), (5.0, 0.851478857177), (2.0, 0.0)])
+def test_desai_zwanzig_magnetisation(beta, m):
+    assert catalogue.desai_zwanzig(1.0, beta)["magnetisation"] == pytest.approx(m, abs=5e-12)
+
+
+def test_coupling_error_tends_to_its_stationary_value():
+    from mckean.catalogue.ornstein_uhlenbeck import coupling_error, coupling_error_path
+
+    exact = coupling_error(100, 1.0, 0.5, 2.0)
+    path = coupling_error_path(100, 40_000, 1e-3, 0.3, 1.0, 0.5, 2.0)
+    # Euler's invariant second moments are those of rates a − a²dt/2: a relative error below (2a + c) dt.
+    assert path[-1] == pytest.approx(exact, rel=2.5e-3)
+    assert path[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: catalogue.ornstein_uhlenbeck(stiffness=-1.0), "needs a > 0"),
+        (lambda: catalogue.desai_zwanzig(theta=0.0), "θ > 0"),
+        (lambda: catalogue.kuramoto(beta=-1.0), "beta must be positive"),
+    ],
+)
+def test_refusals(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
