@@ -1,0 +1,176 @@
+"""Synchronous coupling: N particles beside N copies of McKean's process, driven by the same noises.
+
+    dX_i = b(X_i, μ^N_X) dt + √(2/β) dB_i,   dY_i = b(Y_i, μ_t) dt + √(2/β) dB_i,   X_i(0) = Y_i(0) iid of law μ_0,
+
+with μ_t the law of Y, from the PDE (a density) or the moment equations (a Gaussian), stepped along. For b the field
+F(μ, x) = −∇W_s*μ(x) of the interaction, the drift of X_i − Y_i is −∇V(X_i) + ∇V(Y_i) plus
+
+    F(μ_X, X_i) − F(μ_X, Y_i)   +   F(μ_X, Y_i) − F(μ_Y, Y_i)   +   F(μ_Y, Y_i) − F(μ_t, Y_i),
+
+how the field varies in space, how it varies with the measure, and the sampling error of N independent copies
+(Sznitman, Topics in propagation of chaos, 1991).
+"""
+
+from typing import Any, ClassVar
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Int
+
+from mckean import interactions
+from mckean.checks import require
+from mckean.dynamics import AbstractScheme, FiniteVolume, Moments, ParticleScheme, Spectral
+from mckean.dynamics.particles import advance, own_increment
+from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
+from mckean.models import Model
+from mckean.paths import Brownian
+from mckean.spaces import AbstractSpace, FourierGrid, Torus
+
+
+class Coupled(AbstractMeasure):
+    """The state of a synchronous coupling: the particles X, the copies Y, and the law that moves the copies.
+
+    **Arguments:** `law`: a `Density` or a `Gaussian`; `particles`: X, which start as the copies do.
+    **Raises** `ValueError` for particles with weights, or on another space.
+    """
+
+    particles: Particles
+    copies: Particles
+    law: Density | Gaussian
+
+    def __init__(self, law: Density | Gaussian, particles: Particles):
+        require(particles.weights is None, "a coupling is of particles of equal weight.")
+        require(particles.space == law.domain, f"particles on {particles.space} cannot follow a law on {law.domain}.")
+        self.particles = self.copies = particles
+        self.law = law
+
+    @property
+    def domain(self) -> AbstractSpace:
+        return self.particles.space
+
+    def integrate(self, phi) -> Any:
+        """∫φ dμ^N_X."""
+        return self.particles.integrate(phi)
+
+
+class SynchronousCoupling(AbstractScheme):
+    """Euler for X and Y with one noise, the law by its own scheme; the law acts on Y as it is at the step's start.
+
+    **Raises** `ValueError`, when used, for another measure and for whatever the parts refuse.
+    """
+
+    moves: ClassVar[str] = "Coupled"
+    order: int = eqx.field(static=True, default=1, init=False)
+
+    def accepts(self, measure: AbstractMeasure) -> bool:
+        return isinstance(measure, Coupled)
+
+    def check(self, model: Model, measure: Coupled, dt: float) -> None:
+        ParticleScheme().check(model, measure.particles, dt)
+        _law_scheme(measure.law).check(model, measure.law, dt)
+
+    def prepare(self, model: Model, measure: Coupled, dt: Float[Array, ""]) -> Any:
+        return _law_scheme(measure.law).prepare(model, measure.law, dt)
+
+    def complaints(self, measure: Coupled) -> dict[str, Float[Array, ""]]:
+        return _law_scheme(measure.law).complaints(measure.law)
+
+    def step(
+        self,
+        model: Model,
+        measure: Coupled,
+        prepared: Any,
+        path: Brownian | None,
+        index: Int[ArrayLike, ""],
+        dt: Float[Array, ""],
+    ) -> Coupled:
+        dB = own_increment(model, measure.particles, path, index, dt)
+        x = advance(diffrax.Euler(), model, measure.particles, dB, dt)
+        y = advance(diffrax.Euler(), model, measure.copies, dB, dt, law=measure.law)
+        law = _law_scheme(measure.law).step(model, measure.law, prepared, None, index, dt)
+        return eqx.tree_at(lambda m: (m.particles.positions, m.copies.positions, m.law), measure, (x, y, law))
+
+
+def _law_scheme(law: Density | Gaussian) -> AbstractScheme:
+    if isinstance(law, Gaussian):
+        return Moments()
+    return Spectral() if isinstance(law.grid, FourierGrid) else FiniteVolume()
+
+
+def coupling_terms(model: Model, state: Coupled) -> dict[str, Float[Array, ""]]:
+    """Observable: mean squares over i of the coupling error |X_i − Y_i| and of the drift's parts (see the module).
+
+    Fields `error`, `confinement`, `space`, `measure`, `sampling`, each (1/N)Σ_i|·|².
+    """
+    x, y = state.particles, state.copies
+    square = lambda v: jnp.mean(jnp.sum(v**2, axis=-1))  # noqa: E731
+    field = lambda mu, at: _interaction(model, mu, at.positions)  # noqa: E731
+    return {
+        "error": square(state.domain.displacement(x.positions, y.positions)),
+        "confinement": square(_confinement(model, x) - _confinement(model, y)),
+        "space": square(field(x, x) - field(x, y)),
+        "measure": square(field(x, y) - field(y, y)),
+        "sampling": square(field(y, y) - field(state.law, y)),
+    }
+
+
+def _interaction(model: Model, mu: AbstractMeasure, points: Float[Array, "n d"]) -> Float[Array, "n d"]:
+    if model.interaction is None:
+        return jnp.zeros_like(points)
+    return interactions.force(model.interaction, mu, points)
+
+
+def _confinement(model: Model, at: Particles) -> Float[Array, "n d"]:
+    if model.confinement is None:
+        return jnp.zeros_like(at.positions)
+    return -jax.vmap(jax.grad(model.confinement))(at.positions)
+
+
+def lipschitz(model: Model, lower=None, upper=None, points: int = 257) -> tuple[float, float]:
+    """(ℓ_V, ℓ_W): the largest eigenvalue of −∇²V, and the largest |eigenvalue| of ∇²W_s, over a grid of the region.
+
+    ℓ_V is the one-sided Lipschitz constant of −∇V (negative where V is convex), ℓ_W that of the interaction force; per
+    time. They are maxima over grid points, not proofs. **Arguments:** `lower`, `upper`: corners of the region that is
+    visited, on R^d; displacements then run over its difference set. On a torus the region is the torus. `points`: in
+    each dimension.
+    **Raises** `ValueError` on R^d without a region.
+    """
+    space = model.space
+    if isinstance(space, Torus):
+        lower, upper = np.zeros(space.dim), np.asarray(space.lengths)
+        reach = upper / 2
+    else:
+        require(lower is not None and upper is not None, "on R^d the constants need a region: lower=…, upper=….")
+        lower, upper = (np.broadcast_to(np.asarray(c, float), (space.dim,)) for c in (lower, upper))
+        reach = upper - lower
+    v = _curvatures(model.confinement, lower, upper, points)
+    w = _curvatures(model.interaction, -reach, reach, points)
+    return float(np.max(-v)), float(np.max(np.abs(w)))
+
+
+def _curvatures(energy, lower: np.ndarray, upper: np.ndarray, points: int) -> np.ndarray:
+    """Eigenvalues of the Hessian over a grid; zero for no energy."""
+    if energy is None:
+        return np.zeros(1)
+    axes = [np.linspace(a, b, points) for a, b in zip(lower, upper, strict=True)]
+    grid = np.stack([m.ravel() for m in np.meshgrid(*axes, indexing="ij")], axis=-1)
+    return np.asarray(jnp.linalg.eigvalsh(jax.vmap(jax.hessian(energy))(jnp.asarray(grid))))
+
+
+def gronwall(times, sampling, constants: tuple[float, float]) -> np.ndarray:
+    """e(t) ≤ ∫_0^t e^{L(t−s)} ε(s) ds, L = ℓ_V + 2ℓ_W, for e the root mean square coupling error.
+
+    From e′ ≤ ℓ_V e + ℓ_W e + ℓ_W e + ε: the confinement and the three terms of the decomposition, ε the root mean square
+    of the sampling term. **Arguments:** `times`, `sampling`: shape (t,); `constants`: (ℓ_V, ℓ_W) of `lipschitz`.
+    **Returns** the bound at the times, shape (t,), by the trapezoidal rule; length.
+    """
+    times, sampling = np.asarray(times), np.asarray(sampling)
+    rate = constants[0] + 2 * constants[1]
+    bound = np.zeros_like(sampling)
+    for i, dt in enumerate(np.diff(times)):
+        growth = np.exp(rate * dt)
+        bound[i + 1] = growth * bound[i] + 0.5 * dt * (growth * sampling[i] + sampling[i + 1])
+    return bound

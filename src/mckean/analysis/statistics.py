@@ -1,0 +1,76 @@
+"""Estimates with their standard errors, over independent replicas."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from mckean.checks import require
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number, or an array of numbers, with its standard error."""
+
+    value: Any
+    stderr: Any
+
+    def interval(self, deviations: float = 1.96) -> tuple[Any, Any]:
+        """value ± deviations · stderr; 95 % where nothing is said, for a Gaussian error."""
+        return self.value - deviations * self.stderr, self.value + deviations * self.stderr
+
+    def map(self, f: Callable, derivative: Callable) -> "Estimate":
+        """f of the estimate, with the standard error to first order."""
+        return Estimate(f(self.value), np.abs(derivative(self.value)) * self.stderr)
+
+
+def average(samples) -> Estimate:
+    """Mean over the leading axis of independent samples, shape (r, …), with its standard error; r ≥ 2."""
+    samples = np.asarray(samples, dtype=np.float64)
+    require(samples.shape[0] >= 2, "a standard error needs at least two replicas.")
+    return Estimate(samples.mean(0), samples.std(0, ddof=1) / np.sqrt(samples.shape[0]))
+
+
+def root_mean_square(samples) -> Estimate:
+    """√ of the mean square over the leading axis, shape (r, …), with its standard error to first order."""
+    return average(np.asarray(samples, dtype=np.float64) ** 2).map(np.sqrt, lambda v: 0.5 / np.sqrt(v))
+
+
+def log_slope(x, y: Estimate) -> Estimate:
+    """The exponent s of y ∝ x^s by weighted least squares of log y on log x.
+
+    Each point is weighted by its own standard error of log y, and the slope's standard error follows from these alone;
+    points must be independent. **Arguments:** `x`, `y.value`, `y.stderr`: shape (k,), positive, k ≥ 2.
+    **Raises** `ValueError` for fewer points or a value that is not positive.
+    """
+    x, value, stderr = (np.asarray(a, dtype=np.float64) for a in (x, y.value, y.stderr))
+    require(x.size >= 2, "a slope needs at least two points.")
+    require(np.all(value > 0) and np.all(stderr > 0), "a slope on logarithmic axes needs positive values and errors.")
+    weight = (value / stderr) ** 2
+    abscissa = np.log(x) - np.sum(weight * np.log(x)) / np.sum(weight)
+    spread = np.sum(weight * abscissa**2)
+    return Estimate(float(np.sum(weight * abscissa * np.log(value)) / spread), float(1 / np.sqrt(spread)))
+
+
+def replicate(run: Callable[[PRNGKeyArray], Any], key: PRNGKeyArray, replicas: int, batch: int | None = None) -> Any:
+    """`run(key)` for independent keys, as one compiled program: leaves gain a leading axis of length `replicas`.
+
+    **Arguments:** `run`: a function of a key, traceable by JAX (a call of `evolve` is), returning arrays; an
+    `equinox.Partial` of a module's function is compiled once for all values of its arrays; `batch`: how
+    many replicas are held at a time, all of them where nothing is said; it must divide `replicas`.
+    **Raises** `ValueError` if it does not.
+    """
+    batch = replicas if batch is None else batch
+    require(replicas % batch == 0, f"the batch {batch} must divide the number of replicas, {replicas}.")
+    keys = jax.random.split(key, replicas).reshape(-1, batch)
+    parts = [jax.tree.map(np.asarray, eqx.filter(_together(run, k), eqx.is_array)) for k in keys]
+    return jax.tree.map(lambda *a: np.concatenate(a), *parts)
+
+
+@eqx.filter_jit
+def _together(run: Callable[[PRNGKeyArray], Any], keys: PRNGKeyArray) -> Any:
+    return eqx.filter_vmap(run)(keys)
