@@ -1,0 +1,134 @@
+"""The command line: `mckean talk` and `mckean list`. What is heavy is imported only by what needs it."""
+
+import sys
+import time
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+
+if TYPE_CHECKING:
+    from mckean.experiments.talk import Talk
+
+HOLDS, FAILS, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+app = App(
+    name="mckean",
+    help="Interacting particle systems and their mean-field limits.",
+    version=lambda: metadata.version("mckean"),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    0: all claims hold; 1: one fails, or a chapter broke; 2: bad usage; 130: interrupted.
+    """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        return app(words, exit_on_error=False, print_error=False, result_action="return_value") or HOLDS
+    except CycloptsError as error:
+        return _refuse(error)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+@app.command
+def talk(
+    *chapters: Annotated[str, Parameter(name="CHAPTER")],
+    quick: Annotated[bool, Parameter(negative="")] = False,
+    out: Path = Path("mckean-report"),
+    seed: int = 0,
+) -> int:
+    """Run the chapters of the talk, judge their claims and write a report.
+
+    Args:
+        chapters: The chapters to run; all of them if none is named (see `mckean list`).
+        quick: Run with fewer particles and shorter times.
+        out: The folder for report.html and claims.json.
+        seed: The seed of all randomness; a chapter gives the same numbers alone as in the whole talk.
+    """
+    from mckean.report import prepare, write
+    from mckean.report.terminal import claims_table
+
+    try:
+        names = _chosen(chapters, seed)
+        prepare(out)
+    except ValueError as error:
+        return _refuse(error)
+    told, refused = _run(names, quick, seed), None
+    try:
+        path = write(told, out)
+    except OSError as error:
+        path, refused = None, f"the report could not be written to '{out}': {error.strerror or error}."
+    console = _console()
+    console.print(claims_table(told))
+    if path is None:
+        return _refuse(refused)
+    console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+    return INTERRUPTED if told.interrupted else HOLDS if told.holds else FAILS
+
+
+@app.command(name="list")
+def list_() -> None:
+    """List the chapters of the talk and the models of the catalogue."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from mckean.catalogue import MODELS
+    from mckean.experiments import CHAPTERS
+    from mckean.report.mathematics import plain
+
+    models = {name: (model.__doc__ or "").strip().partition("\n")[0] for name, model in MODELS.items()}
+    chapters = {name: plain(chapter.title) for name, chapter in CHAPTERS.items()}
+    for title, entries in (("Chapters", chapters), ("Models", models)):
+        table = Table(title=title, title_justify="left", box=box.SIMPLE, show_header=False, pad_edge=False)
+        for name, text in entries.items():
+            table.add_row(Text(name, "bold"), Text(text))
+        _console().print(table)
+
+
+def _chosen(chapters: Sequence[str], seed: int) -> list[str]:
+    """The chapters asked for; refused, as `ValueError`, is what nothing can be run for."""
+    import jax
+
+    # The library never does it; and once the chapters are imported their arrays have a precision.
+    jax.config.update("jax_enable_x64", True)
+    from mckean.experiments.talk import LARGEST_SEED, choose
+
+    if not 0 <= seed <= LARGEST_SEED:
+        raise ValueError(f"the seed must be between 0 and {LARGEST_SEED}, but it is {seed}.")
+    return choose(chapters)
+
+
+def _run(names: Sequence[str], quick: bool, seed: int) -> "Talk":
+    """Run the chapters and show how far they are; an interrupt ends the run and keeps what is finished."""
+    from mckean.experiments.talk import Talk, run_chapters
+    from mckean.report.terminal import progress
+
+    start, finished, interrupted = time.perf_counter(), [], False
+    with progress(_console(error=True), names) as shown:
+        try:
+            for done in run_chapters(names, quick=quick, seed=seed, progress=shown.update):
+                finished.append(done)
+                shown.done(done)
+        except KeyboardInterrupt:
+            interrupted = True
+    return Talk(names, finished, seed, quick, time.perf_counter() - start, interrupted)
+
+
+def _console(error: bool = False):
+    """A rich console; where it is not a terminal, wide enough that the tables need not break."""
+    from rich.console import Console
+
+    console = Console(stderr=error)
+    return console if console.is_terminal else Console(stderr=error, width=120)
+
+
+def _refuse(reason: object) -> int:
+    """One sentence on the standard error, and the exit status of bad usage."""
+    print(f"mckean: {' '.join(str(reason).split())}", file=sys.stderr)
+    return USAGE

@@ -1,0 +1,146 @@
+"""Estimates and what is formed from runs: against closed forms, and against themselves where the truth is known."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import mckean as mk
+from mckean import analysis, catalogue
+from mckean.catalogue.ornstein_uhlenbeck import coupling_error_path
+from mckean.dynamics import evolve
+
+
+def test_average_has_the_textbook_error():
+    samples = np.array([[1.0, 2.0], [3.0, 2.0], [5.0, 2.0]])
+    estimate = analysis.average(samples)
+    np.testing.assert_allclose(estimate.value, [3, 2])
+    np.testing.assert_allclose(estimate.stderr, [2 / np.sqrt(3), 0])
+
+
+def test_log_slope_is_exact_on_a_power_law():
+    x = np.array([10.0, 100.0, 1000.0])
+    slope = analysis.log_slope(x, analysis.Estimate(3 * x**-0.7, 0.1 * x**-0.7))
+    assert slope.value == pytest.approx(-0.7, abs=1e-12)
+    # Equal errors 1/30 of log y, at abscissae log 10 apart: σ/√Σ(x − x̄)².
+    assert slope.stderr == pytest.approx(1 / 30 / (np.log(10) * np.sqrt(2)), rel=1e-12)
+
+
+def test_log_slope_covers_the_truth():
+    """Over many noisy power laws the deviations in units of the stated error have variance 1."""
+    rng = np.random.default_rng(0)
+    x, n = np.array([1e2, 1e3, 1e4, 1e5]), 4000
+    relative = np.array([0.02, 0.01, 0.03, 0.02])
+    deviations = []
+    for _ in range(n):
+        y = x**-0.5 * (1 + relative * rng.normal(size=4))
+        slope = analysis.log_slope(x, analysis.Estimate(y, relative * x**-0.5))
+        deviations.append((slope.value + 0.5) / slope.stderr)
+    # The variance of n normals has standard error √(2/n) = 0.022; relative errors of 3 % add less than 0.01.
+    assert np.var(deviations) == pytest.approx(1, abs=5 * np.sqrt(2 / n) + 0.01)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: analysis.log_slope([1.0], analysis.Estimate(np.ones(1), np.ones(1))), "two points"),
+        (lambda: analysis.log_slope([1, 2], analysis.Estimate(np.array([1, -1]), np.ones(2))), "positive values"),
+        (lambda: analysis.average(np.ones((1, 3))), "two replicas"),
+        (lambda: analysis.replicate(lambda k: k, jax.random.key(0), 5, batch=2), "must divide"),
+        (lambda: analysis.energy_balance(np.arange(4), np.ones(4), np.ones(4)), "odd number"),
+        (lambda: analysis.lipschitz(catalogue.desai_zwanzig().model), "need a region"),
+    ],
+)
+def test_refusals(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def _final_mean(key, beta, n):
+    model = catalogue.ornstein_uhlenbeck(beta=2.0).model
+    start = mk.Gaussian(1.0, 0.3).sample(key, n)
+    return evolve(model, start, until=0.2, dt=0.1, path=mk.Brownian(jax.random.fold_in(key, 1))).final.positions.mean()
+
+
+def test_replicas_equal_single_runs_and_batches():
+    one = eqx.Partial(_final_mean, beta=2.0, n=50)
+    key = jax.random.key(3)
+    together = analysis.replicate(one, key, 4)
+    in_batches = analysis.replicate(one, key, 4, batch=2)
+    singly = [float(one(k)) for k in jax.random.split(key, 4)]
+    np.testing.assert_allclose(together, singly, rtol=1e-12)
+    np.testing.assert_allclose(in_batches, together, rtol=1e-12)
+
+
+def test_ito_decomposition_of_a_linear_observable_is_the_mean_of_the_noise():
+    """φ(x) = x without forces: the martingale is (√(2/β)/N) Σ B_i, its bracket 2t/(βN) exactly."""
+    line, beta, n = mk.Euclidean(1), 2.0, 7
+    model = mk.langevin(line, beta=beta)
+    path = mk.Brownian(jax.random.key(0))
+    start = mk.Particles(line, jnp.zeros((n, 1)))
+    run = evolve(
+        model, start, until=1.0, dt=0.01, path=path, every=1, observe={"x": mk.observables.ito(lambda x: x[0])}
+    )
+    parts = analysis.ito_decomposition(run, "x")
+    noise = sum(path.idiosyncratic.increment(k, 0.01, (n, 1)) for k in range(100))
+    assert parts.martingale[-1] == pytest.approx(float(noise.mean()), abs=1e-13)
+    np.testing.assert_allclose(parts.predicted, 2 * parts.times / (beta * n), rtol=1e-12)
+    np.testing.assert_allclose(parts.drift, 0, atol=1e-15)
+    # The realised bracket is its prediction times χ²_100/100.
+    assert parts.realised[-1] == pytest.approx(parts.predicted[-1], rel=5 * np.sqrt(2 / 100))
+    with pytest.raises(ValueError, match="no record"):
+        analysis.ito_decomposition(run, "y")
+
+
+def _coupling(key, model, law, n):
+    cloud, noise = jax.random.split(key)
+    state = analysis.Coupled(law, law.sample(cloud, n))
+    scheme = analysis.SynchronousCoupling()
+    return evolve(
+        model, state, until=1.0, dt=0.05, path=mk.Brownian(noise), scheme=scheme,
+        observe={"t": analysis.coupling_terms}, every=5,
+    ).observed["t"]  # fmt: skip
+
+
+def test_coupling_error_of_the_linear_model_is_exact():
+    """E D² against Euler's own second moments at every record, pooled; χ² with the noise of 400 replicas."""
+    a, c, beta, v, n = 1.0, 0.5, 2.0, 0.3, 10
+    model = catalogue.ornstein_uhlenbeck(a, c, beta).model
+    one = eqx.Partial(_coupling, model=model, law=mk.Gaussian(0.0, v), n=n)
+    record = analysis.replicate(one, jax.random.key(5), 400)
+    measured = analysis.average(record["error"])
+    exact = coupling_error_path(n, 20, 0.05, v, a, c, beta)[::5]
+    assert measured.value[0] == 0
+    np.testing.assert_array_less(np.abs(measured.value - exact)[1:], 5 * measured.stderr[1:])
+    # X − Y is the same for all i: the field's two terms are those of a common shift, c² D², and (X̄ − Ȳ)² c².
+    np.testing.assert_allclose(record["space"], c**2 * record["error"], rtol=1e-9, atol=1e-30)
+    np.testing.assert_allclose(record["measure"], c**2 * record["error"], rtol=1e-9, atol=1e-30)
+
+
+def test_without_interaction_the_coupling_is_perfect():
+    model = mk.langevin(mk.Euclidean(1), mk.potentials.Quadratic(1.0), beta=1.0)
+    record = _coupling(jax.random.key(0), model, mk.Gaussian(0.0, 1.0), 5)
+    assert all(float(jnp.max(v)) == 0 for v in record.values())
+
+
+def test_lipschitz_constants():
+    well = catalogue.desai_zwanzig(theta=2.0).model
+    lv, lw = analysis.lipschitz(well, -2.0, 2.0)
+    assert (lv, lw) == pytest.approx((1.0, 2.0), abs=1e-12)
+    circle = catalogue.kuramoto(strength=3.0).model
+    assert analysis.lipschitz(circle) == pytest.approx((0.0, 3.0), abs=1e-12)
+
+
+def test_gronwall_solves_its_equation():
+    """e′ = Le + ε with constant ε has the solution ε(e^{Lt} − 1)/L; the trapezoidal rule errs by (L dt)²/12, relatively."""
+    times = np.linspace(0, 2, 201)
+    bound = analysis.gronwall(times, np.full(201, 0.3), (-0.5, 1.0))
+    np.testing.assert_allclose(bound, 0.3 * np.expm1(1.5 * times) / 1.5, rtol=(1.5 * 0.01) ** 2 / 12 * 1.1)
+
+
+def test_energy_balance_is_simpson():
+    times = np.linspace(0, 1, 11)
+    dissipation = 4 * times**3
+    np.testing.assert_allclose(analysis.energy_balance(times, 2 - times**4, dissipation), 0, atol=1e-15)
+    assert analysis.energy_balance(times, 2 + times**4, dissipation)[-1] == pytest.approx(2)

@@ -1,0 +1,166 @@
+"""The command line: its exit status, one sentence where it refuses, and a report whatever happens."""
+
+import json
+import subprocess
+import sys
+from importlib import metadata
+
+import pytest
+
+import mckean.catalogue
+from mckean import cli, experiments
+from mckean.experiments.chapter import Chapter, Claim, Result
+from mckean.report import writing
+
+
+def claim(measured: float = 1.0) -> Claim:
+    return Claim("the value in [0, 1] of $x$", 1.0, measured, 0.01, 0.0, "", "Theorem 1")
+
+
+def chapter(name: str, *claims: Claim, raises: BaseException | None = None) -> Chapter:
+    def run(config, key, progress) -> Result:
+        progress(0.5)
+        if raises is not None:
+            raise raises
+        return Result(claims, ())
+
+    return Chapter(name, f"On {name}", "Theory.", lambda c: f"A run of {c['size']}.", run, {"size": 9}, {"size": 1})
+
+
+def kuramoto():
+    """Noisy phase oscillators.
+
+    More about them.
+    """
+
+
+@pytest.fixture
+def mckean_(monkeypatch, tmp_path):
+    """A function that runs the command line on fake chapters, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mckean.catalogue, "MODELS", {"kuramoto": kuramoto}, raising=False)
+
+    def run(line: str, *chapters: Chapter) -> int:
+        known = {chapter.name: chapter for chapter in chapters}
+        monkeypatch.setattr(experiments, "CHAPTERS", known, raising=False)
+        return cli.main(line.split())
+
+    return run
+
+
+def rows(folder) -> list[dict]:
+    return json.loads((folder / "claims.json").read_text(encoding="utf-8"))
+
+
+def test_all_claims_hold(mckean_, tmp_path, capsys):
+    assert mckean_("talk", chapter("limit", claim()), chapter("coupling", claim())) == 0
+    folder = tmp_path / "mckean-report"
+    assert [row["chapter"] for row in rows(folder)] == ["limit", "coupling"]
+    said = capsys.readouterr()
+    assert "the value in [0, 1] of x" in said.out
+    assert "2 of 2 claims hold" in said.out
+    assert said.out.rstrip().endswith("mckean-report/report.html")
+    assert said.err.splitlines()[0].startswith("limit: 1 of 1 claims hold")
+    assert len(said.err.splitlines()) == 2
+
+
+def test_a_claim_that_fails(mckean_, tmp_path):
+    assert mckean_("talk --out a/b", chapter("limit", claim(), claim(2.0))) == 1
+    assert [row["holds"] for row in rows(tmp_path / "a" / "b")] == [True, False]
+
+
+def test_a_chapter_that_breaks(mckean_, tmp_path, capsys):
+    chapters = chapter("bad", raises=FloatingPointError("NaN at t = 1.")), chapter("good", claim())
+    assert mckean_("talk --out out", *chapters) == 1
+    assert {row["chapter"] for row in rows(tmp_path / "out") if row["holds"]} == {"good"}
+    assert "bad: broke: NaN at t = 1." in capsys.readouterr().err
+    assert "NaN at t = 1." in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_an_interrupt_keeps_what_is_finished(mckean_, tmp_path):
+    chapters = chapter("one", claim()), chapter("two", raises=KeyboardInterrupt()), chapter("three", claim())
+    assert mckean_("talk --out out", *chapters) == 130
+    assert [row["chapter"] for row in rows(tmp_path / "out")] == ["one"]
+    assert "not finished: two, three." in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_chapters_seed_and_size_are_chosen(mckean_, tmp_path):
+    chapters = [chapter(name, claim()) for name in ("one", "two", "three")]
+    assert mckean_("talk three one three --quick --seed 5 --out out", *chapters) == 0
+    assert [row["chapter"] for row in rows(tmp_path / "out")] == ["three", "one"]
+    text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "A run of 1." in text
+    assert "<span>--seed 5</span> <span>--quick</span>" in text
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("talk limti", "did you mean 'limit'"),
+        ("talk --seed -1", "seed must be between 0"),
+        ("talk --seed 9223372036854775808", "seed must be between 0"),
+        ("talk --seed one", "--seed"),
+        ("talk --nosuch", "--nosuch"),
+        ("tolk", "talk"),
+        ("talk --out file/below", "output folder 'file/below' cannot be written"),
+    ],
+)
+def test_bad_usage_is_refused_in_one_sentence(mckean_, tmp_path, capsys, line, reason):
+    (tmp_path / "file").write_text("")
+    never = chapter("limit", raises=AssertionError("nothing may run"))
+    assert mckean_(line, never) == 2
+    said = capsys.readouterr()
+    assert reason in said.err
+    assert said.err.startswith("mckean: ")
+    assert len(said.err.splitlines()) == 1
+    assert said.out == ""
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_disk_that_fills_up_still_shows_the_claims(mckean_, monkeypatch, capsys):
+    def full(texts):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(writing, "_replace", full)
+    assert mckean_("talk", chapter("limit", claim())) == 2
+    said = capsys.readouterr()
+    assert "1 of 1 claims hold" in said.out
+    assert said.err.splitlines()[-1].endswith("could not be written to 'mckean-report': No space left on device.")
+
+
+def test_bars_on_a_terminal(mckean_, monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "140")
+    chapters = chapter("limit", claim()), chapter("bad", raises=ValueError("[red]oh."))
+    assert mckean_("talk", *chapters) == 1
+    said = capsys.readouterr().err
+    assert "the talk" in said
+    assert "1 of 1 claims hold" in said
+    assert "broke: [red]oh." in said
+
+
+def test_list_names_chapters_and_models(mckean_, capsys):
+    assert mckean_("list", chapter("limit", claim())) == 0
+    said = capsys.readouterr().out
+    assert "On limit" in said
+    assert "Noisy phase oscillators." in said
+    assert "More about them" not in said
+
+
+@pytest.mark.parametrize("line", ["--help", "talk --help", ""])
+def test_help_is_a_success(mckean_, capsys, line):
+    assert mckean_(line) == 0
+    assert "Usage" in capsys.readouterr().out
+
+
+def test_version(mckean_, capsys):
+    assert mckean_("--version") == 0
+    assert capsys.readouterr().out.strip() == metadata.version("mckean")
+
+
+def test_the_library_loads_no_command_line_and_no_pictures():
+    heavy = "{'mckean.cli', 'mckean.report', 'rich', 'cyclopts', 'matplotlib'}"
+    check = f"import sys, mckean; print(*{heavy} & set(sys.modules)); import mckean.cli, mckean.experiments.talk; "
+    check += "assert not {'rich', 'matplotlib', 'mckean.report'} & set(sys.modules)"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
