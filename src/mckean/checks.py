@@ -11,11 +11,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 
 def traced(tree: Any) -> bool:
     """Whether any leaf of `tree` is a JAX tracer, so that its value cannot be looked at."""
-    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
+    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree))
 
 
 def require(condition: Any, message: str) -> None:
@@ -32,7 +33,8 @@ def require_finite(name: str, value: Any) -> None:
     if bad.size:
         index = np.unravel_index(bad[0], np.shape(value))
         where = f" at index {tuple(int(i) for i in index)}" if index else ""
-        raise ValueError(f"{name} must be finite, but {bad.size} of its {np.size(value)} values is not{where}.")
+        count = f"{bad.size} of its {np.size(value)} values" if np.size(value) > 1 else "it"
+        raise ValueError(f"{name} must be finite, but {count} {'are' if bad.size > 1 else 'is'} not{where}.")
 
 
 def nearest(name: str, known: Iterable[str], kind: str) -> str:
@@ -56,14 +58,20 @@ def scalar_field(f: Any, dim: int, name: str) -> None:
     shape = getattr(out, "shape", None)
     if shape != ():
         raise ValueError(f"{name} must return a scalar for a point of shape ({dim},), but it returned shape {shape}.")
+    if not jnp.issubdtype(out.dtype, jnp.floating):
+        raise ValueError(f"{name} must return a real number that can be differentiated, but it returned {out.dtype}.")
 
 
 def require_periodic(f: Any, lengths: tuple[float, ...], name: str, mend: str = "") -> None:
-    """Raise `ValueError` unless f(x + L_i e_i) = f(x) at random points of the torus with sides L."""
+    """Raise `ValueError` unless f is finite and f(x + L_i e_i) = f(x) at random points of the torus with sides L."""
     dim = len(lengths)
     x = np.random.default_rng(0).uniform(-0.5, 0.5, (32, dim)) * np.asarray(lengths)
     with jax.ensure_compile_time_eval():
-        values = np.asarray(jax.vmap(f)(jnp.asarray(x, float)))
+        values = jax.vmap(f)(jnp.asarray(x, float))
+        if traced(values):
+            return
+        require_finite(name, values)
+        values = np.asarray(values)
         tolerance = 1e4 * float(jnp.finfo(jnp.result_type(float)).eps) * (np.abs(values).max() + 1e-30)
         for i, side in enumerate(lengths):
             change = np.abs(np.asarray(jax.vmap(f)(jnp.asarray(x + side * np.eye(dim)[i], float))) - values).max()

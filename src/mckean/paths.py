@@ -6,6 +6,8 @@ time, and a run is reproduced, resumed or coupled by handing the same path to an
 different sizes share the noise of the particles they have in common.
 """
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -27,7 +29,7 @@ class Stream(eqx.Module):
     grouping: int = eqx.field(static=True, default=1)
 
     def increment(
-        self, step: Int[ArrayLike, ""], dt: Float[ArrayLike, ""], shape: tuple[int, ...], dtype=float
+        self, step: Int[ArrayLike, ""], dt: Float[ArrayLike, ""], shape: tuple[int, ...], dtype: Any = float
     ) -> Float[Array, "..."]:
         """B(t_{step+1}) − B(t_step), independent N(0, dt) entries of the given shape."""
         root = jnp.sqrt(jnp.asarray(dt, dtype) / self.grouping)
@@ -54,48 +56,46 @@ class Stream(eqx.Module):
         return jax.random.fold_in(jax.random.fold_in(self.key, level), index)
 
 
-def _refined(stream: Stream, factor: int) -> Stream:
-    if factor < 1 or factor & (factor - 1):
-        raise ValueError(f"a path is refined by a power of two, but the factor {factor} was given.")
-    while factor > 1 and stream.grouping % 2 == 0:
-        stream = Stream(stream.key, stream.halvings, stream.grouping // 2)
-        factor //= 2
-    if factor > 1 and stream.grouping > 1:
-        raise ValueError(f"a path coarsened by {stream.grouping} cannot be refined by {factor} more: refine it first.")
-    return Stream(stream.key, stream.halvings + factor.bit_length() - 1, stream.grouping)
+def _resolved(stream: Stream, halvings: int, grouping: int) -> Stream:
+    """The stream with steps halved and grouped further; two halves are their parent, so the powers of two cancel."""
+    halvings, grouping = stream.halvings + halvings, stream.grouping * grouping
+    while halvings and grouping % 2 == 0:
+        halvings, grouping = halvings - 1, grouping // 2
+    return Stream(stream.key, halvings, grouping)
 
 
 class Brownian(eqx.Module):
     """The noise of a run: an idiosyncratic stream, one motion for each particle, and an environment common to all.
 
     **Arguments:** `key`: a JAX key, `jax.random.key(seed)`. `environment`: another path's `environment`, to share the
-    common noise and redraw the particles' own (a draw from the conditional law); drawn from `key` where nothing is said.
+    common noise and redraw the particles' own (a draw from the conditional law); drawn from `key` where nothing is
+    said. **Raises** `ValueError` for anything but one typed key.
 
-    The path is indexed by step: the step k of a run with time step dt starting at time 0 covers [k dt, (k+1) dt]. To follow
-    one path at several resolutions, run with (path, dt), (path.refine(2), dt/2), (path.coarsen(3), 3 dt), …
+    The path is indexed by step: the step k of a run with time step dt starting at time 0 covers [k dt, (k+1) dt]. To
+    follow one path at several resolutions, run with (path, dt), (path.refine(2), dt/2), (path.coarsen(3), 3 dt), …
     """
 
     idiosyncratic: Stream
     environment: Stream
 
     def __init__(self, key: PRNGKeyArray, environment: Stream | None = None):
-        require(
-            jnp.issubdtype(getattr(key, "dtype", None), jax.dtypes.prng_key) and key.shape == (),
-            "a Brownian path needs a single typed key, jax.random.key(seed).",
-        )
+        typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
+        require(typed, "a Brownian path needs a single typed key, jax.random.key(seed).")
         self.idiosyncratic = Stream(jax.random.fold_in(key, 0))
         self.environment = Stream(jax.random.fold_in(key, 1)) if environment is None else environment
 
     def refine(self, factor: int = 2) -> "Brownian":
         """The same path in steps `factor` times shorter; `factor` is a power of two."""
-        return self._resolved(lambda s: _refined(s, factor))
+        if not isinstance(factor, int) or factor < 1 or factor & (factor - 1):
+            raise ValueError(f"a path is refined by a power of two, but the factor {factor} was given.")
+        return self._resolved(factor.bit_length() - 1, 1)
 
     def coarsen(self, factor: int) -> "Brownian":
         """The same path in steps `factor` times longer: each increment is the sum of `factor` of these."""
-        if factor < 1:
+        if not isinstance(factor, int) or factor < 1:
             raise ValueError(f"a path is coarsened by a positive integer, but {factor} was given.")
-        return self._resolved(lambda s: Stream(s.key, s.halvings, s.grouping * factor))
+        return self._resolved(0, factor)
 
-    def _resolved(self, change) -> "Brownian":
-        streams = (change(self.idiosyncratic), change(self.environment))
+    def _resolved(self, halvings: int, grouping: int) -> "Brownian":
+        streams = tuple(_resolved(stream, halvings, grouping) for stream in (self.idiosyncratic, self.environment))
         return eqx.tree_at(lambda p: (p.idiosyncratic, p.environment), self, streams)

@@ -9,5 +9,6 @@ from mckean.measures.laws import Mixture as Mixture
 from mckean.measures.laws import Uniform as Uniform
 from mckean.measures.laws import VonMises as VonMises
 from mckean.measures.measure import AbstractMeasure as AbstractMeasure
+from mckean.measures.measure import cast as cast
 from mckean.measures.measure import dtype_of as dtype_of
 from mckean.measures.particles import Particles as Particles

@@ -5,7 +5,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mckean.checks import require, traced
-from mckean.measures.density import Density
+from mckean.measures.density import Density, negative
 from mckean.measures.particles import Particles
 from mckean.spaces import AbstractGrid, FourierGrid
 
@@ -47,14 +47,18 @@ def smooth(density: Density, width: float) -> Density:
     """ρ * N(0, width² I) on the torus: the heat semigroup at time width²/2, exact on every mode.
 
     **Arguments:** `width`: standard deviation, in the unit of the coordinates.
-    **Raises** `ValueError` on a box, and for a negative width.
+    **Raises** `ValueError` on a box, for a negative width, and for one too narrow for a rough density's grid.
     """
     grid = density.grid
-    require(
-        isinstance(grid, FourierGrid),
-        "smoothing works on the torus; a density on a box has no heat semigroup there.",
-    )
+    if not isinstance(grid, FourierGrid):
+        raise ValueError("smoothing works on the torus; a density on a box has no heat semigroup there.")
     require(width >= 0, f"the width of a smoothing must not be negative, but {width} was given.")
     square = sum(np.square(2 * np.pi * k / side) for k, side in zip(grid.modes, grid.sides, strict=True))
     factor = jnp.exp(-0.5 * width**2 * jnp.asarray(square, density.values.dtype))
-    return Density(grid, jnp.fft.irfftn(jnp.fft.rfftn(density.values) * factor, grid.shape))
+    values = jnp.fft.irfftn(jnp.fft.rfftn(density.values) * factor, grid.shape)
+    if negative(values):
+        raise ValueError(
+            f"smoothing by {width:.3g} leaves negative values, as the density is rough on its grid of spacing "
+            f"{max(grid.spacing):.3g}: smooth by two spacings or more, or take a finer grid."
+        )
+    return Density(grid, values)

@@ -51,7 +51,7 @@ class Gaussian(AbstractLaw):
         return Euclidean(self.mean.shape[0])
 
     def log_density(self, x: Float[Array, " d"]) -> Float[Array, ""]:
-        return jax.scipy.stats.multivariate_normal.logpdf(x, self.mean, self.covariance)
+        return jnp.asarray(jax.scipy.stats.multivariate_normal.logpdf(x, self.mean, self.covariance))
 
     def integrate(self, phi: Callable[[Float[Array, " d"]], Any]) -> Any:
         """∫φ dμ by Gauss–Hermite quadrature with 64 nodes a dimension: exact for polynomials up to degree 127."""

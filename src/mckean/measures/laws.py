@@ -32,7 +32,8 @@ class _Sampled(AbstractLaw):
 
     def integrate(self, phi):
         raise ValueError(
-            f"{type(self).__name__} has no quadrature: integrate over Density.from_law(grid, law) or over law.sample(key, n)."
+            f"{type(self).__name__} has no quadrature: integrate over Density.from_law(grid, law), "
+            "or over law.sample(key, n)."
         )
 
 
@@ -58,8 +59,8 @@ class Uniform(_Sampled):
             )
             low, high = (per_dimension(c, space.dim, float, "the corner of a box") for c in (lower, upper))
             require(
-                all(a < b for a, b in zip(low, high, strict=True)),
-                f"a box needs lower < upper, not {low} and {high}.",
+                all(-np.inf < a < b < np.inf for a, b in zip(low, high, strict=True)),
+                f"a box needs lower < upper, both finite, not {low} and {high}.",
             )
             self.box = (low, high)
 
@@ -122,20 +123,23 @@ class VonMises(_Sampled):
         return jnp.sum(kappa * jnp.cos(angle) - log_norm)
 
     def sample(self, key: PRNGKeyArray, n: int) -> Particles:
-        kappa = self.concentration
-        tau = 1 + jnp.sqrt(1 + 4 * kappa**2)
-        # ρ → 1/κ as κ → 0: the proposal becomes uniform; a tiny κ stands for zero.
-        rho = (tau - jnp.sqrt(2 * tau)) / (2 * jnp.maximum(kappa, 1e-8))
-        r = jnp.where(kappa > 1e-5, (1 + rho**2) / (2 * rho), 1 / jnp.maximum(kappa, 1e-8))
+        kappa = jnp.maximum(self.concentration, 1e-8)  # which is uniform to rounding; at 0 no trial would be accepted
+        # With the paper's ρ, r = (1 + ρ²)/2ρ and f = cos θ, every difference that cancels for small or for large κ is
+        # written out: `above` = r − 1, `gap` = 1 − f.
+        root = jnp.sqrt(1 + 4 * kappa**2)
+        tau = 1 + root
+        scale = tau + jnp.sqrt(2 * tau)
+        rho, one_minus_rho = 2 * kappa / scale, (1 + 1 / (root + 2 * kappa) + jnp.sqrt(2 * tau)) / scale
+        above = one_minus_rho**2 / (2 * rho)
 
         def propose(state):
             trial, angle, done = state
             u = jax.random.uniform(jax.random.fold_in(key, trial), (n, self.space.dim, 3), minval=1e-12)
-            z = jnp.cos(jnp.pi * u[..., 0])
-            f = (1 + r * z) / (r + z)
-            c = kappa * (r - f)
-            good = (c * (2 - c) > u[..., 1]) | (jnp.log(c / u[..., 1]) + 1 >= c)
-            new = jnp.sign(u[..., 2] - 0.5) * jnp.arccos(jnp.clip(f, -1, 1))
+            c, s = jnp.cos(jnp.pi / 2 * u[..., 0]), jnp.sin(jnp.pi / 2 * u[..., 0])
+            gap = 2 * above * s**2 / (above + 2 * c**2)
+            excess = kappa * (above + gap)
+            good = (excess * (2 - excess) > u[..., 1]) | (jnp.log(excess / u[..., 1]) + 1 >= excess)
+            new = jnp.where(u[..., 2] < 0.5, -2, 2) * jnp.arcsin(jnp.sqrt(jnp.minimum(gap / 2, 1)))
             return trial + 1, jnp.where(done, angle, new), done | good
 
         shape = (n, self.space.dim)
@@ -160,6 +164,10 @@ class Mixture(_Sampled):
     def __init__(self, components, weights=None):
         self.components = tuple(components)
         require(self.components, "a mixture needs at least one component.")
+        require(
+            all(isinstance(law, AbstractLaw) for law in self.components),
+            "the components of a mixture must be laws, such as Uniform, VonMises or Gaussian.",
+        )
         require(
             all(law.domain == self.components[0].domain for law in self.components),
             "the components of a mixture must live on one space.",
@@ -186,7 +194,7 @@ class Mixture(_Sampled):
 
     def sample(self, key: PRNGKeyArray, n: int) -> Particles:
         choice, *keys = jax.random.split(key, len(self.components) + 1)
-        index = jnp.searchsorted(jnp.cumsum(self.weights), jax.random.uniform(choice, (n,)))
+        index = jnp.searchsorted(jnp.cumsum(self.weights), jax.random.uniform(choice, (n,)), side="right")
         index = jnp.minimum(index, len(self.components) - 1)
         draws = jnp.stack([law.sample(k, n).positions for law, k in zip(self.components, keys, strict=True)])
         return Particles(self.domain, draws[index, jnp.arange(n)])

@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -10,6 +10,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mckean.spaces import AbstractSpace
+
+Tree = TypeVar("Tree")
 
 
 class AbstractMeasure(eqx.Module):
@@ -31,5 +33,11 @@ def on_points(phi: Callable[[Float[Array, " d"]], Any], points: Float[Array, "n 
 
 
 def dtype_of(mu: AbstractMeasure) -> jnp.dtype:
-    """The precision in which a measure is held."""
-    return jnp.result_type(*(leaf for leaf in jax.tree.leaves(mu) if jnp.issubdtype(leaf.dtype, jnp.floating)))
+    """The precision in which a measure is held; the default one where it holds no array."""
+    leaves = [leaf for leaf in jax.tree.leaves(mu) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return jnp.result_type(*leaves) if leaves else jnp.result_type(float)
+
+
+def cast(tree: Tree, dtype: Any) -> Tree:
+    """The tree with its inexact arrays in the given precision, so that its parameters do not promote a state."""
+    return jax.tree.map(lambda leaf: leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf, tree)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mckean import interactions
-from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
+from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of
 from mckean.models.model import Model
 from mckean.spaces import FourierGrid
 
@@ -21,19 +21,20 @@ _TINY = 1e-300
 
 def confinement_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """∫V dμ, energy per particle."""
-    return jnp.zeros(()) if model.confinement is None else mu.integrate(model.confinement)
+    return jnp.zeros((), dtype_of(mu)) if model.confinement is None else mu.integrate(model.confinement)
 
 
 def interaction_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """½∬W dμdμ, energy per particle; the diagonal is in, except for a singular kernel."""
-    if model.interaction is None:
-        return jnp.zeros(())
+    kernel = model.interaction
+    if kernel is None:
+        return jnp.zeros((), dtype_of(mu))
     if isinstance(mu, Particles):
-        return 0.5 * mu.mean(interactions.potential(model.interaction, mu, mu.positions))
+        return 0.5 * mu.mean(interactions.potential(kernel, mu, mu.positions))
     if isinstance(mu, Density):
         weights = mu.values.ravel() * mu.grid.cell_volume
-        return 0.5 * jnp.dot(weights, interactions.potential(model.interaction, mu, mu.grid))
-    return 0.5 * mu.integrate(lambda x: interactions.potential(model.interaction, mu, x[None])[0])
+        return 0.5 * jnp.dot(weights, interactions.potential(kernel, mu, mu.grid))
+    return 0.5 * mu.integrate(lambda x: interactions.potential(kernel, mu, x[None])[0])
 
 
 def energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
@@ -56,8 +57,9 @@ def entropy(mu: AbstractMeasure) -> Float[Array, ""]:
     if isinstance(mu, Gaussian):
         d = mu.mean.shape[0]
         return -0.5 * (d * math.log(2 * math.pi * math.e) + jnp.linalg.slogdet(mu.covariance)[1])
-    rho = _density("the entropy", mu).values
-    return jnp.sum(jax.scipy.special.xlogy(rho, jnp.maximum(rho, _tiny(rho)))) * mu.grid.cell_volume
+    density = _density("the entropy", mu)
+    rho = density.values
+    return jnp.sum(jax.scipy.special.xlogy(rho, jnp.maximum(rho, _tiny(rho)))) * density.grid.cell_volume
 
 
 def free_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
@@ -66,8 +68,9 @@ def free_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     return total if model.noise is None else total + entropy(mu) / model.beta
 
 
-def first_variation(model: Model, mu: Density) -> Float[Array, "..."]:
-    """δF/δμ = V + W_s*μ + β⁻¹(log ρ + 1) on the nodes, shape of the grid."""
+def first_variation(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
+    """δF/δμ = V + W_s*μ + β⁻¹(log ρ + 1) on the nodes, shape of the grid. **Raises** `ValueError` without a density."""
+    mu = _density("the first variation", mu)
     values = jnp.zeros_like(mu.values.ravel())
     if model.confinement is not None:
         values = values + jax.vmap(model.confinement)(interactions.at(mu.grid, mu))
@@ -94,7 +97,8 @@ def slope(model: Model, mu: AbstractMeasure) -> Float[Array, "n d"]:
     if model.noise is None:
         return field
     transform = jnp.fft.rfftn(density.values)
-    rho = jnp.maximum(density.values, _tiny(density.values))
+    # Where ρ is below the rounding of its transform, its score is not known: the floor keeps noise out of D.
+    rho = jnp.maximum(density.values, jnp.finfo(density.values.dtype).eps * jnp.max(density.values))
     wavenumbers = [jnp.asarray(q, rho.dtype) for q in density.grid.wavenumbers]
     scores = [jnp.fft.irfftn(1j * q * transform, density.grid.shape) / rho for q in wavenumbers]
     return field + jnp.stack([s.ravel() for s in scores], axis=-1) / model.beta
@@ -103,8 +107,8 @@ def slope(model: Model, mu: AbstractMeasure) -> Float[Array, "n d"]:
 def dissipation(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """D(μ) = ∫|∇δF/δμ|² dμ, energy per particle and time.
 
-    On the torus by the spectral slope; on a box as Σ over faces of ρ̄ (Δξ/h)² h^d, ξ = δF/δμ, ρ̄ the mean of the two cells,
-    of order 2 in h. **Raises** `ValueError` for particles at finite β and for a state-dependent noise.
+    On the torus by the spectral slope; on a box as Σ over faces of ρ̄ (Δξ/h)² h^d, ξ = δF/δμ, ρ̄ the mean of the two
+    cells, of order 2 in h. **Raises** `ValueError` for particles at finite β and for a state-dependent noise.
     """
     if isinstance(mu, Gaussian):
         return _gaussian_dissipation(model, mu)
@@ -113,11 +117,12 @@ def dissipation(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     square = jnp.sum(slope(model, mu) ** 2, axis=-1)
     if isinstance(mu, Particles):
         return mu.mean(square)
-    return jnp.dot(mu.values.ravel(), square) * mu.grid.cell_volume
+    density = _density("the dissipation", mu)
+    return jnp.dot(density.values.ravel(), square) * density.grid.cell_volume
 
 
 def _face_dissipation(model: Model, mu: Density) -> Float[Array, ""]:
-    xi, rho, total = first_variation(model, mu), mu.values, jnp.zeros(())
+    xi, rho, total = first_variation(model, mu), mu.values, jnp.zeros((), mu.values.dtype)
     for axis, h in enumerate(mu.grid.spacing):
         mean = 0.5 * (
             jnp.take(rho, jnp.arange(1, rho.shape[axis]), axis) + jnp.take(rho, jnp.arange(rho.shape[axis] - 1), axis)

@@ -12,8 +12,8 @@ from jaxtyping import Array, Float
 
 from mckean import interactions
 from mckean.checks import require, traced
-from mckean.interactions.kernels import AbstractKernel, Static, as_kernel
-from mckean.measures import AbstractMeasure, dtype_of
+from mckean.interactions.kernels import AbstractKernel, as_kernel, held
+from mckean.measures import AbstractMeasure, cast, dtype_of
 from mckean.models.noise import AbstractNoise, Thermal
 from mckean.models.potentials import as_potential
 from mckean.spaces import AbstractSpace
@@ -24,10 +24,11 @@ class Model(eqx.Module):
 
     A model holds mathematics only: no time step, no number of particles, no grid and no key.
 
-    **Arguments:** `space`; `confinement`: V, a scalar function of a point (d,), or None; `interaction`: W, a kernel or a
-    scalar function of a displacement (d,), or None; `drift`: b, a function of a point (d,) and the measure with values
-    (d,), not a gradient in general, or None; `noise`: an `AbstractNoise`, or None.
-    **Raises** `ValueError` for a V or W that is not scalar, or not periodic on a torus.
+    **Arguments:** `space`; `confinement`: V, a scalar function of a point (d,), or None; `interaction`: W, a kernel or
+    a scalar function of a displacement (d,), or None; `drift`: b, a function of a point (d,) and the measure with
+    values (d,), not a gradient in general, or None; `noise`: an `AbstractNoise`, or None.
+    **Raises** `ValueError` for a V or W that is not scalar, or not periodic on a torus, and, when used, for a b of
+    another shape.
     """
 
     space: AbstractSpace
@@ -45,7 +46,8 @@ class Model(eqx.Module):
         self.space = space
         self.confinement = None if confinement is None else as_potential(confinement, space)
         self.interaction = None if interaction is None else as_kernel(interaction).on(space)
-        self.extra = drift if drift is None or isinstance(drift, eqx.Module) else Static(drift)
+        require(drift is None or callable(drift), f"a drift must be a function b(x, mu), not {drift!r}.")
+        self.extra = None if drift is None else held(drift)
         self.noise = noise
 
     def gradient_field(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
@@ -63,7 +65,10 @@ class Model(eqx.Module):
         total = self.gradient_field(mu, x)
         if self.extra is None:
             return total
-        return total + jax.vmap(lambda point: self.extra(point, mu))(interactions.at(x, mu))
+        extra = jax.vmap(lambda point: self.extra(point, mu))(interactions.at(x, mu))
+        if extra.shape != total.shape:
+            raise ValueError(f"a drift must return shape {total.shape[1:]} for a point, not {extra.shape[1:]}.")
+        return total + extra
 
     @property
     def beta(self) -> Float[Array, ""] | float:
@@ -79,7 +84,7 @@ def langevin(
     space: AbstractSpace,
     confinement: Callable | None = None,
     interaction: AbstractKernel | Callable | None = None,
-    beta: float | Array = 1.0,
+    beta: float | int | Array = 1.0,
 ) -> Model:
     """dX_i = −∇V(X_i) dt − (1/N)Σ_j ∇W_s(X_i − X_j) dt + √(2/β) dB_i, which is dX_i = −∇_{x_i}H_N dt + √(2/β) dB_i.
 
@@ -93,6 +98,4 @@ def langevin(
 
 def in_precision(model: Model, mu: AbstractMeasure) -> Model:
     """The model with its parameters in the measure's precision, so that it does not promote the state."""
-    dtype = dtype_of(mu)
-    cast = lambda leaf: leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf  # noqa: E731
-    return jax.tree.map(cast, model)
+    return cast(model, dtype_of(mu))

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mckean.checks import require
-from mckean.interactions.kernels import Static, parameter
+from mckean.interactions.kernels import held, parameter
 from mckean.measures import AbstractMeasure
 
 Calculus = Literal["ito", "stratonovich"]
@@ -45,6 +45,8 @@ class Thermal(AbstractNoise):
     additive: bool = eqx.field(static=True, default=True, init=False)
 
     def __check_init__(self):
+        if jnp.shape(self.beta):
+            raise ValueError(f"the inverse temperature beta must be a number, not an array of shape {self.beta.shape}.")
         require(self.beta > 0, f"the inverse temperature beta must be positive, but {self.beta} was given.")
 
     @property
@@ -63,8 +65,8 @@ class Thermal(AbstractNoise):
 class Multiplicative(AbstractNoise):
     """σ(x, μ) dB_i with a state-dependent coefficient.
 
-    **Arguments:** `sigma`: function of one point of shape (d,) and the measure, returning a number (isotropic), shape (d,)
-    (diagonal) or shape (d, m); `calculus`: "ito" or "stratonovich".
+    **Arguments:** `sigma`: function of one point of shape (d,) and the measure, returning a number (isotropic), shape
+    (d,) (diagonal) or shape (d, m); `calculus`: "ito" or "stratonovich".
     **Raises** `ValueError` for another calculus, or, when used, another shape.
     """
 
@@ -78,7 +80,7 @@ class Multiplicative(AbstractNoise):
             calculus in ("ito", "stratonovich"),
             f"the calculus of a noise is 'ito' or 'stratonovich', but {calculus!r} was given.",
         )
-        self.sigma = sigma if isinstance(sigma, eqx.Module) else Static(sigma)
+        self.sigma = held(sigma)
         self.calculus = calculus
         self.additive = False
 

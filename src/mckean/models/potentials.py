@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mckean.checks import require, require_periodic, scalar_field
-from mckean.interactions.kernels import AbstractKernel, Static, parameter
+from mckean.interactions.kernels import AbstractKernel, Function, Unresolved, held, parameter
 from mckean.spaces import AbstractSpace, Torus
 
 
@@ -36,12 +36,30 @@ class DoubleWell(eqx.Module):
         return 0.25 * self.quartic * square**2 - 0.5 * self.quadratic * square
 
 
+class AtDisplacement(eqx.Module):
+    """V(x) = W(x − 0), the shortest displacement: the pair energy with a particle held at the origin of a torus."""
+
+    kernel: AbstractKernel
+    space: AbstractSpace
+
+    def __call__(self, x: Float[Array, " d"]) -> Float[Array, ""]:
+        return self.kernel(self.space.displacement(x, jnp.zeros_like(x)))
+
+
 def as_potential(potential, space: AbstractSpace):
     """A potential from a function or a kernel (V(x) = W(x)), checked: scalar, and periodic on a torus."""
+    if isinstance(potential, Function):
+        potential = potential.function  # a kernel is used through its even part, a confinement is not
     if isinstance(potential, AbstractKernel):
-        return potential.on(space)
+        placed = potential.on(space)
+        return AtDisplacement(placed.kernel, space) if isinstance(placed, Unresolved) else placed
     require(callable(potential), f"a confinement must be a function of a point, not {potential!r}.")
     scalar_field(potential, space.dim, "a confinement")
     if isinstance(space, Torus):
         require_periodic(potential, space.lengths, "the confinement")
-    return potential if isinstance(potential, eqx.Module) else Static(potential)
+    if isinstance(potential, Quadratic) and jnp.shape(potential.centre) not in ((), (space.dim,)):
+        raise ValueError(
+            f"the centre of a quadratic potential in dimension {space.dim} is a number or has shape ({space.dim},), "
+            f"not {potential.centre.shape}."
+        )
+    return held(potential)

@@ -17,7 +17,7 @@ class Euclidean(AbstractSpace):
 
     dim: int = eqx.field(static=True, converter=check_dim)
 
-    def displacement(self, x: Float[Array, "*n d"], y: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
+    def displacement(self, x: Float[Array, "*#n d"], y: Float[Array, "*#n d"]) -> Float[Array, "*#n d"]:
         return x - y
 
     def retract(self, x: Float[Array, "*n d"]) -> Float[Array, "*n d"]:

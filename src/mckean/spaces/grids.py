@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +21,13 @@ def per_dimension(value: Any, dim: int, kind: type, name: str) -> tuple:
     values = tuple(value) if isinstance(value, (tuple, list, np.ndarray)) else (value,) * dim
     if len(values) != dim:
         raise ValueError(f"{name} needs one number, or {dim} for dimension {dim}, but {len(values)} were given.")
-    if not all(isinstance(v, (int, float, np.integer, np.floating)) and kind(v) == v for v in values):
+    if not all(isinstance(v, (int, float, np.integer, np.floating)) and _is(v, kind) for v in values):
         raise ValueError(f"{name} must be made of numbers of type {kind.__name__}, but {value!r} was given.")
     return tuple(kind(v) for v in values)
+
+
+def _is(value: Any, kind: type) -> bool:
+    return float(value).is_integer() if kind is int else value == value
 
 
 class AbstractGrid(eqx.Module):
@@ -45,13 +50,14 @@ class AbstractGrid(eqx.Module):
         return math.prod(self.spacing)
 
     @property
+    @abc.abstractmethod
     def sides(self) -> tuple[float, ...]:
-        raise NotImplementedError
+        """The extent in each dimension."""
 
     @property
+    @abc.abstractmethod
     def axes(self) -> tuple[np.ndarray, ...]:
         """The coordinates of the nodes along each dimension."""
-        raise NotImplementedError
 
     @property
     def nodes(self) -> Float[Array, "size d"]:
@@ -59,7 +65,14 @@ class AbstractGrid(eqx.Module):
         return jnp.asarray(np.stack([m.ravel() for m in mesh], axis=-1), dtype=float)
 
 
-def _check_shape(shape: tuple[int, ...], least: int) -> None:
+def integer_modes(n: int) -> np.ndarray:
+    """The modes 0, 1, …, −1 of an FFT of length n, exactly: n·fl(1/n) is not 1 for every n (49 and 98 among them)."""
+    return np.round(np.fft.fftfreq(n, 1 / n))
+
+
+def _check_shape(shape: tuple[int, ...], dim: int, least: int) -> None:
+    if len(shape) != dim:
+        raise ValueError(f"a grid in dimension {dim} needs {dim} numbers of nodes, but its shape is {shape}.")
     if min(shape) < least:
         raise ValueError(f"a grid needs at least {least} nodes in each dimension, but its shape is {shape}.")
 
@@ -67,14 +80,14 @@ def _check_shape(shape: tuple[int, ...], least: int) -> None:
 class FourierGrid(AbstractGrid):
     """Nodes x_j = L j/M of a torus, j = 0, …, M−1; a function on it is its trigonometric interpolant.
 
-    **Raises** `ValueError` for fewer than 4 nodes in a dimension.
+    **Raises** `ValueError` for a shape of another dimension, or fewer than 4 nodes in one.
     """
 
     space: Torus = eqx.field(static=True)
     shape: tuple[int, ...] = eqx.field(static=True)
 
     def __check_init__(self):
-        _check_shape(self.shape, 4)
+        _check_shape(self.shape, self.space.dim, 4)
 
     @property
     def sides(self) -> tuple[float, ...]:
@@ -87,8 +100,8 @@ class FourierGrid(AbstractGrid):
     @property
     def modes(self) -> tuple[np.ndarray, ...]:
         """Integer modes of a real FFT, one array a dimension, shaped to broadcast over the coefficients."""
-        full = [np.fft.fftfreq(n, 1 / n) for n in self.shape[:-1]]
-        half = np.fft.rfftfreq(self.shape[-1], 1 / self.shape[-1])
+        full = [integer_modes(n) for n in self.shape[:-1]]
+        half = np.arange(self.shape[-1] // 2 + 1, dtype=float)
         return tuple(np.meshgrid(*full, half, indexing="ij", sparse=True))
 
     @property
@@ -103,7 +116,7 @@ class FourierGrid(AbstractGrid):
 class BoxGrid(AbstractGrid):
     """Cells of a box of R^d, given by their centres; a function on it is constant on each cell.
 
-    **Raises** `ValueError` for fewer than 4 cells in a dimension or an empty box.
+    **Raises** `ValueError` for a shape of another dimension, fewer than 4 cells in one, or an empty box.
     """
 
     space: Euclidean = eqx.field(static=True)
@@ -112,7 +125,9 @@ class BoxGrid(AbstractGrid):
     upper: tuple[float, ...] = eqx.field(static=True)
 
     def __check_init__(self):
-        _check_shape(self.shape, 4)
+        _check_shape(self.shape, self.space.dim, 4)
+        if not len(self.lower) == len(self.upper) == self.space.dim:
+            raise ValueError(f"the corners of a box in dimension {self.space.dim} have as many coordinates each.")
         if not all(-math.inf < a < b < math.inf for a, b in zip(self.lower, self.upper, strict=True)):
             raise ValueError(f"a box needs lower < upper, both finite, but {self.lower} and {self.upper} were given.")
 

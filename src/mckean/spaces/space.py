@@ -13,8 +13,8 @@ class AbstractSpace(eqx.Module):
     dim: eqx.AbstractVar[int]
 
     @abc.abstractmethod
-    def displacement(self, x: Float[Array, "*n d"], y: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
-        """The shortest tangent vector that leads from y to x; x − y in R^d."""
+    def displacement(self, x: Float[Array, "*#n d"], y: Float[Array, "*#n d"]) -> Float[Array, "*#n d"]:
+        """The shortest tangent vector that leads from y to x; x − y in R^d. Leading axes broadcast."""
 
     @abc.abstractmethod
     def retract(self, x: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
@@ -29,7 +29,7 @@ class AbstractSpace(eqx.Module):
     def volume(self) -> float:
         """Riemannian volume; infinite for R^d."""
 
-    def distance(self, x: Float[Array, "*n d"], y: Float[Array, "*n d"]) -> Float[Array, "*n"]:
+    def distance(self, x: Float[Array, "*#n d"], y: Float[Array, "*#n d"]) -> Float[Array, "*#n"]:
         """Geodesic distance between x and y, row by row."""
         return jnp.sqrt(jnp.sum(self.displacement(x, y) ** 2, axis=-1))
 

@@ -28,15 +28,17 @@ class Torus(AbstractSpace):
         if not all(0 < side < math.inf for side in self.lengths):
             raise ValueError(f"the sides of a torus must be positive and finite, but {self.lengths} was given.")
 
-    def displacement(self, x: Float[Array, "*n d"], y: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
+    def displacement(self, x: Float[Array, "*#n d"], y: Float[Array, "*#n d"]) -> Float[Array, "*#n d"]:
         turns = (x - y) * self._inverse(x.dtype)
         return (turns - jnp.round(turns)) * self._sides(x.dtype)
 
     def retract(self, x: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
         sides = self._sides(x.dtype)
         wrapped = x - sides * jnp.floor(x * self._inverse(x.dtype))
-        # Rounding can put a point just below 0, or just below L, onto L itself.
-        return jnp.where(wrapped < sides, wrapped, 0.0)
+        # Rounding can count a turn too many, which leaves a point below 0, or put a point just below 0 onto L itself.
+        # The comparisons let NaN through: a step that has failed must be seen.
+        wrapped = jnp.where(wrapped < 0, wrapped + sides, wrapped)
+        return jnp.where((wrapped < 0) | (wrapped >= sides), 0.0, wrapped)
 
     def uniform(self, key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
         return jax.random.uniform(key, (n, self.dim)) * self._sides(jnp.result_type(float))

@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 
 from mckean.interactions.kernels import AbstractKernel
 from mckean.measures import Density
+from mckean.spaces.grids import integer_modes
 
 
 def _convolve(values: Array, stencil: Array) -> Array:
@@ -18,14 +19,16 @@ def _convolve(values: Array, stencil: Array) -> Array:
 
 def _differences(density: Density) -> Array:
     grid = density.grid
-    axes = [h * np.fft.fftfreq(2 * n, 1 / (2 * n)) for n, h in zip(grid.shape, grid.spacing, strict=True)]
+    axes = [h * integer_modes(2 * n) for n, h in zip(grid.shape, grid.spacing, strict=True)]
     mesh = np.meshgrid(*axes, indexing="ij")
     return jnp.asarray(np.stack([m.ravel() for m in mesh], axis=-1), density.values.dtype)
 
 
 def potential(kernel: AbstractKernel, density: Density) -> Float[Array, " size"]:
-    """h^d Σ_j W_s(x_i − x_j) ρ_j at the centres of the cells."""
-    stencil = jax.vmap(kernel.value)(_differences(density)).reshape([2 * n for n in density.grid.shape])
+    """h^d Σ_j W_s(x_i − x_j) ρ_j at the centres; for j = i the mean of W_s over the cell, if it is singular at 0."""
+    own = kernel.cell_mean(density.grid.spacing) if kernel.singular else 0.0
+    values = jax.vmap(lambda z: kernel.value(z, own))(_differences(density))
+    stencil = values.reshape([2 * n for n in density.grid.shape])
     return _convolve(density.values, stencil).ravel() * density.grid.cell_volume
 
 

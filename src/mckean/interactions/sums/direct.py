@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from mckean.interactions.kernels import AbstractKernel
 from mckean.spaces import AbstractSpace
@@ -10,15 +10,17 @@ from mckean.spaces import AbstractSpace
 _TILE = 512
 
 
-def _padded(x: Array, tile: int) -> Array:
+def _padded(x: Array, tile: int, mode: str) -> Array:
     short = -x.shape[0] % tile
-    return jnp.pad(x, [(0, short)] + [(0, 0)] * (x.ndim - 1)).reshape(-1, tile, *x.shape[1:])
+    return jnp.pad(x, [(0, short)] + [(0, 0)] * (x.ndim - 1), mode=mode).reshape(-1, tile, *x.shape[1:])
 
 
 def _tiled(pair, space: AbstractSpace, sources, weights, points, out_shape: tuple[int, ...]) -> Array:
     """Σ_j w_j pair(x_i − y_j) for every target i."""
-    y, w = _padded(sources, min(_TILE, sources.shape[0])), _padded(weights, min(_TILE, sources.shape[0]))
-    x = _padded(points, min(_TILE, points.shape[0]))
+    # Padding repeats a point that is there, with weight 0: at a made-up place a singular kernel could be infinite.
+    tile = min(_TILE, sources.shape[0])
+    y, w = _padded(sources, tile, "edge"), _padded(weights, tile, "constant")
+    x = _padded(points, min(_TILE, points.shape[0]), "edge")
 
     def block(targets):
         def add(total, tile):
@@ -39,9 +41,10 @@ def potential(
     sources: Float[Array, "n d"],
     weights: Float[Array, " n"],
     points: Float[Array, "m d"],
+    at_zero: Float[ArrayLike, ""] = 0.0,
 ) -> Float[Array, " m"]:
-    """Σ_j w_j W_s(x_i − y_j)."""
-    return _tiled(kernel.value, space, sources, weights, points, ())
+    """Σ_j w_j W_s(x_i − y_j), where `at_zero` stands for W_s(0) if that is not finite."""
+    return _tiled(lambda z: kernel.value(z, at_zero), space, sources, weights, points, ())
 
 
 def force(
@@ -52,5 +55,4 @@ def force(
     points: Float[Array, "m d"],
 ) -> Float[Array, "m d"]:
     """−Σ_j w_j ∇W_s(x_i − y_j)."""
-
     return -_tiled(kernel.gradient, space, sources, weights, points, (space.dim,))

@@ -15,7 +15,7 @@ from jaxtyping import Array, Complex, Float
 from mckean.interactions.kernels import FourierSeries
 from mckean.interactions.trig import cos_sin_turns
 from mckean.measures import AbstractMeasure, Density, Particles
-from mckean.spaces import AbstractGrid, FourierGrid
+from mckean.spaces import AbstractGrid, FourierGrid, Torus
 
 # Up to so many modes one fused pass over the particles beats blocks that stay in cache.
 _FUSED = 4
@@ -24,7 +24,7 @@ _BLOCK = 4096
 
 def _cos_sin(x: Float[Array, "n d"], series: FourierSeries) -> tuple[list[Array], list[Array]]:
     """cos and sin of q_k·x, a list over modes of arrays of shape (n,)."""
-    turns = x * jnp.asarray(1 / np.asarray(series.lengths), x.dtype)
+    turns = x * jnp.asarray(1 / np.asarray(series.sides), x.dtype)
     pairs = []
     for mode in series.modes:
         phase = sum(float(k) * turns[:, i] if k != 1 else turns[:, i] for i, k in enumerate(mode) if k)
@@ -33,7 +33,7 @@ def _cos_sin(x: Float[Array, "n d"], series: FourierSeries) -> tuple[list[Array]
 
 
 def _cos_sin_block(x: Float[Array, "n d"], series: FourierSeries) -> tuple[Float[Array, "n m"], Float[Array, "n m"]]:
-    turns = x * jnp.asarray(1 / np.asarray(series.lengths), x.dtype)
+    turns = x * jnp.asarray(1 / np.asarray(series.sides), x.dtype)
     modes = np.asarray(series.modes, float)
     phase = sum(turns[:, i, None] * jnp.asarray(modes[:, i], x.dtype) for i in range(x.shape[1]))
     return cos_sin_turns(phase)
@@ -56,6 +56,10 @@ def _in_blocks(function, arrays: tuple[Array, ...], reduce: bool):
 
 def analyse(mu: AbstractMeasure, series: FourierSeries) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
     """(C, S): the cosine and sine moments ∫cos(q_k·y)dμ and ∫sin(q_k·y)dμ of the series' modes."""
+    if not isinstance(mu.domain, Torus) or mu.domain.lengths != series.sides:
+        raise ValueError(
+            f"a Fourier series on a torus of sides {series.sides} does not act for a measure on {mu.domain}."
+        )
     if isinstance(mu, Density):
         z = _density_modes(mu, series.modes)
         return z.real, -z.imag
@@ -86,7 +90,7 @@ def potential(mu: AbstractMeasure, series: FourierSeries, points) -> Float[Array
     """W_s*μ at points of shape (m, d), or on the nodes of a Fourier grid."""
     c, s = analyse(mu, series)
     if isinstance(points, FourierGrid) and _resolves(points, series, mu):
-        return _on_grid(series.coefficients * (c - 1j * s), series.modes, points)[0]
+        return _on_grid(series.coefficients.astype(c.dtype) * (c - 1j * s), series.modes, points)[0]
     points = points.nodes.astype(c.dtype) if isinstance(points, AbstractGrid) else points
     a = series.coefficients.astype(c.dtype)
     return _synthesise(points, series, a * c, a * s)
@@ -97,7 +101,7 @@ def force(mu: AbstractMeasure, series: FourierSeries, points) -> Float[Array, "m
     c, s = analyse(mu, series)
     q = series.wavenumbers
     if isinstance(points, FourierGrid) and _resolves(points, series, mu):
-        field = series.coefficients * (c - 1j * s)
+        field = series.coefficients.astype(c.dtype) * (c - 1j * s)
         return jnp.stack(_on_grid(field, series.modes, points, *(-1j * q.T)), axis=-1)
     points = points.nodes.astype(c.dtype) if isinstance(points, AbstractGrid) else points
     a = series.coefficients.astype(c.dtype)

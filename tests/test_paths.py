@@ -1,0 +1,143 @@
+"""Brownian paths: refinement, laws, independence, prefixes; and the JAX behaviour that they rest on."""
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import mckean as mk
+
+PATH = mk.Brownian(jax.random.key(7))
+SHAPE = (40, 2)
+# What a sum of g increments of size √dt loses: an ulp of each partial sum.
+EPS = 2.0**-52
+
+
+def increments(stream, steps, dt, shape=SHAPE, dtype=float):
+    """The increments over several of the first 24 steps, stacked. All are drawn: one compilation serves many tests."""
+    return np.asarray(_increments(stream, jnp.asarray(dt, float), shape, dtype))[list(steps)]
+
+
+@eqx.filter_jit
+def _increments(stream, dt, shape, dtype):
+    return jax.vmap(lambda k: stream.increment(k, dt, shape, dtype))(jnp.arange(24))
+
+
+def streams(path):
+    return {"idiosyncratic": path.idiosyncratic, "environment": path.environment}
+
+
+@pytest.mark.parametrize("name", ["idiosyncratic", "environment"])
+@pytest.mark.parametrize(("refine", "coarsen"), [(1, 3), (4, 3)])
+def test_every_resolution_shows_the_same_path(name, refine, coarsen):
+    # In units of the base step the changed path has steps coarsen/refine: `coarsen` of one are `refine` of the other.
+    changed = PATH.refine(refine).coarsen(coarsen)
+    base = increments(streams(PATH)[name], range(6), 1.0).reshape(6 // coarsen, coarsen, *SHAPE)
+    number = 6 // coarsen * refine
+    other = increments(streams(changed)[name], range(number), coarsen / refine).reshape(-1, refine, *SHAPE)
+    # Some refine·coarsen additions and halvings of numbers below 10.
+    np.testing.assert_allclose(other.sum(1), base.sum(1), rtol=0, atol=10 * 4 * refine * coarsen * EPS)
+
+
+@given(st.integers(0, 4), st.integers(1, 12), st.integers(0, 3))
+def test_refining_then_coarsening_changes_nothing(before, grouping, halvings):
+    path = PATH.refine(2**before).coarsen(grouping)
+    there_and_back = path.refine(2**halvings).coarsen(2**halvings)
+    assert there_and_back.idiosyncratic.halvings == path.idiosyncratic.halvings
+    assert there_and_back.idiosyncratic.grouping == path.idiosyncratic.grouping
+    back_and_there = path.coarsen(2**halvings).refine(2**halvings)
+    assert jax.tree.structure(back_and_there) == jax.tree.structure(path)
+
+
+def test_a_path_coarsened_by_an_odd_number_can_be_refined():
+    coarse, fine = PATH.coarsen(3), PATH.coarsen(3).refine(2)
+    whole = increments(coarse.idiosyncratic, range(2), 3.0)
+    halves = increments(fine.idiosyncratic, range(4), 1.5)
+    np.testing.assert_allclose(halves.reshape(2, 2, *SHAPE).sum(1), whole, rtol=0, atol=10 * 4 * 6 * EPS)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_increments_have_the_law_of_brownian_motion(dtype):
+    n, dt = 10_000, 0.3
+    x = increments(PATH.refine(2).idiosyncratic, range(4), dt, (n,), dtype)
+    assert x.dtype == dtype
+    # Five standard errors of a mean, variance, fourth moment (variance 96 dt⁴) and covariance of n draws of N(0, dt).
+    assert np.all(np.abs(x.mean(1)) <= 5 * math.sqrt(dt / n))
+    assert np.all(np.abs((x**2).mean(1) - dt) <= 5 * dt * math.sqrt(2 / n))
+    assert np.all(np.abs((x**4).mean(1) - 3 * dt**2) <= 5 * dt**2 * math.sqrt(96 / n))
+    # The two halves of a step (0 with 1, 2 with 3) as well as neighbouring steps are independent.
+    covariance = x @ x.T / n
+    assert np.all(np.abs(covariance[~np.eye(4, dtype=bool)]) <= 5 * dt / math.sqrt(n))
+
+
+def test_streams_are_independent():
+    n = 10_000
+    path = PATH.refine(2)
+    own, common = (increments(s, [0, 1], 1.0, (n,)) for s in (path.idiosyncratic, path.environment))
+    assert np.all(np.abs(own @ common.T / n) <= 5 / math.sqrt(n))
+
+
+@pytest.mark.parametrize("path", [PATH, PATH.refine(2).coarsen(3)])
+def test_the_first_particles_of_a_larger_system_have_the_same_noise(path):
+    # Rests on JAX's default generator, which counts: a change of that default must not go unseen.
+    few, many = (increments(path.idiosyncratic, [0, 5], 0.1, (n, 2)) for n in (SHAPE[0], 1000))
+    np.testing.assert_array_equal(few, many[:, : SHAPE[0]])
+
+
+def test_a_path_is_a_function_of_its_key():
+    again, other = mk.Brownian(jax.random.key(7)), mk.Brownian(jax.random.key(8))
+    for name, stream in streams(PATH).items():
+        x = increments(stream, [0, 3], 0.1)
+        np.testing.assert_array_equal(increments(streams(again)[name], [0, 3], 0.1), x)
+        assert np.all(increments(streams(other)[name], [0, 3], 0.1) != x)
+
+
+def test_an_environment_can_be_shared():
+    sibling = mk.Brownian(jax.random.key(99), environment=PATH.environment)
+    x, y = (increments(p.environment, [0, 3], 0.1) for p in (PATH, sibling))
+    np.testing.assert_array_equal(x, y)
+    x, y = (increments(p.idiosyncratic, [0, 3], 0.1) for p in (PATH, sibling))
+    assert np.all(x != y)
+    fine, expected = sibling.coarsen(3).refine(2), PATH.coarsen(3).refine(2)
+    x, y = (increments(p.environment, [4, 5], 0.1) for p in (fine, expected))
+    np.testing.assert_array_equal(x, y)
+
+
+def test_an_increment_does_not_depend_on_how_it_is_asked_for():
+    # Eagerly, one by one; and compiled, several at a time, where constants may be multiplied out: two ulps.
+    stream = PATH.idiosyncratic
+    one = np.stack([stream.increment(k, 0.1, SHAPE) for k in (3, 4)])
+    np.testing.assert_allclose(one, increments(stream, [3, 4], 0.1), rtol=2 * EPS)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: mk.Brownian(jax.random.PRNGKey(0)), r"a single typed key"),
+        (lambda: PATH.refine(3), r"refined by a power of two, but the factor 3"),
+        (lambda: PATH.refine(0), r"refined by a power of two, but the factor 0"),
+        (lambda: PATH.coarsen(0), r"coarsened by a positive integer, but 0"),
+    ],
+)
+def test_refusals(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_compiled_matrix_products_of_many_particles_are_right():
+    # jax 0.10.2 gets rows of this wrong on CPU, silently, when a map over particles of a matrix–vector product is
+    # followed by a reduction. Compared with numpy and with the uncompiled call.
+    x = np.random.default_rng(0).normal(size=(20_000, 3))
+    matrix = np.random.default_rng(1).normal(size=(3, 3))
+    function = jax.vmap(lambda row: jnp.sum((jnp.asarray(matrix) @ row) ** 2))
+    exact = ((x @ matrix.T) ** 2).sum(1)
+    # Nine products and sums, then three squares: all terms of the last sum are positive, so that only the cancellation
+    # within a matrix–vector product matters, bounded by |A||x|.
+    tolerance = 20 * EPS * ((np.abs(x) @ np.abs(matrix).T) ** 2).sum(1)
+    for result in (function(jnp.asarray(x)), jax.jit(function)(jnp.asarray(x))):
+        assert np.all(np.abs(np.asarray(result) - exact) <= tolerance)

@@ -1,0 +1,203 @@
+"""Geometries: the laws that every space obeys, and the grids."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from tables import SPACES
+
+import mckean as mk
+from mckean.spaces import AbstractSpace
+from mckean.spaces.grids import per_dimension
+
+every_space = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES.keys())
+every_torus = pytest.mark.parametrize(
+    "space",
+    [s for s in SPACES.values() if isinstance(s, mk.Torus)],
+    ids=[k for k, s in SPACES.items() if s.volume < 1e9],
+)
+every_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+# Three clouds of four points of up to two coordinates, counted in turns of the torus or units of R^d. One shape for all
+# examples: what takes time here is compilation.
+three_clouds = st.lists(st.floats(-50, 50, width=32), min_size=24, max_size=24)
+
+
+def clouds(space: AbstractSpace, numbers, dtype=np.float64):
+    x = np.asarray(numbers).reshape(3, 4, 2)[..., : space.dim] * sides(space)
+    return [space.retract(jnp.asarray(part, dtype)) for part in x]
+
+
+def sides(space: AbstractSpace) -> np.ndarray:
+    return np.asarray(space.lengths if isinstance(space, mk.Torus) else (1.0,) * space.dim)
+
+
+def rounding(space: AbstractSpace) -> float:
+    """What coordinates of one turn, or of size 100 on R^d, lose: a few units in the last place of each."""
+    size = max(space.lengths) if isinstance(space, mk.Torus) else 100.0
+    return 8 * 2.0**-52 * size * math.sqrt(space.dim)
+
+
+@every_space
+@every_dtype
+@given(numbers=three_clouds)
+@example(
+    numbers=[0.0, 0.5, 0.25, 0.75, 0.5, 1.0, 1.0, 1.5] * 3
+)  # half a side apart, where both ways round are shortest
+def test_displacement_is_antisymmetric_to_the_bit(space, dtype, numbers):
+    x, y, _ = clouds(space, numbers, dtype)
+    forth, back = np.asarray(space.displacement(x, y)), np.asarray(space.displacement(y, x))
+    assert forth.dtype == dtype
+    np.testing.assert_array_equal(forth, -back)
+    assert isinstance(space, mk.Euclidean) or np.all(np.abs(forth) <= 0.5 * sides(space).astype(dtype))
+
+
+@every_space
+@given(numbers=three_clouds)
+def test_distance_is_a_metric_and_displacement_realises_it(space, numbers):
+    x, y, z = clouds(space, numbers)
+    xy, yx, yz, xz, xx = (np.asarray(space.distance(a, b)) for a, b in ((x, y), (y, x), (y, z), (x, z), (x, x)))
+    assert np.all(xx == 0)
+    np.testing.assert_array_equal(xy, yx)
+    np.testing.assert_array_equal(xy > 0, np.any(np.asarray(x) != np.asarray(y), axis=1))
+    assert np.all(xz <= xy + yz + rounding(space))
+    arrived = space.retract(y + space.displacement(x, y))
+    assert np.all(np.asarray(space.distance(arrived, x)) <= rounding(space))
+
+
+@every_torus
+@every_dtype
+@given(turns=st.lists(st.integers(-3000, 3000), min_size=4, max_size=4), ulps=st.integers(-3, 3))
+@example(turns=[0, 1, 2, -1], ulps=-1)
+def test_retraction_lands_in_the_half_open_box_near_every_edge(space, dtype, turns, ulps):
+    edge = sides(space).astype(dtype)
+    x = np.asarray(turns, dtype)[:, None] * edge
+    x = x + ulps * np.spacing(x)
+    inside = np.asarray(space.retract(jnp.asarray(x, dtype)))
+    assert inside.dtype == dtype
+    assert np.all((inside >= 0) & (inside < edge))
+
+
+@every_torus
+@every_dtype
+@given(numbers=st.lists(st.floats(-1e6, 1e6, width=32), min_size=4, max_size=4))
+@example(numbers=[-1e-30, -0.0, -1e-12, 1e-30])
+def test_retraction_is_idempotent_and_does_not_move_the_point(space, dtype, numbers):
+    x = jnp.asarray(np.repeat(np.asarray(numbers, dtype)[:, None], space.dim, axis=1))
+    once = space.retract(x)
+    np.testing.assert_array_equal(space.retract(once), once)
+    # x − L⌊x/L⌋ keeps the absolute rounding of x, and displacement that of x in turns.
+    slack = 4 * np.finfo(dtype).eps * (np.abs(np.asarray(x)) + max(space.lengths))
+    assert np.all(np.abs(np.asarray(space.displacement(once, x))) <= slack)
+
+
+@every_torus
+@every_dtype
+def test_the_last_points_below_the_edge_stay(space, dtype):
+    # x/L rounds to 1 for some of them, and the turn counted too many has to be given back.
+    edge = sides(space).astype(dtype)
+    last = edge - np.arange(1, 5, dtype=dtype)[:, None] * np.spacing(np.nextafter(edge, dtype(0)))
+    np.testing.assert_array_equal(space.retract(jnp.asarray(last)), last)
+
+
+@every_torus
+def test_a_failed_step_stays_visible(space):
+    bad = jnp.asarray([[jnp.nan] * space.dim, [jnp.inf] * space.dim, [-jnp.inf] * space.dim])
+    assert jnp.all(jnp.isnan(space.retract(bad)))
+
+
+def test_space_without_edges_keeps_points():
+    x = jnp.asarray([[1e9, -3.0]])
+    assert mk.Euclidean(2).retract(x) is x
+
+
+@every_torus
+def test_uniform_points_fill_the_torus_evenly(space):
+    n = 20_000
+    x = np.asarray(space.uniform(jax.random.key(3), n))
+    assert x.shape == (n, space.dim)
+    assert np.all((x >= 0) & (x < sides(space)))
+    # Each of 10 bins in each coordinate holds a Binomial(n, 1/10) number, standard deviation √(0.09 n).
+    for i, side in enumerate(sides(space)):
+        counts, _ = np.histogram(x[:, i], bins=10, range=(0, side))
+        assert np.all(np.abs(counts - n / 10) <= 5 * math.sqrt(0.09 * n))
+
+
+def test_uniform_points_of_systems_of_different_size_agree():
+    space = mk.Torus(2)
+    large = space.uniform(jax.random.key(0), 100)
+    np.testing.assert_array_equal(large[:17], space.uniform(jax.random.key(0), 17))
+
+
+def test_volumes():
+    assert mk.Torus(2, (2.0, 3.0)).volume == 6.0
+    assert mk.Torus(1).volume == 2 * math.pi
+    assert mk.Euclidean(3).volume == math.inf
+
+
+def test_modes_of_a_grid_are_integers_for_every_length():
+    # n·fl(1/n) is not 1 for n = 49, 98, 103, …: modes formed with it miss the Nyquist mode and are no integers.
+    torus = mk.Torus(2, 1.0)
+    for n in (*range(4, 30), 49, 98, 103, 196, 206):
+        grid = torus.grid((n, n))
+        first, last = grid.modes
+        np.testing.assert_array_equal(last.ravel(), np.arange(n // 2 + 1))
+        np.testing.assert_array_equal(first.ravel() % n, np.arange(n))
+        assert np.all(2 * np.abs(first) <= n)
+        assert (grid.wavenumbers[1].ravel()[-1] == 0) == (n % 2 == 0)
+        assert np.count_nonzero(grid.wavenumbers[0] == 0) == (2 if n % 2 == 0 else 1)
+
+
+def test_fourier_grid_geometry():
+    grid = mk.Torus(2, (2.0, 3.0)).grid((4, 6))
+    assert (grid.size, grid.sides, grid.spacing, grid.cell_volume) == (24, (2.0, 3.0), (0.5, 0.5), 0.25)
+    nodes = np.asarray(grid.nodes).reshape(4, 6, 2)
+    np.testing.assert_array_equal(nodes[3, 5], [1.5, 2.5])
+    np.testing.assert_array_equal(nodes[0, 0], [0.0, 0.0])
+
+
+def test_fourier_grid_derivative_is_exact_below_nyquist_and_none_at_it():
+    grid = mk.Torus(2, (2.0, 3.0)).grid((8, 6))
+    x, y = np.asarray(grid.nodes).T.reshape(2, 8, 6)
+    a, b = np.pi, 2 * np.pi / 3
+    nyquist = np.cos(4 * a * x)
+    f = np.sin(3 * a * x - 2 * b * y) + np.cos(b * y) + nyquist
+    transform = np.fft.rfftn(f)
+    along_x, along_y = (np.fft.irfftn(1j * q * transform, f.shape, axes=(0, 1)) for q in grid.wavenumbers)
+    # Rounding of a transform of 48 values of size 3, times the largest wavenumber 4π: 3e-14.
+    np.testing.assert_allclose(along_x, 3 * a * np.cos(3 * a * x - 2 * b * y), atol=1e-13)
+    np.testing.assert_allclose(along_y, -2 * b * np.cos(3 * a * x - 2 * b * y) - b * np.sin(b * y), atol=1e-13)
+
+
+def test_box_grid_geometry():
+    grid = mk.Euclidean(2).grid((4, 5), lower=(0.0, -1.0), upper=(2.0, 4.0))
+    assert (grid.size, grid.sides, grid.spacing, grid.cell_volume) == (20, (2.0, 5.0), (0.5, 1.0), 0.5)
+    np.testing.assert_array_equal(grid.nodes[0], [0.25, -0.5])
+    np.testing.assert_array_equal(grid.nodes[-1], [1.75, 3.5])
+
+
+REFUSALS = {
+    "dimension": (lambda: mk.Torus(0), "an integer of at least 1, but 0"),
+    "euclidean dimension": (lambda: mk.Euclidean(-2), "an integer of at least 1, but -2"),
+    "length": (lambda: mk.Torus(1, 0.0), "must be positive and finite"),
+    "infinite length": (lambda: mk.Torus(1, math.inf), "must be positive and finite"),
+    "nan length": (lambda: mk.Torus(1, math.nan), "must be made of numbers"),
+    "number of lengths": (lambda: mk.Torus(3, (1.0, 2.0)), "or 3 for dimension 3, but 2 were given"),
+    "uniform on R": (lambda: mk.Euclidean(1).uniform(jax.random.key(0), 2), "no uniform law on R"),
+    "few nodes": (lambda: mk.Torus(1).grid(3), "at least 4 nodes"),
+    "fractional nodes": (lambda: per_dimension((8, 8.5), 2, int, "a shape"), "numbers of type int"),
+    "infinite nodes": (lambda: per_dimension(math.inf, 2, int, "a shape"), "numbers of type int"),
+    "grid of another dimension": (lambda: mk.FourierGrid(mk.Torus(2), (8,)), "dimension 2 needs 2 numbers of nodes"),
+    "empty box": (lambda: mk.Euclidean(1).grid(8, 1.0, 1.0), "lower < upper"),
+    "infinite box": (lambda: mk.Euclidean(1).grid(8, 0.0, math.inf), "both finite"),
+    "corner of another dimension": (lambda: mk.Euclidean(2).grid(8, (0.0,), 1.0), "but 1 were given"),
+}
+
+
+@pytest.mark.parametrize(("call", "message"), REFUSALS.values(), ids=REFUSALS.keys())
+def test_refusals(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
