@@ -30,3 +30,4 @@ from mckean.spaces import BoxGrid as BoxGrid
 from mckean.spaces import Euclidean as Euclidean
 from mckean.spaces import FourierGrid as FourierGrid
 from mckean.spaces import Torus as Torus
+from mckean.transport import wasserstein as wasserstein

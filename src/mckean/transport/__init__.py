@@ -1,0 +1,3 @@
+"""Distances between measures."""
+
+from mckean.transport.distance import wasserstein as wasserstein
