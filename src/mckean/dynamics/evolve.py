@@ -18,14 +18,14 @@ from mckean.dynamics.moments import Moments
 from mckean.dynamics.particles import ParticleScheme
 from mckean.dynamics.scheme import AbstractScheme, tree_finite
 from mckean.dynamics.spectral import Spectral
-from mckean.dynamics.trajectory import Trajectory
+from mckean.dynamics.trajectory import MeasureT, Trajectory, reserved_names
 from mckean.dynamics.volumes import FiniteVolume
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of
 from mckean.models import Model, in_precision
 from mckean.paths import Brownian
 from mckean.spaces import FourierGrid
 
-Observables = Mapping[str, Callable[[Model, AbstractMeasure], Any]]
+Observables = Mapping[str, Callable[..., Any]]
 _CHUNKS = 20
 
 
@@ -47,7 +47,7 @@ class Interrupted(KeyboardInterrupt):
 
 def evolve(
     model: Model,
-    measure: AbstractMeasure,
+    measure: MeasureT,
     *,
     until: float,
     dt: float,
@@ -57,39 +57,41 @@ def evolve(
     observe: Observables | None = None,
     every: int | None = None,
     progress: bool = False,
-) -> Trajectory:
+) -> Trajectory[MeasureT]:
     """Move a measure by a model; how the measure is held decides what is solved.
 
     `Particles`: the N-particle SDE. `Density`: the McKean–Vlasov equation ∂_tρ = −∇·(ρb) + ½∂_i∂_j(a_ijρ).
     `Gaussian`: the moment equations of a linear–quadratic model. The same `path` given to two calls is a coupling.
 
     **Arguments:** `until`: final time; `dt`: step, which divides until − start; `start`: initial time, a multiple of
-    dt: a run from 0 to s continued from s to t is bitwise the run from 0 to t. `path`: the noise, needed for particles
-    of a noisy model. `scheme`: a scheme, or a diffrax solver for particles and Gaussians. `observe`: functions of
-    (model, measure) by name, traceable by JAX, recorded at the start and after each `every` steps, which divides the
-    number of steps; at the start and the end only where it is not given. `progress`: show a bar.
+    dt: a run from 0 to s continued from s to t is bitwise the run from 0 to t. `path`: the noise, needed for
+    particles of a noisy model. `scheme`: a scheme, or a diffrax solver for particles and Gaussians. `observe`:
+    functions of (model, measure) by name, traceable by JAX, with arrays or trees of arrays as values, recorded at the
+    start and after each `every` steps, which divides the number of steps; at the start and the end only where it is
+    not given. `progress`: show a bar.
 
     **Returns** a `Trajectory`; memory does not grow with the number of steps, apart from the records.
 
-    **Raises** `ValueError` for arguments that do not fit together, before compilation; `RunError`, with step and time,
-    when the state turns non-finite (found by replaying from the last good state) or fails the scheme's monitors, which
-    are read about 20 times in a run; `Interrupted` on Ctrl-C, with what was done. Under a JAX transformation (vmap,
-    grad, jit) the whole run is one chunk, values are not checked before it, and a non-finite end raises JAX's own
-    runtime error.
+    **Raises** `ValueError` for arguments that do not fit together, before compilation; `RunError`, with step and
+    time, when the state turns non-finite (found by replaying from the last good state) or fails the scheme's
+    monitors, which are read about 20 times in a run; `Interrupted` on Ctrl-C, with what was done up to one of these
+    times. Under a JAX transformation (vmap, grad, jit) the whole run is one chunk, values are not checked before it,
+    and a non-finite end raises JAX's own runtime error.
     """
     scheme = _scheme_for(measure, scheme)
+    observe = _checked_observers(observe, measure)
     first, steps = _steps(start, until, dt)
     stride = steps if every is None else _checked_stride(every, steps)
     model = in_precision(model, measure)
     path = _needed_path(model, measure, path)
     scheme.check(model, measure, dt)
-    run = _Run(scheme, model, path, dict(observe or {}), jnp.asarray(dt, dtype_of(measure)))
-    plan = _Plan(first, steps, stride, dt)
+    run = _Run(scheme, model, path, observe, jnp.asarray(dt, dtype_of(measure)))
+    plan = _Plan(first, steps, stride, float(dt))
     made = {
         "model": model, "scheme": scheme, "path": path, "dt": dt, "start": start, "until": until, "every": stride,
         "software": f"mckean {_version()}, jax {jax.__version__}",
     }  # fmt: skip
-    attributes = tuple((name, str(value)) for name, value in made.items())
+    attributes = tuple((name, _told(value)) for name, value in made.items())
     if traced((model, measure, path)):
         return _whole(run, plan, measure, attributes)
     return _in_chunks(run, plan, measure, attributes, progress)
@@ -125,76 +127,114 @@ class _Plan:
         at = np.arange(0, done + 1, self.stride)
         return (self.first + (at if done % self.stride == 0 else np.append(at, done))) * self.dt
 
-    def chunks(self, observed: bool) -> Iterator[tuple[int, int, int]]:
-        """(steps done before, stride, records) of chunks of equal length, but for the last where nothing divides."""
-        stride = self.stride if observed else 1
-        length = stride * _chunk_length(self.steps // stride)
-        for done in range(0, self.steps, length):
-            now = min(length, self.steps - done)
-            yield done, (stride if observed else now), (now // stride if observed else 1)
+    def chunks(self, observed: bool) -> Iterator["_Chunk"]:
+        """About 20 chunks, of equal length but where nothing divides: short periods are gathered, long ones are cut."""
+        period = self.stride if observed else self.steps
+        target = -(-self.steps // _CHUNKS)
+        if period <= target:
+            length = period * _divisor_near(self.steps // period, -(-target // period))
+            for done in range(0, self.steps, length):
+                yield _Chunk(done, period, min(length, self.steps - done) // period, inside=observed)
+            return
+        length = _divisor_near(period, target)
+        for begin in range(0, self.steps, period):
+            for done in range(begin, begin + period, length):
+                yield _Chunk(done, min(length, begin + period - done), 1, inside=False)
 
 
-def _chunk_length(n: int) -> int:
-    """About n/20, and a divisor of n if there is one near, so that one compilation serves all chunks."""
-    target = -(-n // _CHUNKS)
+@dataclass(frozen=True)
+class _Chunk:
+    """`records` times `stride` steps, begun after `done` steps; whether the records are taken inside."""
+
+    done: int
+    stride: int
+    records: int
+    inside: bool
+
+    @property
+    def end(self) -> int:
+        return self.done + self.stride * self.records
+
+
+def _divisor_near(n: int, target: int) -> int:
+    """A divisor of n within a factor 4 of the target, so that one compilation serves all chunks; else the target."""
     near = [d for d in range(-(-target // 4), 4 * target + 1) if n % d == 0]
-    return min(near, key=lambda d: abs(d - target), default=target)
+    return min(near, key=lambda d: abs(math.log(d / target)), default=target)
 
 
-def _whole(run: _Run, plan: _Plan, measure: AbstractMeasure, made: tuple) -> Trajectory:
+def _whole(run: _Run, plan: _Plan, measure: MeasureT, made: tuple) -> Trajectory[MeasureT]:
     start = run.seen(measure)
     at = jnp.asarray(plan.first)
-    final, observed, _ = _advance(run, measure, at, plan.stride, plan.steps // plan.stride)
+    final, observed, _ = _advance(run, measure, at, plan.stride, plan.steps // plan.stride, True)
     final = eqx.error_if(
         final, ~tree_finite(final), "the state of a run became non-finite; reduce dt or look at V and W."
     )
     return Trajectory(final, jnp.asarray(plan.times(plan.steps)), _joined([_leading(start), observed]), made)
 
 
-def _in_chunks(run: _Run, plan: _Plan, measure: AbstractMeasure, made: tuple, progress: bool) -> Trajectory:
-    pieces, done = [_leading(_seen(run, measure))], 0
+def _in_chunks(run: _Run, plan: _Plan, measure: MeasureT, made: tuple, progress: bool) -> Trajectory[MeasureT]:
+    kept = (measure, 0, [_seen_once(run, measure)])
     with _bar(progress, plan.steps) as tick:
         try:
-            for before, stride, records in plan.chunks(bool(run.observe)):
-                at = jnp.asarray(plan.first + before)
-                moved, observed, complaints = _advance(run, measure, at, stride, records)
-                _judge(run, plan, measure, before, stride * records, complaints)
-                measure, done = moved, before + stride * records
-                pieces.append(observed)
-                tick(done)
+            for chunk in plan.chunks(bool(run.observe)):
+                measure, _, pieces = kept
+                at = jnp.asarray(plan.first + chunk.done)
+                # A traced count: XLA would write out a loop of one step and round it differently from longer ones.
+                stride = jnp.asarray(chunk.stride)
+                moved, observed, complaints = _advance(run, measure, at, stride, chunk.records, chunk.inside)
+                _judge(run, plan, measure, chunk, complaints)
+                if not chunk.inside and chunk.end % plan.stride == 0:
+                    observed = _seen_once(run, moved)
+                # One assignment, so that an interruption finds the state, its step and its records together.
+                kept = (moved, chunk.end, [*pieces, observed] if observed else pieces)
+                tick(chunk.end)
         except KeyboardInterrupt as stop:
-            raise Interrupted(Trajectory(measure, jnp.asarray(plan.times(done)), _joined(pieces), made)) from stop
-    return Trajectory(measure, jnp.asarray(plan.times(plan.steps)), _joined(pieces), made)
+            raise Interrupted(_kept_so_far(run, plan, *kept, made)) from stop
+    return _kept_so_far(run, plan, *kept, made)
 
 
-def _judge(run: _Run, plan: _Plan, before: AbstractMeasure, done: int, steps: int, complaints: dict) -> None:
+def _kept_so_far(
+    run: _Run, plan: _Plan, measure: MeasureT, done: int, pieces: list, made: tuple
+) -> Trajectory[MeasureT]:
+    if done % plan.stride:
+        pieces = [*pieces, _seen_once(run, measure)]
+    return Trajectory(measure, jnp.asarray(plan.times(done)), _joined(pieces), made)
+
+
+def _judge(run: _Run, plan: _Plan, before: AbstractMeasure, chunk: _Chunk, complaints: dict) -> None:
     """Raise where a chunk ended badly; a non-finite state is traced to its step by replaying the chunk."""
     values = {sentence: float(value) for sentence, value in complaints.items()}
-    at = plan.first + done
+    at, end = plan.first + chunk.done, plan.first + chunk.end
     if values.pop(_NON_FINITE):
-        bad = at + int(_first_bad(run, before, jnp.asarray(at), jnp.asarray(steps)))
+        bad = at + int(_first_bad(run, before, jnp.asarray(at), jnp.asarray(end - at)))
         raise RunError("the state became non-finite: reduce dt, or look at V, W and the drift", bad, bad * plan.dt)
     for sentence, value in values.items():
         if value > 0 or math.isnan(value):
-            raise RunError(sentence.format(value), at + steps, (at + steps) * plan.dt)
+            raise RunError(sentence.format(value), end, end * plan.dt)
 
 
 _NON_FINITE = "non-finite"
 
 
 @eqx.filter_jit
-def _advance(run: _Run, measure: AbstractMeasure, at, stride: int, records: int) -> tuple[AbstractMeasure, dict, dict]:
-    """`records` times `stride` steps, with the observables after each stride and the complaints at the end."""
+def _advance(
+    run: _Run, measure: MeasureT, at, stride: int | Array, records: int, observing: bool
+) -> tuple[MeasureT, dict, dict]:
+    """`records` times `stride` steps; the observables after each stride, if asked, and the complaints at the end."""
     prepared = run.scheme.prepare(run.model, measure, run.dt)
 
     def period(mu, r):
-        index = at + r * stride + jnp.arange(stride)
-        mu, _ = jax.lax.scan(lambda m, k: (run.one(prepared, m, k), None), mu, index)
-        return mu, run.seen(mu)
+        begin = at + r * stride
+        mu = jax.lax.fori_loop(0, stride, lambda k, m: run.one(prepared, m, begin + k), mu)
+        return mu, run.seen(mu) if observing else {}
 
     final, observed = jax.lax.scan(period, measure, jnp.arange(records))
     complaints = {_NON_FINITE: jnp.where(tree_finite(final), 0.0, 1.0), **run.scheme.complaints(final)}
     return final, observed, complaints
+
+
+def _seen_once(run: _Run, measure: AbstractMeasure) -> dict:
+    return _leading(_seen(run, measure)) if run.observe else {}
 
 
 @eqx.filter_jit
@@ -216,8 +256,8 @@ def _scheme_for(measure: AbstractMeasure, scheme) -> AbstractScheme:
     if isinstance(scheme, diffrax.AbstractSolver):
         if isinstance(measure, Density):
             raise ValueError(
-                f"the solver {type(scheme).__name__} moves particles, but the measure is a Density: use Spectral() on the torus, "
-                "FiniteVolume() on a box."
+                f"the solver {type(scheme).__name__} moves particles, but the measure is a Density: "
+                "use Spectral() on the torus, FiniteVolume() on a box."
             )
         scheme = Moments(scheme) if isinstance(measure, Gaussian) else ParticleScheme(scheme)
     if scheme is None:
@@ -250,27 +290,49 @@ def _form(measure: Any) -> str:
 
 def _steps(start: float, until: float, dt: float) -> tuple[int, int]:
     """The index of the first step and the number of steps."""
-    require(not traced((start, until, dt)), "start, until and dt are numbers, not traced values.")
+    require(not any(traced(v) for v in (start, until, dt)), "start, until and dt are numbers, not traced values.")
     require(math.isfinite(dt) and dt > 0, f"the step dt must be positive, but {dt} was given.")
     require(
         math.isfinite(until) and until > start,
         f"the run must end after its start, but until = {until:g}, start = {start:g}.",
     )
+    # A run may go on from a recorded time, which has been rounded to JAX's default precision.
+    rounding = float(jnp.finfo(jnp.result_type(float)).eps) * max(abs(start), abs(until))
     counts = []
     for name, span in (("start", start), ("until − start", until - start)):
         count = round(span / dt)
-        require(abs(count * dt - span) <= 1e-9 * max(abs(span), dt), f"dt = {dt:g} must divide {name} = {span:g}.")
+        require(
+            abs(count * dt - span) <= 1e-9 * max(abs(span), dt) + rounding,
+            f"dt = {dt:g} must divide {name} = {span:g}.",
+        )
         counts.append(count)
+    require(counts[1] >= 1, f"dt = {dt:g} must divide until − start = {until - start:g}.")
     return counts[0], counts[1]
 
 
 def _checked_stride(every: int, steps: int) -> int:
     require(
-        isinstance(every, int) and every >= 1,
+        isinstance(every, int) and not isinstance(every, bool) and every >= 1,
         f"every must be a positive number of steps, but {every!r} was given.",
     )
     require(steps % every == 0, f"every = {every} must divide the number of steps, {steps}.")
     return every
+
+
+def _checked_observers(observe: Observables | None, measure: AbstractMeasure) -> dict:
+    observe = dict(observe or {})
+    for name, f in observe.items():
+        require(callable(f), f"the observable '{name}' must be a function of (model, measure), not {f!r}.")
+        require(
+            isinstance(name, str) and name not in reserved_names(measure) and not name.startswith("final_"),
+            f"an observable cannot be called {name!r}, which names a coordinate or the final measure of a run.",
+        )
+    return observe
+
+
+def _told(value: Any) -> str:
+    """What a value is, with the numbers that it holds, for the record of how a run was made."""
+    return str(value) if isinstance(value, str) or traced(value) else eqx.tree_pformat(value, short_arrays=False)
 
 
 def _needed_path(model: Model, measure: AbstractMeasure, path: Brownian | None) -> Brownian | None:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean.checks import require, traced
-from mckean.dynamics.particles import Solver, check_solver
+from mckean.dynamics.particles import Solver, check_solver, ode_order
 from mckean.dynamics.scheme import AbstractScheme, require_same_space
 from mckean.measures import AbstractMeasure, Gaussian
 from mckean.models import Model, Thermal
@@ -34,7 +34,7 @@ class Moments(AbstractScheme):
 
     @property
     def order(self) -> int:
-        return self.solver.order(diffrax.ODETerm(lambda t, y, args: y))
+        return ode_order(self.solver)
 
     def accepts(self, measure: AbstractMeasure) -> bool:
         return isinstance(measure, Gaussian)
@@ -75,23 +75,27 @@ def _rates(model: Model, like: Gaussian, mean: Array, covariance: Array) -> tupl
     mu = eqx.tree_at(lambda g: (g.mean, g.covariance), like, (mean, covariance))
     drift = lambda x: model.drift(mu, x[None])[0]  # noqa: E731
     spread = jax.jacfwd(drift)(mean) @ covariance
-    thermal = 0.0 if model.noise is None else 2 / model.noise.beta
-    return drift(mean), spread + spread.T + thermal * jnp.eye(mean.shape[0], dtype=mean.dtype)
+    thermal = 2 / model.beta * jnp.eye(mean.shape[0], dtype=mean.dtype)
+    return drift(mean), spread + spread.T + thermal
 
 
 def _require_affine(model: Model, measure: Gaussian) -> None:
     """Compare the drift with its linearisation at points a standard deviation (or 1) away."""
-    d = measure.mean.shape[0]
-    size = jnp.sqrt(jnp.trace(measure.covariance)) + 1
-    away = jnp.asarray(np.random.default_rng(0).normal(size=(8, d)), measure.mean.dtype) * size
-    drift = lambda x: model.drift(measure, x[None])[0]  # noqa: E731
-    jacobian = jax.jacfwd(drift)(measure.mean)
-    value = jax.vmap(drift)(measure.mean + away)
+    away = np.random.default_rng(0).normal(size=(8, measure.mean.shape[0]))
+    value, affine = _linearised(model, measure, jnp.asarray(away, measure.mean.dtype))
     if traced(value):
         return
-    affine = drift(measure.mean) + away @ jacobian.T
     tolerance = 1e5 * float(jnp.finfo(value.dtype).eps) * (float(jnp.max(jnp.abs(value))) + 1)
     require(
         bool(jnp.all(jnp.abs(value - affine) <= tolerance)),
         "the moments of this model do not close: its drift is not affine in x. Use particles or a density.",
     )
+
+
+@eqx.filter_jit
+def _linearised(model: Model, measure: Gaussian, away: Float[Array, "n d"]) -> tuple[Array, Array]:
+    """The drift at points so many standard deviations (and ones) away from the mean, and what it is if it is affine."""
+    drift = lambda x: model.drift(measure, x[None])[0]  # noqa: E731
+    away = away * (jnp.sqrt(jnp.trace(measure.covariance)) + 1)
+    affine = drift(measure.mean) + away @ jax.jacfwd(drift)(measure.mean).T
+    return jax.vmap(drift)(measure.mean + away), affine

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean.checks import require, traced
-from mckean.measures import AbstractMeasure
+from mckean.measures import AbstractMeasure, Density
 from mckean.models import Model
 from mckean.paths import Brownian
 
@@ -18,12 +18,16 @@ from mckean.paths import Brownian
 class AbstractScheme(eqx.Module):
     """A one-step method for one form of measure.
 
-    `moves` names the form; `order` is the order in time that the scheme promises for smooth, noise-free dynamics
-    (strong and weak orders under noise are the solver's).
+    `moves` names the form. A scheme keeps nothing from step to step: what follows depends on the state, the path and
+    the step's index alone, so that a run can be cut and gone on with anywhere.
     """
 
     moves: ClassVar[str]
-    order: eqx.AbstractVar[int]
+
+    @property
+    @abc.abstractmethod
+    def order(self) -> int:
+        """The order in time for smooth, noise-free dynamics; strong and weak orders under noise are the solver's."""
 
     @abc.abstractmethod
     def accepts(self, measure: AbstractMeasure) -> bool:
@@ -35,7 +39,7 @@ class AbstractScheme(eqx.Module):
 
     @abc.abstractmethod
     def prepare(self, model: Model, measure: AbstractMeasure, dt: Float[Array, ""]) -> Any:
-        """What does not change from step to step, as a pytree."""
+        """What the steps share, as a pytree: a function of the model, the grid and dt, not of the state."""
 
     @abc.abstractmethod
     def step(
@@ -50,7 +54,7 @@ class AbstractScheme(eqx.Module):
         """The measure one step later; the step covers [index·dt, (index+1)·dt]."""
 
     def complaints(self, measure: AbstractMeasure) -> dict[str, Float[Array, ""]]:
-        """What makes a finite state untrustworthy: sentences with a place `{:.3g}` for a number, positive where it applies."""
+        """What makes a finite state untrustworthy: sentences with a place `{:.3g}` for a number, positive where so."""
         return {}
 
 
@@ -71,8 +75,18 @@ def require_finite_field(field: Callable[[], Array], what: str, positions: Array
         index = int(jnp.argmax(bad))
         point = ", ".join(f"{float(c):.6g}" for c in positions[index])
         raise ValueError(
-            f"{what} is not finite at the initial state: at the point ({point}), {int(bad.sum())} such points in all."
+            f"{what} is not finite at {int(bad.sum())} of the {bad.size} points of the initial state; "
+            f"the first is ({point})."
         )
+
+
+def with_unit_mass(density: Density, values: Float[Array, "..."]) -> Density:
+    """The density with new values, whose mass is 1 up to rounding.
+
+    A step keeps mass up to a rounding that has a sign; measured against 1, and not against the step before, it does not
+    add up over millions of steps.
+    """
+    return eqx.tree_at(lambda m: m.values, density, values / (jnp.sum(values) * density.grid.cell_volume))
 
 
 evaluate_drift = eqx.filter_jit(lambda model, mu, x: model.drift(mu, x))

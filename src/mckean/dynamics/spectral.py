@@ -2,22 +2,32 @@
 
     ∂_tρ = −∇·(ρ b[ρ]) + ½ Σ_ij ∂_i∂_j (a_ij[ρ] ρ),   b = −∇V − ∇W_s*ρ + extra drift,   a = σσᵀ (2/β for thermal noise).
 
-Products are formed on a grid 3/2 times as fine, so that quadratic aliasing does not reach the modes that are kept. The
-constant part of the diffusion is integrated exactly (ETDRK4: Cox and Matthews, J. Comput. Phys. 176, 2002, eqs. 26–29),
-so that a stationary state of the semi-discrete equation is one of the scheme. The zero mode is never touched: mass is exact.
+Products are formed on a grid 3/2 times as fine, so that quadratic aliasing does not reach the modes that are kept.
+The constant part of the diffusion is integrated exactly (ETDRK4: Cox and Matthews, J. Comput. Phys. 176, 2002, eqs.
+26–29), so that a stationary state of the semi-discrete equation is one of the scheme. The zero mode does not move:
+mass is exact.
 """
 
-from typing import Any, ClassVar
+import functools
+from collections.abc import Iterable
+from typing import Any, ClassVar, cast
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float, Int
 
 from mckean.checks import require
-from mckean.dynamics.scheme import AbstractScheme, evaluate_drift, require_finite_field, require_same_space
+from mckean.dynamics.scheme import (
+    AbstractScheme,
+    evaluate_drift,
+    require_finite_field,
+    require_same_space,
+    with_unit_mass,
+)
 from mckean.measures import AbstractMeasure, Density
-from mckean.models import Model, Thermal
+from mckean.models import AbstractNoise, Model, Thermal
 from mckean.paths import Brownian
 from mckean.spaces import FourierGrid
 
@@ -25,16 +35,20 @@ from mckean.spaces import FourierGrid
 class Spectral(AbstractScheme):
     """ETDRK4 for densities on a Fourier grid, dealiased, order 4 in time, spectral in space.
 
-    The nonlinear part is explicit: a step that is too long for it ends in a state that is not finite, which is reported.
+    The nonlinear part is explicit: a step that is too long for it ends in a state that is not finite, which is
+    reported.
 
-    **Arguments:** `negativity`: how far below 0 the density may fall, relative to its maximum, before the run is stopped as
-    under-resolved.
+    **Arguments:** `negativity`: how far below 0 the density may fall, relative to its maximum, before the run is
+    stopped as under-resolved.
     **Raises** `ValueError`, when used, for another measure or space, or a Stratonovich noise that depends on the state.
     """
 
     moves: ClassVar[str] = "Density on a Fourier grid"
-    order: int = eqx.field(static=True, default=4, init=False)
     negativity: float = eqx.field(static=True, default=1e-3)
+
+    @property
+    def order(self) -> int:
+        return 4
 
     def accepts(self, measure: AbstractMeasure) -> bool:
         return isinstance(measure, Density) and isinstance(measure.grid, FourierGrid)
@@ -55,23 +69,21 @@ class Spectral(AbstractScheme):
         )
         return {sentence: jnp.where(depth > self.negativity, depth, 0.0)}
 
-    def prepare(self, model: Model, measure: Density, dt: Float[Array, ""]) -> dict[str, Any]:
-        grid = measure.grid
-        diffusion = _constant_diffusion(model, measure)
-        square = sum(np.square(2 * np.pi * k / side) for k, side in zip(grid.modes, grid.sides, strict=True))
-        z = -diffusion * dt * jnp.asarray(square, measure.values.dtype)
-        return {"diffusion": diffusion, **_coefficients(z, dt)}
+    def prepare(self, model: Model, measure: Density, dt: Float[Array, ""]) -> dict[str, Any] | None:
+        """The weights of the scheme, where the diffusion is constant; else each step has its own."""
+        return _weights(model, measure, dt) if model.noise is None or isinstance(model.noise, Thermal) else None
 
     def step(
         self,
         model: Model,
         measure: Density,
-        prepared: dict[str, Any],
+        prepared: dict[str, Any] | None,
         path: Brownian | None,
         index: Int[ArrayLike, ""],
         dt: Float[Array, ""],
     ) -> Density:
-        grid, c = measure.grid, prepared
+        grid = _grid(measure)
+        c = _weights(model, measure, dt) if prepared is None else prepared
         rate = lambda u: _explicit_rate(model, grid, u, c["diffusion"])  # noqa: E731
         u0 = jnp.fft.rfftn(measure.values)
         n0 = rate(u0)
@@ -80,7 +92,20 @@ class Spectral(AbstractScheme):
         nb = rate(c["half"] * u0 + c["stage"] * na)
         nc = rate(c["half"] * a + c["stage"] * (2 * nb - n0))
         u1 = c["full"] * u0 + c["first"] * n0 + c["middle"] * (na + nb) + c["last"] * nc
-        return eqx.tree_at(lambda m: m.values, measure, jnp.fft.irfftn(u1, grid.shape))
+        return with_unit_mass(measure, jnp.fft.irfftn(u1, grid.shape))
+
+
+def _grid(measure: Density) -> FourierGrid:
+    """The grid of a measure that `accepts` has let in."""
+    return cast(FourierGrid, measure.grid)
+
+
+def _weights(model: Model, measure: Density, dt: Float[Array, ""]) -> dict[str, Array]:
+    grid = _grid(measure)
+    diffusion = _constant_diffusion(model, measure)
+    square = sum(np.square(2 * np.pi * k / side) for k, side in zip(grid.modes, grid.sides, strict=True))
+    z = -diffusion * dt * jnp.asarray(square, measure.values.dtype)
+    return {"diffusion": diffusion, **_coefficients(z, dt)}
 
 
 def _coefficients(z: Float[Array, "..."], dt: Float[Array, ""]) -> dict[str, Array]:
@@ -97,7 +122,7 @@ def _coefficients(z: Float[Array, "..."], dt: Float[Array, ""]) -> dict[str, Arr
 
 
 def _phi(z: Float[Array, "..."]) -> tuple[Array, Array, Array]:
-    """φ_1, φ_2, φ_3 with φ_k(z) = (φ_{k−1}(z) − 1/(k−1)!)/z: by the recurrence for |z| ≥ 1, by Taylor's series below."""
+    """φ_1, φ_2, φ_3 with φ_k(z) = (φ_{k−1}(z) − 1/(k−1)!)/z: by the recurrence for |z| ≥ 1, else by Taylor."""
     near = jnp.abs(z) < 1
     far = jnp.where(near, 1.0, z)
     small = jnp.where(near, z, 0.0)
@@ -114,16 +139,14 @@ def _phi(z: Float[Array, "..."]) -> tuple[Array, Array, Array]:
 
 
 def _constant_diffusion(model: Model, measure: Density) -> Array:
-    """D_0 of the part D_0Δ that is integrated exactly; for a state-dependent noise the largest of ½a at the start."""
-    if model.noise is None:
-        return jnp.zeros((), measure.values.dtype)
-    if isinstance(model.noise, Thermal):
-        return 1 / model.noise.beta
-    return 0.5 * jnp.max(jnp.linalg.norm(_covariance(model, measure), ord=2, axis=(1, 2)))
+    """D_0 of the part D_0Δ that is integrated exactly; for a state-dependent noise the largest |½a| (Frobenius)."""
+    if model.noise is None or isinstance(model.noise, Thermal):
+        return jnp.asarray(1 / model.beta, measure.values.dtype)
+    return 0.5 * jnp.sqrt(jnp.max(jnp.sum(_covariance(model.noise, measure) ** 2, axis=(1, 2))))
 
 
-def _covariance(model: Model, measure: Density) -> Float[Array, "m d d"]:
-    sigma = model.noise.matrix(measure, measure.grid.nodes.astype(measure.values.dtype))
+def _covariance(noise: AbstractNoise, measure: Density) -> Float[Array, "m d d"]:
+    sigma = noise.matrix(measure, measure.grid.nodes.astype(measure.values.dtype))
     return jnp.einsum("mik,mjk->mij", sigma, sigma)
 
 
@@ -132,26 +155,37 @@ def _explicit_rate(
 ) -> Complex[Array, "..."]:
     """Fourier coefficients of everything but D_0Δρ."""
     fine = FourierGrid(grid.space, tuple(2 * ((3 * n + 3) // 4) for n in grid.shape))
+    d = len(grid.shape)
     rho = jnp.fft.irfftn(_resized(u, grid, fine), fine.shape)
     density = Density(fine, rho)
-    flux = model.drift(density, fine).reshape(*fine.shape, -1) * rho[..., None]
-    back = lambda field: _resized(jnp.fft.rfftn(field), fine, grid)  # noqa: E731
     q = [jnp.asarray(k, rho.dtype) for k in grid.wavenumbers]
-    rate = -sum(1j * q[i] * back(flux[..., i]) for i in range(len(q)))
+
+    def back(field: Float[Array, "size k"]) -> Complex[Array, "..."]:
+        """The coefficients of ρ times a field, its components leading."""
+        product = field.T.reshape(-1, *fine.shape) * rho
+        return _resized(jnp.fft.rfftn(product, axes=range(-d, 0)), fine, grid)
+
+    flux = back(model.drift(density, fine))
+    rate = -_total(1j * q[i] * flux[i] for i in range(d))
     if model.noise is None or isinstance(model.noise, Thermal):
         return rate
-    excess = 0.5 * _covariance(model, density) - diffusion * jnp.eye(len(q), dtype=rho.dtype)
-    stress = excess.reshape(*fine.shape, len(q), len(q)) * rho[..., None, None]
-    return rate - sum(q[i] * q[j] * back(stress[..., i, j]) for i in range(len(q)) for j in range(len(q)))
+    excess = 0.5 * _covariance(model.noise, density) - diffusion * jnp.eye(d, dtype=rho.dtype)
+    stress = back(excess.reshape(-1, d * d))
+    return rate - _total(q[i] * q[j] * stress[d * i + j] for i in range(d) for j in range(d))
+
+
+def _total(terms: Iterable[Array]) -> Array:
+    return functools.reduce(jnp.add, terms)
 
 
 def _resized(u: Complex[Array, "..."], old: FourierGrid, new: FourierGrid) -> Complex[Array, "..."]:
-    """The coefficients on another grid: modes below both Nyquist frequencies are kept, the others are zero."""
-    source, target = [], []
-    for axis, (n, m) in enumerate(zip(old.shape, new.shape, strict=True)):
+    """The coefficients, on the last axes, on another grid: the modes below both Nyquist frequencies, others zero."""
+    for axis, (n, m) in enumerate(zip(old.shape, new.shape, strict=True), start=-len(old.shape)):
         top = (min(n, m) - 1) // 2
-        k = np.arange(0 if axis == len(old.shape) - 1 else -top, top + 1)
-        source.append(k % n)
-        target.append(k % m)
-    blank = jnp.zeros((*new.shape[:-1], new.shape[-1] // 2 + 1), u.dtype)
-    return blank.at[np.ix_(*target)].set(u[np.ix_(*source)] * (new.size / old.size))
+        parts = [jax.lax.slice_in_dim(u, 0, top + 1, axis=axis)]
+        gap = m // 2 - top if axis == -1 else m - 2 * top - 1
+        parts.append(jnp.zeros((*u.shape[: u.ndim + axis], gap, *u.shape[u.ndim + axis + 1 :]), u.dtype))
+        if axis != -1:
+            parts.append(jax.lax.slice_in_dim(u, n - top, n, axis=axis))
+        u = jnp.concatenate(parts, axis)
+    return u * (new.size / old.size)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import equinox as eqx
+import jax
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
 
 _AXES = "xyz"
 
+MeasureT = TypeVar("MeasureT", bound=AbstractMeasure)
 
-class Trajectory(eqx.Module):
+
+class Trajectory(eqx.Module, Generic[MeasureT]):
     """A run: `final`, the measure at the end; `times`, shape (t,); `observed`, arrays with leading axis t by name."""
 
-    final: AbstractMeasure
+    final: MeasureT
     times: Float[Array, " t"]
     observed: dict[str, Any]
     made: tuple[tuple[str, str], ...] = eqx.field(static=True)
@@ -28,52 +31,69 @@ class Trajectory(eqx.Module):
     def to_xarray(self) -> xr.Dataset:
         """The run as an xarray `Dataset`: observables over `time`, the final measure, and how the run was made.
 
-        Quantities are in the model's own (dimensionless) units unless the user's energies and lengths say otherwise.
+        An observable of several arrays becomes one variable each, `name.key`; the variables of the final measure are
+        called `final_…`. Quantities are in the model's own (dimensionless) units unless the user's energies and
+        lengths say otherwise. **Raises** `ValueError` for a batch of runs, from vmap: take one, jax.tree.map(lambda
+        a: a[i], runs).
         """
         import xarray as xr
 
+        if self.times.ndim != 1:
+            raise ValueError("this is a batch of runs: take one of them, jax.tree.map(lambda a: a[i], runs).")
         data = xr.Dataset(attrs=dict(self.made))
         data = data.assign_coords(time=("time", np.asarray(self.times), {"units": "1", "long_name": "time"}))
-        for name, values in self.observed.items():
-            data = data.assign(_observed(name, values))
-        return data.assign(_final(self.final))
+        return data.assign(_observed(self.observed)).assign(_final(self.final))
 
 
-def _observed(name: str, values: Any) -> dict[str, tuple]:
-    """Variables of one observable; a dictionary of arrays gives one variable each."""
-    if isinstance(values, dict):
-        return {k: v for key, inner in values.items() for k, v in _observed(f"{name}.{key}", inner).items()}
-    array = np.asarray(values)
-    dims = ("time", *(f"{name}_axis{i}" for i in range(array.ndim - 1)))
-    return {name: (dims, array, {"units": "1", "long_name": name.replace("_", " ")})}
+def reserved_names(measure: AbstractMeasure) -> set[str]:
+    """The names that an observable cannot have, since its variable would hide a coordinate or a dimension."""
+    if isinstance(measure, Density):
+        return {"time", *_axes(measure)}
+    return {"time", "particle", "coordinate", "coordinate_"}
+
+
+def _axes(measure: Density) -> tuple[str, ...]:
+    return tuple(_AXES[i] if len(measure.grid.shape) <= len(_AXES) else f"x{i}" for i in range(len(measure.grid.shape)))
+
+
+def _observed(tree: Any) -> dict[str, tuple]:
+    """Variables of the observables; a dictionary, or another tree of arrays, gives one variable for each array."""
+    variables = {}
+    for place, values in jax.tree_util.tree_leaves_with_path(tree):
+        name, array = jax.tree_util.keystr(place, simple=True, separator="."), np.asarray(values)
+        dims = ("time", *(f"{name}_axis{i}" for i in range(array.ndim - 1)))
+        variables[name] = (dims, array, {"units": "1", "long_name": name.replace("_", " ")})
+    return variables
 
 
 def _final(measure: AbstractMeasure) -> dict[str, Any]:
-    if isinstance(measure, Particles):
-        variables = {"position": (("particle", "coordinate"), np.asarray(measure.positions), {"units": "1"})}
-        if measure.weights is not None:
-            variables["weight"] = (("particle",), np.asarray(measure.weights), {"units": "1"})
-        return variables
     if isinstance(measure, Density):
         return _density_variables(measure)
-    if isinstance(measure, Gaussian):
-        mean, covariance = np.asarray(measure.mean), np.asarray(measure.covariance)
-        return {
-            "mean": (("coordinate",), mean, {"units": "1"}),
-            "covariance": (("coordinate", "coordinate_"), covariance, {"units": "1"}),
+    if isinstance(measure, Particles):
+        arrays = {"position": (("particle", "coordinate"), measure.positions)}
+        if measure.weights is not None:
+            arrays = arrays | {"weight": (("particle",), measure.weights)}
+    elif isinstance(measure, Gaussian):
+        arrays = {
+            "mean": (("coordinate",), measure.mean),
+            "covariance": (("coordinate", "coordinate_"), measure.covariance),
         }
-    return {}
+    else:
+        return {}
+    return {
+        f"final_{name}": (dims, np.asarray(array), {"units": "1", "long_name": f"{name} at the final time"})
+        for name, (dims, array) in arrays.items()
+    }
 
 
 def _density_variables(measure: Density) -> dict[str, Any]:
     import xarray as xr
 
-    grid = measure.grid
-    dims = tuple(_AXES[: len(grid.shape)])
+    grid, dims = measure.grid, _axes(measure)
     place = "node" if isinstance(grid, FourierGrid) else "centre of a cell"
     coords = {
         dim: (dim, axis, {"units": "1", "long_name": f"{place} along {dim}"})
         for dim, axis in zip(dims, grid.axes, strict=True)
     }
     attrs = {"units": "1/volume", "long_name": "density at the final time"}
-    return {"density": xr.DataArray(np.asarray(measure.values), coords, dims, attrs=attrs)}
+    return {"final_density": xr.DataArray(np.asarray(measure.values), coords, dims, attrs=attrs)}

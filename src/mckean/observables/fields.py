@@ -1,7 +1,7 @@
 """What is looked at along a run: functions of (model, measure), traceable by JAX.
 
-Those with parameters are made by a call, `order_parameter(1)`; two such calls with equal parameters are equal, so that a
-run observed by either is compiled once.
+Those with parameters are made by a call, `order_parameter(1)`; two such calls with equal parameters are equal, so
+that a run observed by either is compiled once.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from jaxtyping import Array, Complex, Float
 
 from mckean.checks import require
 from mckean.interactions.trig import cos_sin_turns
-from mckean.measures import AbstractMeasure, Gaussian, Particles
+from mckean.measures import AbstractMeasure, Gaussian, Particles, dtype_of
 from mckean.models import Model
 from mckean.models import energy as _energy
 from mckean.spaces import Torus
@@ -25,7 +25,11 @@ interaction_energy = _energy.interaction_energy
 confinement_energy = _energy.confinement_energy
 free_energy = _energy.free_energy
 dissipation = _energy.dissipation
-entropy = lambda model, mu: _energy.entropy(mu)  # noqa: E731
+
+
+def entropy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
+    """∫ρ log ρ dx, dimensionless. **Raises** `ValueError` for particles, which have no density."""
+    return _energy.entropy(mu)
 
 
 def mean(model: Model, mu: AbstractMeasure) -> Float[Array, " d"]:
@@ -49,13 +53,16 @@ def moment(power: int) -> Callable[[Model, AbstractMeasure], Float[Array, " d"]]
 
 
 def mode(k) -> Callable[[Model, AbstractMeasure], Complex[Array, ""]]:
-    """The Fourier mode z_k = ∫e^{2πi k·x/L} dμ on a torus; k: an integer, or d of them."""
-    return eqx.Partial(_mode, k=tuple(int(c) for c in np.atleast_1d(k)))
+    """The Fourier mode z_k = ∫e^{2πi k·x/L} dμ on a torus; k: an integer, or d of them.
+
+    **Raises** `ValueError` for a k that is not made of integers, and, when used, for another space or dimension.
+    """
+    return eqx.Partial(_mode, k=_integers(k))
 
 
 def order_parameter(k) -> Callable[[Model, AbstractMeasure], Float[Array, ""]]:
-    """r_k = |z_k|, between 0 (uniform) and 1 (a point mass); k: an integer, or d of them."""
-    return eqx.Partial(_order_parameter, k=tuple(int(c) for c in np.atleast_1d(k)))
+    """r_k = |z_k|, between 0 (uniform) and 1 (a point mass); k: an integer, or d of them. **Raises** as `mode` does."""
+    return eqx.Partial(_order_parameter, k=_integers(k))
 
 
 def average(phi: Callable) -> Callable[[Model, AbstractMeasure], Any]:
@@ -70,8 +77,15 @@ def ito(phi: Callable) -> Callable[[Model, AbstractMeasure], dict[str, Array]]:
 
     for N particles of equal weight (bracket (2/βN)⟨μ, |∇φ|²⟩ for thermal noise). Record it at every step, and
     `analysis.ito_decomposition` forms M and its realised bracket. Fields: `value`, `drift`, `bracket`.
+    **Raises** `ValueError`, when used, for other measures and for a Stratonovich noise that depends on the state.
     """
     return eqx.Partial(_ito, phi=phi)
+
+
+def _integers(k) -> tuple[int, ...]:
+    entries = np.atleast_1d(k)
+    require(entries.ndim == 1 and entries.dtype.kind in "iu", f"a Fourier mode is an integer or d of them, not {k!r}.")
+    return tuple(int(c) for c in entries)
 
 
 def _moment(model: Model, mu: AbstractMeasure, *, power: int) -> Float[Array, " d"]:
@@ -81,13 +95,14 @@ def _moment(model: Model, mu: AbstractMeasure, *, power: int) -> Float[Array, " 
 
 def _mode(model: Model, mu: AbstractMeasure, *, k: tuple[int, ...]) -> Complex[Array, ""]:
     space = mu.domain
-    require(isinstance(space, Torus), f"Fourier modes belong to a torus, not to {space}.")
+    if not isinstance(space, Torus):
+        raise ValueError(f"Fourier modes belong to a torus, not to {space}.")
     require(len(k) == space.dim, f"a mode of {space} has {space.dim} entries, not {len(k)}.")
     if isinstance(mu, Particles):
         turns = sum(c * mu.positions[:, i] / side for i, (c, side) in enumerate(zip(k, space.lengths, strict=True)))
         c, s = cos_sin_turns(turns)
         return mu.mean(c) + 1j * mu.mean(s)
-    wave = jnp.asarray(space.wavenumber(np.asarray(k)), mu.values.dtype)
+    wave = jnp.asarray(space.wavenumber(np.asarray(k)), dtype_of(mu))
     return mu.integrate(lambda x: jnp.exp(1j * (wave @ x)))
 
 
@@ -99,9 +114,13 @@ def _average(model: Model, mu: AbstractMeasure, *, phi: Callable) -> Any:
     return mu.integrate(phi)
 
 
-def _ito(model: Model, mu: Particles, *, phi: Callable) -> dict[str, Array]:
+def _ito(model: Model, mu: AbstractMeasure, *, phi: Callable) -> dict[str, Array]:
     if not isinstance(mu, Particles) or mu.weights is not None:
         raise ValueError("the Itô decomposition is that of particles of equal weight.")
+    require(
+        model.noise is None or model.noise.additive or model.noise.calculus == "ito",
+        "the Itô decomposition is written for Itô noise, but the model's noise is meant in the sense of Stratonovich.",
+    )
     x = mu.positions
     gradient = jax.vmap(jax.grad(phi))(x)
     drift = jnp.sum(model.drift(mu, x) * gradient, axis=1)

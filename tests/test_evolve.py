@@ -1,0 +1,169 @@
+"""The one time loop: what it promises of every scheme in the table, and what it does by itself."""
+
+import importlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from schemes import CIRCLE, CLOUD, LINE, TABLE, linear, probe
+
+import mckean as mk
+
+loop = importlib.import_module("mckean.dynamics.evolve")  # the package's attribute of this name is the function
+EULER = TABLE[0]
+
+every_scheme = pytest.mark.parametrize("entry", TABLE, ids=lambda entry: entry.name)
+
+
+def look(model, mu):
+    return probe(mu)
+
+
+LOOK = {"look": look}
+
+
+def arrays(tree) -> list[np.ndarray]:
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(tree) if isinstance(leaf, jax.Array)]
+
+
+def assert_bitwise(one, other):
+    for a, b in zip(arrays(one), arrays(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def mass(mu) -> float:
+    if isinstance(mu, mk.Density):
+        return float(mu.mass)
+    weights = getattr(mu, "weights", None)
+    return 1.0 if weights is None else float(jnp.sum(weights))
+
+
+@every_scheme
+def test_promises(entry):
+    """Mass, order and the bitwise promises: the end does not depend on how the run is cut, repeated or looked at."""
+    watched = entry.run(60, observe=LOOK, every=1)
+    assert entry.scheme.order == entry.order
+    assert abs(mass(watched.final) - mass(entry.measure)) < 1e-13
+    assert_bitwise(watched, entry.run(60, observe=LOOK, every=1))
+    np.testing.assert_allclose(watched.times, entry.dt * np.arange(61), rtol=1e-15)
+    mu, seen = entry.measure, watched.observed["look"]
+    for first in (0, 20, 40):
+        part = entry.run_of(entry.model, mu, 20, first, observe=LOOK if first else None)
+        mu = part.final
+        if first:
+            np.testing.assert_allclose(part.observed["look"], [seen[first], seen[first + 20]], rtol=1e-13)
+    assert_bitwise(mu, watched.final)
+    assert np.ptp(seen) > 1e-4
+
+
+@every_scheme
+def test_precision_follows_the_measure(entry):
+    """Single precision in, single precision out, observables included, although the default here is double."""
+    single = mk.measures.cast(entry.measure, jnp.float32)
+    run = jax.eval_shape(lambda mu: entry.run_of(entry.model, mu, 2, observe=LOOK), single)
+    assert {leaf.dtype for leaf in jax.tree.leaves((run.final, run.observed))} == {jnp.dtype("float32")}
+
+
+@pytest.mark.parametrize("entry", [e for e in TABLE if not e.variant], ids=lambda entry: entry.name)
+def test_transformations(entry):
+    """vmap over a parameter and a key is a loop, and the gradient of a run is that of finite differences."""
+    step = 1e-4
+
+    def run(theta, key):
+        return entry.run_of(entry.make(theta), entry.measure, 4, key=key, observe=LOOK).observed["look"][-1]
+
+    thetas = entry.theta + step * jnp.array([0.0, 1.0, -1.0, 500.0])
+    keys = jax.random.split(jax.random.key(3), 4)[jnp.array([0, 0, 0, 1])]
+    values, gradients = jax.jit(jax.vmap(jax.value_and_grad(run)))(thetas, keys)
+    np.testing.assert_allclose(values, [run(*pair) for pair in zip(thetas, keys, strict=True)], rtol=0, atol=1e-14)
+    # The difference quotient errs by f'''h²/6 ~ 1e-9 and by rounding, 1e-16/h = 1e-12.
+    assert abs(gradients[0] - (values[1] - values[2]) / (2 * step)) < 1e-8
+    assert abs(gradients[0]) > 1e-6
+
+
+@pytest.mark.parametrize("every", [1, 3, 4, 7, 21, 84])
+def test_records(every):
+    """Short periods are gathered into chunks, long ones cut: times, values and the end are the same."""
+    dense = EULER.run(84, first=5, observe=LOOK, every=1)
+    run = EULER.run(84, first=5, observe=LOOK, every=every)
+    assert_bitwise(run.final, dense.final)
+    np.testing.assert_array_equal(run.times, dense.times[::every])
+    np.testing.assert_allclose(run.observed["look"], dense.observed["look"][::every], rtol=1e-14)
+    assert run.times[0] == 5 * EULER.dt
+
+
+def test_only_the_ends_are_recorded_where_nothing_is_said():
+    run = EULER.run(42, observe=LOOK)
+    assert run.times.tolist() == [0, 42 * EULER.dt]
+    np.testing.assert_allclose(run.observed["look"], [probe(EULER.measure), probe(run.final)], rtol=1e-14)
+    assert EULER.run(42).observed == {}
+
+
+def interrupt_after(chunks, monkeypatch):
+    """Ctrl-C while the state of a later chunk is being judged."""
+    judge, calls = loop._judge, []
+
+    def interrupting(*arguments):
+        calls.append(arguments)
+        if len(calls) > chunks:
+            raise KeyboardInterrupt
+        judge(*arguments)
+
+    monkeypatch.setattr(loop, "_judge", interrupting)
+
+
+@pytest.mark.parametrize("watch", [{}, {"observe": LOOK}], ids=["plain", "watched"])
+@pytest.mark.parametrize("options", [{}, {"every": 3}, {"every": 21}], ids=str)
+def test_an_interrupted_run_can_go_on(options, watch, monkeypatch):
+    """What was done is whole, its records are as long as its times, and it goes on to the same end, bitwise."""
+    options = options | watch
+    whole = EULER.run(84, **options)
+    with monkeypatch.context() as patch:
+        interrupt_after(7, patch)
+        with pytest.raises(mk.Interrupted, match=r"interrupted at time 0\.") as stop:
+            EULER.run(84, **options)
+    part = stop.value.trajectory
+    done = round(float(part.times[-1]) / EULER.dt)
+    assert 7 <= done < 84
+    assert isinstance(stop.value, KeyboardInterrupt)
+    if watch:
+        assert part.observed["look"].shape == part.times.shape
+        np.testing.assert_allclose(part.observed["look"][-1], probe(part.final), rtol=1e-14)
+    rest = EULER.run_of(EULER.model, part.final, 84 - done, first=done)
+    assert_bitwise(rest.final, whole.final)
+    part.to_xarray()
+
+
+def test_a_run_goes_on_from_a_time_in_single_precision():
+    """A recorded time is rounded to the default precision, and is a multiple of dt all the same."""
+    with jax.enable_x64(False):
+        model, path = linear(0.5), mk.Brownian(jax.random.key(0))
+        start = mk.Particles(LINE, jnp.linspace(-1, 1, 4)[:, None])
+        whole = mk.evolve(model, start, until=0.9, dt=0.003, path=path)
+        part = mk.evolve(model, start, until=0.3, dt=0.003, path=path)
+        rest = mk.evolve(model, part.final, start=float(part.times[-1]), until=0.9, dt=0.003, path=path)
+    assert whole.final.positions.dtype == jnp.float32
+    assert_bitwise(rest.final, whole.final)
+
+
+def test_progress_needs_no_terminal(capsys):
+    assert_bitwise(EULER.run(42, progress=True).final, EULER.run(42).final)
+    assert "evolve" in capsys.readouterr().out
+
+
+def test_parameters_do_not_compile_again():
+    """Three temperatures, steps and lengths of run are one compilation."""
+    traces = []
+
+    def potential(x):
+        traces.append(x)
+        return jnp.cos(x[0])
+
+    models = [mk.langevin(CIRCLE, potential, beta=beta) for beta in (1.0, 2.0, 3.0)]
+    built = counted = len(traces)
+    for model, dt, steps in zip(models, (0.01, 0.01, 0.02), (40, 40, 60), strict=True):
+        mk.evolve(model, CLOUD, until=steps * dt, dt=dt, path=mk.Brownian(jax.random.key(0)))
+        assert len(traces) == counted or counted == built
+        counted = len(traces)
+    assert counted > built

@@ -1,0 +1,141 @@
+"""Densities on a box: orders in time and space, discrete modes, Gibbs states, positivity and free energy at any dt."""
+
+import itertools
+import math
+
+import jax.numpy as jnp
+import numpy as np
+import pde
+import pytest
+from schemes import BOX, LINE, PLANE, linear, wells
+
+import mckean as mk
+
+WALLS = math.inf
+IMPLICIT, EXPLICIT = (mk.FiniteVolume(time, edge_tolerance=WALLS) for time in ("implicit", "explicit"))
+
+
+def moved(model, mu, until, steps, scheme=IMPLICIT, **options):
+    return mk.evolve(model, mu, until=until, dt=until / steps, scheme=scheme, **options)
+
+
+def assert_order(errors, order, power):
+    """Errors at h, h/2, h/4, …: the exponent from one to the next is off by a multiple of h^power: extrapolate it."""
+    exponents = np.log2(np.divide(errors[:-1], errors[1:]))
+    last = abs(exponents[-1] - exponents[-2])
+    assert abs(exponents[-1] + (exponents[-1] - exponents[-2]) / (2**power - 1) - order) < last < 0.3
+
+
+@pytest.mark.parametrize(("scheme", "order", "steps"), [(IMPLICIT, 1, 16), (EXPLICIT, 2, 64)])
+def test_order_in_time(scheme, order, steps):
+    """A double well with an attractive kernel: by the differences of runs whose steps are halved."""
+    ends = [moved(wells(-0.8), BOX, 0.4, steps * n, scheme).final.values for n in (1, 2, 4, 8, 16)]
+    assert_order([float(jnp.linalg.norm(a - b)) for a, b in itertools.pairwise(ends)], order, 1)
+
+
+def gaussian(mean, variance):
+    return lambda x: jnp.exp(-0.5 * (x[0] - mean) ** 2 / variance)
+
+
+def test_order_in_space_against_ornstein_uhlenbeck():
+    """Mean m e^{−at} and v′ = −2(a + c)v + 2/β of a Gaussian; the steps are ∝ h², so that time errs by h⁴."""
+    a, c, beta, t = 1.0, 0.5, 2.0, 0.5
+    limit = 1 / (beta * (a + c))
+    mean, variance = 0.7 * math.exp(-a * t), limit + (0.4 - limit) * math.exp(-2 * (a + c) * t)
+    errors = []
+    for n in (20, 40, 80):
+        grid = LINE.grid(n, -5.0, 5.0)
+        end = moved(linear(c), mk.Density.from_function(grid, gaussian(0.7, 0.4)), t, n * n // 25, EXPLICIT).final
+        exact = mk.Density.from_function(grid, gaussian(mean, variance))
+        errors.append(float(jnp.linalg.norm(end.values - exact.values)) / math.sqrt(n))
+    assert_order(errors, 2, 2)
+
+
+class DoubleWell(pde.PDEBase):
+    """∂ρ = ∂(V′ρ) + ½∂²ρ, V = x⁴/4 − x²/2, by py-pde's central differences."""
+
+    def evolution_rate(self, state, t=0):
+        absorbing, x = {"x": {"value": 0}}, state.grid.axes_coords[0]
+        flux = pde.ScalarField(state.grid, (x**3 - x) * state.data)
+        return flux.gradient(absorbing, backend="scipy")[0] + 0.5 * state.laplace(absorbing, backend="scipy")
+
+
+def test_order_in_space_against_py_pde():
+    """Both are of order 2, and so is their difference."""
+    model, gaps = mk.langevin(LINE, mk.potentials.DoubleWell(), beta=2.0), []
+    for n in (32, 64, 128):
+        start = mk.Density.from_function(LINE.grid(n, -4.0, 4.0), gaussian(0.3, 0.25))
+        end = moved(model, start, 0.25, 500, EXPLICIT).final
+        field = pde.ScalarField(pde.CartesianGrid([[-4, 4]], n), np.asarray(start.values))
+        oracle = DoubleWell().solve(field, 0.25, dt=1e-3, solver="runge-kutta", backend="scipy", tracker=None)
+        gaps.append(np.linalg.norm(np.asarray(end.values) - oracle.data) / math.sqrt(n))
+    assert_order(gaps, 2, 2)
+
+
+@pytest.mark.parametrize(("scheme", "dt"), [(IMPLICIT, 0.3), (EXPLICIT, 0.01)])
+def test_modes_between_walls(scheme, dt):
+    """cos(πx/2)cos(πy/6) is an eigenvector of the discrete Laplacian without flux: a step multiplies it."""
+    grid, beta, q = PLANE.grid((8, 12), (0.0, 0.0), (2.0, 6.0)), 4.0, (math.pi / 2, math.pi / 6)
+    start = mk.Density.from_function(grid, lambda x: 1 + 0.5 * jnp.cos(q[0] * x[0]) * jnp.cos(q[1] * x[1]))
+    end = moved(mk.langevin(PLANE, beta=beta), start, 4 * dt, 4, scheme).final
+    rates = [(2 / h * math.sin(k * h / 2)) ** 2 / beta for k, h in zip(q, grid.spacing, strict=True)]
+    z = dt * sum(rates)
+    factor = 1 - z + z**2 / 2 if scheme is EXPLICIT else 1 / ((1 + dt * rates[0]) * (1 + dt * rates[1]))
+    exact = start.values.mean() + factor**4 * (start.values - start.values.mean())
+    np.testing.assert_allclose(end.values, exact, rtol=1e-14)
+
+
+def saddle(x):
+    """A potential that is no sum over coordinates."""
+    return 0.25 * jnp.sum(x**2) ** 2 - 0.5 * jnp.sum(x**2) + 0.3 * x[0] * x[1]
+
+
+@pytest.mark.parametrize("grid", [LINE.grid(24, -3.0, 3.0), PLANE.grid(12, -3.0, 3.0)], ids=["line", "plane"])
+def test_gibbs_states_are_kept(grid):
+    """e^{−βV} does not move, at any step."""
+    potential = saddle if grid.space == PLANE else mk.potentials.DoubleWell()
+    model = mk.langevin(grid.space, potential, beta=3.0)
+    gibbs = mk.Density.from_function(grid, lambda x: jnp.exp(-3 * potential(x)))
+    for until, steps, scheme in ((1.0, 100, IMPLICIT), (100.0, 10, IMPLICIT), (0.1, 100, EXPLICIT)):
+        end = moved(model, gibbs, until, steps, scheme).final
+        np.testing.assert_allclose(end.values, gibbs.values, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("dt", [1e-3, 0.1, 10.0, 1e3])
+def test_implicit_steps_are_positive_and_lose_free_energy_at_any_length(dt):
+    """From two bumps: attraction, repulsion, and a repulsion that would overshoot if its field were frozen."""
+    bumps = lambda x: jnp.exp(-50 * (x[0] - 0.5) ** 2) + 0.3 * jnp.exp(-8 * (x[0] + 1.5) ** 2)  # noqa: E731
+    start = mk.Density.from_function(BOX.grid, bumps)
+    for strength in (-5.0, 1.0, 20.0):
+        run = moved(wells(strength), start, 20 * dt, 20, every=1, observe={"F": mk.observables.free_energy})
+        energies = np.asarray(run.observed["F"])
+        assert np.diff(energies).max() < 1e-14 * np.abs(energies).max()
+        assert energies[0] - energies[-1] > 1e-3
+        assert run.final.values.min() >= 0
+        assert abs(float(run.final.mass) - 1) < 1e-15
+
+
+def test_damping_ends_where_the_free_energy_does():
+    """The steps that were cut short lead to the state that short steps lead to."""
+    ends = [moved(wells(20.0), BOX, t, steps).final.values for t, steps in ((300.0, 300), (30.0, 3000))]
+    np.testing.assert_allclose(*ends, atol=1e-9)
+
+
+def test_explicit_steps_are_bounded():
+    """Without drift an inner cell empties at the rate 2/(βh²); the message has the bound, and at the bound ρ ≥ 0."""
+    grid = LINE.grid(16, 0.0, 4.0)
+    spike = mk.Density(grid, jnp.zeros(16).at[5].set(4.0))
+    model, bound = mk.langevin(LINE, beta=2.0), 0.25**2
+    with pytest.raises(ValueError, match=r"dt = 0.0626 is unstable .* must not exceed 0.0625\."):
+        moved(model, spike, 0.0626, 1, EXPLICIT)
+    assert moved(model, spike, 8 * bound, 8, EXPLICIT).final.values.min() >= 0
+
+
+def test_transport_without_noise_is_upwind():
+    """V = x/2 moves the mean by −t/2 exactly, by either scheme, and keeps the density positive."""
+    start = mk.Density.from_function(LINE.grid(40, -6.0, 6.0), gaussian(2.0, 0.2))
+    model = mk.langevin(LINE, lambda x: 0.5 * x[0], beta=math.inf)
+    for scheme in (IMPLICIT, EXPLICIT):
+        end = moved(model, start, 1.0, 10, scheme).final
+        np.testing.assert_allclose(end.integrate(lambda x: x) - start.integrate(lambda x: x), -0.5, atol=1e-8)
+        assert end.values.min() >= 0
