@@ -133,7 +133,7 @@ def test_lipschitz_constants():
 
 
 def test_gronwall_solves_its_equation():
-    """e′ = Le + ε with constant ε has the solution ε(e^{Lt} − 1)/L; the trapezoidal rule errs by (L dt)²/12, relatively."""
+    """e′ = Le + ε with constant ε is ε(e^{Lt} − 1)/L; the trapezoidal rule errs by (L dt)²/12, relatively."""
     times = np.linspace(0, 2, 201)
     bound = analysis.gronwall(times, np.full(201, 0.3), (-0.5, 1.0))
     np.testing.assert_allclose(bound, 0.3 * np.expm1(1.5 * times) / 1.5, rtol=(1.5 * 0.01) ** 2 / 12 * 1.1)

@@ -63,7 +63,10 @@ class SynchronousCoupling(AbstractScheme):
     """
 
     moves: ClassVar[str] = "Coupled"
-    order: int = eqx.field(static=True, default=1, init=False)
+
+    @property
+    def order(self) -> int:
+        return 1
 
     def accepts(self, measure: AbstractMeasure) -> bool:
         return isinstance(measure, Coupled)
@@ -163,8 +166,9 @@ def _curvatures(energy, lower: np.ndarray, upper: np.ndarray, points: int) -> np
 def gronwall(times, sampling, constants: tuple[float, float]) -> np.ndarray:
     """e(t) ≤ ∫_0^t e^{L(t−s)} ε(s) ds, L = ℓ_V + 2ℓ_W, for e the root mean square coupling error.
 
-    From e′ ≤ ℓ_V e + ℓ_W e + ℓ_W e + ε: the confinement and the three terms of the decomposition, ε the root mean square
-    of the sampling term. **Arguments:** `times`, `sampling`: shape (t,); `constants`: (ℓ_V, ℓ_W) of `lipschitz`.
+    From e′ ≤ ℓ_V e + ℓ_W e + ℓ_W e + ε: the confinement and the three terms of the decomposition, ε the root mean
+    square of the sampling term. **Arguments:** `times`, `sampling`: shape (t,); `constants`: (ℓ_V, ℓ_W) of
+    `lipschitz`.
     **Returns** the bound at the times, shape (t,), by the trapezoidal rule; length.
     """
     times, sampling = np.asarray(times), np.asarray(sampling)

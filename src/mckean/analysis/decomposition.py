@@ -26,8 +26,8 @@ class ItoDecomposition:
 def ito_decomposition(trajectory: Trajectory, name: str) -> ItoDecomposition:
     """Integrate what `observables.ito(phi)` recorded at every step under `name`; leading replica axes are kept.
 
-    Left-point sums, as Itô's integral and Euler's scheme have them: ΔM = Δ⟨μ, φ⟩ − drift Δt. With a step Δt the realised
-    bracket differs from the predicted one by O(Δt) in mean, beside its own fluctuation.
+    Left-point sums, as Itô's integral and Euler's scheme have them: ΔM = Δ⟨μ, φ⟩ − drift Δt. With a step Δt the
+    realised bracket differs from the predicted one by O(Δt) in mean, beside its own fluctuation.
     **Raises** `ValueError` if nothing was recorded under that name.
     """
     require(name in trajectory.observed, f"the run has no record '{name}'.")

@@ -32,22 +32,24 @@ def _moments(m: float, beta: float, theta: float) -> tuple[float, float]:
 
 def magnetisation(beta: float, theta: float) -> float:
     """The largest m ≥ 0 with m = ∫xρ_m; length."""
-    from scipy.optimize import brentq
+    from scipy.optimize import root_scalar
 
     if beta * theta * _moments(0.0, beta, theta)[1] <= 1:
         return 0.0
     # m ↦ ∫xρ_m − m is concave on m > 0 (Griffiths, Hurst and Sherman), hence one root above a small positive value.
     low = 1e-6
-    return float(brentq(lambda m: _moments(m, beta, theta)[0] - m, low, 4.0, xtol=1e-14))
+    excess = lambda m: _moments(m, beta, theta)[0] - m  # noqa: E731
+    return float(root_scalar(excess, bracket=(low, 4.0), xtol=1e-14).root)
 
 
 def critical_beta(theta: float) -> float:
     """β_c from βθ∫x²ρ_0 = 1; (Γ(1/4)/(2Γ(3/4)))² for θ = 1; 1/energy."""
-    from scipy.optimize import brentq
+    from scipy.optimize import root_scalar
 
     if theta == 1:
         return (math.gamma(0.25) / (2 * math.gamma(0.75))) ** 2
-    return float(brentq(lambda b: b * theta * _moments(0.0, b, theta)[1] - 1, 0.2, 50.0, xtol=1e-13))
+    excess = lambda b: b * theta * _moments(0.0, b, theta)[1] - 1  # noqa: E731
+    return float(root_scalar(excess, bracket=(0.2, 50.0), xtol=1e-13).root)
 
 
 def desai_zwanzig(theta: float = 1.0, beta: float = 3.0) -> Entry:

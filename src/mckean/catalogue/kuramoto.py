@@ -31,14 +31,15 @@ def critical_strength(beta: float) -> float:
 
 def order_parameter(strength: float, beta: float) -> float:
     """The stationary r of least free energy: the positive root of r = I_1(βKr)/I_0(βKr), 0 for βK ≤ 2."""
-    from scipy.optimize import brentq
+    from scipy.optimize import root_scalar
     from scipy.special import ive
 
     k = beta * strength
     if k <= 2:
         return 0.0
     # r² ≥ (1 − 2/k)/2 for k > 2, and the self-consistency function crosses once above 0.
-    return float(brentq(lambda r: ive(1, k * r) / ive(0, k * r) - r, 0.5 * math.sqrt(1 - 2 / k), 1.0, xtol=1e-15))
+    excess = lambda r: ive(1, k * r) / ive(0, k * r) - r  # noqa: E731
+    return float(root_scalar(excess, bracket=(0.5 * math.sqrt(1 - 2 / k), 1.0), xtol=1e-15).root)
 
 
 def free_energy_gap(strength: float, beta: float) -> float:

@@ -20,7 +20,7 @@ _OTTO = "Jordan, Kinderlehrer and Otto 1998; Carrillo, McCann and Villani 2003"
 @dataclass(frozen=True)
 class Config:
     strength: float = 3.0
-    until: float = 8.0
+    until: float = 12.0
     steps: tuple[float, ...] = (0.2, 0.1, 0.05, 0.025)
     nodes: int = 128
     cells: int = 200

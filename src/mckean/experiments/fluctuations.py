@@ -129,7 +129,7 @@ CHAPTER = Chapter(
     ),
     run=run,
     config=Config(),
-    quick=Config(sizes=(64, 256, 1024, 4096), replicas=48, dt=0.005),
+    quick=Config(sizes=(64, 512, 4096), replicas=64, dt=0.005),
     references=(
         "A.-S. Sznitman, Topics in propagation of chaos, École d'Été de Saint-Flour XIX, 1991.",
         "H. Koubbi, Interacting particle systems: idiosyncratic noise, common noise, and mean-field limits (talk).",
