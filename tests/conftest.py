@@ -6,7 +6,7 @@ os.environ.setdefault("JAX_ENABLE_X64", "1")
 
 from jaxtyping import install_import_hook
 
-with install_import_hook("mckean", "beartype.beartype"):
+with install_import_hook("mckean", "typechecking.checker"):
     import mckean  # noqa: F401
 
 import hypothesis

@@ -94,6 +94,7 @@ def test_coupling_error_tends_to_its_stationary_value():
         (lambda: catalogue.ornstein_uhlenbeck(stiffness=-1.0), "needs a > 0"),
         (lambda: catalogue.desai_zwanzig(theta=0.0), "θ > 0"),
         (lambda: catalogue.kuramoto(beta=-1.0), "beta must be positive"),
+        (lambda: catalogue.named("kuramotto"), "did you mean 'kuramoto'"),
     ],
 )
 def test_refusals(build, message):

@@ -94,10 +94,10 @@ def geometric(calculus):
 def test_steps_of_geometric_brownian_motion(name):
     """The step is the textbook's, for each particle with its own increments."""
     solver, calculus, _, step = GEOMETRIC[name]
-    run = mk.evolve(geometric(calculus), ones(LINE, 5), until=0.5, dt=1 / 32, path=PATH, scheme=solver)
-    increments = [PATH.idiosyncratic.increment(k, 1 / 32, (5, 1)) for k in range(16)]
-    expected = np.prod([step(1 / 32, np.asarray(b)) for b in increments], axis=0)
-    np.testing.assert_allclose(run.final.positions, expected, rtol=1e-13)
+    start = ones(LINE, GROUPS * SIZE)
+    run = mk.evolve(geometric(calculus), start, until=1.0, dt=1 / 32, path=PATH, scheme=solver)
+    increments = [np.asarray(PATH.idiosyncratic.increment(k, 1 / 32, start.positions.shape)) for k in range(32)]
+    np.testing.assert_allclose(run.final.positions, np.prod([step(1 / 32, b) for b in increments], axis=0), rtol=1e-13)
 
 
 @pytest.mark.parametrize("name", ["Euler", "ItoMilstein", "Heun", "EulerHeun"])

@@ -1,5 +1,7 @@
 """Interacting particle systems and their mean-field limits: one model definition, every level of description."""
 
+from mckean import analysis as analysis
+from mckean import catalogue as catalogue
 from mckean import observables as observables
 from mckean.dynamics import AbstractScheme as AbstractScheme
 from mckean.dynamics import FiniteVolume as FiniteVolume

@@ -5,6 +5,7 @@ from mckean.catalogue.facts import Entry as Entry
 from mckean.catalogue.facts import Fact as Fact
 from mckean.catalogue.kuramoto import kuramoto as kuramoto
 from mckean.catalogue.ornstein_uhlenbeck import ornstein_uhlenbeck as ornstein_uhlenbeck
+from mckean.checks import nearest
 
 MODELS = {
     "kuramoto": kuramoto,
@@ -12,3 +13,8 @@ MODELS = {
     "desai_zwanzig": desai_zwanzig,
 }
 """The constructors by name, as `mckean list` shows them."""
+
+
+def named(name: str, **parameters) -> Entry:
+    """The model called `name` at the given parameters; an unknown name raises `ValueError` with the nearest one."""
+    return MODELS[nearest(name, MODELS, "model")](**parameters)

@@ -9,6 +9,7 @@ mass is exact.
 """
 
 import functools
+import math
 from collections.abc import Iterable
 from typing import Any, ClassVar, cast
 
@@ -126,10 +127,9 @@ def _phi(z: Float[Array, "..."]) -> tuple[Array, Array, Array]:
     near = jnp.abs(z) < 1
     far = jnp.where(near, 1.0, z)
     small = jnp.where(near, z, 0.0)
-    series = jnp.zeros_like(z)
-    for j in range(18, -1, -1):
-        # φ_3(z) = Σ_j z^j/(j+3)!
-        series = series * small + 1 / float(np.prod(np.arange(1.0, j + 4)))
+    # φ_3(z) = Σ_j z^j/(j+3)!, to j = 18
+    inverse_factorials = [1 / math.factorial(j + 3) for j in range(18, -1, -1)]
+    series = jnp.polyval(jnp.asarray(inverse_factorials, z.dtype), small)
     up1 = jnp.expm1(far) / far
     up2 = (up1 - 1) / far
     up3 = (up2 - 0.5) / far

@@ -21,7 +21,7 @@ class Config:
     strength: float = 1.5
     beta: float = 1.0
     sizes: tuple[int, ...] = (64, 256, 1024, 4096, 16384)
-    replicas: int = 128
+    replicas: int = 64
     until: float = 1.0
     dt: float = 0.004
 
