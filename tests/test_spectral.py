@@ -89,6 +89,15 @@ def test_correlated_noise_mixes_derivatives():
     assert abs(modes(after)[1, 1]) < 0.8 * abs(modes(after)[-1, 1])
 
 
+def test_products_do_not_alias():
+    """b = cos 3x and 2πρ = 1 + ½ cos 2x: of bρ the modes 1 and 3 are kept; 5, which 8 nodes take for 3, is not."""
+    start = mk.Density.from_function(CIRCLE.grid(8), lambda x: 1 + 0.5 * jnp.cos(2 * x[0]))
+    end = moved(mk.Model(CIRCLE, drift=lambda x, mu: jnp.cos(3 * x)), start, 1e-5, 1)
+    rate = (modes(end) - modes(start)) * 2 * math.pi / 1e-5
+    # −ik times the coefficients ⅛ and ½ of e^{ix} and e^{3ix}, up to the change of the rate over the step.
+    np.testing.assert_allclose(rate[:4], [0, -0.125j, 0, -1.5j], atol=1e-4)
+
+
 def test_synchronised_state_is_kept_to_rounding():
     """ρ ∝ e^{βKr cos x} with r = I₁(βKr)/I₀(βKr) is stationary: it does not move in 2000 steps, or in 2 long ones."""
     r = 1.0

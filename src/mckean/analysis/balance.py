@@ -6,13 +6,11 @@ from jaxtyping import Float
 from mckean.checks import require
 
 
-def energy_balance(
-    times: Float[np.ndarray, " t"], free_energy: Float[np.ndarray, " t"], dissipation: Float[np.ndarray, " t"]
-) -> Float[np.ndarray, " half"]:
+def energy_balance(times, free_energy, dissipation) -> Float[np.ndarray, " half"]:
     """F(t) − F(0) + ∫_0^t D ds at every second record, by Simpson's rule (order 4 in the record's step).
 
-    Zero for an exact gradient flow. **Arguments:** equidistant records, an odd number t ≥ 3 of them; energy, and energy
-    per time. **Returns** shape ((t + 1)/2,), energy. **Raises** `ValueError` for another number of records.
+    Zero for an exact gradient flow. **Arguments:** equidistant records, shape (t,), with t odd and ≥ 3; energy, and
+    energy per time. **Returns** shape ((t + 1)/2,), energy. **Raises** `ValueError` for another number of records.
     """
     times, free_energy, dissipation = (np.asarray(a, float) for a in (times, free_energy, dissipation))
     require(times.size >= 3 and times.size % 2 == 1, "Simpson's rule needs an odd number of records, three at least.")

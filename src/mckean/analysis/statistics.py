@@ -7,7 +7,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Key, PRNGKeyArray
 
 from mckean.checks import require
 
@@ -72,5 +72,5 @@ def replicate(run: Callable[[PRNGKeyArray], Any], key: PRNGKeyArray, replicas: i
 
 
 @eqx.filter_jit
-def _together(run: Callable[[PRNGKeyArray], Any], keys: PRNGKeyArray) -> Any:
+def _together(run: Callable[[PRNGKeyArray], Any], keys: Key[Array, " r"]) -> Any:
     return eqx.filter_vmap(run)(keys)
