@@ -41,19 +41,19 @@ def root_mean_square(samples) -> Estimate:
 
 
 def log_slope(x, y: Estimate) -> Estimate:
-    """The exponent s of y ∝ x^s by weighted least squares of log y on log x.
+    """The exponent s of y ∝ x^s: least squares of log y on log x, with the standard error that the points' own imply.
 
-    Each point is weighted by its own standard error of log y, and the slope's standard error follows from these alone;
-    points must be independent. **Arguments:** `x`, `y.value`, `y.stderr`: shape (k,), positive, k ≥ 2.
+    All points count alike: weights from estimated errors would lean towards the points that happen to lie low, since a
+    sample with a small mean has a small standard error as well. Points must be independent.
+    **Arguments:** `x`, `y.value`, `y.stderr`: shape (k,), positive, k ≥ 2.
     **Raises** `ValueError` for fewer points or a value that is not positive.
     """
     x, value, stderr = (np.asarray(a, dtype=np.float64) for a in (x, y.value, y.stderr))
     require(x.size >= 2, "a slope needs at least two points.")
     require(np.all(value > 0) and np.all(stderr > 0), "a slope on logarithmic axes needs positive values and errors.")
-    weight = (value / stderr) ** 2
-    abscissa = np.log(x) - np.sum(weight * np.log(x)) / np.sum(weight)
-    spread = np.sum(weight * abscissa**2)
-    return Estimate(float(np.sum(weight * abscissa * np.log(value)) / spread), float(1 / np.sqrt(spread)))
+    abscissa = np.log(x) - np.mean(np.log(x))
+    leverage = abscissa / np.sum(abscissa**2)
+    return Estimate(float(leverage @ np.log(value)), float(np.linalg.norm(leverage * stderr / value)))
 
 
 def replicate(run: Callable[[PRNGKeyArray], Any], key: PRNGKeyArray, replicas: int, batch: int | None = None) -> Any:
