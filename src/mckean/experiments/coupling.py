@@ -209,7 +209,7 @@ CHAPTER = Chapter(
     ),
     run=run,
     config=Config(),
-    quick=Config(sizes=(50, 200, 800), replicas=64, dt=0.02),
+    quick=Config(sizes=(50, 400), replicas=64, dt=0.02),
     references=(
         "A.-S. Sznitman, Topics in propagation of chaos, 1991.",
         "D. Lacker and L. Le Flem, Sharp uniform-in-time propagation of chaos, arXiv 2205.12047.",
