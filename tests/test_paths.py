@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mckean as mk
+from mckean.paths.counter import normal
 
 PATH = mk.Brownian(jax.random.key(7))
 SHAPE = (40, 2)
@@ -127,6 +128,29 @@ def test_an_increment_does_not_depend_on_how_it_is_asked_for():
 def test_refusals(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(), (1,), (7, 3), (1000, 2)])
+def test_normal_is_jax_random_normal(shape, dtype, compiled):
+    ours = jax.jit(normal, static_argnums=(1, 2)) if compiled else normal
+    for seed in range(3):
+        key = jax.random.key(seed)
+        drawn, expected = ours(key, shape, dtype), jax.random.normal(key, shape, dtype)
+        assert drawn.dtype == expected.dtype
+        assert drawn.shape == shape
+        # The same bits; a fused multiply–add may round the uniform number u once less, by half an ulp of 1, which the
+        # inverse error function magnifies by its slope (√π/2) exp(z²/2); a few ulps for its own rounding.
+        eps = np.finfo(dtype).eps
+        allowed = eps * (np.exp(np.asarray(expected, float) ** 2 / 2) * 1.3 + 8 * np.abs(expected))
+        assert np.all(np.abs(np.asarray(drawn, float) - np.asarray(expected, float)) <= allowed)
+
+
+@pytest.mark.parametrize("generator", ["rbg", "unsafe_rbg"])
+def test_normal_with_another_generator_is_that_generators(generator):
+    key = jax.random.key(0, impl=generator)
+    np.testing.assert_array_equal(normal(key, (5,)), jax.random.normal(key, (5,)))
 
 
 def test_compiled_matrix_products_of_many_particles_are_right():

@@ -27,6 +27,8 @@ from mckean.spaces import FourierGrid
 
 Observables = Mapping[str, Callable[..., Any]]
 _CHUNKS = 20
+# A chunk allocates its end state afresh; over so many steps that no longer counts.
+_SHORTEST_CHUNK = 8
 
 
 class RunError(ArithmeticError):
@@ -74,9 +76,9 @@ def evolve(
 
     **Raises** `ValueError` for arguments that do not fit together, before compilation; `RunError`, with step and
     time, when the state turns non-finite (found by replaying from the last good state) or fails the scheme's
-    monitors, which are read about 20 times in a run; `Interrupted` on Ctrl-C, with what was done up to one of these
-    times. Under a JAX transformation (vmap, grad, jit) the whole run is one chunk, values are not checked before it,
-    and a non-finite end raises JAX's own runtime error.
+    monitors, which are read about 20 times in a run, less often in a short one; `Interrupted` on Ctrl-C, with what was
+    done up to one of these times. Under a JAX transformation (vmap, grad, jit) the whole run is one chunk, values are
+    not checked before it, and a non-finite end raises JAX's own runtime error.
     """
     scheme = _scheme_for(measure, scheme)
     observe = _checked_observers(observe, measure)
@@ -128,9 +130,12 @@ class _Plan:
         return (self.first + (at if done % self.stride == 0 else np.append(at, done))) * self.dt
 
     def chunks(self, observed: bool) -> Iterator["_Chunk"]:
-        """About 20 chunks, of equal length but where nothing divides: short periods are gathered, long ones are cut."""
+        """About 20 chunks, fewer in short runs, of equal length but where nothing divides.
+
+        Short periods are gathered, long ones are cut.
+        """
         period = self.stride if observed else self.steps
-        target = -(-self.steps // _CHUNKS)
+        target = min(self.steps, max(_SHORTEST_CHUNK, -(-self.steps // _CHUNKS)))
         if period <= target:
             length = period * _divisor_near(self.steps // period, -(-target // period))
             for done in range(0, self.steps, length):

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
 from mckean.checks import require
+from mckean.paths.counter import normal
 
 
 class Stream(eqx.Module):
@@ -44,10 +45,10 @@ class Stream(eqx.Module):
     def _normal(self, index, shape: tuple[int, ...], dtype) -> Array:
         """Standardised increment of the refined, ungrouped grid."""
         base = jnp.asarray(index) >> self.halvings
-        value = jax.random.normal(self._fold(0, base), shape, dtype)
+        value = normal(self._fold(0, base), shape, dtype)
         for level in range(1, self.halvings + 1):
             node = jnp.asarray(index) >> (self.halvings - level)
-            bridge = jax.random.normal(self._fold(level, node >> 1), shape, dtype)
+            bridge = normal(self._fold(level, node >> 1), shape, dtype)
             sign = 1 - 2 * (node & 1)
             value = (value + sign.astype(dtype) * bridge) * jnp.asarray(2**-0.5, dtype)
         return value

@@ -1,0 +1,4 @@
+"""Randomness as values."""
+
+from mckean.paths.brownian import Brownian as Brownian
+from mckean.paths.brownian import Stream as Stream
