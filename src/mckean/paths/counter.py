@@ -26,12 +26,12 @@ def normal(key: PRNGKeyArray, shape: tuple[int, ...], dtype: Any = float) -> Flo
     """
     dtype = jnp.result_type(dtype)
     ours = str(jax.random.key_impl(key)) == "threefry2x32" and dtype in (jnp.float32, jnp.float64)
-    if not ours or math.prod(shape) >= 2**32 or not jax.config.jax_threefry_partitionable:
+    if not ours or math.prod(shape) >= 2**32 or not jax.config.read("jax_threefry_partitionable"):
         return jax.random.normal(key, shape, dtype)
     low = np.nextafter(np.asarray(-1, dtype), np.asarray(0, dtype), dtype=dtype)
     # `low` also covers the rounding of the sum below it; 1 − low rounds to 2.
     uniform = jnp.maximum(low, (_one_to_two(key, shape, dtype) - 1) * (1 - low) + low)
-    return np.asarray(math.sqrt(2), dtype) * jax.lax.erf_inv(uniform)
+    return jax.lax.erf_inv(uniform) * np.asarray(math.sqrt(2), dtype)
 
 
 def _one_to_two(key: PRNGKeyArray, shape: tuple[int, ...], dtype) -> Array:
