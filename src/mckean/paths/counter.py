@@ -26,7 +26,7 @@ def normal(key: PRNGKeyArray, shape: tuple[int, ...], dtype: Any = float) -> Flo
     """
     dtype = jnp.result_type(dtype)
     ours = str(jax.random.key_impl(key)) == "threefry2x32" and dtype in (jnp.float32, jnp.float64)
-    if not ours or math.prod(shape) >= 2**32 or not jax.config.read("jax_threefry_partitionable"):
+    if not ours or math.prod(shape) >= 2**32 or not jax.config.values["jax_threefry_partitionable"]:
         return jax.random.normal(key, shape, dtype)
     low = np.nextafter(np.asarray(-1, dtype), np.asarray(0, dtype), dtype=dtype)
     # `low` also covers the rounding of the sum below it; 1 − low rounds to 2.
