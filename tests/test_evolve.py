@@ -124,7 +124,7 @@ def test_an_interrupted_run_can_go_on(options, watch, monkeypatch):
             EULER.run(84, **options)
     part = stop.value.trajectory
     done = round(float(part.times[-1]) / EULER.dt)
-    assert 3 * 8 <= done < 84
+    assert 3 <= done < 84
     assert isinstance(stop.value, KeyboardInterrupt)
     if watch:
         assert part.observed["look"].shape == part.times.shape
