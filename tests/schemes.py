@@ -149,6 +149,7 @@ TABLE = [
         for s, p, variant in STRATONOVICH
     ),
     *(Entry(s.__name__, frozen, CLOUD, mk.ParticleScheme(s()), p, variant=variant) for s, p, variant in ODE),
+    Entry("RandomBatch", thermal, WEIGHTED, mk.RandomBatch(5), 1, noisy=True),
     Entry("Spectral-1", *on_torus(1), mk.Spectral(), 4),
     Entry("Spectral-2", *on_torus(2), mk.Spectral(), 4, variant=True),
     Entry("Spectral-3", *on_torus(3), mk.Spectral(), 4, variant=True),

@@ -11,12 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 
 import mckean as mk
+from mckean.interactions import NUFFT, Cells, Modes, Moments, Split
 from mckean.interactions.kernels import AbstractKernel, parameter
+from mckean.interactions.sums.sum import AbstractSum
 from mckean.measures import AbstractLaw
 from mckean.spaces import AbstractGrid, AbstractSpace
 
 CIRCLE, OBLONG = mk.Torus(1), mk.Torus(2, (2 * math.pi, 3.0))
-LINE, PLANE = mk.Euclidean(1), mk.Euclidean(2)
+LINE, PLANE, ROOM = mk.Euclidean(1), mk.Euclidean(2), mk.Euclidean(3)
 
 # Every space takes part in the laws of test_spaces.py.
 SPACES: dict[str, AbstractSpace] = {
@@ -154,4 +156,73 @@ SUMS: dict[str, SumEntry] = {
     "modes, density at points": SumEntry(KERNELS["many modes"], OBLONG.grid((9, 8)), 12),
     "boxes": SumEntry(KERNELS["morse"], PLANE.grid((6, 7), (-2.0, -1.0), (2.0, 3.0))),
     "boxes, singular": SumEntry(KERNELS["logarithm"], LINE.grid(32, -2.0, 2.0)),
+}
+
+
+def bounded_confidence(z):
+    """Hegselmann and Krause: −½((h − |z|)₊)², with h = 0.7; a function of compact support."""
+    square = jnp.sum(z**2)
+    distance = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
+    return -0.5 * jnp.maximum(0.7 - distance, 0.0) ** 2
+
+
+def quartic(z):
+    """A polynomial that is neither radial nor even."""
+    return z[0] ** 4 - 0.3 * z[0] * z[-1] + z[-1] ** 3 + z[0] ** 2 * z[-1] ** 2
+
+
+def opinions(z):
+    """Smooth, growing, anisotropic."""
+    return jnp.log(jnp.cosh(z[0])) + 0.1 * jnp.sum(z[1:] ** 2)
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedEntry:
+    """A kernel, and a sum that serves it; planned once, for a cloud that fills [−2, 2)^d.
+
+    `growth`: how many times that extent the plan must serve; tolerance 0 says that a sum is exact to rounding.
+    """
+
+    entry: KernelEntry
+    sum: AbstractSum
+    growth: float = 4.0
+
+    @cached_property
+    def plan(self) -> AbstractSum:
+        mu = cloud(self.entry.space, 100)
+        return self.sum.planned(self.entry.kernel, mu, mu.positions)
+
+    @property
+    def tolerance(self) -> float:
+        return getattr(self.sum, "tolerance", 0.0)
+
+
+def _planned(kernel: AbstractKernel, space: AbstractSpace, sum_: AbstractSum, growth: float = 4.0) -> PlannedEntry:
+    return PlannedEntry(KernelEntry(kernel, space), sum_, growth)
+
+
+# Every sum that is planned, or has a tolerance, is held to the sum over all pairs in test_fast_sums.py.
+PLANNED_SUMS: dict[str, PlannedEntry] = {
+    "nufft, gaussian, line": _planned(mk.kernels.Gaussian(0.75, 0.5), LINE, NUFFT(1e-9)),
+    "nufft, gaussian, plane": _planned(mk.kernels.Gaussian(-1.5, 0.8), PLANE, NUFFT(1e-5)),
+    "nufft, gaussian, room": _planned(mk.kernels.Gaussian(1.0, 2.0), ROOM, NUFFT(1e-4)),
+    "nufft, opinions": _planned(mk.kernels.Function(opinions), PLANE, NUFFT(1e-6)),
+    "nufft, skew module": _planned(mk.kernels.Function(Yukawa(1.5)), LINE, NUFFT(1e-5)),
+    "nufft, many modes": PlannedEntry(KERNELS["many modes"], NUFFT(1e-9)),
+    "nufft, periodic gaussian": PlannedEntry(KERNELS["periodic gaussian"], NUFFT(1e-5)),
+    "modes, many modes": PlannedEntry(KERNELS["many modes"], Modes()),
+    "moments, quadratic": PlannedEntry(KERNELS["quadratic"], Moments()),
+    "moments, quartic": _planned(mk.kernels.PowerLaw(0.8, 4.0), ROOM, Moments()),
+    "moments, function": _planned(mk.kernels.Function(quartic), PLANE, Moments()),
+    "cells, line": _planned(mk.kernels.Function(bounded_confidence), LINE, Cells()),
+    "cells, plane": _planned(mk.kernels.Function(bounded_confidence), PLANE, Cells()),
+    "cells, torus": _planned(mk.kernels.MinimalImage(bounded_confidence), OBLONG, Cells()),
+    "split, distance": _planned(mk.kernels.PowerLaw(1.0, 1.0), LINE, Split(1e-8)),
+    "split, logarithm": _planned(mk.kernels.PowerLaw(-1.0, 0.0), PLANE, Split(1e-4)),
+    "split, morse": _planned(mk.kernels.Morse(2.0, 1.0, 0.25, 1.5), PLANE, Split(1e-5)),
+    "split, coulomb": _planned(mk.kernels.PowerLaw(-1.0, -1.0), ROOM, Split(1e-3), 2.0),
+    "split, periodic logarithm": PlannedEntry(KERNELS["periodic logarithm"], Split(1e-5)),
+    "split, nearest image": _planned(
+        mk.kernels.MinimalImage(mk.kernels.Morse(2.0, 1.0, 0.1, 0.05)), OBLONG, Split(1e-4)
+    ),
 }

@@ -167,7 +167,7 @@ def test_the_points_set_the_precision():
 REFUSALS = {
     "no closed form": (mk.kernels.Morse(), mk.Gaussian(0.0, 1.0), np.ones((2, 1)), "has no closed form for a Gaussian"),
     "quadrature": (mk.kernels.Quadratic(), mk.Uniform(LINE, 0.0, 1.0), np.ones((2, 1)), "Uniform has no quadrature"),
-    "law": (KERNELS["kuramoto"].kernel, mk.VonMises(CIRCLE), np.ones((2, 1)), "not for VonMises"),
+    "law": (KERNELS["kuramoto"].kernel, mk.VonMises(CIRCLE), np.ones((2, 1)), "not a VonMises"),
     "dimension": (mk.kernels.Morse(), cloud(PLANE, 3), np.ones((2, 1)), r"dimension 2 have shape \(n, 2\), not"),
     "grid": (mk.kernels.Morse(), cloud(PLANE, 3), LINE.grid(4, 0.0, 1.0), "does not act on a grid of"),
     "torus": (KERNELS["kuramoto"].kernel, cloud(mk.Torus(1, 1.0), 3), np.ones((2, 1)), "Fourier series on a torus of"),

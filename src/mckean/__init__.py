@@ -8,6 +8,7 @@ from mckean.dynamics import FiniteVolume as FiniteVolume
 from mckean.dynamics import Interrupted as Interrupted
 from mckean.dynamics import Moments as Moments
 from mckean.dynamics import ParticleScheme as ParticleScheme
+from mckean.dynamics import RandomBatch as RandomBatch
 from mckean.dynamics import RunError as RunError
 from mckean.dynamics import Spectral as Spectral
 from mckean.dynamics import Trajectory as Trajectory

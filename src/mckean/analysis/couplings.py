@@ -78,8 +78,8 @@ class SynchronousCoupling(AbstractScheme):
     def prepare(self, model: Model, measure: Coupled, dt: Float[Array, ""]) -> Any:
         return _law_scheme(measure.law).prepare(model, measure.law, dt)
 
-    def complaints(self, measure: Coupled) -> dict[str, Float[Array, ""]]:
-        return _law_scheme(measure.law).complaints(measure.law)
+    def complaints(self, model: Model, measure: Coupled) -> dict[str, Float[Array, ""]]:
+        return _law_scheme(measure.law).complaints(model, measure.law)
 
     def step(
         self,

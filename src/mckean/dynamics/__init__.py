@@ -5,6 +5,7 @@ from mckean.dynamics.evolve import RunError as RunError
 from mckean.dynamics.evolve import evolve as evolve
 from mckean.dynamics.moments import Moments as Moments
 from mckean.dynamics.particles import ParticleScheme as ParticleScheme
+from mckean.dynamics.random_batch import RandomBatch as RandomBatch
 from mckean.dynamics.scheme import AbstractScheme as AbstractScheme
 from mckean.dynamics.spectral import Spectral as Spectral
 from mckean.dynamics.trajectory import Trajectory as Trajectory

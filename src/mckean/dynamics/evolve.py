@@ -21,7 +21,7 @@ from mckean.dynamics.spectral import Spectral
 from mckean.dynamics.trajectory import MeasureT, Trajectory, reserved_names
 from mckean.dynamics.volumes import FiniteVolume
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of
-from mckean.models import Model, in_precision
+from mckean.models import Model, in_precision, with_planned_sums
 from mckean.paths import Brownian
 from mckean.spaces import FourierGrid
 
@@ -87,6 +87,7 @@ def evolve(
     model = in_precision(model, measure)
     path = _needed_path(model, measure, path)
     scheme.check(model, measure, dt)
+    model = with_planned_sums(model, measure)
     run = _Run(scheme, model, path, observe, jnp.asarray(dt, dtype_of(measure)))
     plan = _Plan(first, steps, stride, float(dt))
     made = {
@@ -94,7 +95,7 @@ def evolve(
         "software": f"mckean {_version()}, jax {jax.__version__}",
     }  # fmt: skip
     attributes = tuple((name, _told(value)) for name, value in made.items())
-    if traced((model, measure, path)):
+    if traced((model, measure, path, scheme)):
         return _whole(run, plan, measure, attributes)
     return _in_chunks(run, plan, measure, attributes, progress)
 
@@ -170,10 +171,13 @@ def _divisor_near(n: int, target: int) -> int:
 def _whole(run: _Run, plan: _Plan, measure: MeasureT, made: tuple) -> Trajectory[MeasureT]:
     start = run.seen(measure)
     at = jnp.asarray(plan.first)
-    final, observed, _ = _advance(run, measure, at, plan.stride, plan.steps // plan.stride, True)
+    final, observed, complaints = _advance(run, measure, at, plan.stride, plan.steps // plan.stride, True)
     final = eqx.error_if(
         final, ~tree_finite(final), "the state of a run became non-finite; reduce dt or look at V and W."
     )
+    for sentence, value in complaints.items():
+        if sentence != _NON_FINITE:
+            final = eqx.error_if(final, ~(value <= 0), sentence.replace("{:.3g}", "…"))
     return Trajectory(final, jnp.asarray(plan.times(plan.steps)), _joined([_leading(start), observed]), made)
 
 
@@ -234,7 +238,7 @@ def _advance(
         return mu, run.seen(mu) if observing else {}
 
     final, observed = jax.lax.scan(period, measure, jnp.arange(records))
-    complaints = {_NON_FINITE: jnp.where(tree_finite(final), 0.0, 1.0), **run.scheme.complaints(final)}
+    complaints = {_NON_FINITE: jnp.where(tree_finite(final), 0.0, 1.0), **run.scheme.complaints(run.model, final)}
     return final, observed, complaints
 
 

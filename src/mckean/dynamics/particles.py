@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
+from mckean import interactions
 from mckean.checks import require
 from mckean.dynamics.scheme import AbstractScheme, evaluate_drift, require_finite_field, require_same_space
 from mckean.measures import AbstractMeasure, Particles
@@ -70,6 +71,9 @@ class ParticleScheme(AbstractScheme):
     ) -> Particles:
         moved = advance(self.solver, model, measure, own_increment(model, measure, path, index, dt), dt)
         return eqx.tree_at(lambda p: p.positions, measure, moved)
+
+    def complaints(self, model: Model, measure: Particles) -> dict[str, Float[Array, ""]]:
+        return interactions.complaints(model.interaction, measure)
 
 
 def own_increment(

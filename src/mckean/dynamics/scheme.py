@@ -53,7 +53,7 @@ class AbstractScheme(eqx.Module):
     ) -> AbstractMeasure:
         """The measure one step later; the step covers [index·dt, (index+1)·dt]."""
 
-    def complaints(self, measure: AbstractMeasure) -> dict[str, Float[Array, ""]]:
+    def complaints(self, model: Model, measure: AbstractMeasure) -> dict[str, Float[Array, ""]]:
         """What makes a finite state untrustworthy: sentences with a place `{:.3g}` for a number, positive where so."""
         return {}
 

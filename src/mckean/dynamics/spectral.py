@@ -63,7 +63,7 @@ class Spectral(AbstractScheme):
         nodes = measure.grid.nodes
         require_finite_field(lambda: evaluate_drift(model, measure, measure.grid), "the drift −∇V − ∇W*μ + b", nodes)
 
-    def complaints(self, measure: Density) -> dict[str, Float[Array, ""]]:
+    def complaints(self, model: Model, measure: Density) -> dict[str, Float[Array, ""]]:
         depth = -jnp.min(measure.values) / jnp.max(measure.values)
         sentence = (
             "the density fell below zero, to {:.3g} of its maximum: the grid is too coarse for it; take more nodes"

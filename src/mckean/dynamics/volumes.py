@@ -85,7 +85,7 @@ class FiniteVolume(AbstractScheme):
                     f"it must not exceed {1 / float(rate):.3g}."
                 )
 
-    def complaints(self, measure: Density) -> dict[str, Float[Array, ""]]:
+    def complaints(self, model: Model, measure: Density) -> dict[str, Float[Array, ""]]:
         rho = measure.values
         edge = (
             sum(jnp.sum(jnp.take(rho, i, axis)) for axis in range(rho.ndim) for i in (0, -1)) * measure.grid.cell_volume

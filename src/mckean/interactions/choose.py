@@ -1,19 +1,33 @@
-"""Which sum evaluates the field of a kernel: a static choice by the kernel, the form of the measure, and the points."""
+"""Which sum evaluates the field of a kernel, chosen before compilation; why; and how far it is from the direct sum."""
 
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-from mckean.interactions.kernels import AbstractKernel, FourierSeries, PowerLaw, Quadratic, Unresolved
-from mckean.interactions.sums import boxes, direct, modes, moments
+from mckean.checks import require, traced
+from mckean.interactions.kernels import AbstractKernel, FourierSeries, PowerLaw, Quadratic, Unresolved, as_kernel
+from mckean.interactions.summed import Summed
+from mckean.interactions.sums import direct, fourier, split
+from mckean.interactions.sums.boxes import FFT
+from mckean.interactions.sums.direct import Direct
+from mckean.interactions.sums.fourier import NUFFT
+from mckean.interactions.sums.modes import Modes
+from mckean.interactions.sums.moments import Moments, declared_degree
+from mckean.interactions.sums.split import Cells, Split
+from mckean.interactions.sums.sum import AbstractSum, Points, at
 from mckean.measures import AbstractMeasure, Density, Particles, cast, dtype_of
-from mckean.spaces import AbstractGrid, BoxGrid, Torus
+from mckean.spaces import AbstractGrid, Torus
 
-Points = Float[Array, "n d"] | AbstractGrid
-
-
-def at(points: Points, mu: AbstractMeasure) -> Float[Array, "n d"]:
-    """The points themselves, from points or from a grid that stands for its nodes, in the measure's precision."""
-    return points.nodes.astype(dtype_of(mu)) if isinstance(points, AbstractGrid) else points
+# Below so many pairs a plan, which takes a second or so, does not pay for itself in a run.
+_FEW_PAIRS = 1 << 22
+# Below so many no other sum costs less.
+_FEWEST_PAIRS = 1 << 16
 
 
 def potential(kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, " n"]:
@@ -33,29 +47,34 @@ def force(kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[
 
 
 def _evaluate(what: str, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Array:
-    _check_points(points, mu)
-    x = at(points, mu)
-    if isinstance(kernel, Unresolved):
-        kernel = kernel.kernel if isinstance(mu, Particles) else kernel.series
-    kernel = cast(kernel, x.dtype)
-    if isinstance(kernel, FourierSeries):
-        return getattr(modes, what)(mu, kernel, points)
-    # On a torus the distance is that of the nearest image, and the moments say nothing about it.
-    if isinstance(kernel, Quadratic) and not isinstance(mu.domain, Torus):
-        return getattr(moments, what)(mu, kernel, x).astype(x.dtype)
-    if isinstance(kernel, PowerLaw) and isinstance(mu, Density) and kernel.exponent <= -mu.domain.dim:
-        raise ValueError(
-            f"|z|^{kernel.exponent:g} is not integrable in dimension {mu.domain.dim}: a density has infinite energy."
-        )
-    if isinstance(mu, Density) and isinstance(points, BoxGrid) and points == mu.grid:
-        return getattr(boxes, what)(kernel, mu)
-    sources, weights = _atoms(kernel, mu)
-    own = kernel.cell_mean(mu.grid.spacing) if isinstance(mu, Density) and kernel.singular else 0.0
-    options = {"at_zero": own} if what == "potential" else {}
-    return getattr(direct, what)(kernel, mu.domain, sources.astype(x.dtype), weights.astype(x.dtype), x, **options)
+    check_points(points, mu)
+    dtype = points.dtype if not isinstance(points, AbstractGrid) else dtype_of(mu)
+    summed = cast(kernel, dtype)
+    chosen = summed.sum if isinstance(summed, Summed) else None
+    if chosen is None or isinstance(mu, Density):
+        chosen = choose_for(summed, mu, points).sum
+    elif not traced((mu, points)):
+        chosen = chosen.planned(inner(summed), mu, points)
+    inside = acting(summed, mu)
+    refused = chosen.refusal(inside, mu, points)
+    if refused is not None:
+        raise ValueError(f"the sum {chosen.name} {refused}.")
+    return getattr(chosen, what)(inside, mu, points).astype(dtype)
 
 
-def _check_points(points: Points, mu: AbstractMeasure) -> None:
+def inner(kernel: AbstractKernel) -> AbstractKernel:
+    """The kernel without what is said of its sum."""
+    return kernel.kernel if isinstance(kernel, Summed) else kernel
+
+
+def acting(kernel: AbstractKernel, mu: AbstractMeasure) -> AbstractKernel:
+    """What acts for a measure: a density on a torus has modes, and meets those of a kernel that has more."""
+    kernel = inner(kernel)
+    return kernel.series if isinstance(kernel, Unresolved) and isinstance(mu, Density) else kernel
+
+
+def check_points(points: Points, mu: AbstractMeasure) -> None:
+    """**Raises** `ValueError` for points that do not live where the measure does."""
     if isinstance(points, AbstractGrid):
         if points.space != mu.domain:
             raise ValueError(f"a measure on {mu.domain} does not act on a grid of {points.space}.")
@@ -63,13 +82,279 @@ def _check_points(points: Points, mu: AbstractMeasure) -> None:
         raise ValueError(f"points in dimension {mu.domain.dim} have shape (n, {mu.domain.dim}), not {points.shape}.")
 
 
-def _atoms(kernel: AbstractKernel, mu: AbstractMeasure) -> tuple[Array, Array]:
-    """The measure as weighted points."""
+@dataclass(frozen=True)
+class Choice:
+    """The sum that was chosen, why, and what the others would cost: (name, seconds estimated, or None and why not)."""
+
+    sum: AbstractSum
+    reason: str
+    others: tuple[tuple[str, float | None, str], ...] = ()
+
+    def __str__(self) -> str:
+        lines = [f"{self.sum.name}: {self.reason}"]
+        for name, seconds, why in self.others:
+            lines.append(
+                f"  {name:<8} " + (why if seconds is None else f"about {1e3 * seconds:.3g} ms. {why}".rstrip())
+            )
+        return "\n".join(lines)
+
+
+def choose(
+    kernel: AbstractKernel | Callable,
+    mu: AbstractMeasure,
+    tolerance: float | None = None,
+    points: Points | None = None,
+) -> AbstractSum:
+    """The sum that is estimated to cost least among those that meet the tolerance, planned for a known measure.
+
+    Static: it looks at the kernel's parameters, the number of points, and the extent and crowding of the cloud, all of
+    them known before compilation; under a transformation, where they are not, at the kernel and the numbers alone.
+
+    **Arguments:** `kernel`: W, as a model takes it; `mu`: the measure that acts; `tolerance`: as for `Summed`;
+    `points`: the points acted on, (n, d) or a grid; the measure's own where nothing is said.
+    **Raises** `ValueError` as `force` does.
+    """
+    return _choice(kernel, mu, tolerance, points).sum
+
+
+def explain(
+    kernel: AbstractKernel | Callable,
+    mu: AbstractMeasure,
+    tolerance: float | None = None,
+    points: Points | None = None,
+) -> str:
+    """What `choose` chose and why, with the estimates for the other sums, or why they do not serve."""
+    return str(_choice(kernel, mu, tolerance, points))
+
+
+def _choice(kernel, mu: AbstractMeasure, tolerance: float | None, points: Points | None) -> Choice:
+    points = own_points(mu) if points is None else points
+    check_points(points, mu)
+    placed = as_kernel(kernel).on(mu.domain) if not isinstance(kernel, FourierSeries | Unresolved) else kernel
+    if tolerance is not None:
+        placed = Summed(inner(placed), tolerance)
+    placed = cast(placed, dtype_of(mu))
+    if isinstance(placed, Summed) and placed.sum is not None and not isinstance(mu, Density):
+        return Choice(placed.sum.planned(inner(placed), mu, points), "it was asked for.")
+    return choose_for(placed, mu, points, _FEWEST_PAIRS)
+
+
+def own_points(mu: AbstractMeasure) -> Points:
+    """The places of a measure: its particles, or its grid."""
     if isinstance(mu, Particles):
-        uniform = jnp.full(mu.n, 1 / mu.n, mu.positions.dtype)
-        return mu.positions, uniform if mu.weights is None else mu.weights
+        return mu.positions
     if isinstance(mu, Density):
-        return mu.grid.nodes.astype(mu.values.dtype), mu.values.ravel() * mu.grid.cell_volume
-    raise ValueError(
-        f"the kernel {type(kernel).__name__} has no closed form for a {type(mu).__name__} measure; sample it."
+        return mu.grid
+    raise ValueError(f"a {type(mu).__name__} measure has no points of its own: give the points that it acts on.")
+
+
+def tolerance_of(kernel: AbstractKernel, dtype) -> float:
+    """The tolerance that is asked for, or the precision's default, and no less than the precision allows."""
+    asked = kernel.tolerance if isinstance(kernel, Summed) else None
+    single = jnp.result_type(dtype) != jnp.float64
+    return max(asked or (1e-5 if single else 1e-9), 1e-6 if single else 1e-14)
+
+
+def choose_for(kernel: AbstractKernel, mu: AbstractMeasure, points: Points, few: int = _FEW_PAIRS) -> Choice:
+    """As `choose`, for a kernel that is placed on the measure's space; all pairs where they are no more than `few`."""
+    tolerance, kernel = tolerance_of(kernel, dtype_of(mu)), acting(kernel, mu)
+    if isinstance(mu, Density) and isinstance(kernel, PowerLaw) and kernel.exponent <= -mu.domain.dim:
+        raise ValueError(
+            f"|z|^{kernel.exponent:g} is not integrable in dimension {mu.domain.dim}: a density has infinite energy."
+        )
+    if isinstance(kernel, FourierSeries):
+        return _of_series(kernel, mu, points, tolerance)
+    if declared_degree(kernel) is not None and Moments().refusal(kernel, mu, points) is None:
+        return Choice(Moments(), "the kernel is a polynomial, and its moments give the field exactly in O(n).")
+    if FFT().refusal(kernel, mu, points) is None:
+        return Choice(FFT(), "a density acts on its own grid.")
+    if isinstance(kernel, Quadratic):
+        raise ValueError(Direct().refusal(kernel, mu, points) or "")
+    if not isinstance(mu, Particles | Density):
+        raise ValueError(
+            f"the kernel {type(kernel).__name__} has no closed form for a {type(mu).__name__} measure; sample it."
+        )
+    return _of_function(kernel, mu, points, tolerance, few)
+
+
+def _of_series(kernel: FourierSeries, mu: AbstractMeasure, points: Points, tolerance: float) -> Choice:
+    if FFT().refusal(kernel, mu, points) is None:
+        return Choice(FFT(), "a density acts on a grid of its torus.")
+    n, dim = _count(mu, points), len(kernel.lengths or ())
+    box = math.prod(2 * np.abs(np.asarray(kernel.modes)).max(axis=0) + 1)
+    by_modes = n * len(kernel.modes) * 4e-9 + 1e-4
+    by_nufft = fourier.cost(n, float(box), dim, tolerance, -(-dim // 2)) if dim <= 3 else math.inf
+    others = (("Modes", by_modes, ""), ("NUFFT", by_nufft, f"for {box} modes at a tolerance of {tolerance:g}."))
+    if by_modes <= by_nufft or isinstance(points, AbstractGrid):
+        return Choice(Modes(), f"the kernel has {len(kernel.modes)} Fourier modes, few enough for {n} points.", others)
+    return Choice(NUFFT(tolerance), f"the kernel has {len(kernel.modes)} Fourier modes for {n} points.", others)
+
+
+def _count(mu: AbstractMeasure, points: Points) -> int:
+    sources = mu.n if isinstance(mu, Particles) else 0
+    return (sources + at(points, mu).shape[0]) // (2 if sources else 1)
+
+
+def _of_function(
+    kernel: AbstractKernel, mu: AbstractMeasure, points: Points, tolerance: float, few: int
+) -> Choice:
+    """A kernel that is known as a function: try the sums that could be cheaper than all pairs, cheapest hope first."""
+    targets, sources = at(points, mu).shape[0], direct.atoms(mu)[0].shape[0]
+    pairs, dim, torus = targets * sources, mu.domain.dim, isinstance(mu.domain, Torus)
+    by_pairs = pairs * (1e-9 if jnp.result_type(dtype_of(mu)) == jnp.float32 else 3e-9) + 1e-4
+    others: list[tuple[str, float | None, str]] = [("Direct", by_pairs, "")]
+    if pairs <= few:
+        return Choice(Direct(), f"{pairs} pairs are few.", tuple(others))
+    if traced((kernel, mu, points)):
+        return Choice(Direct(), "the positions are not known before compilation, so that nothing can be planned.")
+    found: list[tuple[float, AbstractSum, str]] = [
+        (by_pairs, Direct(), "no other sum meets the tolerance at less cost.")
+    ]
+    for attempt in (_moments, _cells, _nufft, _split):
+        seconds, sum_, sentence = attempt(kernel, mu, points, tolerance, (targets + sources) / 2, dim, torus)
+        name = attempt.__name__.strip("_")
+        label = {"moments": "Moments", "cells": "Cells", "nufft": "NUFFT", "split": "Split"}[name]
+        others.append((label, seconds, sentence))
+        if sum_ is not None and seconds is not None:
+            found.append((seconds, sum_, sentence))
+            if label in ("Moments", "NUFFT"):
+                break
+    _, best, reason = min(found, key=lambda f: f[0])
+    return Choice(best, reason, tuple(others))
+
+
+Attempt = tuple[float | None, AbstractSum | None, str]
+
+
+def _moments(kernel, mu, points, tolerance, n, dim, torus) -> Attempt:
+    if torus:
+        return None, None, "on a torus the nearest image is no polynomial."
+    try:
+        plan = Moments().planned(kernel, mu, points)
+    except ValueError:
+        return None, None, "the kernel is no polynomial of low degree."
+    return n * 2e-8 * ((plan.degree or 2) + 1) ** dim, plan, "the kernel is a polynomial."
+
+
+def _cells(kernel, mu, points, tolerance, n, dim, torus) -> Attempt:
+    radius = split.support(direct.of_pairs(kernel), mu, points)
+    if radius is None:
+        return None, None, "the kernel does not vanish beyond a distance."
+    near = split.candidates_within(mu, points, radius)
+    sentence = f"the kernel vanishes beyond {radius:.4g}, where a point has {near:.3g} others."
+    return split.near_cost(int(n), near), Cells(radius), sentence
+
+
+def _nufft(kernel, mu, points, tolerance, n, dim, torus) -> Attempt:
+    refused = NUFFT(tolerance).refusal(kernel, mu, points)
+    if refused is not None:
+        return None, None, f"it {refused}."
+    try:
+        plan = NUFFT(tolerance).planned(kernel, mu, points)
+    except ValueError:
+        return None, None, "the kernel's modes do not fall to the tolerance: it is not smooth, or too narrow."
+    assert plan.box is not None, "planned"
+    modes = plan.box.levels[0][1]
+    sentence = f"the kernel is smooth: {modes} modes an axis, in a box that follows the cloud."
+    return fourier.cost(int(n), float(modes) ** dim, dim, tolerance, -(-dim // 2)), plan, sentence
+
+
+def _split(kernel, mu, points, tolerance, n, dim, torus) -> Attempt:
+    refused = Split(tolerance).refusal(kernel, mu, points)
+    if refused is not None:
+        return None, None, f"it {refused}."
+    try:
+        plan = Split(tolerance).planned(kernel, mu, points)
+    except ValueError:
+        return None, None, "the kernel is not smooth away from 0, or the near part would have to be too small."
+    assert plan.box is not None, "planned"
+    assert plan.reach is not None, "planned"
+    modes = plan.box.levels[0][1] if isinstance(plan.box, fourier.Box) else plan.box[0]
+    near = split.candidates_within(mu, points, plan.reach)
+    seconds = split.near_cost(int(n), near) + fourier.cost(int(n), float(modes) ** dim, dim, tolerance, -(-dim // 2))
+    return seconds, plan, f"far part with {modes} modes an axis, near part within {plan.reach:.3g} ({near:.3g} others)."
+
+
+def planned(kernel: AbstractKernel, mu: AbstractMeasure) -> AbstractKernel:
+    """The kernel with the sum that `choose` picks for it, for use under a transformation, such as inside a time loop.
+
+    A kernel for which there is nothing to plan, a measure that is no cloud, and a traced one, leave it as it is.
+    """
+    if not isinstance(mu, Particles) or traced((kernel, mu)):
+        return kernel
+    given = kernel.sum if isinstance(kernel, Summed) else None
+    inside = cast(inner(kernel), dtype_of(mu))
+    if given is not None:
+        return Summed(inner(kernel), sum=given.planned(inside, mu, mu.positions))
+    chosen = choose_for(Summed(inside, kernel.tolerance if isinstance(kernel, Summed) else None), mu, mu.positions).sum
+    # The others are what is chosen under a transformation as well.
+    same = isinstance(chosen, Direct | Modes) or chosen == Moments() or isinstance(inside, FourierSeries)
+    return kernel if same else Summed(inner(kernel), sum=chosen)
+
+
+def complaints(kernel: AbstractKernel | None, mu: Particles) -> dict[str, Float[Array, ""]]:
+    """What makes the planned sum of a kernel untrustworthy for a cloud: sentences, and numbers, positive where so."""
+    chosen = kernel.sum if isinstance(kernel, Summed) else None
+    return {} if chosen is None else chosen.complaints(mu, mu.positions)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The error of a force on a sample of points, against the direct sum, relative to the force's root mean square.
+
+    `error`: root mean square over the sample; `largest`: the largest; `points`: how many; `sum`: whose; `tolerance`:
+    what was asked for, relative to the size of ∇W; None for a sum that is exact to rounding.
+    """
+
+    error: float
+    largest: float
+    points: int
+    sum: str
+    tolerance: float | None
+
+    def __str__(self) -> str:
+        return (
+            f"{self.sum}: error of the force {self.error:.2g} (largest {self.largest:.2g}) of its rms, "
+            f"at {self.points} points against the direct sum"
+        )
+
+
+def certificate(kernel: AbstractKernel, mu: Particles, key: Array, points: int = 256) -> Certificate:
+    """The error of the force of a placed kernel on a random sample of its particles, against the direct sum.
+
+    **Arguments:** `kernel`: as a model holds it, with its sum if `planned`; `mu`: the cloud; `key`: a JAX key, for the
+    sample; `points`: how many. The direct sum costs n × points pairs.
+    **Raises** `ValueError` for a measure that is no cloud.
+    """
+    require(isinstance(mu, Particles), "a certificate is for the force between particles.")
+    kernel = planned(kernel, mu)
+    chosen = (
+        kernel.sum
+        if isinstance(kernel, Summed) and kernel.sum is not None
+        else choose_for(kernel, mu, mu.positions).sum
     )
+    sample = jax.random.choice(key, mu.n, (min(points, mu.n),), replace=False)
+    fast = np.asarray(_force(kernel, mu)[sample], float)
+    inside = cast(inner(kernel), dtype_of(mu))
+    # A series pair by pair costs its modes for every pair; mode by mode it is as exact.
+    exact_sum = Modes() if isinstance(inside, FourierSeries) else Direct()
+    exact = np.asarray(_by(exact_sum, inside, mu, mu.positions[sample]), float)
+    scale = math.sqrt(np.mean(np.sum(exact**2, axis=1)))
+    errors = np.linalg.norm(fast - exact, axis=1) / scale if scale > 0 else np.linalg.norm(fast - exact, axis=1)
+    return Certificate(
+        float(np.sqrt(np.mean(errors**2))),
+        float(errors.max()),
+        len(sample),
+        chosen.name,
+        getattr(chosen, "tolerance", None),
+    )
+
+
+@eqx.filter_jit
+def _force(kernel: AbstractKernel, mu: Particles) -> Float[Array, "n d"]:
+    return force(kernel, mu, mu.positions)
+
+
+@eqx.filter_jit
+def _by(sum_: AbstractSum, kernel: AbstractKernel, mu: Particles, x: Float[Array, "n d"]) -> Float[Array, "n d"]:
+    return sum_.force(kernel, mu, x)

@@ -5,6 +5,7 @@ from mckean.models import potentials as potentials
 from mckean.models.model import Model as Model
 from mckean.models.model import in_precision as in_precision
 from mckean.models.model import langevin as langevin
+from mckean.models.model import with_planned_sums as with_planned_sums
 from mckean.models.noise import AbstractNoise as AbstractNoise
 from mckean.models.noise import Multiplicative as Multiplicative
 from mckean.models.noise import Thermal as Thermal

@@ -26,7 +26,8 @@ class Model(eqx.Module):
 
     **Arguments:** `space`; `confinement`: V, a scalar function of a point (d,), or None; `interaction`: W, a kernel or
     a scalar function of a displacement (d,), or None; `drift`: b, a function of a point (d,) and the measure with
-    values (d,), not a gradient in general, or None; `noise`: an `AbstractNoise`, or None.
+    values (d,), not a gradient in general, or a field such as `interactions.Attention`, which sees all points at once,
+    or None; `noise`: an `AbstractNoise`, or None.
     **Raises** `ValueError` for a V or W that is not scalar, or not periodic on a torus, and, when used, for a b of
     another shape.
     """
@@ -65,7 +66,11 @@ class Model(eqx.Module):
         total = self.gradient_field(mu, x)
         if self.extra is None:
             return total
-        extra = jax.vmap(lambda point: self.extra(point, mu))(interactions.at(x, mu))
+        points = interactions.at(x, mu)
+        if isinstance(self.extra, interactions.AbstractField):
+            extra = self.extra(mu, points)
+        else:
+            extra = jax.vmap(lambda point: self.extra(point, mu))(points)
         if extra.shape != total.shape:
             raise ValueError(f"a drift must return shape {total.shape[1:]} for a point, not {extra.shape[1:]}.")
         return total + extra
@@ -94,6 +99,13 @@ def langevin(
     frozen = not traced(beta) and np.ndim(beta) == 0 and math.isinf(beta) and beta > 0
     noise = None if frozen else Thermal(beta)
     return Model(space, confinement=confinement, interaction=interaction, noise=noise)
+
+
+def with_planned_sums(model: Model, mu: AbstractMeasure) -> Model:
+    """The model with its interaction summed in the way that is chosen for a known cloud; see `interactions.planned`."""
+    if model.interaction is None:
+        return model
+    return eqx.tree_at(lambda m: m.interaction, model, interactions.planned(model.interaction, mu))
 
 
 def in_precision(model: Model, mu: AbstractMeasure) -> Model:

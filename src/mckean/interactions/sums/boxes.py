@@ -1,13 +1,40 @@
-"""Densities on a box, on their own grid: a linear convolution by zero-padded FFT, O(M log M) for M cells."""
+"""Densities on their own grid: a convolution by FFT, O(M log M) for M nodes or cells, zero-padded on a box."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mckean.interactions.kernels import AbstractKernel
-from mckean.measures import Density
+from mckean.interactions.kernels import AbstractKernel, FourierSeries
+from mckean.interactions.sums import modes
+from mckean.interactions.sums.direct import of_pairs
+from mckean.interactions.sums.sum import AbstractSum, Points
+from mckean.measures import AbstractMeasure, Density
+from mckean.spaces import BoxGrid, FourierGrid
 from mckean.spaces.grids import integer_modes
+
+
+class FFT(AbstractSum):
+    """A density acting on a grid: on the torus through the grid's modes, on a box by a linear convolution."""
+
+    def refusal(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> str | None:
+        if isinstance(mu, Density) and isinstance(points, FourierGrid) and isinstance(kernel, FourierSeries):
+            return None
+        if isinstance(mu, Density) and isinstance(points, BoxGrid) and points == mu.grid:
+            return None
+        return "serves a density that acts on its own grid, or on another grid of its torus"
+
+    def potential(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, " n"]:
+        if isinstance(kernel, FourierSeries):
+            return modes.potential(mu, kernel, points)
+        assert isinstance(mu, Density), "refused before"
+        return potential(of_pairs(kernel), mu)
+
+    def force(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, "n d"]:
+        if isinstance(kernel, FourierSeries):
+            return modes.force(mu, kernel, points)
+        assert isinstance(mu, Density), "refused before"
+        return force(of_pairs(kernel), mu)
 
 
 def _convolve(values: Array, stencil: Array) -> Array:

@@ -1,38 +1,45 @@
-"""The direct sum over all pairs, in tiles: O(n·m) work, O(tile) memory."""
+"""The direct sum over all pairs, in tiles: O(n·m) work, O(tile) memory.
+
+Targets lie along the last axis of a tile and sources along the first, over which it is summed: so the processor's
+vectors run over targets, and nothing of the size of a tile needs to be written. A radial kernel is evaluated through
+its profile, ∇W(z) = 2W′(|z|²)z, with one pair function for all components.
+"""
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from mckean.interactions.kernels import AbstractKernel
-from mckean.spaces import AbstractSpace
+from mckean.interactions.kernels import AbstractKernel, Unresolved
+from mckean.interactions.sums.sum import AbstractSum, Points, at, atoms
+from mckean.measures import AbstractMeasure, Density, Particles
+from mckean.spaces import AbstractSpace, Torus
 
-_TILE = 512
-
-
-def _padded(x: Array, tile: int, mode: str) -> Array:
-    short = -x.shape[0] % tile
-    return jnp.pad(x, [(0, short)] + [(0, 0)] * (x.ndim - 1), mode=mode).reshape(-1, tile, *x.shape[1:])
+_SOURCES, _TARGETS = 32, 1 << 15
+Columns = tuple[Array, ...]
 
 
-def _tiled(pair, space: AbstractSpace, sources, weights, points, out_shape: tuple[int, ...]) -> Array:
-    """Σ_j w_j pair(x_i − y_j) for every target i."""
-    # Padding repeats a point that is there, with weight 0: at a made-up place a singular kernel could be infinite.
-    tile = min(_TILE, sources.shape[0])
-    y, w = _padded(sources, tile, "edge"), _padded(weights, tile, "constant")
-    x = _padded(points, min(_TILE, points.shape[0]), "edge")
+class Direct(AbstractSum):
+    """All pairs: exact to rounding, O(n·m) work, O(n + m) memory, for every kernel that is a function on the space."""
 
-    def block(targets):
-        def add(total, tile):
-            yj, wj = tile
-            z = space.displacement(targets[:, None, :], yj[None, :, :])
-            return total + jnp.tensordot(jax.vmap(jax.vmap(pair))(z), wj, axes=(1, 0)), None
+    def refusal(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> str | None:
+        if not isinstance(mu, Particles | Density):
+            return f"sums over atoms, which a {type(mu).__name__} has none of"
+        return None
 
-        start = jnp.zeros((targets.shape[0], *out_shape), points.dtype)
-        return jax.lax.scan(add, start, (y, w))[0]
+    def potential(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, " n"]:
+        kernel, x = of_pairs(kernel), at(points, mu)
+        own = kernel.cell_mean(mu.grid.spacing) if isinstance(mu, Density) and kernel.singular else 0.0
+        return potential(kernel, mu.domain, *atoms(mu), x, own)
 
-    total = jax.lax.map(block, x)
-    return total.reshape(-1, *out_shape)[: points.shape[0]]
+    def force(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, "n d"]:
+        return force(of_pairs(kernel), mu.domain, *atoms(mu), at(points, mu))
+
+
+def of_pairs(kernel: AbstractKernel) -> AbstractKernel:
+    """What acts between two particles."""
+    return kernel.kernel if isinstance(kernel, Unresolved) else kernel
 
 
 def potential(
@@ -44,7 +51,11 @@ def potential(
     at_zero: Float[ArrayLike, ""] = 0.0,
 ) -> Float[Array, " m"]:
     """Σ_j w_j W_s(x_i − y_j), where `at_zero` stands for W_s(0) if that is not finite."""
-    return _tiled(lambda z: kernel.value(z, at_zero), space, sources, weights, points, ())
+
+    def pair(*z):
+        return (jax.vmap(jax.vmap(lambda *c: kernel.value(jnp.stack(c), at_zero)))(*z),)
+
+    return _tiled(pair, space, sources, weights, points)[:, 0]
 
 
 def force(
@@ -55,4 +66,55 @@ def force(
     points: Float[Array, "m d"],
 ) -> Float[Array, "m d"]:
     """−Σ_j w_j ∇W_s(x_i − y_j)."""
-    return -_tiled(kernel.gradient, space, sources, weights, points, (space.dim,))
+    return -_tiled(gradients(kernel), space, sources, weights, points)
+
+
+def gradients(kernel: AbstractKernel) -> Callable[..., Columns]:
+    """∇W_s of displacements given as one array for each component, in the same form; 0 at 0."""
+    if not kernel.radial:
+        return jax.vmap(jax.vmap(lambda *c: tuple(kernel.gradient(jnp.stack(c)))))
+
+    def pair(*z):
+        square = sum(c * c for c in z)
+        zero = square == 0
+        away = jnp.where(zero, 1.0, square)
+        slope = jax.jvp(kernel.profile, (away,), (jnp.full_like(away, 2.0),))[1]
+        slope = jnp.where(zero, 0.0, slope)
+        return tuple(slope * c for c in z)
+
+    return pair
+
+
+def columns_of(space: AbstractSpace, x: Columns, y: Columns) -> Columns:
+    """The components of the displacement from y to x."""
+    if not isinstance(space, Torus):
+        return tuple(a - b for a, b in zip(x, y, strict=True))
+    turns = [(a - b) * jnp.asarray(1 / side, a.dtype) for a, b, side in zip(x, y, space.lengths, strict=True)]
+    return tuple((t - jnp.round(t)) * jnp.asarray(side, t.dtype) for t, side in zip(turns, space.lengths, strict=True))
+
+
+def _padded(x: Array, tile: int, mode: str) -> Array:
+    short = -x.shape[0] % tile
+    return jnp.pad(x, [(0, short)] + [(0, 0)] * (x.ndim - 1), mode=mode).reshape(-1, tile, *x.shape[1:])
+
+
+def _tiled(pair: Callable[..., Columns], space: AbstractSpace, sources, weights, points) -> Float[Array, "m k"]:
+    """Σ_j w_j pair(x_i − y_j) for every target i."""
+    # Padding repeats a point that is there, with weight 0: at a made-up place a singular kernel could be infinite.
+    tile = min(_SOURCES, sources.shape[0])
+    y, w = _padded(sources.astype(points.dtype), tile, "edge"), _padded(weights.astype(points.dtype), tile, "constant")
+    x = _padded(points, min(_TARGETS, points.shape[0]), "edge")
+
+    @jax.checkpoint
+    def add(targets, total, tile):
+        places, masses = tile
+        z = columns_of(space, tuple(c[None] for c in targets.T), tuple(c[:, None] for c in places.T))
+        return tuple(t + jnp.sum(masses[:, None] * v, axis=0) for t, v in zip(total, pair(*z), strict=True))
+
+    def block(targets):
+        z = tuple(jax.ShapeDtypeStruct((1, 1), targets.dtype) for _ in targets.T)
+        zeros = tuple(jnp.zeros(targets.shape[:1], s.dtype) for s in jax.eval_shape(pair, *z))
+        return jnp.stack(jax.lax.scan(lambda t, tile: (add(targets, t, tile), None), zeros, (y, w))[0], axis=-1)
+
+    total = block(x[0])[None] if len(x) == 1 else jax.lax.map(block, x)
+    return total.reshape(-1, total.shape[-1])[: points.shape[0]]

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from mckean.interactions.kernels import FourierSeries
+from mckean.interactions.kernels import AbstractKernel, FourierSeries
+from mckean.interactions.sums.sum import AbstractSum, Points
 from mckean.interactions.trig import cos_sin_turns
 from mckean.measures import AbstractMeasure, Density, Particles
 from mckean.spaces import AbstractGrid, FourierGrid, Torus
@@ -61,7 +62,7 @@ def analyse(mu: AbstractMeasure, series: FourierSeries) -> tuple[Float[Array, " 
             f"a Fourier series on a torus of sides {series.sides} does not act for a measure on {mu.domain}."
         )
     if isinstance(mu, Density):
-        z = _density_modes(mu, series.modes)
+        z = density_modes(mu, series.modes)
         return z.real, -z.imag
     if not isinstance(mu, Particles):
         raise ValueError(f"a kernel on the torus acts for particles and densities, not for {type(mu).__name__}.")
@@ -74,7 +75,28 @@ def analyse(mu: AbstractMeasure, series: FourierSeries) -> tuple[Float[Array, " 
     return _in_blocks(block, (mu.positions, weights), reduce=True)
 
 
-def _density_modes(mu: Density, modes) -> Complex[Array, " m"]:
+class Modes(AbstractSum):
+    """A Fourier series mode by mode: exact to rounding, O(n m) for m modes; what few modes cost least by."""
+
+    def refusal(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> str | None:
+        if not isinstance(kernel, FourierSeries):
+            return "needs the Fourier series of the kernel on a torus"
+        return (
+            None
+            if isinstance(mu, Particles | Density)
+            else f"serves particles and densities, not a {type(mu).__name__}"
+        )
+
+    def potential(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, " n"]:
+        assert isinstance(kernel, FourierSeries), "refused before"
+        return potential(mu, kernel, points)
+
+    def force(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, "n d"]:
+        assert isinstance(kernel, FourierSeries), "refused before"
+        return force(mu, kernel, points)
+
+
+def density_modes(mu: Density, modes) -> Complex[Array, " m"]:
     """∫ρe^{−iq_k·x}dx; a mode that the grid does not resolve counts as zero."""
     grid = mu.grid
     transform = jnp.fft.rfftn(mu.values) * grid.cell_volume

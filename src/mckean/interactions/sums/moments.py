@@ -1,10 +1,128 @@
-"""Quadratic kernels: the field depends on two moments of the measure, exactly, in O(n)."""
+"""Polynomial kernels: the field depends on finitely many moments of the measure, exactly, in O(n).
 
+W(x − y) is a polynomial of y of degree D in each coordinate, so that it is its own interpolation in (D+1)^d nodes p_k:
+with the Lagrange polynomials ℓ_k of Chebyshev's nodes in a box around the cloud,
+
+    W*μ(x) = Σ_k ν_k W(x − p_k),    ν_k = ∫ℓ_k dμ,
+
+and D = 2 has the shorter form by mean and variance.
+"""
+
+import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-from mckean.interactions.kernels import Quadratic
-from mckean.measures import AbstractMeasure, Gaussian, Particles
+from mckean.interactions.kernels import AbstractKernel, PowerLaw, Quadratic
+from mckean.interactions.sums import direct
+from mckean.interactions.sums.sum import AbstractSum, Points, at, atoms
+from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
+from mckean.spaces import Euclidean
+
+# Degrees in y that are tried for a function: beyond, nodes are as many as modes would be.
+_LARGEST = 8
+
+
+class Moments(AbstractSum):
+    """Polynomial W on R^d: exact to rounding, O(n (D+1)^d).
+
+    **Arguments:** `degree`: D in each coordinate; None for a kernel that says it: `Quadratic`, `PowerLaw` with an even
+    exponent. `planned` finds that of a function, up to 8.
+    """
+
+    degree: int | None = eqx.field(static=True, default=None)
+
+    def refusal(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> str | None:
+        if not isinstance(mu.domain, Euclidean):
+            return "serves on R^d: on a torus the nearest image is no polynomial"
+        if isinstance(kernel, Quadratic):
+            return None
+        if not isinstance(mu, Particles | Density):
+            return f"has a closed form for a {type(mu).__name__} and a quadratic kernel only"
+        if self.degree is None and declared_degree(kernel) is None:
+            return "needs a polynomial kernel"
+        return None
+
+    def planned(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> "Moments":
+        if self.degree is not None or declared_degree(kernel) is not None:
+            return self
+        degree = found_degree(kernel, mu, points)
+        if degree is None:
+            raise ValueError(f"this kernel is no polynomial of degree {_LARGEST} or less, which Moments needs.")
+        return Moments(degree)
+
+    def potential(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, " n"]:
+        x = at(points, mu)
+        if isinstance(kernel, Quadratic):
+            mean = _mean(mu).astype(x.dtype)
+            spread = _spread(mu, mean).astype(x.dtype)
+            return 0.5 * kernel.strength * (jnp.sum((x - mean) ** 2, axis=-1) + spread)
+        return direct.potential(kernel, mu.domain, *self._few(kernel, mu), x)
+
+    def force(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, "n d"]:
+        x = at(points, mu)
+        if isinstance(kernel, Quadratic):
+            return -kernel.strength * (x - _mean(mu).astype(x.dtype))
+        return direct.force(kernel, mu.domain, *self._few(kernel, mu), x)
+
+    def _few(self, kernel: AbstractKernel, mu: AbstractMeasure) -> tuple[Float[Array, "k d"], Float[Array, " k"]]:
+        """The nodes p_k and their masses ν_k."""
+        degree = declared_degree(kernel) if self.degree is None else self.degree
+        assert degree is not None, "refused before"
+        return few_atoms(*atoms(mu), degree)
+
+
+def declared_degree(kernel: AbstractKernel) -> int | None:
+    """The degree of a kernel that is a polynomial by its class."""
+    if isinstance(kernel, Quadratic):
+        return 2
+    if isinstance(kernel, PowerLaw) and kernel.exponent in (2.0, 4.0, 6.0, 8.0):
+        return int(kernel.exponent)
+    return None
+
+
+def found_degree(kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> int | None:
+    """The least even degree at which interpolation gives ∇W back to rounding, at random places around the cloud."""
+    places = np.concatenate([np.asarray(atoms(mu)[0], float), np.asarray(at(points, mu), float)])
+    low, high = places.min(axis=0), places.max(axis=0)
+    rng = np.random.default_rng(0)
+    y, x = (jnp.asarray(rng.uniform(low, np.maximum(high, low + 1e-3), (64, mu.domain.dim))) for _ in range(2))
+    w = jnp.asarray(rng.dirichlet(np.ones(64)))
+    exact = direct.force(kernel, mu.domain, y, w, x)
+    scale = float(jnp.max(jnp.abs(exact)))
+    for degree in range(2, _LARGEST + 1, 2):
+        near = direct.force(kernel, mu.domain, *few_atoms(y, w, degree), x)
+        if float(jnp.max(jnp.abs(near - exact))) <= 1e4 * float(jnp.finfo(exact.dtype).eps) * scale:
+            return degree
+    return None
+
+
+def few_atoms(
+    places: Float[Array, "n d"], masses: Float[Array, " n"], degree: int
+) -> tuple[Float[Array, "k d"], Float[Array, " k"]]:
+    """(D+1)^d nodes, with masses that integrate polynomials of degree D in each coordinate as the given atoms do."""
+    bounded = jax.lax.stop_gradient(places)
+    low, high = jnp.min(bounded, axis=0), jnp.max(bounded, axis=0)
+    centre, radius = 0.5 * (low + high), jnp.maximum(0.5 * (high - low), jnp.finfo(places.dtype).tiny ** 0.25)
+    node = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))
+    s = (places - centre) / radius
+    basis = masses[:, None]
+    for axis in range(places.shape[1]):
+        basis = (basis[:, :, None] * _lagrange(s[:, axis], node)[:, None, :]).reshape(len(places), -1)
+    mesh = np.stack([m.ravel() for m in np.meshgrid(*[node] * places.shape[1], indexing="ij")], axis=-1)
+    return centre + radius * jnp.asarray(mesh, places.dtype), jnp.sum(basis, axis=0)
+
+
+def _lagrange(s: Float[Array, " n"], node: np.ndarray) -> Float[Array, "n k"]:
+    """ℓ_k(s) at Chebyshev's nodes: (1/m) Σ_j c_j T_j(node_k) T_j(s), c_0 = 1, else 2."""
+    m = len(node)
+    polynomials = [jnp.ones_like(s), s]
+    for _ in range(m - 2):
+        polynomials.append(2 * s * polynomials[-1] - polynomials[-2])
+    at_nodes = np.cos(np.outer(np.arange(m), np.arccos(node)))
+    at_nodes = at_nodes * np.where(np.arange(m) == 0, 1.0, 2.0)[:, None] / m
+    return jnp.stack(polynomials[:m], axis=-1) @ jnp.asarray(at_nodes, s.dtype)
 
 
 def _mean(mu: AbstractMeasure) -> Float[Array, " d"]:
@@ -20,14 +138,3 @@ def _spread(mu: AbstractMeasure, centre: Float[Array, " d"]) -> Float[Array, ""]
     if isinstance(mu, Gaussian):
         return jnp.trace(mu.covariance)
     return mu.integrate(lambda y: jnp.sum((y - centre) ** 2))
-
-
-def potential(mu: AbstractMeasure, kernel: Quadratic, points: Float[Array, "n d"]) -> Float[Array, " n"]:
-    """(c/2)(|x − m|² + ∫|y − m|²dμ), m the mean of μ."""
-    mean = _mean(mu)
-    return 0.5 * kernel.strength * (jnp.sum((points - mean) ** 2, axis=-1) + _spread(mu, mean))
-
-
-def force(mu: AbstractMeasure, kernel: Quadratic, points: Float[Array, "n d"]) -> Float[Array, "n d"]:
-    """−c(x − m)."""
-    return -kernel.strength * (points - _mean(mu))

@@ -1,0 +1,62 @@
+"""What a sum is: a way to evaluate the field of a kernel."""
+
+import abc
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from mckean.interactions.kernels import AbstractKernel
+from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
+from mckean.spaces import AbstractGrid
+
+Points = Float[Array, "n d"] | AbstractGrid
+
+
+class AbstractSum(eqx.Module):
+    """A way to evaluate W_s*μ and −∇W_s*μ: numbers that are known before compilation, and no array.
+
+    `potential` and `force` take the measure that acts and the points acted on, and are traceable.
+    """
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+    @abc.abstractmethod
+    def refusal(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> str | None:
+        """Why this sum does not serve, the end of a sentence that begins with its name; None where it does."""
+
+    def planned(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> "AbstractSum":
+        """The sum with the static numbers that it takes from a known measure, if it needs any.
+
+        **Raises** `ValueError` where there are none that meet its tolerance.
+        """
+        return self
+
+    def complaints(self, mu: AbstractMeasure, points: Points) -> dict[str, Float[Array, ""]]:
+        """What makes the sum untrustworthy: sentences with a place `{:.3g}` for a number, positive where so."""
+        return {}
+
+    @abc.abstractmethod
+    def potential(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, " n"]:
+        """W_s*μ at points, or on the nodes of a grid."""
+
+    @abc.abstractmethod
+    def force(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, "n d"]:
+        """−∇W_s*μ at points, or on the nodes of a grid."""
+
+
+def at(points: Points, mu: AbstractMeasure) -> Float[Array, "n d"]:
+    """The points themselves, from points or from a grid that stands for its nodes, in the measure's precision."""
+    return points.nodes.astype(dtype_of(mu)) if isinstance(points, AbstractGrid) else points
+
+
+def atoms(mu: AbstractMeasure) -> tuple[Float[Array, "n d"], Float[Array, " n"]]:
+    """The places and masses of particles, or of the nodes of a density. **Raises** `ValueError` for other measures."""
+    if isinstance(mu, Particles):
+        uniform = jnp.full(mu.n, 1 / mu.n, mu.positions.dtype)
+        return mu.positions, uniform if mu.weights is None else mu.weights
+    if isinstance(mu, Density):
+        return mu.grid.nodes.astype(mu.values.dtype), mu.values.ravel() * mu.grid.cell_volume
+    raise ValueError(f"a {type(mu).__name__} measure has no atoms to sum over; sample it.")

@@ -1,0 +1,137 @@
+"""Every sum that has a tolerance, or needs a plan, equals the sum over all pairs to that tolerance.
+
+What a fast sum gets wrong of the force of one source at displacement z is e(z); the field of masses w_j that add up to 1
+is wrong by |Σ_j w_j e(x_i − y_j)|, whose square is below the mean of |e|² over the pairs. A plan leaves half a tolerance
+of truncation, as a root mean square over displacements and relative to S, the size of ∇W; the transforms there and back
+are each of the tolerance. That is 2½ tolerances times S in root mean square, over all displacements up to the extent of
+the plan. A cloud has its own: places where e, a sum of many modes of random phase, is up to 4 times its root mean
+square. So 10 tolerances times S are asserted of every cloud, S being the larger of the root mean squares of ∇W over the
+pairs and over the plan's displacements. The potential adds to S times the extent, the path over which a wrong force is
+integrated, the size of W itself, which the transforms carry.
+
+Sums that are exact have rounding: of n additions and of 64 operations in a pair function, each of the size of the
+largest term.
+"""
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tables import PLANNED_SUMS, PlannedEntry, compiled, density
+
+import mckean as mk
+from mckean.interactions import Direct, Summed, force, potential
+from mckean.interactions.kernels import FourierSeries
+from mckean.interactions.sums.direct import of_pairs
+
+N, M = 24, 17
+CLOUDS = ("uniform", "clusters", "corners", "one place", "coincident", "far from it")
+
+
+def fields_of(entry: PlannedEntry):
+    """(potential, force) by the plan of an entry; compiled once for each shape and precision."""
+
+    @compiled
+    def fields(kernel, y, w, x):
+        mu = mk.Particles(entry.entry.space, y, w)
+        summed = Summed(kernel, sum=entry.plan)
+        return potential(summed, mu, x), force(summed, mu, x)
+
+    return lambda y, w, x: fields(entry.entry.kernel, y, w, x)
+
+
+@compiled
+def of_all_pairs(kernel, space, x, y):
+    """W and ∇W of every pair."""
+    z = space.displacement(x[:, None], y[None])
+    return jax.vmap(jax.vmap(kernel.value))(z), jax.vmap(jax.vmap(kernel.gradient))(z)
+
+
+def scene(entry: PlannedEntry, kind: str, scale: float, seed: int, n=N):
+    """Sources, masses and targets, the first few of which are sources; numbers that single precision holds exactly."""
+    rng = np.random.default_rng(seed)
+    space, half = entry.entry.space, 2 * scale
+    dim = space.dim
+    y, x = rng.uniform(-half, half, (n, dim)), rng.uniform(-half, half, (M, dim))
+    if kind == "clusters":
+        y = half * (0.9 * rng.choice([-1, 1], (n, 1)) * np.ones(dim) + 0.01 * rng.normal(size=(n, dim)))
+    elif kind == "corners":
+        y[: n // 2], x[M // 2 :] = half * rng.choice([-1, 1], (n // 2, dim)), half
+    elif kind == "one place":
+        y[:] = y[0]
+    elif kind == "coincident":
+        y[n // 2 :] = y[: n - n // 2]
+    elif kind == "far from it":
+        y, x[: M // 2] = 0.05 * y, half
+    if isinstance(space, mk.Torus):
+        lengths = np.asarray(space.lengths)
+        y, x = y % lengths, x % lengths
+        if kind == "corners":
+            y[:3], x[-2:] = np.asarray([[0.0], [np.nextafter(np.float32(1), np.float32(0))], [0.5]]) * lengths, 0.0
+    x[: min(5, n)] = y[:5]
+    w = rng.uniform(0.5, 1.5, n)
+    x, y, w = (a.astype(np.float32).astype(float) for a in (x, y, w / w.sum()))
+    return y, w, x
+
+
+def sizes(entry: PlannedEntry, extent: float, gradients, values) -> tuple[float, float, float]:
+    """S and the size of W, over the pairs and over displacements up to the plan's extent; the largest ∇W of them all."""
+    space, rng = entry.entry.space, np.random.default_rng(1)
+    z = rng.uniform(-1, 1, (M, N, space.dim))
+    z = z * (0.5 * np.asarray(space.lengths) if isinstance(space, mk.Torus) else extent)
+    # `of_all_pairs` of points and of the one source at 0, in the shapes that it is compiled for.
+    more = [
+        of_all_pairs(of_pairs(entry.entry.kernel), space, x[:M], np.zeros((N, space.dim))) for x in z.swapaxes(0, 1)
+    ]
+    rms = lambda a: math.sqrt(np.mean(np.square(a)) * (space.dim if np.ndim(a) == 3 else 1))  # noqa: E731
+    force_size = max(rms(gradients), rms(np.stack([g[:, 0] for _, g in more])))
+    value_size = max(rms(values), rms(np.stack([v[:, 0] for v, _ in more])))
+    largest = max(np.abs(gradients).max(), *(np.abs(g).max() for _, g in more))
+    return force_size, value_size, float(largest)
+
+
+def levels_extent(plan, extent: float) -> float:
+    """The extent up to which the plan's modes were tried, for a cloud of this one."""
+    box = getattr(plan, "box", None)
+    return extent if not hasattr(box, "levels") else next(r for r, _ in box.levels if extent <= r)
+
+
+def check(entry: PlannedEntry, fields, y, w, x, dtype=np.float64):
+    space = entry.entry.space
+    extent = float(np.ptp(np.concatenate([x, y]), axis=0).max())
+    values, gradients = map(np.asarray, of_all_pairs(of_pairs(entry.entry.kernel), space, x, y))
+    energy, pull = fields(*(a.astype(dtype) for a in (y, w, x)))
+    assert energy.dtype == pull.dtype == dtype
+    reach = levels_extent(entry.plan, extent)
+    steep, high, largest = sizes(entry, reach, gradients, values)
+    assert steep > 0
+    wrong = np.linalg.norm(np.asarray(pull) + np.einsum("ijd,j->id", gradients, w), axis=1)
+    off = np.asarray(energy) - values @ w
+    eps = float(np.finfo(dtype).eps)
+    if entry.tolerance == 0:
+        # Lebesgue's constant of five nodes is below 2 for each coordinate, the masses of the moments' nodes below 2^d.
+        slack = (len(w) + 64) * eps * 2**space.dim
+        if isinstance(entry.entry.kernel, FourierSeries):
+            slack += 1e-6 if dtype == np.float32 else 1e-14  # what interactions.trig states
+        assert wrong.max() <= slack * largest * math.sqrt(space.dim)
+        assert np.abs(off).max() <= slack * max(np.abs(values).max(), high, largest * reach)
+        return
+    assert np.sqrt(np.mean(wrong**2)) <= 10 * entry.tolerance * steep
+    assert np.sqrt(np.mean(off**2)) <= 10 * entry.tolerance * (high + steep * reach)
+
+
+@pytest.mark.parametrize("entry", PLANNED_SUMS.values(), ids=PLANNED_SUMS.keys())
+def test_fast_sums_equal_the_sum_over_all_pairs(entry):
+    fields = fields_of(entry)
+
+    @settings(max_examples=30)
+    @given(st.sampled_from(CLOUDS), st.sampled_from([0.01, 0.2, 0.9, 1.0, 2.0, 4.0]), st.integers(0, 2**16))
+    def clouds(kind, scale, seed):
+        check(entry, fields, *scene(entry, kind, min(scale, entry.growth), seed))
+
+    clouds()
