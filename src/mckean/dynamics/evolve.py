@@ -86,8 +86,8 @@ def evolve(
     stride = steps if every is None else _checked_stride(every, steps)
     model = in_precision(model, measure)
     path = _needed_path(model, measure, path)
-    scheme.check(model, measure, dt)
     model = with_planned_sums(model, measure)
+    scheme.check(model, measure, dt)
     run = _Run(scheme, model, path, observe, jnp.asarray(dt, dtype_of(measure)))
     plan = _Plan(first, steps, stride, float(dt))
     made = {

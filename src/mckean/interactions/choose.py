@@ -195,9 +195,7 @@ def _count(mu: AbstractMeasure, points: Points) -> int:
     return (sources + at(points, mu).shape[0]) // (2 if sources else 1)
 
 
-def _of_function(
-    kernel: AbstractKernel, mu: AbstractMeasure, points: Points, tolerance: float, few: int
-) -> Choice:
+def _of_function(kernel: AbstractKernel, mu: AbstractMeasure, points: Points, tolerance: float, few: int) -> Choice:
     """A kernel that is known as a function: try the sums that could be cheaper than all pairs, cheapest hope first."""
     targets, sources = at(points, mu).shape[0], direct.atoms(mu)[0].shape[0]
     pairs, dim, torus = targets * sources, mu.domain.dim, isinstance(mu.domain, Torus)

@@ -103,7 +103,7 @@ def langevin(
 
 def with_planned_sums(model: Model, mu: AbstractMeasure) -> Model:
     """The model with its interaction summed in the way that is chosen for a known cloud; see `interactions.planned`."""
-    if model.interaction is None:
+    if model.interaction is None or mu.domain != model.space:
         return model
     return eqx.tree_at(lambda m: m.interaction, model, interactions.planned(model.interaction, mu))
 

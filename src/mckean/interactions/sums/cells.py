@@ -25,7 +25,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from mckean.checks import require
+from mckean.checks import require, traced
 from mckean.spaces import AbstractSpace, Euclidean, Torus
 
 _FINE = 4  # cells along a row for each radius: a run is (2 + 1/4)R long, not 3R
@@ -45,7 +45,7 @@ class _Cells(NamedTuple):
 
 
 class _Pairs(NamedTuple):
-    """The candidates of each target, in chunks of jobs with similarly many; 3^(d−2) jobs of 3 runs each for d > 2."""
+    """The candidates of each target: 3^(d−2) jobs of 3 runs for d > 2, in chunks of jobs with similarly many."""
 
     target: Array  # (jobs,)
     start: Array  # (chunks, runs, lanes), places in `source`
@@ -102,21 +102,22 @@ def _cells(space: AbstractSpace, x: Float[Array, "n d"], radius: Array) -> _Cell
 
     def grid(side):
         cells = _Cells(lower, side, reach, counts, *[jnp.zeros(0)] * 3)
-        key = _flat(_index(cells, x), counts)
-        return cells, key, jnp.zeros(size, jnp.int32).at[key].add(1)
+        index = _index(cells, x)
+        key = _flat(index, counts)
+        return cells, key, key - index[-1], jnp.zeros(size, jnp.int32).at[key].add(1)
 
     if isinstance(space, Torus):
         # Fewer than three rows would be each other's neighbours twice.
         counts = jnp.where((counts < 3) & (np.arange(d) < d - 1), 1, counts)
-        cells, key, tally = grid(extent / counts)
+        cells, key, row, tally = grid(extent / counts)
     else:
         # Cells wide enough for the whole cloud, or folded ones: whichever leaves fewer candidates.
         wide, folded = grid(jnp.maximum(side, extent / (counts - 1))), grid(side)
-        crowds = [jnp.sum(t.astype(x.dtype) ** 2) * (1 + 2 * reach[-1] / c.side[-1]) for c, _, t in (wide, folded)]
-        cells, key, tally = jax.tree.map(lambda *a: jnp.where(crowds[0] <= crowds[1], *a), wide, folded)
+        crowds = [jnp.sum(t.astype(x.dtype) ** 2) * (1 + 2 * reach[-1] / c.side[-1]) for c, _, _, t in (wide, folded)]
+        cells, key, row, tally = jax.tree.map(lambda *a: jnp.where(crowds[0] <= crowds[1], *a), wide, folded)
     order = _order(key, (size - 1).bit_length())
     starts = jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.cumsum(tally, dtype=jnp.int32)])
-    row = key[order] // counts[-1] * counts[-1]
+    row = row[order]
     begin = starts[row]
     place = begin + jnp.arange(n, dtype=jnp.int32)
     members = jnp.zeros(2 * n, jnp.int32).at[place].set(order, unique_indices=True)
@@ -174,6 +175,7 @@ def _walk(part: Callable, pairs: _Pairs, targets: Any, sources: Any, shared: boo
     """
     m = jax.tree.leaves(targets)[0].shape[0]
     sources = jax.tree.map(lambda a: a[pairs.source], sources)
+    at = lambda a, place: a.at[place].get(mode="promise_in_bounds", wrap_negative_indices=False)  # noqa: E731
     put = lambda rows, value: jax.lax.dynamic_update_index_in_dim(rows, value, 0, 0)  # noqa: E731
 
     def chunk(work):
@@ -189,7 +191,7 @@ def _walk(part: Callable, pairs: _Pairs, targets: Any, sources: Any, shared: boo
             # What is written into an array in place, XLA computes once, and not in each loop that reads it; nor does
             # it split that loop over threads, which costs more than the loop where it reads from a long array.
             places = put(places, jnp.clip(s + place, 0, pairs.source.shape[0] - 1))
-            rows = jax.tree.map(lambda r, a: put(r, a.at[places[0]].get(mode="promise_in_bounds")), rows, sources)
+            rows = jax.tree.map(lambda r, a: put(r, at(a, places[0])), rows, sources)
             terms = part(target, jax.tree.map(lambda r: r[0], rows), s < ends[-1])
             return jax.tree.map(jnp.add, total, terms), places, rows
 
@@ -227,7 +229,8 @@ def pair_sum(
     """
     if not isinstance(space, (Euclidean, Torus)):
         raise ValueError(f"cell lists are for R^d and the torus, not for {space}.")
-    require((radius > 0) & (radius < np.inf), f"the radius of a pair sum must be positive and finite, not {radius}.")
+    sensible = traced(radius) or 0 < float(np.asarray(radius)) < np.inf
+    require(sensible, f"the radius of a pair sum must be positive and finite, not {radius}.")
     dtype, same = points.dtype, points is sources
     radius = jax.lax.stop_gradient(jnp.asarray(radius, dtype))
     sound = jnp.all(jnp.isfinite(points), axis=1) & jnp.all(jnp.isfinite(sources))
@@ -306,15 +309,18 @@ def _linear(push: Callable, pull: Callable, same: Callable, along: tuple, like: 
     (u, v) ↦ (u, v + A u). It wants all that is solved for to be tangents: u and v are one vector.
     """
     u, unravel = ravel_pytree(along)
-    forward = lambda function: lambda b: b.at[u.size :].add(function(*unravel(b[: u.size])).ravel().astype(u.dtype))  # noqa: E731
 
-    def backward(b):
-        return b.at[: u.size].add(ravel_pytree(pull(b[u.size :].reshape(like.shape).astype(like.dtype)))[0].astype(u.dtype))
+    def add(function, b):
+        return b.at[u.size :].add(function(*unravel(b[: u.size])).ravel().astype(b.dtype))
 
-    x = jax.lax.custom_linear_solve(
-        lambda b: 2 * b - forward(same)(b),
+    def add_back(b):
+        back = pull(b[u.size :].reshape(like.shape).astype(like.dtype))
+        return b.at[: u.size].add(ravel_pytree(back)[0].astype(b.dtype))
+
+    solution = jax.lax.custom_linear_solve(
+        lambda b: 2 * b - add(same, b),
         jnp.pad(u, (0, like.size)),
-        solve=lambda _, b: forward(push)(b),
-        transpose_solve=lambda _, b: backward(b),
+        solve=lambda _, b: add(push, b),
+        transpose_solve=lambda _, b: add_back(b),
     )
-    return x[u.size :].reshape(like.shape).astype(like.dtype)
+    return solution[u.size :].reshape(like.shape).astype(like.dtype)

@@ -17,6 +17,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -32,8 +33,8 @@ from mckean.interactions.sums.sum import AbstractSum, Points, at, atoms
 from mckean.measures import AbstractMeasure, Density, Particles, cast, dtype_of
 from mckean.spaces import FourierGrid, Torus
 
-# The largest transforms: modes of all axes together.
-LARGEST = 1 << 23
+# The largest transforms: modes of all axes together, and of one.
+LARGEST, LARGEST_AXIS = 1 << 23, 1 << 17
 # Growth of the extent that a plan allows for, and the levels that it does so in.
 _GROWTH = (1.25, 2.5, 5.0)
 
@@ -98,6 +99,8 @@ class NUFFT(AbstractSum):
     def planned(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> "NUFFT":
         if isinstance(mu.domain, Torus) or self.box is not None:
             return self
+        if kernel.singular:
+            raise ValueError("the sum NUFFT needs a kernel that is smooth at 0.")
         return NUFFT(self.tolerance, box_for(kernel, mu, points, self.tolerance))
 
     def complaints(self, mu: AbstractMeasure, points: Points) -> dict[str, Float[Array, ""]]:
@@ -183,11 +186,12 @@ def on_torus(kernel: AbstractKernel, modes: tuple[int, ...], mu: AbstractMeasure
     """The potential, shape (n, 1), or the force on a torus of a kernel that is smooth and periodic there, sampled."""
     assert isinstance(mu.domain, Torus), "refused before"
     sides = jnp.asarray(mu.domain.lengths, x.dtype)
-    weights = coefficients(kernel, sides, modes)
-    return _synthesised(weights * _analysed(mu, modes, sides, eps), x / sides, sides, forces, eps)
+    weights, (places, masses) = coefficients(kernel, sides, modes), atoms(mu)
+    analysed = nufft.type1(masses, places / sides, modes, eps)
+    return _synthesised(weights * analysed, x / sides, sides, forces, eps)
 
 
-def torus_modes(kernel: AbstractKernel, torus: Torus, tolerance: float, dtype=float) -> tuple[int, ...] | None:
+def torus_modes(kernel: AbstractKernel, torus: Torus, tolerance: float, dtype: Any = float) -> tuple[int, ...] | None:
     """The fewest modes, of those tried, whose field is that of one source at random displacements."""
     trial = Trial(kernel, torus.dim, tolerance, dtype)
     z = np.random.default_rng(0).uniform(-0.5, 0.5, (256, torus.dim)) * np.asarray(torus.lengths)
@@ -247,14 +251,15 @@ def box_for(kernel: AbstractKernel, mu: AbstractMeasure, points: Points, toleran
     extent = extent if extent > 0 else 1.0
     box = smallest_box(kernel, dim, extent, tolerance, dtype_of(mu))
     if box is None:
+        most = most_modes(dim, tolerance, dtype_of(mu))
         raise ValueError(
-            f"this kernel needs more than {most_modes(dim, tolerance, dtype_of(mu)):.0f} modes an axis for a tolerance of "
-            f"{tolerance:g} over an extent of {extent:.4g}: give a larger tolerance, or take another sum."
+            f"this kernel needs more than {most:.0f} modes an axis for a tolerance of {tolerance:g} over an extent "
+            f"of {extent:.4g}: give a larger tolerance, or take another sum."
         )
     return box
 
 
-def smallest_box(kernel: AbstractKernel, dim: int, extent: float, tolerance: float, dtype=float) -> Box | None:
+def smallest_box(kernel: AbstractKernel, dim: int, extent: float, tolerance: float, dtype: Any = float) -> Box | None:
     """As `box_for`, for growth of the extent as far as modes allow; None where no box meets the tolerance."""
     trial = Trial(kernel, dim, tolerance, dtype)
     levels: list[tuple[float, int]] = []
@@ -276,7 +281,7 @@ def smallest_box(kernel: AbstractKernel, dim: int, extent: float, tolerance: flo
 class Trial:
     """Tries boxes out: the field of one source by its modes against ∇W, at random displacements."""
 
-    def __init__(self, kernel: AbstractKernel, dim: int, tolerance: float, dtype=float):
+    def __init__(self, kernel: AbstractKernel, dim: int, tolerance: float, dtype: Any = float):
         # In the best precision that there is: the rounding of the run's own is not the box's.
         kernel = cast(kernel, jnp.result_type(float))
         self.kernel, self.dim, self.tolerance = kernel, dim, tolerance
@@ -380,7 +385,7 @@ def _coefficients(periodic, side, modes: int, dim: int) -> np.ndarray:
 
 def most_modes(dim: int, tolerance: float, dtype) -> float:
     """Modes an axis that are affordable, and that the rounding of positions in the box leaves accurate."""
-    affordable = LARGEST ** (1 / dim) + 0.5
+    affordable = min(LARGEST ** (1 / dim) + 0.5, LARGEST_AXIS)
     # A position is rounded by ε/2 turns of the box, and the phase of mode K by πKε, K half the modes.
     return min(affordable, 4 * tolerance / float(jnp.finfo(dtype).eps)) if dtype == jnp.float32 else affordable
 

@@ -1,0 +1,510 @@
+"""The peers of our pair forces: what else computes F_i = −(1/N) Σ_j ∇W(x_i − x_j), each at its best on a CPU.
+
+A peer takes the positions as a NumPy array once, with whatever its user would do once (compilation, plans, copies), and
+gives a function of no arguments to be timed, which returns the forces as a NumPy array of shape (N, d), often the same
+memory in every call. What depends on where the particles are (sorting, cells, ranges) is done anew in every call:
+particles move.
+
+`python -m benchmarks.peers` checks each against the sum in NumPy. The packages come with `pip install '.[bench]'`.
+"""
+
+import argparse
+import dataclasses
+import functools
+import importlib
+import itertools
+import math
+import os
+import sys
+from collections.abc import Callable
+from types import ModuleType
+
+import numpy as np
+
+Forces = Callable[[], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Gaussian:
+    """W(z) = A exp(−|z|²/2w²), A the strength and w the width."""
+
+    strength: float = 1.0
+    width: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Morse:
+    """W(z) = C_r e^{−|z|/l_r} − C_a e^{−|z|/l_a}, with no force at z = 0."""
+
+    repulsion: float = 1.0
+    attraction: float = 0.5
+    repulsion_range: float = 0.5
+    attraction_range: float = 1.0
+
+    def slope(self, r, exp: Callable):
+        """−W'(r), for the exponential of any package."""
+        repulsion = self.repulsion / self.repulsion_range * exp(-r / self.repulsion_range)
+        return repulsion - self.attraction / self.attraction_range * exp(-r / self.attraction_range)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CosineSeries:
+    """W(z) = Σ_k a_k cos(k·z) on the torus of sides 2π: integer modes (m, d), one of each pair ±k, and a (m,)."""
+
+    modes: np.ndarray
+    coefficients: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Hat:
+    """W(z) = −½((R − |z|)₊)² for the shortest displacement on a square torus: attraction within the radius R."""
+
+    radius: float = 1.0
+    box: float = 10.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Attention:
+    """Not a pair energy: b_i = Σ_j softmax_j(β⟨x_i, x_j⟩) x_j."""
+
+    beta: float = 1.0
+
+
+Kernel = Gaussian | Morse | CosineSeries | Hat | Attention
+
+
+def package(name: str) -> ModuleType:
+    """A peer's package, or an error that says how to have it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(f"this peer needs the package {name.partition('.')[0]}: pip install '.[bench]'") from error
+
+
+def numpy_dense(kernel: Kernel, x: np.ndarray) -> Forces:
+    """All pairs at once in float64, O(N²) memory: the reference."""
+    x = np.asarray(x, dtype=np.float64)
+    n = len(x)
+
+    def forces() -> np.ndarray:
+        if isinstance(kernel, Attention):
+            score = kernel.beta * (x @ x.T)
+            weight = np.exp(score - score.max(axis=1, keepdims=True))
+            return weight @ x / weight.sum(axis=1, keepdims=True)
+        z = x[:, None, :] - x[None, :, :]
+        if isinstance(kernel, CosineSeries):
+            k = np.asarray(kernel.modes)
+            return np.einsum("m,md,ijm->id", kernel.coefficients, k, np.sin(z @ k.T)) / n
+        if isinstance(kernel, Hat):
+            z -= kernel.box * np.round(z / kernel.box)
+        square = np.sum(z**2, axis=-1)
+        r = np.sqrt(square)
+        inverse = np.where(r > 0, 1 / np.where(r > 0, r, 1), 0)
+        if isinstance(kernel, Gaussian):
+            factor = kernel.strength / kernel.width**2 * np.exp(-square / (2 * kernel.width**2))
+        elif isinstance(kernel, Morse):
+            factor = kernel.slope(r, np.exp) * inverse
+        else:
+            factor = -np.maximum(kernel.radius - r, 0) * inverse
+        return np.einsum("ij,ijd->id", factor, z) / n
+
+    return forces
+
+
+def _pykeops(name: str) -> ModuleType:
+    """A module of KeOps, which otherwise reports every compilation on the standard output."""
+    os.environ.setdefault("PYKEOPS_VERBOSE", "0")
+    return package(f"pykeops.{name}")
+
+
+def keops(kernel: Gaussian | Morse | Attention, x: np.ndarray) -> Forces:
+    """KeOps: a symbolic matrix, reduced by compiled C++.
+
+    Its CPU code is compiled with -O3 alone; the environment's CXXFLAGS, read when it is imported, add to that.
+    """
+    lazy = _pykeops("numpy").LazyTensor
+    x = np.ascontiguousarray(x)
+    n = len(x)
+    xi, xj = lazy(x[:, None, :]), lazy(x[None, :, :])
+    if isinstance(kernel, Attention):
+        reduction = (kernel.beta * (xi | xj)).sumsoftmaxweight(xj, axis=1, backend="CPU", call=False)
+        scale = 1.0
+    else:
+        z = xi - xj
+        square = (z**2).sum(-1)
+        if isinstance(kernel, Gaussian):
+            factor = (square * (-0.5 / kernel.width**2)).exp()
+            scale = kernel.strength / kernel.width**2 / n
+        else:
+            factor = kernel.slope(square.sqrt(), lambda s: s.exp()) * square.rsqrt()
+            scale = 1 / n
+        reduction = (factor * z).sum(axis=1, backend="CPU", call=False)
+    scale = x.dtype.type(scale)
+    reduction()
+    return lambda: scale * reduction()
+
+
+def keops_block_sparse(
+    x: np.ndarray,
+    radius: float,
+    box: float,
+    cells: int | None = None,
+    presorted: bool = False,
+    matrix: bool = False,
+) -> Forces:
+    """KeOps with block-sparse ranges, as SiSyPHE does it: particles sorted by cell, blocks of neighbouring cells.
+
+    **Arguments:** `cells` along a side, as many as the radius allows if not given; `presorted`: the sort and the ranges
+    are done once and not timed; `matrix`: the ranges are made by KeOps' `from_matrix` from all pairs of cells, which is
+    SiSyPHE's way and costs O(cells⁴), rather than from the nine neighbours of each.
+    """
+    numpy = _pykeops("numpy")
+    cluster = _pykeops("numpy.cluster")
+    x = np.ascontiguousarray(x)
+    n, count = len(x), int(box // radius) if cells is None else cells
+    if not 3 <= count <= box / radius:
+        raise ValueError(f"{count} cells a side: at least three are needed, each no smaller than the radius.")
+
+    xi, xj = numpy.Vi(0, 2), numpy.Vj(1, 2)
+    side = x.dtype.type(box)
+    z = xi - xj
+    z = z + (-0.5 * side - z).step() * side - (z - 0.5 * side).step() * side
+    square = (z**2).sum(-1)
+    # (R − r)₊/r as (R/r − 1)₊, where 1/r counts as 0 at r = 0.
+    reduction = ((float(radius) * square.rsqrt() - 1).relu() * z).sum(axis=1, backend="CPU", call=False)
+    scale = x.dtype.type(-1 / n)
+
+    step = np.arange(-1, 2)
+    a, b = np.divmod(np.arange(count**2), count)
+    neighbours = ((a[:, None, None] + step[:, None]) % count * count + (b[:, None, None] + step) % count).reshape(-1, 9)
+    ends = 9 * np.arange(1, count**2 + 1)
+    keep = np.zeros((count**2, count**2) if matrix else (0, 0), dtype=bool)
+    if matrix:
+        np.put_along_axis(keep, neighbours, True, axis=1)
+
+    def prepare():
+        index = np.minimum((x * (count / box)).astype(np.int64), count - 1)
+        label = index[:, 0] * count + index[:, 1]
+        own = cluster.cluster_ranges(label, np.bincount(label, minlength=count**2))
+        (ordered, order), _ = cluster.sort_clusters((x, np.arange(n)), label)
+        if matrix:
+            return ordered, order, cluster.from_matrix(own, own, keep)
+        near = own[neighbours.ravel()]
+        return ordered, order, (own, ends, near, own, ends, near)
+
+    once = prepare() if presorted else None
+
+    def forces() -> np.ndarray:
+        ordered, order, ranges = once or prepare()
+        result = np.empty_like(x)
+        result[order] = scale * reduction(ordered, ordered, ranges=ranges)
+        return result
+
+    forces()
+    return forces
+
+
+def numba(kernel: Gaussian | Morse | Attention, x: np.ndarray) -> Forces:
+    """Numba: the double loop, in parallel over its rows and with fast arithmetic, compiled for the dimension."""
+    package("numba")
+    n, dim = x.shape
+    real = x.dtype.type
+    if isinstance(kernel, Attention):
+        rows, beta, run = np.ascontiguousarray(x), real(kernel.beta), _numba_attention(dim)
+        result = np.empty_like(rows)
+        forces = functools.partial(run, rows, beta, real(0), np.finfo(x.dtype).min, result)
+    else:
+        columns, result = np.ascontiguousarray(x.T), np.empty((n, dim), x.dtype)
+        if isinstance(kernel, Gaussian):
+            square = kernel.width**2
+            parameters = tuple(map(real, (kernel.strength / square / n, -0.5 / square, 0, 0)))
+            run = _numba_pairs(dim, False)
+        else:
+            repulsion, attraction = kernel.repulsion_range, kernel.attraction_range
+            amplitudes = kernel.repulsion / repulsion / n, kernel.attraction / attraction / n
+            parameters = tuple(map(real, (*amplitudes, -1 / repulsion, -1 / attraction)))
+            run = _numba_pairs(dim, True)
+        forces = functools.partial(run, columns, *parameters, real(0), real(1), result)
+    forces()
+    return forces
+
+
+@functools.cache
+def _numba_pairs(dim: int, morse: bool) -> Callable:
+    """Σ_j f(|z|) z with f(r) = p e^{q r²}, or for Morse (p e^{s r} − q e^{t r})/r; every constant has x's dtype."""
+    from numba import njit, prange
+
+    @njit(parallel=True, fastmath=True)
+    def run(x, p, q, s, t, zero, one, result):
+        n = x.shape[1]
+        for i in prange(n):
+            total = np.zeros(dim, x.dtype)
+            for j in range(n):
+                square = zero
+                for k in range(dim):
+                    square += (x[k, i] - x[k, j]) ** 2
+                if morse:
+                    r = np.sqrt(square)
+                    inverse = one / r if r > zero else zero
+                    factor = (p * np.exp(s * r) - q * np.exp(t * r)) * inverse
+                else:
+                    factor = p * np.exp(q * square)
+                for k in range(dim):
+                    total[k] += factor * (x[k, i] - x[k, j])
+            for k in range(dim):
+                result[i, k] = total[k]
+        return result
+
+    return run
+
+
+@functools.cache
+def _numba_attention(dim: int, tile: int = 128) -> Callable:
+    """One pass over the columns, in tiles; the sums are scaled down whenever the largest score grows."""
+    from numba import njit, prange
+
+    @njit(parallel=True, fastmath=True)
+    def run(x, beta, zero, lowest, result):
+        n = x.shape[0]
+        for i in prange(n):
+            total, score = np.zeros(dim, x.dtype), np.empty(tile, x.dtype)
+            mass, largest = zero, lowest
+            for first in range(0, n, tile):
+                m = min(tile, n - first)
+                top = largest
+                for j in range(m):
+                    s = zero
+                    for k in range(dim):
+                        s += x[i, k] * x[first + j, k]
+                    score[j] = beta * s
+                    top = max(top, score[j])
+                if top > largest:
+                    shrink = np.exp(largest - top)
+                    largest = top
+                    mass *= shrink
+                    for k in range(dim):
+                        total[k] *= shrink
+                for j in range(m):
+                    weight = np.exp(score[j] - largest)
+                    mass += weight
+                    for k in range(dim):
+                        total[k] += weight * x[first + j, k]
+            for k in range(dim):
+                result[i, k] = total[k] / mass
+        return result
+
+    return run
+
+
+def numba_cells(x: np.ndarray, radius: float, box: float) -> Forces:
+    """Numba with a cell list, d = 2: a counting sort by cell, then a loop over cells, in parallel."""
+    package("numba")
+    real, count = x.dtype.type, int(box // radius)
+    if count < 3:
+        raise ValueError("the box must be at least three radii wide.")
+    x, result, run = np.ascontiguousarray(x), np.empty(x.shape, x.dtype), _numba_cells()
+    forces = functools.partial(run, x, real(radius), real(box), count, real(0), real(1), result)
+    forces()
+    return forces
+
+
+@functools.cache
+def _numba_cells() -> Callable:
+    from numba import njit, prange
+
+    @njit(parallel=True, fastmath=True)
+    def run(x, radius, box, count, zero, one, result):
+        n = x.shape[0]
+        label = np.empty(n, np.int64)
+        for i in prange(n):
+            a, b = min(int(x[i, 0] / box * count), count - 1), min(int(x[i, 1] / box * count), count - 1)
+            label[i] = a * count + b
+        start = np.zeros(count * count + 1, np.int64)
+        for i in range(n):
+            start[label[i] + 1] += 1
+        for c in range(count * count):
+            start[c + 1] += start[c]
+        place, order = start.copy(), np.empty(n, np.int64)
+        u, v = np.empty(n, x.dtype), np.empty(n, x.dtype)
+        for i in range(n):
+            j = place[label[i]]
+            place[label[i]] += 1
+            order[j], u[j], v[j] = i, x[i, 0], x[i, 1]
+        for c in prange(count * count):
+            a, b = c // count, c % count
+            for i in range(start[c], start[c + 1]):
+                fu, fv = zero, zero
+                for da in range(-1, 2):
+                    row, ui = a + da, u[i]
+                    if row < 0:
+                        row, ui = count - 1, ui + box
+                    elif row == count:
+                        row, ui = 0, ui - box
+                    # The neighbours in a row of cells are contiguous, but for the one across the boundary.
+                    for part in range(2):
+                        vi = v[i]
+                        if part == 0:
+                            low, high = max(b - 1, 0), min(b + 1, count - 1)
+                        elif b == 0:
+                            low, high, vi = count - 1, count - 1, vi + box
+                        elif b == count - 1:
+                            low, high, vi = 0, 0, vi - box
+                        else:
+                            continue
+                        for j in range(start[row * count + low], start[row * count + high + 1]):
+                            du, dv = ui - u[j], vi - v[j]
+                            r = np.sqrt(du * du + dv * dv)
+                            factor = (radius - r) / r if zero < r < radius else zero
+                            fu -= factor * du
+                            fv -= factor * dv
+                result[order[i], 0] = fu / n
+                result[order[i], 1] = fv / n
+        return result
+
+    return run
+
+
+def raw_finufft(
+    modes: np.ndarray,
+    coefficients: np.ndarray,
+    x: np.ndarray,
+    eps: float,
+    dtype: str,
+    packed: bool = False,
+    threads: int = 0,
+) -> Forces:
+    """FINUFFT itself on the torus of sides 2π: type 1, a product with the kernel's coefficients, type 2.
+
+    The plans are made once, the points set in every call. The force of −Σ_k a_k cos(k·z) has d components: d type 2
+    transforms at once, or for d = 2 and `packed` the single one of F_1 + iF_2.
+
+    **Arguments:** `modes`, `coefficients`: as in `CosineSeries`; the transforms take the smallest box with all modes;
+    `eps`: the tolerance; `dtype`: "float32" or "float64"; `threads`: 0 for all.
+    """
+    finufft = package("finufft")
+    modes = np.asarray(modes).reshape(len(modes), -1)
+    dim = modes.shape[1]
+    if packed and dim != 2:
+        raise ValueError("two components are packed into one transform in dimension 2 only.")
+    reach = np.abs(modes).max(axis=0)
+    shape = tuple(int(2 * r + 1) for r in reach)
+    series = np.zeros(shape)
+    for sign in (1, -1):
+        np.add.at(series, tuple((reach + sign * modes).T), 0.5 * np.asarray(coefficients))
+    wavenumbers = np.meshgrid(*[np.arange(-r, r + 1) for r in reach], indexing="ij")
+    factors = np.stack([-1j * k * series for k in wavenumbers])
+    if packed:
+        factors = factors[:1] + 1j * factors[1:]
+
+    complex_type = {"float32": "complex64", "float64": "complex128"}[dtype]
+    factors = np.ascontiguousarray(factors, dtype=complex_type)
+    n, outputs = len(x), len(factors)
+    points = [np.ascontiguousarray(column, dtype=dtype) for column in np.asarray(x).T]
+    weights = np.full(n, 1 / n, dtype=complex_type)
+    options = {"eps": eps, "dtype": complex_type, "nthreads": threads}
+    analyse = finufft.Plan(1, shape, 1, isign=-1, **options)
+    synthesise = finufft.Plan(2, shape, outputs, isign=1, **options)
+    spectrum = np.empty(shape, complex_type)
+    values = np.empty((outputs, n) if outputs > 1 else n, complex_type)
+
+    def forces() -> np.ndarray:
+        analyse.setpts(*points)
+        analyse.execute(weights, spectrum)
+        synthesise.setpts(*points)
+        product = factors * spectrum
+        synthesise.execute(product if outputs > 1 else product[0], values)
+        return values.view(dtype).reshape(n, 2) if packed else values.reshape(outputs, n).T.real
+
+    return forces
+
+
+def jax_md_dense(kernel: Gaussian | Morse, x: np.ndarray) -> Forces:
+    """JAX MD: the gradient of the energy of all pairs, with O(N²) memory. float64 needs JAX's 64 bit mode."""
+    package("jax_md")
+    import jax
+    import jax.numpy as jnp
+    from jax_md import quantity, smap, space
+
+    displacement, _ = space.free()
+    if isinstance(kernel, Gaussian):
+        pair = lambda r: kernel.strength * jnp.exp(-(r**2) / (2 * kernel.width**2))  # noqa: E731
+    else:
+
+        def pair(r):
+            repulsion = kernel.repulsion * jnp.exp(-r / kernel.repulsion_range)
+            return repulsion - kernel.attraction * jnp.exp(-r / kernel.attraction_range)
+
+    energy = smap.pair(pair, space.metric(displacement))
+    run = jax.jit(lambda y: quantity.force(energy)(y) / len(x))
+    positions = jnp.asarray(x)
+    if positions.dtype != x.dtype:
+        raise ValueError(f"positions of {x.dtype} need jax_enable_x64.")
+    run(positions).block_until_ready()
+    return lambda: np.asarray(run(positions))
+
+
+def _cases(n: int):
+    """Peer, kernel, its reference and the peer's forces to be made, one for each check."""
+    rng = np.random.default_rng(0)
+    plane, sphere = rng.normal(size=(n, 2)), rng.normal(size=(n, 64))
+    sphere /= np.linalg.norm(sphere, axis=1, keepdims=True)
+    for dtype in ("float32", "float64"):
+        y, s = plane.astype(dtype), sphere.astype(dtype)
+        pairs = [(Gaussian(1.5, 0.7), y), (Gaussian(), rng.normal(size=(n, 3)).astype(dtype)), (Morse(), y)]
+        for kernel, x in pairs:
+            name = f"{type(kernel).__name__}, d = {x.shape[1]}, {dtype}"
+            for peer in (keops, numba, jax_md_dense):
+                yield peer.__name__, name, numpy_dense(kernel, x), functools.partial(peer, kernel, x)
+        for peer in (keops, numba):
+            yield (
+                peer.__name__,
+                f"Attention, d = 64, {dtype}",
+                numpy_dense(Attention(4.0), s),
+                functools.partial(peer, Attention(4.0), s),
+            )
+        hat = Hat(1.0, 10.5)
+        z = (hat.box * rng.random((n, 2))).astype(dtype)
+        arguments = z, hat.radius, hat.box
+        choices = {
+            "keops_block_sparse": functools.partial(keops_block_sparse, *arguments),
+            "keops_block_sparse, 5² cells": functools.partial(keops_block_sparse, *arguments, cells=5),
+            "keops_block_sparse, presorted": functools.partial(keops_block_sparse, *arguments, presorted=True),
+            "keops_block_sparse, from_matrix": functools.partial(keops_block_sparse, *arguments, matrix=True),
+            "numba_cells": functools.partial(numba_cells, *arguments),
+        }
+        for peer, made in choices.items():
+            yield peer, f"Hat, {dtype}", numpy_dense(hat, z), made
+        for dim in (1, 2, 3):
+            modes = np.array([k for k in itertools.product(range(-3, 4), repeat=dim) if k > (0,) * dim])
+            series = CosineSeries(modes, rng.normal(size=len(modes)))
+            t = (2 * math.pi * rng.random((n, dim))).astype(dtype)
+            arguments = series.modes, series.coefficients, t, 1e-6 if dtype == "float32" else 1e-12, dtype
+            for packed in (False, True)[: 2 if dim == 2 else 1]:
+                made = functools.partial(raw_finufft, *arguments, packed=packed)
+                peer = "raw_finufft, packed" if packed else "raw_finufft"
+                yield peer, f"CosineSeries, d = {dim}, {dtype}", numpy_dense(series, t), made
+
+
+def main(arguments: list[str]) -> None:
+    """Print each peer's largest error, over the largest force, against the sum in NumPy and float64."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks peers")
+    parser.add_argument("--n", type=int, default=500, help="particles")
+    options = parser.parse_args(arguments)
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    missing = []
+    for peer, name, reference, made in _cases(options.n):
+        try:
+            forces, expected = made()(), reference()
+        except ImportError as error:
+            missing.append(str(error))
+            continue
+        error = np.abs(forces - expected).max() / np.abs(expected).max()
+        print(f"{peer:32} {name:32} {forces.dtype!s:8} {error:8.1e}", flush=True)
+    for message in sorted(set(missing)):
+        print(message)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
