@@ -203,7 +203,8 @@ def _planned(kernel: AbstractKernel, space: AbstractSpace, sum_: AbstractSum, gr
 
 # Every sum that is planned, or has a tolerance, is held to the sum over all pairs in test_fast_sums.py.
 PLANNED_SUMS: dict[str, PlannedEntry] = {
-    "nufft, gaussian, line": _planned(mk.kernels.Gaussian(0.75, 0.5), LINE, NUFFT(1e-9)),
+    # Too wide for its decay to be of use in the box of such a cloud, which a window has to cut.
+    "nufft, gaussian, line": _planned(mk.kernels.Gaussian(0.75, 1.1), LINE, NUFFT(1e-9)),
     "nufft, gaussian, plane": _planned(mk.kernels.Gaussian(-1.5, 0.8), PLANE, NUFFT(1e-5)),
     "nufft, gaussian, room": _planned(mk.kernels.Gaussian(1.0, 2.0), ROOM, NUFFT(1e-4)),
     "nufft, opinions": _planned(mk.kernels.Function(opinions), PLANE, NUFFT(1e-6)),

@@ -253,7 +253,7 @@ def _nufft(kernel, mu, points, tolerance, n, dim, torus) -> Attempt:
         return None, None, "the kernel's modes do not fall to the tolerance: it is not smooth, or too narrow."
     assert plan.box is not None, "planned"
     modes = plan.box.levels[0][1]
-    sentence = f"the kernel is smooth: {modes} modes an axis, in a box that follows the cloud."
+    sentence = f"the kernel is smooth: {modes} modes an axis, in a box that goes with the cloud."
     return fourier.cost(int(n), float(modes) ** dim, dim, tolerance, -(-dim // 2)), plan, sentence
 
 

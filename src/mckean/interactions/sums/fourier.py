@@ -6,8 +6,8 @@ With ẑ_k = ∫e^{−iq_k·y}dμ and W(x) = Σ_k Ŵ_k e^{iq_k·x} over k ∈ {�
 
 The components of the force are real, so that two of them travel as one complex transform.
 
-On the torus W is a Fourier series. On R^d it is made periodic, in a box of side L that follows the cloud: all
-displacements lie in |z_a| ≤ E, E the extent of sources and points together, where the periodic kernel must be W.
+On the torus W is a Fourier series. On R^d it is made periodic, in a box that is centred on the cloud, of side L: all
+displacements lie in |z_a| ≤ E, E the extent that the box is for, where the periodic kernel must be W.
 If |W| is negligible from a distance R on, L = max(E + R, 2R) and W is sampled as it is; else L = 2E(1 + τ) and W is
 multiplied in each coordinate by a window that falls from 1 at E to 0 at L/2 (Potts and Steidl, SIAM J. Sci. Comput. 24,
 2003, regularise at the boundary to the same end). Its modes come from an FFT of its samples.
@@ -41,7 +41,7 @@ _GROWTH = (1.25, 2.5, 5.0)
 
 @dataclass(frozen=True)
 class Box:
-    """The static part of a periodic box: how its side follows the extent, and how many modes it takes.
+    """The static part of a periodic box: its sides for the extents that it serves, and how many modes each takes.
 
     `levels`: pairs (largest extent, modes an axis), ascending; `decay`: R where W is negligible beyond it, else None;
     `margin`: τ, the width of the window over the extent; `tolerance`: that of the window.

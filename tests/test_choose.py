@@ -1,0 +1,298 @@
+"""Which sum is chosen, and why; what is refused; that a chosen sum can be differentiated, mapped, and found wrong."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tables import (
+    CIRCLE,
+    KERNELS,
+    LINE,
+    OBLONG,
+    PLANE,
+    PLANNED_SUMS,
+    bounded_confidence,
+    cloud,
+    compiled,
+    density,
+    quartic,
+)
+
+import mckean as mk
+from mckean.interactions import (
+    FFT,
+    NUFFT,
+    Cells,
+    Direct,
+    Modes,
+    Moments,
+    Split,
+    Summed,
+    certificate,
+    choose,
+    explain,
+    force,
+    planned,
+    potential,
+)
+from mckean.interactions.choose import choose_for
+from mckean.interactions.kernels import FourierSeries
+
+NARROW = mk.kernels.Gaussian(1.0, 0.05)  # some 10⁴ modes on the oblong torus
+SMOOTH = mk.kernels.Gaussian(1.0, 0.8)
+CONFIDENCE = mk.kernels.Function(lambda z: bounded_confidence(10 * z))  # zero from 0.07 on
+
+# kernel, space, particles, what is chosen, and what is said of it
+CHOICES = {
+    "few modes": (mk.kernels.Cosine(1.0), CIRCLE, 1000, Modes, "Modes: the kernel has 1 Fourier modes, few enough for"),
+    "many modes, few points": (NARROW, OBLONG, 2, Modes, "few enough for 2 points"),
+    "many modes, many points": (NARROW, OBLONG, 10_000, NUFFT, "Fourier modes for 10000 points"),
+    "quadratic": (mk.kernels.Quadratic(1.0), PLANE, 10, Moments, "Moments: the kernel is a polynomial"),
+    "power 4": (mk.kernels.PowerLaw(1.0, 4.0), PLANE, 10, Moments, "Moments: the kernel is a polynomial"),
+    "polynomial": (mk.kernels.Function(quartic), PLANE, 3000, Moments, "Moments: the kernel is a polynomial"),
+    "compact support": (CONFIDENCE, LINE, 20_000, Cells, "Cells: the kernel vanishes beyond 0.07, where"),
+    "smooth": (SMOOTH, PLANE, 10_000, NUFFT, "NUFFT: the kernel is smooth"),
+    "few pairs": (SMOOTH, PLANE, 2048, Direct, "Direct: 4194304 pairs are few"),
+    "few pairs, singular": (mk.kernels.PowerLaw(1.0, 0.0), PLANE, 10, Direct, "Direct: 100 pairs are few"),
+}
+
+
+@pytest.mark.parametrize(("kernel", "space", "n", "sum_", "reason"), CHOICES.values(), ids=CHOICES.keys())
+def test_choices_and_their_reasons(kernel, space, n, sum_, reason):
+    placed, mu = kernel.on(space), cloud(space, n)
+    choice = choose_for(placed, mu, mu.positions)
+    assert isinstance(choice.sum, sum_)
+    assert reason in str(choice).splitlines()[0]
+    if n < 100:
+        assert choose(kernel, mu) == choice.sum
+        assert explain(kernel, mu) == str(choice)
+    if sum_ is Cells:
+        assert choice.sum.radius == pytest.approx(0.07, rel=1e-6)
+
+
+@pytest.mark.parametrize(("n", "tolerance"), [(3000, 1e-9), (50_000, 1e-3)])
+def test_a_kernel_that_is_not_smooth_at_0_is_split_where_the_estimate_says_so(n, tolerance):
+    mu = cloud(LINE, n)
+    choice = choose_for(Summed(mk.kernels.Morse(), tolerance), mu, mu.positions)
+    estimates = {name: seconds for name, seconds, _ in choice.others if seconds is not None}
+    assert {"Direct"} <= set(estimates) <= {"Direct", "Split"}
+    assert choice.sum.name == min(estimates, key=estimates.get)
+    why = {name: sentence for name, seconds, sentence in choice.others if seconds is None}
+    assert "does not vanish" in why["Cells"]
+    assert "not smooth" in why["NUFFT"]
+    assert "no polynomial" in why["Moments"]
+
+
+def test_densities_act_on_their_own_grid_by_fft():
+    grid = PLANE.grid(6, -2.0, 2.0)
+    rho = density(grid, np.full((6, 6), 1 / 16))
+    assert choose(SMOOTH, rho) == FFT()
+    assert explain(SMOOTH, rho).startswith("FFT: a density acts on its own grid")
+    assert choose(SMOOTH, rho, points=grid.nodes) == Direct()
+
+
+def test_nothing_is_planned_under_a_transformation():
+    said = []
+
+    @jax.jit
+    def traced(x):
+        said.append(explain(SMOOTH, mk.Particles(PLANE, x)))
+        return x
+
+    traced(cloud(PLANE, 3000).positions)
+    assert said[0].startswith("Direct: the positions are not known before compilation")
+
+
+def test_a_measure_without_points_needs_some():
+    with pytest.raises(ValueError, match="a Gaussian measure has no points of its own: give the points"):
+        choose(SMOOTH, mk.Gaussian(0.0, 1.0))
+
+
+def test_planned_leaves_what_has_nothing_to_plan():
+    few, rho = cloud(PLANE, 10), density(PLANE.grid(6, -2.0, 2.0), np.full((6, 6), 1 / 16))
+    cases = [(SMOOTH, few), (SMOOTH, rho), (mk.kernels.Quadratic(1.0), few), (mk.kernels.Morse(), few)]
+    cases.append((mk.kernels.Cosine(1.0).on(CIRCLE), cloud(CIRCLE, 10)))
+    for kernel, mu in cases:
+        assert planned(kernel, mu) is kernel
+    kept = []
+    jax.jit(lambda x: kept.append(planned(SMOOTH, mk.Particles(PLANE, x))) or x)(few.positions)
+    assert kept == [SMOOTH]
+
+
+def test_planned_takes_what_is_chosen_and_what_is_asked_for():
+    mu = cloud(PLANE, 3000)
+    plan = planned(Summed(SMOOTH, tolerance=1e-4), mu)
+    assert isinstance(plan.sum, NUFFT)
+    assert plan.sum.tolerance == 1e-4
+    assert plan.sum.box is not None
+    assert plan.kernel is SMOOTH
+    asked = planned(Summed(SMOOTH, sum=NUFFT(1e-3)), cloud(PLANE, 10))
+    assert asked.sum.tolerance == 1e-3
+    assert asked.sum.box is not None
+    assert planned(SMOOTH, cloud(PLANE, 10_000, np.float32)).sum.tolerance == 1e-5
+
+
+def test_the_sum_that_is_asked_for_is_used():
+    mu = cloud(PLANE, 20)
+    pull = lambda sum_: np.asarray(force(Summed(SMOOTH, sum=sum_), mu, mu.positions))  # noqa: E731
+    exact, rough = pull(Direct()), pull(NUFFT(1e-2))
+    np.testing.assert_allclose(exact, force(SMOOTH, mu, mu.positions), rtol=1e-14)
+    assert 1e-9 < np.abs(rough - exact).max() < 0.1 * np.abs(exact).max()
+    assert explain(Summed(SMOOTH, sum=Direct()), mu) == "Direct: it was asked for."
+
+
+REFUSALS = {
+    "modes on R^d": (SMOOTH, Modes(), PLANE, "the sum Modes needs the Fourier series of the kernel on a torus"),
+    "nufft of a singularity": (
+        mk.kernels.PowerLaw(1.0, 0.0),
+        NUFFT(),
+        LINE,
+        "NUFFT needs a kernel that is smooth at 0",
+    ),
+    "nufft of a kink": (mk.kernels.Morse(), NUFFT(1e-9), LINE, "needs more than .* modes .*for a tolerance of 1e-09"),
+    "nufft, unresolved": (KERNELS["onsager"].given, NUFFT(), CIRCLE, "NUFFT needs the Fourier series of the kernel"),
+    "moments": (mk.kernels.Morse(), Moments(), PLANE, "no polynomial of degree 8 or less"),
+    "moments on a torus": (mk.kernels.MinimalImage(mk.kernels.Quadratic()), Moments(), CIRCLE, "which Moments needs"),
+    "cells": (SMOOTH, Cells(), LINE, "Cells needs a kernel that is zero from some distance on"),
+    "cells, series": (mk.kernels.Cosine(1.0), Cells(1.0), CIRCLE, "compact support, which a Fourier series has not"),
+    "cells, wide": (mk.kernels.MinimalImage(bounded_confidence), Cells(2.0), OBLONG, "at most half the shortest side"),
+    "split, series": (mk.kernels.Cosine(1.0), Split(), CIRCLE, "splits a kernel in space"),
+    "fft": (SMOOTH, FFT(), PLANE, "FFT serves a density"),
+}
+
+
+@pytest.mark.parametrize(("kernel", "sum_", "space", "message"), REFUSALS.values(), ids=REFUSALS.keys())
+def test_sums_refuse_what_they_do_not_serve(kernel, sum_, space, message):
+    mu = cloud(space, 20)
+    summed = Summed(kernel, sum=sum_).on(space)
+    with pytest.raises(ValueError, match=message) as caught:
+        force(summed, mu, mu.positions)
+    assert str(caught.value).count(". ") == 0
+
+
+@pytest.mark.parametrize("sum_", [NUFFT(), Split(), Cells()])
+def test_a_sum_without_its_plan_refuses_under_a_transformation(sum_):
+    go = jax.jit(lambda x: force(Summed(CONFIDENCE, sum=sum_), mk.Particles(LINE, x), x))
+    with pytest.raises(ValueError, match=f"{sum_.name}.* needs a .*made from known positions"):
+        go(cloud(LINE, 9).positions)
+
+
+def test_bad_arguments():
+    for tolerance in (0.0, -1.0, 0.5, 1e-15, float("nan")):
+        with pytest.raises(ValueError, match="lies between 1e-15 and"):
+            Summed(SMOOTH, tolerance)
+        with pytest.raises(ValueError, match="lies between 1e-15 and"):
+            NUFFT(tolerance)
+    with pytest.raises(ValueError, match="a tolerance, or a sum, which has its own"):
+        Summed(SMOOTH, 1e-3, Direct())
+    for radius in (0.0, -1.0, float("inf")):
+        with pytest.raises(ValueError, match="must be positive and finite"):
+            Cells(radius)
+
+
+def test_a_summed_kernel_is_its_kernel():
+    summed, z = Summed(mk.kernels.PowerLaw(1.0, 0.0), 1e-3), jnp.asarray([0.3, -0.2])
+    assert summed.singular
+    assert summed.radial
+    assert summed(z) == summed.kernel(z) == summed.value(z) == summed.profile(jnp.sum(z**2))
+    assert summed.value(0 * z, 7.0) == 7.0
+    np.testing.assert_array_equal(summed.gradient(z), summed.kernel.gradient(z))
+    on = Summed(bounded_confidence, 1e-3).on(PLANE)
+    assert on.tolerance == 1e-3
+
+
+DERIVED = [
+    "nufft, gaussian, plane",
+    "nufft, many modes",
+    "moments, function",
+    "cells, plane",
+    "split, periodic logarithm",
+    "split, morse",
+]
+
+
+@pytest.mark.parametrize("name", DERIVED)
+def test_derivatives_are_those_of_the_direct_sum(name):
+    """In positions, masses and parameters, by both modes; a derivative brings down modes: 100 tolerances."""
+    entry = PLANNED_SUMS[name]
+    space, kernel, plan = entry.entry.space, entry.entry.kernel, entry.plan
+    exact = Modes() if isinstance(kernel, FourierSeries) else Direct()
+    x, y, v = (cloud(space, 12, seed=seed).positions for seed in (0, 1, 2))
+    a, b = (np.random.default_rng(3).normal(size=s) for s in ((12, space.dim), 12))
+    w = np.full(12, 1 / 12)
+
+    def loss(sum_, kernel, x, y, w):
+        mu, summed = mk.Particles(space, y, w), Summed(kernel, sum=sum_)
+        return jnp.sum(a * force(summed, mu, x)) + jnp.sum(b * potential(summed, mu, x))
+
+    @compiled
+    def derivatives(kernel, x, y, w):
+        of = lambda sum_: jax.grad(lambda *p: loss(sum_, *p), argnums=(0, 1, 2, 3))(kernel, x, y, w)  # noqa: E731
+        moved, by_pairs = jax.jvp(lambda y: loss(plan, kernel, x, y, w), (y,), (v,))[1], of(exact)
+        return (moved, of(plan)), (jnp.sum(v * by_pairs[2]), by_pairs)
+
+    # The loss sees parameters as arrays: strengths, ranges, coefficients.
+    fast, slow = map(jax.tree.leaves, derivatives(kernel, x, y, w))
+    assert len(fast) == len(slow) >= 4
+    total = max(np.abs(s).max() for s in slow)
+    for one, other in zip(fast, slow, strict=True):
+        assert np.all(np.isfinite(one))
+        assert np.abs(one - other).max() <= 100 * max(entry.tolerance, 1e-13) * total
+
+
+@pytest.mark.parametrize("name", ["nufft, gaussian, plane", "split, morse", "cells, plane"])
+def test_vmap_over_clouds_and_kernels_shares_the_plan(name):
+    """Clouds of other extents, so that they are on other levels of the box."""
+    entry = PLANNED_SUMS[name]
+    space, kernel, plan = entry.entry.space, entry.entry.kernel, entry.plan
+    clouds = jnp.stack([scale * cloud(space, 12, seed=3).positions for scale in (1.0, 2.0)])
+    # A function without parameters has none to map over.
+    kernels = jax.tree.map(lambda p: jnp.stack([p, 1.1 * p]), kernel)
+    axes = (0 if jax.tree.leaves(kernel) else None, 0)
+
+    @compiled
+    def fields(kernels, clouds):
+        one = lambda k, x: force(Summed(k, sum=plan), mk.Particles(space, x), x)  # noqa: E731
+        direct = lambda k, x: force(k, mk.Particles(space, x), x)  # noqa: E731
+        return jax.vmap(one, axes)(kernels, clouds), jax.vmap(direct, axes)(kernels, clouds)
+
+    fast, slow = fields(kernels, clouds)
+    tolerance = 10 * max(entry.tolerance, 1e-13)
+    np.testing.assert_allclose(fast, slow, rtol=0, atol=tolerance * np.abs(slow).max())
+
+
+def test_a_certificate_says_how_far_the_force_is_from_the_direct_sum():
+    mu, key = cloud(PLANE, 400), jax.random.key(0)
+    good = certificate(Summed(SMOOTH, sum=NUFFT(1e-5)), mu, key, points=50)
+    assert (good.points, good.sum, good.tolerance) == (50, "NUFFT", 1e-5)
+    # 10 tolerances of the size of ∇W over pairs, which is some 4 times the size of the mean force for such a cloud.
+    assert 0 < good.error <= good.largest < 4e-4
+    assert str(good).startswith(f"NUFFT: error of the force {good.error:.2g} (largest")
+    exact = certificate(SMOOTH, mu, key)
+    assert (exact.points, exact.sum, exact.tolerance) == (256, "Direct", None)
+    assert exact.largest < 1e-13
+    bad = certificate(Summed(SMOOTH, sum=Cells(0.3)), mu, key)
+    assert bad.largest >= bad.error > 0.1
+    assert certificate(mk.kernels.Cosine(1.0).on(CIRCLE), cloud(CIRCLE, 30), key).sum == "Modes"
+
+
+def model(sum_, rate):
+    kernel = Summed(mk.kernels.Gaussian(0.5, 0.8), sum=sum_)
+    return mk.Model(PLANE, confinement=mk.potentials.Quadratic(rate), interaction=kernel, noise=mk.Thermal(10.0))
+
+
+def test_a_cloud_that_outgrows_its_plan_is_an_error():
+    """−½·4|x|² spreads as e^{4t}: five times the extent, that a plan allows for, by t = 0.41."""
+    mu, path = cloud(PLANE, 30), mk.Brownian(jax.random.key(1))
+    with pytest.raises(mk.RunError, match=r"the cloud has spread to 1\.\d* times the extent of .* force Direct\(\)"):
+        mk.evolve(model(NUFFT(1e-4), -4.0), mu, until=1.0, dt=0.01, path=path)
+    mk.evolve(model(Direct(), -4.0), mu, until=1.0, dt=0.01, path=path)
+
+
+@pytest.mark.parametrize("rate", [1.0, -2.0])
+def test_a_run_by_nufft_is_the_run_by_pairs(rate):
+    """The error of the force, 10 tolerances of |∇W| ≤ 0.38, for a time 0.5; it grows by 2|∇²W| + |rate| ≤ 3.6."""
+    mu, path = cloud(PLANE, 60), mk.Brownian(jax.random.key(1))
+    ends = [mk.evolve(model(s, rate), mu, until=0.5, dt=0.05, path=path).final for s in (NUFFT(1e-7), Direct())]
+    difference = np.abs(ends[0].positions - ends[1].positions).max()
+    assert 0 < difference <= 10 * 1e-7 * 0.38 * 0.5 * np.exp(3.6 * 0.5)
