@@ -199,7 +199,7 @@ def _of_function(kernel: AbstractKernel, mu: AbstractMeasure, points: Points, to
     """A kernel that is known as a function: try the sums that could be cheaper than all pairs, cheapest hope first."""
     targets, sources = at(points, mu).shape[0], direct.atoms(mu)[0].shape[0]
     pairs, dim, torus = targets * sources, mu.domain.dim, isinstance(mu.domain, Torus)
-    by_pairs = pairs * (1e-9 if jnp.result_type(dtype_of(mu)) == jnp.float32 else 3e-9) + 1e-4
+    by_pairs = pairs * dim * (8e-10 if dtype_of(mu) == jnp.float32 else 1.7e-9) + 1e-4
     others: list[tuple[str, float | None, str]] = [("Direct", by_pairs, "")]
     if pairs <= few:
         return Choice(Direct(), f"{pairs} pairs are few.", tuple(others))

@@ -208,8 +208,8 @@ def torus_modes(kernel: AbstractKernel, torus: Torus, tolerance: float, dtype: A
 def cost(points: int, modes: float, dim: int, tolerance: float, transforms: int = 1) -> float:
     """Seconds, roughly, of a type 1, a multiplication and `transforms` complex transforms of type 2."""
     width = max(2.0, 1 - math.log10(tolerance))
-    spread = points * (3e-9 * width**dim + 4e-8)
-    return (1 + transforms) * (spread + 1e-8 * modes * 2**dim * math.log2(modes + 2)) + 1e-3
+    spread = points * (1e-9 * width**dim + 1.5e-8)
+    return (1 + transforms) * (spread + 1e-9 * modes * 2**dim * math.log2(modes + 2)) + 5e-4
 
 
 def outgrown(box: Box, mu: AbstractMeasure, points: Points) -> dict[str, Float[Array, ""]]:
