@@ -201,12 +201,17 @@ def test_values_of_any_shape_of_a_function_that_ends_at_the_radius():
         return jnp.sqrt(1 - jnp.sum(z**2)) * table.reshape(3, 2)
 
     y, w, x = (jnp.asarray(a) for a in scene(space, "uniform", 11))
-    of = lambda function: lambda x: function(pair, space, y, w, x, 1.0)  # noqa: E731
-    value, push = jax.jit(lambda x: jax.jvp(of(pair_sum), (x,), (jnp.cos(x),)))(x)
-    value_, push_ = jax.jvp(of(by_pairs), (x,), (jnp.cos(x),))
-    assert value.shape == (M, 3, 2)
-    np.testing.assert_allclose(value, value_, rtol=1e-12, atol=1e-14)
-    np.testing.assert_allclose(push, push_, rtol=1e-10, atol=1e-12)
+    g = jnp.cos(jnp.arange(6.0 * M)).reshape(M, 3, 2)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def both(function, x):
+        value, pull = jax.vjp(lambda x: function(pair, space, y, w, x, 1.0), x)
+        return value, pull(g)[0]
+
+    (value, slope), expected = both(pair_sum, x), both(by_pairs, x)
+    assert value.shape == g.shape
+    np.testing.assert_allclose(value, expected[0], rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(slope, expected[1], rtol=1e-10, atol=1e-12)
 
 
 def test_a_position_that_is_not_finite_is_seen():
@@ -227,11 +232,17 @@ def test_orders_stably(n, bits):
     np.testing.assert_array_equal(cells._order(jnp.asarray(keys, jnp.int32), bits), np.argsort(keys, kind="stable"))
 
 
+# Clouds, and how many candidates a particle has: in three rows of width R along (2 + 2/4)R of them, 7.5R² times the
+# density; where cells have to be wider to cover the cloud, in three rows of three of about 4000 cells; and in as many
+# as 3 by 11 cells of those for the part of a cloud that the grid is folded on.
 CROWDS = {
-    "uniform": lambda rng: rng.uniform(0, 30, (1000, 2)),
-    "spread": lambda rng: rng.uniform(0, 1e5, (1000, 2)),
-    "escaped": lambda rng: np.concatenate([rng.uniform(0, 30, (999, 2)), [[1e6, -1e7]]]),
-    "two clouds": lambda rng: rng.uniform(0, 20, (1000, 2)) + rng.choice([0, 1e5], (1000, 1)),
+    "uniform": (lambda rng: rng.uniform(0, 30, (1000, 2)), 7.5 * 1000 / 30**2),
+    "spread": (lambda rng: rng.uniform(0, 1e5, (1000, 2)), 3 * 3 * 1000 / 4000),
+    "escaped": (lambda rng: np.concatenate([rng.uniform(0, 30, (999, 2)), [[1e6, -1e7]]]), 7.5 * 1000 / 30**2 + 8.25),
+    "two clouds": (
+        lambda rng: rng.uniform(0, 20, (1000, 2)) + rng.choice([0, 1e5], (1000, 1)),
+        7.5 * 500 / 20**2 + 3 * 11 * 1000 / 4000,
+    ),
 }
 
 
@@ -241,16 +252,11 @@ def candidates(x):
     return jnp.sum(cells._pairs(plane, x, cells._cells(plane, x, radius), True).length)
 
 
-@pytest.mark.parametrize("crowd", CROWDS.values(), ids=CROWDS.keys())
-def test_there_are_few_candidates(crowd):
-    """Work does not depend on how far the cloud's edge is.
-
-    The candidates are in three rows of width R, along 2 + 2/4 radii of them: 7.5R², at these densities of at most 2.5
-    for R = 1 below 19 particles; up to a quarter more cells where they must cover the cloud. Folded cells, or such as
-    are wider than R, hold up to 4 more by chance: 3 rows of at most 11 of the 4000 cells.
-    """
+@pytest.mark.parametrize(("crowd", "expected"), CROWDS.values(), ids=CROWDS.keys())
+def test_work_does_not_depend_on_how_far_the_cloud_reaches(crowd, expected):
     x = jnp.asarray(crowd(np.random.default_rng(17)))
-    assert candidates(x) / len(x) < 1.25 * 19 + 3 * 11 * 1000 / 4000
+    # Each particle is its own candidate, and where there is one there are more: clumps are counted by their members.
+    assert candidates(x) / len(x) <= 1 + expected
 
 
 REFUSALS = {
