@@ -16,7 +16,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.fft
 from jaxtyping import Array, Complex, Float
 
 # What spreading holds at a time, in entries: points × w^d.
@@ -100,6 +99,9 @@ def _semicircle(s, width: int):
 
 
 def _fine(modes: Sequence[int], width: int) -> tuple[int, ...]:
+    # Not at the top: it is a tenth of the time that importing the package takes.
+    import scipy.fft
+
     return tuple(int(scipy.fft.next_fast_len(max(2 * m, 2 * width)) or 0) for m in modes)
 
 

@@ -23,7 +23,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.fft
 from jaxtyping import Array, Complex, Float
 
 from mckean.interactions import nufft, window
@@ -380,7 +379,7 @@ def _coefficients(periodic, side, modes: int, dim: int) -> np.ndarray:
     blocks = np.pad(nodes, [(0, -len(nodes) % _BLOCK), (0, 0)], mode="edge").reshape(-1, _BLOCK, dim)
     values = np.concatenate([np.asarray(periodic(jnp.asarray(block, float)), float) for block in blocks])
     values = values[: len(nodes)].reshape((modes,) * dim)
-    return np.fft.fftshift(np.real(np.asarray(scipy.fft.fftn(values)))) / values.size
+    return np.fft.fftshift(np.fft.fftn(values).real) / values.size
 
 
 def most_modes(dim: int, tolerance: float, dtype) -> float:
