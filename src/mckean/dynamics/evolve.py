@@ -21,7 +21,7 @@ from mckean.dynamics.spectral import Spectral
 from mckean.dynamics.trajectory import MeasureT, Trajectory, reserved_names
 from mckean.dynamics.volumes import FiniteVolume
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of
-from mckean.models import Model, in_precision, with_planned_sums
+from mckean.models import Model, in_precision
 from mckean.paths import Brownian
 from mckean.spaces import FourierGrid
 
@@ -86,7 +86,7 @@ def evolve(
     stride = steps if every is None else _checked_stride(every, steps)
     model = in_precision(model, measure)
     path = _needed_path(model, measure, path)
-    model = with_planned_sums(model, measure)
+    model = scheme.planned(model, measure)
     scheme.check(model, measure, dt)
     run = _Run(scheme, model, path, observe, jnp.asarray(dt, dtype_of(measure)))
     plan = _Plan(first, steps, stride, float(dt))

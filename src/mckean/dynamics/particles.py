@@ -12,7 +12,7 @@ from mckean import interactions
 from mckean.checks import require
 from mckean.dynamics.scheme import AbstractScheme, evaluate_drift, require_finite_field, require_same_space
 from mckean.measures import AbstractMeasure, Particles
-from mckean.models import AbstractNoise, Model, Thermal
+from mckean.models import AbstractNoise, Model, Thermal, with_planned_sums
 from mckean.paths import Brownian
 
 Solver = diffrax.AbstractSolver
@@ -56,6 +56,9 @@ class ParticleScheme(AbstractScheme):
         check_calculus(self.solver, model.noise)
         x = measure.positions
         require_finite_field(lambda: evaluate_drift(model, measure, x), "the drift −∇V − ∇W*μ + b", x)
+
+    def planned(self, model: Model, measure: Particles) -> Model:
+        return with_planned_sums(model, measure)
 
     def prepare(self, model: Model, measure: Particles, dt: Float[Array, ""]) -> None:
         return None

@@ -37,6 +37,10 @@ class AbstractScheme(eqx.Module):
     def check(self, model: Model, measure: AbstractMeasure, dt: float) -> None:
         """Raise `ValueError` where the model, the measure or the step is not for this scheme, before compilation."""
 
+    def planned(self, model: Model, measure: AbstractMeasure) -> Model:
+        """The model as the scheme evaluates it, with the numbers that it takes from a known measure."""
+        return model
+
     @abc.abstractmethod
     def prepare(self, model: Model, measure: AbstractMeasure, dt: Float[Array, ""]) -> Any:
         """What the steps share, as a pytree: a function of the model, the grid and dt, not of the state."""

@@ -56,10 +56,13 @@ def _evaluate(what: str, kernel: AbstractKernel, mu: AbstractMeasure, points: Po
     elif not traced((mu, points)):
         chosen = chosen.planned(inner(summed), mu, points)
     inside = acting(summed, mu)
-    refused = chosen.refusal(inside, mu, points)
-    if refused is not None:
-        raise ValueError(f"the sum {chosen.name} {refused}.")
+    _require_serves(chosen, inside, mu, points)
     return getattr(chosen, what)(inside, mu, points).astype(dtype)
+
+
+def _require_serves(sum_: AbstractSum, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> None:
+    refused = sum_.refusal(kernel, mu, points)
+    require(refused is None, f"the sum {sum_.name} {refused}.")
 
 
 def inner(kernel: AbstractKernel) -> AbstractKernel:
@@ -198,8 +201,8 @@ def _count(mu: AbstractMeasure, points: Points) -> int:
 def _of_function(kernel: AbstractKernel, mu: AbstractMeasure, points: Points, tolerance: float, few: int) -> Choice:
     """A kernel that is known as a function: try the sums that could be cheaper than all pairs, cheapest hope first."""
     targets, sources = at(points, mu).shape[0], direct.atoms(mu)[0].shape[0]
-    pairs, dim, torus = targets * sources, mu.domain.dim, isinstance(mu.domain, Torus)
-    by_pairs = pairs * dim * (8e-10 if dtype_of(mu) == jnp.float32 else 1.7e-9) + 1e-4
+    pairs = targets * sources
+    by_pairs = pairs * mu.domain.dim * (8e-10 if dtype_of(mu) == jnp.float32 else 1.7e-9) + 1e-4
     others: list[tuple[str, float | None, str]] = [("Direct", by_pairs, "")]
     if pairs <= few:
         return Choice(Direct(), f"{pairs} pairs are few.", tuple(others))
@@ -208,10 +211,8 @@ def _of_function(kernel: AbstractKernel, mu: AbstractMeasure, points: Points, to
     found: list[tuple[float, AbstractSum, str]] = [
         (by_pairs, Direct(), "no other sum meets the tolerance at less cost.")
     ]
-    for attempt in (_moments, _cells, _nufft, _split):
-        seconds, sum_, sentence = attempt(kernel, mu, points, tolerance, (targets + sources) / 2, dim, torus)
-        name = attempt.__name__.strip("_")
-        label = {"moments": "Moments", "cells": "Cells", "nufft": "NUFFT", "split": "Split"}[name]
+    for label, attempt in (("Moments", _moments), ("Cells", _cells), ("NUFFT", _nufft), ("Split", _split)):
+        seconds, sum_, sentence = attempt(kernel, mu, points, tolerance, (targets + sources) // 2)
         others.append((label, seconds, sentence))
         if sum_ is not None and seconds is not None:
             found.append((seconds, sum_, sentence))
@@ -224,26 +225,26 @@ def _of_function(kernel: AbstractKernel, mu: AbstractMeasure, points: Points, to
 Attempt = tuple[float | None, AbstractSum | None, str]
 
 
-def _moments(kernel, mu, points, tolerance, n, dim, torus) -> Attempt:
-    if torus:
+def _moments(kernel, mu, points: Points, tolerance: float, n: int) -> Attempt:
+    if isinstance(mu.domain, Torus):
         return None, None, "on a torus the nearest image is no polynomial."
     try:
         plan = Moments().planned(kernel, mu, points)
     except ValueError:
         return None, None, "the kernel is no polynomial of low degree."
-    return n * 2e-8 * ((plan.degree or 2) + 1) ** dim, plan, "the kernel is a polynomial."
+    return n * 2e-8 * ((plan.degree or 2) + 1) ** mu.domain.dim, plan, "the kernel is a polynomial."
 
 
-def _cells(kernel, mu, points, tolerance, n, dim, torus) -> Attempt:
+def _cells(kernel, mu, points: Points, tolerance: float, n: int) -> Attempt:
     radius = split.support(direct.of_pairs(kernel), mu, points)
     if radius is None:
         return None, None, "the kernel does not vanish beyond a distance."
     near = split.candidates_within(mu, points, radius)
     sentence = f"the kernel vanishes beyond {radius:.4g}, where a point has {near:.3g} others."
-    return split.near_cost(int(n), near), Cells(radius), sentence
+    return split.near_cost(n, near), Cells(radius), sentence
 
 
-def _nufft(kernel, mu, points, tolerance, n, dim, torus) -> Attempt:
+def _nufft(kernel, mu, points: Points, tolerance: float, n: int) -> Attempt:
     refused = NUFFT(tolerance).refusal(kernel, mu, points)
     if refused is not None:
         return None, None, f"it {refused}."
@@ -254,10 +255,10 @@ def _nufft(kernel, mu, points, tolerance, n, dim, torus) -> Attempt:
     assert plan.box is not None, "planned"
     modes = plan.box.levels[0][1]
     sentence = f"the kernel is smooth: {modes} modes an axis, in a box that goes with the cloud."
-    return fourier.cost(int(n), float(modes) ** dim, dim, tolerance, -(-dim // 2)), plan, sentence
+    return _transforms(n, modes, mu, tolerance), plan, sentence
 
 
-def _split(kernel, mu, points, tolerance, n, dim, torus) -> Attempt:
+def _split(kernel, mu, points: Points, tolerance: float, n: int) -> Attempt:
     refused = Split(tolerance).refusal(kernel, mu, points)
     if refused is not None:
         return None, None, f"it {refused}."
@@ -269,21 +270,30 @@ def _split(kernel, mu, points, tolerance, n, dim, torus) -> Attempt:
     assert plan.reach is not None, "planned"
     modes = plan.box.levels[0][1] if isinstance(plan.box, fourier.Box) else plan.box[0]
     near = split.candidates_within(mu, points, plan.reach)
-    seconds = split.near_cost(int(n), near) + fourier.cost(int(n), float(modes) ** dim, dim, tolerance, -(-dim // 2))
+    seconds = split.near_cost(n, near) + _transforms(n, modes, mu, tolerance)
     return seconds, plan, f"far part with {modes} modes an axis, near part within {plan.reach:.3g} ({near:.3g} others)."
+
+
+def _transforms(n: int, modes: int, mu: AbstractMeasure, tolerance: float) -> float:
+    """Seconds of a force by the given modes an axis: two components go in one transform."""
+    dim = mu.domain.dim
+    return fourier.cost(n, float(modes) ** dim, dim, tolerance, -(-dim // 2))
 
 
 def planned(kernel: AbstractKernel, mu: AbstractMeasure) -> AbstractKernel:
     """The kernel with the sum that `choose` picks for it, for use under a transformation, such as inside a time loop.
 
     A kernel for which there is nothing to plan, a measure that is no cloud, and a traced one, leave it as it is.
+    **Raises** `ValueError` for a sum that was asked for and does not serve.
     """
     if not isinstance(mu, Particles) or traced((kernel, mu)):
         return kernel
     given = kernel.sum if isinstance(kernel, Summed) else None
     inside = cast(inner(kernel), dtype_of(mu))
     if given is not None:
-        return Summed(inner(kernel), sum=given.planned(inside, mu, mu.positions))
+        plan = given.planned(inside, mu, mu.positions)
+        _require_serves(plan, inside, mu, mu.positions)
+        return Summed(inner(kernel), sum=plan)
     chosen = choose_for(Summed(inside, kernel.tolerance if isinstance(kernel, Summed) else None), mu, mu.positions).sum
     # The others are what is chosen under a transformation as well.
     same = isinstance(chosen, Direct | Modes) or chosen == Moments() or isinstance(inside, FourierSeries)

@@ -80,3 +80,7 @@ class Near(_Part):
         inside = square <= jnp.finfo(z.dtype).tiny
         away = jnp.where(inside, jnp.full_like(z, self.reach), z)
         return self.kernel(z) * jnp.where(inside, 1.0, 1 - self.share(jnp.sum(away**2)))
+
+    def cell_mean(self, sides: tuple[float, ...]) -> Float[Array, ""]:
+        # `Far` gives 0 for a density's own cell, however far beyond ε the cell extends: all of its mean is left.
+        return self.kernel.cell_mean(sides)
