@@ -280,27 +280,31 @@ def drawn(rows: list[dict], file: str) -> None:
     import matplotlib.pyplot as plt
 
     keys = list(dict.fromkeys((r["kernel"], r["d"], r["dtype"], r["tolerance"]) for r in rows if "seconds" in r))
-    figure, axes = plt.subplots(2, len(keys), figsize=(3.1 * len(keys), 6.2), squeeze=False, layout="constrained")
+    wide = 4
+    deep = -(-len(keys) // wide)
+    figure, axes = plt.subplots(2 * deep, wide, figsize=(3.0 * wide, 5.0 * deep), squeeze=False, layout="constrained")
     methods = list(dict.fromkeys(r["method"] for r in rows if "seconds" in r))
-    colours = plt.get_cmap("tab10" if len(methods) <= 10 else "tab20")
-    for column, key in enumerate(keys):
+    colours = plt.get_cmap("tab10")
+    for case, key in enumerate(keys):
+        time, error = axes[2 * (case // wide), case % wide], axes[2 * (case // wide) + 1, case % wide]
         mine = [r for r in rows if "seconds" in r and (r["kernel"], r["d"], r["dtype"], r["tolerance"]) == key]
         for index, method in enumerate(methods):
             line = [r for r in mine if r["method"] == method]
             if not line:
                 continue
-            style = {"color": colours(index), "label": method, "marker": "ov^sDPX*"[index % 8], "ms": 4}
-            axes[0, column].loglog([r["n"] for r in line], [r["seconds"] for r in line], **style)
+            style = {"color": colours(index), "label": method, "marker": "ov^sDPX*h<"[index], "ms": 4}
+            time.loglog([r["n"] for r in line], [r["seconds"] for r in line], **style)
             known = [r for r in line if r.get("error")]
-            axes[1, column].loglog([r["seconds"] for r in known], [r["error"] for r in known], ls="", **style)
-        axes[0, column].set_title(f"{key[0]}, d = {key[1]}\n{key[2]}, tolerance {key[3]:g}", fontsize=9)
-        axes[0, column].set_xlabel("number of particles N")
-        axes[1, column].set_xlabel("time a call / s")
-        axes[1, column].axhline(key[3], color="0.5", lw=0.8, ls="--")
-    axes[0, 0].set_ylabel("time a call / s")
-    axes[1, 0].set_ylabel("error of the force / its rms")
+            error.loglog([r["seconds"] for r in known], [r["error"] for r in known], ls="", **style)
+        time.set_title(f"{key[0]}, d = {key[1]}\n{key[2]}, tolerance {key[3]:g}", fontsize=9)
+        time.set(xlabel="number of particles N", ylabel="time a call / s")
+        error.set(xlabel="time a call / s", ylabel="error / rms of the force")
+        error.axhline(key[3], color="0.5", lw=0.8, ls="--")
+        error.xaxis.set_minor_formatter("")
+    for panel in axes.ravel():
+        panel.set_visible(bool(panel.lines))
     handles = {h.get_label(): h for a in axes.ravel() for h in a.get_lines() if not str(h.get_label()).startswith("_")}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles), fontsize=8)
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, fontsize=8)
     figure.savefig(file, dpi=110)
     print(f"figure: {file}")
 

@@ -202,7 +202,7 @@ def _of_function(kernel: AbstractKernel, mu: AbstractMeasure, points: Points, to
     """A kernel that is known as a function: try the sums that could be cheaper than all pairs, cheapest hope first."""
     targets, sources = at(points, mu).shape[0], direct.atoms(mu)[0].shape[0]
     pairs = targets * sources
-    by_pairs = pairs * mu.domain.dim * (8e-10 if dtype_of(mu) == jnp.float32 else 1.7e-9) + 1e-4
+    by_pairs = direct.cost(kernel, pairs, mu.domain.dim, dtype_of(mu))
     others: list[tuple[str, float | None, str]] = [("Direct", by_pairs, "")]
     if pairs <= few:
         return Choice(Direct(), f"{pairs} pairs are few.", tuple(others))
@@ -241,7 +241,7 @@ def _cells(kernel, mu, points: Points, tolerance: float, n: int) -> Attempt:
         return None, None, "the kernel does not vanish beyond a distance."
     near = split.candidates_within(mu, points, radius)
     sentence = f"the kernel vanishes beyond {radius:.4g}, where a point has {near:.3g} others."
-    return split.near_cost(n, near), Cells(radius), sentence
+    return split.near_cost(n, near, mu.domain.dim), Cells(radius), sentence
 
 
 def _nufft(kernel, mu, points: Points, tolerance: float, n: int) -> Attempt:
@@ -270,7 +270,7 @@ def _split(kernel, mu, points: Points, tolerance: float, n: int) -> Attempt:
     assert plan.reach is not None, "planned"
     modes = plan.box.levels[0][1] if isinstance(plan.box, fourier.Box) else plan.box[0]
     near = split.candidates_within(mu, points, plan.reach)
-    seconds = split.near_cost(n, near) + _transforms(n, modes, mu, tolerance)
+    seconds = split.near_cost(n, near, mu.domain.dim) + _transforms(n, modes, mu, tolerance)
     return seconds, plan, f"far part with {modes} modes an axis, near part within {plan.reach:.3g} ({near:.3g} others)."
 
 

@@ -208,7 +208,7 @@ def cost(points: int, modes: float, dim: int, tolerance: float, transforms: int 
     """Seconds, roughly, of a type 1, a multiplication and `transforms` complex transforms of type 2."""
     width = max(2.0, 1 - math.log10(tolerance))
     spread = points * (1e-9 * width**dim + 1.5e-8)
-    return (1 + transforms) * (spread + 1e-9 * modes * 2**dim * math.log2(modes + 2)) + 5e-4
+    return (1 + transforms) * (spread + 1e-9 * modes * 2**dim * math.log2(modes + 2)) + 1.2e-3
 
 
 def outgrown(box: Box, mu: AbstractMeasure, points: Points) -> dict[str, Float[Array, ""]]:
