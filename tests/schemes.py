@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import mckean as mk
 
 CIRCLE, LINE, PLANE = mk.Torus(1), mk.Euclidean(1), mk.Euclidean(2)
+OBLONG = mk.Torus(2, (2 * math.pi, 2.0))
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,10 @@ def crowd(x, mu):
     return 0.4 + 0.2 * jnp.cos(x[0]) * mu.integrate(lambda y: jnp.cos(y[0]))
 
 
+def breeze(x, mu):
+    return 0.4 * jnp.sin(x)
+
+
 def swirl(x, mu):
     return jnp.stack([-x[1], x[0]])
 
@@ -93,6 +98,30 @@ def crowded(theta):
     return mk.Model(CIRCLE, interaction=mk.kernels.Cosine(theta), noise=mk.Multiplicative(crowd))
 
 
+def in_environment(theta):
+    """Own and common noise, the latter additive and dependent on the measure."""
+    common = (mk.Additive(0.3), mk.Multiplicative(crowd, "stratonovich"))
+    own = mk.Multiplicative(ripple, "stratonovich")
+    return mk.Model(CIRCLE, confinement=wave, interaction=mk.kernels.Cosine(theta), noise=own, common=common)
+
+
+def carried(theta):
+    """Thermal noise, and an environment that is shifted exactly, and one that sees the measure."""
+    common = (mk.Additive(0.3), mk.Multiplicative(crowd, "stratonovich"))
+    return mk.langevin(CIRCLE, wave, mk.kernels.Cosine(theta), beta=2.0, common=common)
+
+
+def shaken(theta):
+    """Affine fields, one of which depends on the measure."""
+    field = mk.Multiplicative(affine, "stratonovich")
+    bowl = mk.potentials.Quadratic(1.0)
+    return mk.langevin(LINE, bowl, mk.kernels.Quadratic(theta), beta=2.0, common=(mk.Additive(0.5), field))
+
+
+def affine(x, mu):
+    return 0.3 * x + 0.2 * mu.integrate(lambda y: y)
+
+
 def wells(theta):
     return mk.langevin(LINE, mk.potentials.DoubleWell(), mk.kernels.Gaussian(theta, 0.7), beta=2.0)
 
@@ -107,7 +136,21 @@ def turning(theta):
     return mk.Model(PLANE, confinement=bowl, interaction=kernel, drift=swirl, noise=mk.Thermal(2.0))
 
 
-def on_torus(dim):
+def stirred(theta):
+    """On a square, by waves that do not commute."""
+    space = mk.Torus(2)
+    common = mk.TransportNoise.shell(space, 1.5, intensity=0.5)
+    return mk.langevin(space, interaction=mk.kernels.Cosine(theta), beta=2.0, common=common)
+
+
+def windy(theta):
+    """In one dimension, by a shift and by a field that depends on the point."""
+    gust = mk.Multiplicative(breeze, "stratonovich")
+    kernel = mk.kernels.Gaussian(theta, 0.7)
+    return mk.langevin(LINE, mk.potentials.DoubleWell(), kernel, beta=2.0, common=[mk.Additive(0.5), gust])
+
+
+def on_torus(dim, common=lambda space: ()):
     """Sides that differ from 2π and from each other."""
     space = mk.Torus(dim, (2 * jnp.pi, 2.0, 3.0)[:dim]) if dim > 1 else CIRCLE
     turn = 2 * jnp.pi / jnp.asarray(space.lengths)
@@ -116,14 +159,30 @@ def on_torus(dim):
         return 0.3 * jnp.sum(jnp.cos(turn * x))
 
     def make(theta):
-        return mk.langevin(space, confinement=periodic, interaction=mk.kernels.Cosine(theta), beta=2.0)
+        kernel = mk.kernels.Cosine(theta)
+        return mk.langevin(space, confinement=periodic, interaction=kernel, beta=2.0, common=common(space))
 
     return make, mk.Density.from_function(space.grid(8), lambda x: 1 + 0.5 * jnp.sin(turn[0] * x[0]))
 
 
+def shears(space):
+    return mk.TransportNoise.shears(space, 0.1)
+
+
+def shell(space):
+    return mk.TransportNoise.shell(space, 2.0, intensity=0.1)
+
+
+def waves(theta):
+    """Enough waves for a transform."""
+    return mk.langevin(OBLONG, interaction=mk.kernels.Cosine(theta), beta=2.0, common=shell(OBLONG))
+
+
 CLOUD = mk.Particles(CIRCLE, 2 * jnp.pi * jax.random.uniform(jax.random.key(1), (12, 1)))
 WEIGHTED = mk.Particles(CIRCLE, CLOUD.positions, jnp.arange(1.0, 13.0) / 78)
+DRIFTERS = mk.Particles(OBLONG, OBLONG.uniform(jax.random.key(2), 12))
 BUMP = mk.Density.from_function(CIRCLE.grid(16), lambda x: jnp.exp(jnp.cos(x[0] - 0.5)))
+SLOPE = mk.Density.from_function(mk.Torus(2).grid(8), lambda x: 1 + 0.5 * jnp.sin(x[0]))
 BOX = mk.Density.from_function(LINE.grid(24, -4.0, 4.0), lambda x: jnp.exp(-2 * (x[0] - 0.3) ** 2))
 SQUARE = mk.Density.from_function(
     PLANE.grid(12, -4.0, 4.0), lambda x: jnp.exp(-2 * (x[0] - 0.3) ** 2 - (x[1] + 0.2) ** 2)
@@ -149,14 +208,24 @@ TABLE = [
         for s, p, variant in STRATONOVICH
     ),
     *(Entry(s.__name__, frozen, CLOUD, mk.ParticleScheme(s()), p, variant=variant) for s, p, variant in ODE),
+    Entry("EulerHeun-environment", in_environment, WEIGHTED, mk.ParticleScheme(diffrax.EulerHeun()), 1, noisy=True),
+    Entry("Euler-waves", waves, DRIFTERS, mk.ParticleScheme(), 1, noisy=True),
     Entry("RandomBatch", thermal, WEIGHTED, mk.RandomBatch(5), 1, noisy=True),
     Entry("Spectral-1", *on_torus(1), mk.Spectral(), 4),
     Entry("Spectral-2", *on_torus(2), mk.Spectral(), 4, variant=True),
     Entry("Spectral-3", *on_torus(3), mk.Spectral(), 4, variant=True),
     Entry("Spectral-crowded", crowded, BUMP, mk.Spectral(), 4),
+    Entry("Spectral-carried", carried, BUMP, mk.Spectral(), 4, noisy=True),
+    Entry("Spectral-shears", *on_torus(2, shears), mk.Spectral(), 4, noisy=True, variant=True),
+    Entry("Spectral-shell", *on_torus(2, shell), mk.Spectral(), 4, noisy=True),
+    Entry("Spectral-waves-3", *on_torus(3, shears), mk.Spectral(), 4, noisy=True, variant=True),
     Entry("FiniteVolume-implicit-1", wells, BOX, IMPLICIT, 1, dt=0.05),
     Entry("FiniteVolume-explicit-1", wells, BOX, EXPLICIT, 2, variant=True, dt=0.005),
     Entry("FiniteVolume-implicit-2", turning, SQUARE, IMPLICIT, 1, variant=True, dt=0.05),
     Entry("FiniteVolume-explicit-2", turning, SQUARE, EXPLICIT, 2),
+    Entry("FiniteVolume-windy", windy, BOX, IMPLICIT, 1, noisy=True, dt=0.05),
+    Entry("FluxLimited-1", *on_torus(1), mk.FluxLimited(), 2, variant=True),
+    Entry("FluxLimited-stirred", stirred, SLOPE, mk.FluxLimited(), 2, noisy=True, dt=0.05),
     Entry("Moments", linear, mk.Gaussian(0.7, 0.4), mk.Moments(), 5, dt=0.05),
+    Entry("Moments-shaken", shaken, mk.Gaussian(0.7, 0.4), mk.Moments(), 5, dt=0.05, noisy=True),
 ]

@@ -84,11 +84,11 @@ def test_ito_decomposition_of_a_linear_observable_is_the_mean_of_the_noise():
     )
     parts = analysis.ito_decomposition(run, "x")
     noise = sum(path.idiosyncratic.increment(k, 0.01, (n, 1)) for k in range(100))
-    assert parts.martingale[-1] == pytest.approx(float(noise.mean()), abs=1e-13)
-    np.testing.assert_allclose(parts.predicted, 2 * parts.times / (beta * n), rtol=1e-12)
+    assert parts.whole.path[-1] == pytest.approx(float(noise.mean()), abs=1e-13)
+    np.testing.assert_allclose(parts.whole.predicted, 2 * parts.times / (beta * n), rtol=1e-12)
     np.testing.assert_allclose(parts.drift, 0, atol=1e-15)
     # The realised bracket is its prediction times χ²_100/100.
-    assert parts.realised[-1] == pytest.approx(parts.predicted[-1], rel=5 * np.sqrt(2 / 100))
+    assert parts.whole.realised[-1] == pytest.approx(parts.whole.predicted[-1], rel=5 * np.sqrt(2 / 100))
     with pytest.raises(ValueError, match="no record"):
         analysis.ito_decomposition(run, "y")
 

@@ -11,6 +11,8 @@ PARAMETERS = {
     "kuramoto": [{"strength": 1.0}, {"strength": 2.5}, {"strength": 4.0, "beta": 0.8}, {"strength": 8.0}],
     "ornstein_uhlenbeck": [{}, {"stiffness": 2.0, "strength": -0.5, "beta": 3.0, "dim": 2}],
     "desai_zwanzig": [{"beta": 1.5}, {"beta": 3.0}, {"theta": 2.0, "beta": 5.0}],
+    "toy_transformer": [{}, {"dim": 3, "alpha": 2.0, "normalisation": "paper"}],
+    "transport": [{}, {"strength": 6.0, "intensity": 2.0, "beta": 0.5, "reach": 2.0}],
 }
 CASES = [
     pytest.param(name, parameters, id=f"{name}-{'-'.join(map(str, parameters.values()))}")

@@ -89,9 +89,13 @@ def test_arguments_that_do_not_fit(options, message):
         (diffrax.ReversibleHeun(), thermal, "ReversibleHeun keeps a state from step to step"),
         (diffrax.Dopri5(), thermal, "Dopri5 is for ordinary differential equations, but this model has noise."),
         (diffrax.Euler(), stratonovich, "Euler converges to the Ito solution, but the model's noise is meant"),
-        (diffrax.ItoMilstein(), stratonovich, "in the sense of Stratonovich."),
+        (
+            diffrax.ItoMilstein(),
+            stratonovich,
+            'in the sense of Stratonovich: mckean.converted(model, "ito") says the same',
+        ),
         (diffrax.Heun(), ito, "Heun converges to the Stratonovich solution"),
-        (diffrax.EulerHeun(), ito, "in the sense of Ito."),
+        (diffrax.EulerHeun(), ito, 'in the sense of Ito: mckean.converted(model, "stratonovich") says'),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, diffrax.AbstractSolver) else "",
 )
@@ -119,8 +123,8 @@ REFUSALS = {
     "other dimension": (linear(0.5), SQUARE, "lives on Euclidean(dim=1), but the measure on Euclidean(dim=2)"),
     "three dimensions": (mk.langevin(CUBE.domain), CUBE, "finite volumes are built for boxes of dimension 1 and 2"),
     "noise on a box": (SPREAD, BOX, "finite volumes take thermal noise or none"),
-    "Stratonovich density": (stratonovich(0.8), BUMP, "the Fokker–Planck equation is written for Itô noise"),
-    "noisy moments": (SPREAD, NORMAL, "a Gaussian law stays Gaussian under thermal noise only"),
+    "Stratonovich density": (stratonovich(0.8), BUMP, "is written for an own noise in the sense of Itô, but"),
+    "noisy moments": (SPREAD, NORMAL, "a Gaussian law stays Gaussian under additive noise only"),
     "not affine": (STEEP, NORMAL, "the moments of this model do not close: its drift is not affine in x."),
     "not quadratic": (wells(0.8), NORMAL, "has no closed form for a Gaussian measure"),
 }

@@ -79,7 +79,7 @@ def test_ito_decomposition_of_the_square(n):
     square = np.mean(x**2)
     np.testing.assert_allclose(parts["value"], square, rtol=1e-14)
     np.testing.assert_allclose(parts["drift"], -2 * square - np.var(x) + 1, rtol=1e-13)
-    np.testing.assert_allclose(parts["bracket"], 4 * square / n, rtol=1e-14)
+    np.testing.assert_allclose(parts["own"], 4 * square / n, rtol=1e-14)
 
 
 def test_ito_decomposition_with_a_matrix():
@@ -89,7 +89,7 @@ def test_ito_decomposition_with_a_matrix():
     x = np.array([[1.0, 2.0], [-0.5, 1.5]])
     parts = look.ito(lambda y: y[0] * y[1])(model, mk.Particles(PLANE, x))
     np.testing.assert_allclose(parts["drift"], np.mean(np.sum(x**2, 1)) + (sigma @ sigma.T)[0, 1], rtol=1e-14)
-    np.testing.assert_allclose(parts["bracket"], np.mean(np.sum((x[:, ::-1] @ sigma) ** 2, 1)) / 2, rtol=1e-14)
+    np.testing.assert_allclose(parts["own"], np.mean(np.sum((x[:, ::-1] @ sigma) ** 2, 1)) / 2, rtol=1e-14)
 
 
 def test_ito_increments_are_those_of_an_euler_step():
@@ -101,7 +101,37 @@ def test_ito_increments_are_those_of_an_euler_step():
     change = np.asarray(jnp.mean(moved.reshape(copies, n) ** 2 - x.reshape(copies, n) ** 2, axis=1))
     parts = look.ito(lambda y: y[0] ** 2)(model, mk.Particles(LINE, x[:n]))
     assert abs(change.mean() / dt - parts["drift"]) < 5 * change.std() / dt / math.sqrt(copies) + 2 * dt
-    assert abs(change.var() / dt - parts["bracket"]) < parts["bracket"] * 5 * math.sqrt(2 / copies) + 20 * dt
+    assert abs(change.var() / dt - parts["own"]) < parts["own"] * 5 * math.sqrt(2 / copies) + 20 * dt
+
+
+def test_ito_decomposition_with_a_common_noise():
+    """For φ = x² and σ_k of the environment: drift + ½⟨Σσ_k²⟩φ″, bracket Σ_k⟨μ, σ_kφ′⟩², entering M by ⟨μ, σ_kφ′⟩."""
+    x = np.array([-1.0, 0.5, 2.0, 3.0])
+    waves = mk.Multiplicative(lambda y, mu: jnp.stack([jnp.cos(y[0]), y[0]])[None])
+    model = mk.Model(LINE, common=[mk.Additive(0.3), waves], noise=mk.Thermal(4.0))
+    parts = look.ito(lambda y: y[0] ** 2)(model, mk.Particles(LINE, x[:, None]))
+    fields = np.stack([0.3 + 0 * x, np.cos(x), x])
+    np.testing.assert_allclose(parts["drift"], 0.5 + np.mean(np.sum(fields**2, axis=0)), rtol=1e-14)
+    np.testing.assert_allclose(parts["own"], 0.5 * np.mean((2 * x) ** 2) / 4, rtol=1e-14)
+    np.testing.assert_allclose(parts["fields"], np.mean(fields * 2 * x, axis=1), rtol=1e-14)
+    np.testing.assert_allclose(parts["common"], np.sum(np.mean(fields * 2 * x, axis=1) ** 2), rtol=1e-14)
+
+
+def test_the_two_martingales_of_a_run():
+    """For φ = x Euler's scheme has no remainder: own and common part are their sums to rounding, and make up M."""
+    n, steps, dt = 5, 40, 0.05
+    field = mk.Multiplicative(lambda y, mu: 1 + 0.5 * jnp.cos(y[0]))
+    model = mk.langevin(LINE, mk.potentials.Quadratic(1.0), beta=2.0, common=field)
+    cloud = mk.Particles(LINE, np.linspace(-1, 2, n)[:, None])
+    run = mk.evolve(model, cloud, until=steps * dt, dt=dt, path=PATH, every=1, observe={"x": look.ito(lambda y: y[0])})
+    environment = PATH.environment.recorded(steps, dt, 1).increments
+    parts = mk.analysis.ito_decomposition(run, "x", environment)
+    own = jax.vmap(lambda k: jnp.mean(PATH.idiosyncratic.increment(k, dt, (n, 1))))(jnp.arange(steps))
+    np.testing.assert_allclose(np.diff(parts.own.path), own, atol=1e-14)
+    np.testing.assert_allclose(parts.own.path + parts.common.path, parts.whole.path, atol=1e-14)
+    np.testing.assert_allclose(parts.own.predicted, parts.times / n, rtol=1e-12)
+    with pytest.raises(ValueError, match=r"increments of shape \(40, 1\), not \(39, 1\)"):
+        mk.analysis.ito_decomposition(run, "x", environment[1:])
 
 
 def test_equal_observables_are_compiled_once():

@@ -109,6 +109,36 @@ def test_an_environment_can_be_shared():
     np.testing.assert_array_equal(x, y)
 
 
+def test_own_motions_may_be_kept_in_another_environment():
+    other = mk.Brownian(jax.random.key(99))
+    mixed = PATH.within(other.environment)
+    for one, expected in ((mixed.environment, other.environment), (mixed.idiosyncratic, PATH.idiosyncratic)):
+        np.testing.assert_array_equal(increments(one, [0, 3], 0.1), increments(expected, [0, 3], 0.1))
+
+
+def test_steps_before_time_zero_are_refined_like_those_after():
+    coarse, fine = PATH.environment, PATH.refine(4).environment
+    before = np.array([fine.increment(k, 0.25, (5,)) for k in range(-8, 0)])
+    whole = np.array([coarse.increment(k, 1.0, (5,)) for k in (-2, -1)])
+    np.testing.assert_allclose(before.reshape(2, 4, 5).sum(1), whole, rtol=0, atol=10 * 4 * 4 * EPS)
+
+
+def test_a_recorded_environment():
+    """The increments that were given, and their sums; what does not fill a longer step is left out."""
+    given = np.random.default_rng(0).normal(size=(7, 2))
+    path = mk.Brownian(jax.random.key(7), environment=mk.Recorded(given, 0.1))
+    np.testing.assert_array_equal([path.environment.increment(k, 0.1, (2,)) for k in range(7)], given)
+    longer = path.coarsen(3)
+    assert longer.environment.increments.shape == (2, 2)
+    assert longer.environment.dt == pytest.approx(0.3)
+    np.testing.assert_allclose(longer.environment.increments, given[:6].reshape(2, 3, 2).sum(1), rtol=1e-15)
+    # The particles' own motions are grouped along, and are those of the key.
+    own = (longer.idiosyncratic, PATH.coarsen(3).idiosyncratic)
+    np.testing.assert_array_equal(*(increments(stream, [0, 1], 0.3) for stream in own))
+    assert path.environment.increment(0, 0.1, (2,), np.float32).dtype == np.float32
+    path.refine(1)
+
+
 def test_an_increment_does_not_depend_on_how_it_is_asked_for():
     # Eagerly, one by one; and compiled, several at a time, where constants may be multiplied out: two ulps.
     stream = PATH.idiosyncratic
@@ -123,6 +153,13 @@ def test_an_increment_does_not_depend_on_how_it_is_asked_for():
         (lambda: PATH.refine(3), r"refined by a power of two, but the factor 3"),
         (lambda: PATH.refine(0), r"refined by a power of two, but the factor 0"),
         (lambda: PATH.coarsen(0), r"coarsened by a positive integer, but 0"),
+        (lambda: mk.Recorded(np.zeros(3), 0.1), r"has increments of shape \(t, m\), not \(3,\)\."),
+        (lambda: mk.Recorded(np.full((3, 1), np.nan), 0.1), r"a recorded environment must be finite, but 3 of"),
+        (lambda: mk.Recorded(np.zeros((3, 1)), 0.0), r"step of a recorded environment must be positive, but 0\.0"),
+        (
+            lambda: PATH.within(mk.Recorded(np.zeros((3, 1)), 0.1)).refine(2),
+            r"a recorded environment has no finer steps than those that were recorded: coarsen it\.",
+        ),
     ],
 )
 def test_refusals(call, message):

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from mckean import experiments
-from mckean.experiments.chapter import Chapter, Claim, Figure, Panel, Result, Series
+from mckean.experiments.chapter import Chapter, Claim, Figure, Film, Panel, Result, Series
 from mckean.experiments.talk import Talk, chapter_key, run_chapters, sentence
 from mckean.report import Setting, prepare, write, writing
-from mckean.report.figures import _log_label, panel_svg
+from mckean.report.figures import _log_label, film_svg, panel_svg
 from mckean.report.labels import wrap
 from mckean.report.mathematics import inline, mathml, paragraphs
 from mckean.report.numbers import duration, measured, number, predicted
@@ -318,6 +318,31 @@ def test_a_panel_that_cannot_be_drawn_loses_no_number(talk):
         text = page(told, SETTING)
     assert "could not be drawn" in text
     assert Reader(text).tags.count("svg") == 1
+
+
+def film(**changes) -> Film:
+    frames = np.arange(2 * 3 * 4 * 5, dtype=float).reshape(2, 3, 4, 5)
+    given = {"frames": frames, "sides": (4.0, 5.0), "rows": ["$K = 0$", "b & c"], "columns": ["$t = 0$", "1", "2"]}
+    return Film(**(given | {"label": "density ρ"} | changes))
+
+
+def test_a_film_is_one_image_a_frame_on_one_scale(talk):
+    svg = film_svg(film(), "f")
+    assert svg == film_svg(film(), "f")
+    assert svg.count("<image") >= 6
+    assert "#010203" not in svg
+    assert all(name.startswith("f-") for name in Reader(svg).ids)
+    assert "density ρ as colours; rows: K = 0, b &amp; c; columns: t = 0, 1, 2." in svg
+    read = Reader(page(talk(chapter("limit", claim(), panels=[film(), panel()])), SETTING))
+    assert read.tags.count("svg") == 2
+    assert all(value.startswith(("#", "data:")) for value in read.loaded)
+    assert len(set(read.ids)) == len(read.ids)
+
+
+def test_a_film_without_its_frames_is_refused(talk):
+    told = talk(chapter("limit", claim(), panels=[film(rows=["one"])]))
+    with pytest.warns(UserWarning, match="a film of 1 rows and 3 columns"):
+        assert "could not be drawn" in page(told, SETTING)
 
 
 def test_prose_becomes_html():

@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pde
@@ -142,3 +143,70 @@ def test_transport_without_noise_is_upwind():
         end = moved(model, start, 1.0, 10, scheme).final
         np.testing.assert_allclose(end.integrate(lambda x: x) - start.integrate(lambda x: x), -0.5, atol=1e-8)
         assert end.values.min() >= 0
+
+
+PATH = mk.Brownian(jax.random.key(5))
+SHIFT = mk.langevin(LINE, mk.potentials.Quadratic(A), mk.kernels.Quadratic(C), beta=BETA, common=mk.Additive(0.8))
+# Shifts along a direction, and rotations.
+WHIRL = mk.langevin(
+    PLANE,
+    mk.potentials.Quadratic(A),
+    mk.kernels.Quadratic(C),
+    beta=BETA,
+    common=[
+        mk.Additive(jnp.array([[0.5], [0.2]])),
+        mk.Multiplicative(lambda x, mu: jnp.stack([-x[1], x[0]])[:, None], "stratonovich"),
+    ],
+)
+OVAL = mk.Gaussian(jnp.array([0.6, -0.2]), jnp.array([[0.5, 0.1], [0.1, 0.3]]))
+
+
+@pytest.mark.parametrize(
+    ("model", "start", "cells", "steps", "time"),
+    [(SHIFT, mk.Gaussian(0.7, 0.4), 60, 64, "explicit"), (WHIRL, OVAL, 24, 16, "implicit")],
+    ids=["shift", "whirl"],
+)
+def test_common_noise_against_the_gaussian_law(model, start, cells, steps, time):
+    """On one path, with dt ∝ h²: the order is 2 in h, as the noise's in dt is 1."""
+    errors, scheme = [], mk.FiniteVolume(time, edge_tolerance=math.inf)
+    for refined in (1, 2):
+        grid, path = model.space.grid(cells * refined, -4.5, 4.5), PATH.refine(refined**2)
+        law = moved(model, start, 0.5, steps * refined**2, None, path=path).final
+        exact = mk.Density.from_law(grid, law).values
+        end = moved(model, mk.Density.from_law(grid, start), 0.5, steps * refined**2, scheme, path=path).final
+        errors.append(float(jnp.linalg.norm(end.values - exact) / jnp.linalg.norm(exact)))
+    assert abs(np.log2(errors[0] / errors[1]) - 2) < 0.3
+
+
+def test_a_common_shift_is_nearly_rigid():
+    """Under a unit additive noise alone a law widens by less than a hundredth of h E|ΔB|/dt, as by upwinding."""
+    grid, dt = LINE.grid(120, -6.0, 6.0), 0.01
+    model = mk.langevin(LINE, beta=math.inf, common=mk.Additive(1.0))
+    start = mk.Density.from_function(grid, gaussian(0.0, 0.3))
+    end = moved(model, start, 1.0, 100, path=PATH).final
+    shift = float(PATH.coarsen(100).environment.increment(0, 1.0, (1,))[0])
+    np.testing.assert_allclose(end.integrate(lambda x: x[0]), shift, atol=1e-4)
+    widening = float(end.integrate(lambda x: (x[0] - shift) ** 2) - start.integrate(lambda x: x[0] ** 2))
+    assert 0 < widening < 0.01 * grid.spacing[0] * math.sqrt(2 / (math.pi * dt))
+
+
+@pytest.mark.parametrize("dt", [0.01, 10.0])
+def test_common_noise_in_steps_of_any_length(dt):
+    """From a spike, with fields that compress and one that sees the measure: mass and positivity are kept."""
+
+    def crowd(x, mu):
+        return jnp.sin(3 * x) * (1 + mu.integrate(lambda y: jnp.tanh(y[0])))
+
+    common = [mk.Additive(1.0), mk.Multiplicative(crowd, "stratonovich")]
+    model = mk.langevin(PLANE, saddle, mk.kernels.Gaussian(5.0, 0.7), beta=20.0, common=common)
+    grid = PLANE.grid(12, -3.0, 3.0)
+    spike = mk.Density(grid, jnp.zeros(grid.shape).at[5, 6].set(4.0))
+    end = moved(model, spike, 10 * dt, 10, path=PATH).final
+    assert end.values.min() >= 0
+    assert abs(float(end.mass) - 1) < 1e-13
+
+
+def test_a_common_noise_of_ito_is_refused():
+    model = mk.langevin(LINE, common=mk.Multiplicative(lambda x, mu: 0.5 * x))
+    with pytest.raises(ValueError, match="solved in the sense of Stratonovich, but the model's common noise is meant"):
+        moved(model, BOX, 1.0, 20, path=PATH)

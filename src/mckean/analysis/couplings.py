@@ -2,8 +2,9 @@
 
     dX_i = b(X_i, μ^N_X) dt + √(2/β) dB_i,   dY_i = b(Y_i, μ_t) dt + √(2/β) dB_i,   X_i(0) = Y_i(0) iid of law μ_0,
 
-with μ_t the law of Y, from the PDE (a density) or the moment equations (a Gaussian), stepped along. For b the field
-F(μ, x) = −∇W_s*μ(x) of the interaction, the drift of X_i − Y_i is −∇V(X_i) + ∇V(Y_i) plus
+and, where the noise is common, with the same environment for both. μ_t is the law of Y (given the environment), from
+the PDE (a density) or the moment equations (a Gaussian), stepped along. For b the field F(μ, x) = −∇W_s*μ(x) of the
+interaction, the drift of X_i − Y_i is −∇V(X_i) + ∇V(Y_i) plus
 
     F(μ_X, X_i) − F(μ_X, Y_i)   +   F(μ_X, Y_i) − F(μ_Y, Y_i)   +   F(μ_Y, Y_i) − F(μ_t, Y_i),
 
@@ -23,7 +24,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 from mckean import interactions
 from mckean.checks import require
 from mckean.dynamics import AbstractScheme, FiniteVolume, Moments, ParticleScheme, Spectral
-from mckean.dynamics.particles import advance, own_increment
+from mckean.dynamics.particles import advance, increments
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
 from mckean.models import Model
 from mckean.paths import Brownian
@@ -90,10 +91,10 @@ class SynchronousCoupling(AbstractScheme):
         index: Int[ArrayLike, ""],
         dt: Float[Array, ""],
     ) -> Coupled:
-        dB = own_increment(model, measure.particles, path, index, dt)
-        x = advance(diffrax.Euler(), model, measure.particles, dB, dt)
-        y = advance(diffrax.Euler(), model, measure.copies, dB, dt, law=measure.law)
-        law = _law_scheme(measure.law).step(model, measure.law, prepared, None, index, dt)
+        noise = increments(model, measure.particles, path, index, dt)
+        x = advance(diffrax.Euler(), model, measure.particles, noise, dt)
+        y = advance(diffrax.Euler(), model, measure.copies, noise, dt, law=measure.law)
+        law = _law_scheme(measure.law).step(model, measure.law, prepared, path, index, dt)
         return eqx.tree_at(lambda m: (m.particles.positions, m.copies.positions, m.law), measure, (x, y, law))
 
 

@@ -10,25 +10,42 @@ from mckean.dynamics import Trajectory
 
 
 @dataclass(frozen=True)
-class ItoDecomposition:
-    """⟨μ_t, φ⟩ − ⟨μ_0, φ⟩ = ∫drift ds + M_t on the recorded times; arrays of shape (…, t).
+class Martingale:
+    """One part of M on the recorded times, shape (…, t): its `path`, and brackets that start from 0.
 
     `realised` is Σ(ΔM)², `predicted` is ∫d⟨M⟩ as the theory gives it along the same run.
     """
 
-    times: Float[np.ndarray, " t"]
-    drift: Float[np.ndarray, "... t"]
-    martingale: Float[np.ndarray, "... t"]
+    path: Float[np.ndarray, "... t"]
     realised: Float[np.ndarray, "... t"]
     predicted: Float[np.ndarray, "... t"]
 
 
-def ito_decomposition(trajectory: Trajectory, name: str) -> ItoDecomposition:
+@dataclass(frozen=True)
+class ItoDecomposition:
+    """⟨μ_t, φ⟩ − ⟨μ_0, φ⟩ = ∫drift ds + M_t on the recorded times; arrays of shape (…, t).
+
+    `whole` is M. `own` and `common` are the parts of it that the particles' own motions and the environment drive,
+    known where the environment's increments are.
+    """
+
+    times: Float[np.ndarray, " t"]
+    drift: Float[np.ndarray, "... t"]
+    whole: Martingale
+    own: Martingale | None
+    common: Martingale | None
+
+
+def ito_decomposition(trajectory: Trajectory, name: str, environment=None) -> ItoDecomposition:
     """Integrate what `observables.ito(phi)` recorded at every step under `name`; leading replica axes are kept.
 
-    Left-point sums, as Itô's integral and Euler's scheme have them: ΔM = Δ⟨μ, φ⟩ − drift Δt. With a step Δt the
-    realised bracket differs from the predicted one by O(Δt) in mean, beside its own fluctuation.
-    **Raises** `ValueError` if nothing was recorded under that name.
+    Left-point sums, as Itô's integral and Euler's scheme have them: ΔM = Δ⟨μ, φ⟩ − drift Δt, of which the environment
+    drives Σ_k ⟨μ, σ_k·∇φ⟩ ΔB⁰_k. With a step Δt the realised bracket differs from the predicted one by O(Δt) in mean,
+    beside its own fluctuation.
+
+    **Arguments:** `environment`: the increments of the run's environment, shape (…, t − 1, m), as
+    `path.environment.recorded` gives them; None where the two parts of M are not asked for.
+    **Raises** `ValueError` if nothing was recorded under that name, or for increments of another number.
     """
     require(name in trajectory.observed, f"the run has no record '{name}'.")
     record = {key: np.asarray(value) for key, value in trajectory.observed[name].items()}
@@ -36,14 +53,24 @@ def ito_decomposition(trajectory: Trajectory, name: str) -> ItoDecomposition:
     times = times[0] if times.ndim == 2 else times
     step = np.diff(times)
     drift = _running(record["drift"][..., :-1] * step)
-    martingale = record["value"] - record["value"][..., :1] - drift
-    return ItoDecomposition(
-        times,
-        drift,
-        martingale,
-        _running(np.diff(martingale, axis=-1) ** 2),
-        _running(record["bracket"][..., :-1] * step),
+    moved = record["value"] - record["value"][..., :1] - drift
+    brackets = {part: _running(record[part][..., :-1] * step) for part in ("own", "common")}
+    whole = _martingale(moved, brackets["own"] + brackets["common"])
+    if environment is None:
+        return ItoDecomposition(times, drift, whole, None, None)
+    fields, increments = record["fields"][..., :-1, :], np.asarray(environment)
+    require(
+        increments.shape == fields.shape,
+        f"the environment of this run has increments of shape {fields.shape}, not {increments.shape}.",
     )
+    shared = _running(np.sum(fields * increments, axis=-1))
+    parts = {"own": moved - shared, "common": shared}
+    own, common = (_martingale(parts[part], brackets[part]) for part in ("own", "common"))
+    return ItoDecomposition(times, drift, whole, own, common)
+
+
+def _martingale(path: np.ndarray, predicted: np.ndarray) -> Martingale:
+    return Martingale(path, _running(np.diff(path, axis=-1) ** 2), predicted)
 
 
 def _running(increments: np.ndarray) -> np.ndarray:

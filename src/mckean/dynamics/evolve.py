@@ -62,15 +62,17 @@ def evolve(
 ) -> Trajectory[MeasureT]:
     """Move a measure by a model; how the measure is held decides what is solved.
 
-    `Particles`: the N-particle SDE. `Density`: the McKean–Vlasov equation ∂_tρ = −∇·(ρb) + ½∂_i∂_j(a_ijρ).
-    `Gaussian`: the moment equations of a linear–quadratic model. The same `path` given to two calls is a coupling.
+    `Particles`: the N-particle SDE. `Density`: the McKean–Vlasov equation ∂_tρ = −∇·(ρb) + ½∂_i∂_j(a_ijρ), and with a
+    common noise the stochastic Fokker–Planck equation, −Σ_k ∇·(ρσ_k)∘dB⁰_k added, given the path's environment.
+    `Gaussian`: the moment equations of a linear–quadratic model. The same `path` given to two calls is a coupling; the
+    same environment with other motions of the particles' own is a draw from the conditional law.
 
     **Arguments:** `until`: final time; `dt`: step, which divides until − start; `start`: initial time, a multiple of
     dt: a run from 0 to s continued from s to t is bitwise the run from 0 to t. `path`: the noise, needed for
-    particles of a noisy model. `scheme`: a scheme, or a diffrax solver for particles and Gaussians. `observe`:
-    functions of (model, measure) by name, traceable by JAX, with arrays or trees of arrays as values, recorded at the
-    start and after each `every` steps, which divides the number of steps; at the start and the end only where it is
-    not given. `progress`: show a bar.
+    particles of a noisy model, and for every measure where the noise is common. `scheme`: a scheme, or a diffrax solver
+    for particles and Gaussians. `observe`: functions of (model, measure) by name, traceable by JAX, with arrays or
+    trees of arrays as values, recorded at the start and after each `every` steps, which divides the number of steps; at
+    the start and the end only where it is not given. `progress`: show a bar.
 
     **Returns** a `Trajectory`; memory does not grow with the number of steps, apart from the records.
 
@@ -80,12 +82,14 @@ def evolve(
     done up to one of these times. Under a JAX transformation (vmap, grad, jit) the whole run is one chunk, values are
     not checked before it, and a non-finite end raises JAX's own runtime error.
     """
-    scheme = _scheme_for(measure, scheme)
+    scheme = scheme_for(measure, scheme)
     observe = _checked_observers(observe, measure)
     first, steps = _steps(start, until, dt)
     stride = steps if every is None else _checked_stride(every, steps)
     model = in_precision(model, measure)
     path = _needed_path(model, measure, path)
+    if path is not None and model.common:
+        path.environment.check(first, steps, dt, model.environments(measure))
     model = scheme.planned(model, measure)
     scheme.check(model, measure, dt)
     run = _Run(scheme, model, path, observe, jnp.asarray(dt, dtype_of(measure)))
@@ -260,7 +264,7 @@ def _first_bad(run: _Run, measure: AbstractMeasure, at, steps) -> Array:
     return jax.lax.while_loop(go_on, move, (measure, jnp.zeros((), jnp.result_type(int))))[1]
 
 
-def _scheme_for(measure: AbstractMeasure, scheme) -> AbstractScheme:
+def scheme_for(measure: AbstractMeasure, scheme) -> AbstractScheme:
     """The scheme asked for, or the one that belongs to the form of the measure."""
     if isinstance(scheme, diffrax.AbstractSolver):
         if isinstance(measure, Density):
@@ -346,10 +350,14 @@ def _told(value: Any) -> str:
 
 def _needed_path(model: Model, measure: AbstractMeasure, path: Brownian | None) -> Brownian | None:
     require(path is None or isinstance(path, Brownian), f"a path is Brownian(key), not {path!r}.")
-    needed = model.noise is not None and not isinstance(measure, Density | Gaussian)
+    # A law holds its own noise in its equation; particles, also where they are a part of the state, draw theirs.
+    parts = jax.tree.leaves(measure, is_leaf=lambda part: isinstance(part, Particles))
+    own = model.noise is not None and any(isinstance(part, Particles) for part in parts)
+    needed = own or bool(model.common)
     require(
         path is not None or not needed,
-        "this model has noise: give the run a path, path=Brownian(jax.random.key(seed)).",
+        f"this model has {'noise' if own else 'a common noise'}: give the run a path, "
+        "path=Brownian(jax.random.key(seed)).",
     )
     return path if needed else None
 

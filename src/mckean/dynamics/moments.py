@@ -2,7 +2,10 @@
 
 Where the drift is affine in x, b(x, μ) = b(m, μ) + J(x − m), a Gaussian law stays Gaussian:
 
-    m′ = b(m, μ),   Σ′ = JΣ + ΣJᵀ + (2/β) I.
+    m′ = b(m, μ),   Σ′ = JΣ + ΣJᵀ + σσᵀ,   σσᵀ = (2/β) I for thermal noise.
+
+So does the law given the environment where the fields of a common noise are affine: over a step their velocity
+Σ_kσ_kΔB_k/dt joins the drift (Wong and Zakai), and an additive noise moves the mean alone, dm = b dt + σ₀dB⁰.
 """
 
 from typing import ClassVar
@@ -15,10 +18,10 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean.checks import require, traced
-from mckean.dynamics.particles import Solver, check_solver, ode_order
-from mckean.dynamics.scheme import AbstractScheme, require_same_space
+from mckean.dynamics.particles import Solver, check_solver, increments, ode_order
+from mckean.dynamics.scheme import AbstractScheme, require_same_space, require_stratonovich
 from mckean.measures import AbstractMeasure, Gaussian
-from mckean.models import Model, Thermal
+from mckean.models import Model
 from mckean.paths import Brownian
 
 
@@ -26,7 +29,8 @@ class Moments(AbstractScheme):
     """Mean and covariance of a linear–quadratic model, by a diffrax solver of ordinary differential equations.
 
     **Arguments:** `solver`: an explicit diffrax solver; order 5 by default.
-    **Raises** `ValueError`, when used, for a model whose drift is not affine, or whose noise depends on the state.
+    **Raises** `ValueError`, when used, for a model whose drift or common noise is not affine, whose own noise depends
+    on the state, or whose common noise is meant in the sense of Itô where that makes a difference.
     """
 
     moves: ClassVar[str] = "Gaussian"
@@ -47,9 +51,11 @@ class Moments(AbstractScheme):
             f"moments follow an ordinary differential equation; the solver {type(self.solver).__name__} needs a noise.",
         )
         require(
-            model.noise is None or isinstance(model.noise, Thermal),
-            "a Gaussian law stays Gaussian under thermal noise only, not under a noise that depends on the state.",
+            model.noise is None or model.noise.additive,
+            "a Gaussian law stays Gaussian under additive noise only, not under one of its own that depends on the "
+            "state.",
         )
+        require_stratonovich(model)
         _require_affine(model, measure)
 
     def prepare(self, model: Model, measure: Gaussian, dt: Float[Array, ""]) -> None:
@@ -64,38 +70,55 @@ class Moments(AbstractScheme):
         index: Int[ArrayLike, ""],
         dt: Float[Array, ""],
     ) -> Gaussian:
-        term = diffrax.ODETerm(lambda t, y, args: _rates(model, measure, *y))
+        dB = increments(model, measure, path, index, dt).common
+        rate = None if dB is None else dB / dt
+        term = diffrax.ODETerm(lambda t, y, args: _rates(model, measure, rate, *y))
         y0, zero = (measure.mean, measure.covariance), jnp.zeros((), dt.dtype)
         y1, *_ = self.solver.step(term, zero, dt, y0, None, self.solver.init(term, zero, dt, y0, None), False)
         covariance = 0.5 * (y1[1] + y1[1].T)
         return eqx.tree_at(lambda g: (g.mean, g.covariance), measure, (y1[0], covariance))
 
 
-def _rates(model: Model, like: Gaussian, mean: Array, covariance: Array) -> tuple[Array, Array]:
+def _rates(
+    model: Model, like: Gaussian, environment: Array | None, mean: Array, covariance: Array
+) -> tuple[Array, Array]:
     mu = eqx.tree_at(lambda g: (g.mean, g.covariance), like, (mean, covariance))
-    drift = lambda x: model.drift(mu, x[None])[0]  # noqa: E731
+    drift = lambda x: _field(model, mu, environment, x)  # noqa: E731
     spread = jax.jacfwd(drift)(mean) @ covariance
-    thermal = 2 / model.beta * jnp.eye(mean.shape[0], dtype=mean.dtype)
-    return drift(mean), spread + spread.T + thermal
+    rate = spread + spread.T
+    if model.noise is not None:
+        sigma = model.noise.matrix(mu, mean[None])[0]
+        rate = rate + sigma @ sigma.T
+    return drift(mean), rate
+
+
+def _field(model: Model, mu: Gaussian, environment: Array | None, x: Float[Array, " d"]) -> Float[Array, " d"]:
+    """The drift with the environment's velocity."""
+    drift = model.drift(mu, x[None])[0]
+    return drift if environment is None else drift + model.common_displacement(mu, x[None], environment)[0]
 
 
 def _require_affine(model: Model, measure: Gaussian) -> None:
-    """Compare the drift with its linearisation at points a standard deviation (or 1) away."""
-    away = np.random.default_rng(0).normal(size=(8, measure.mean.shape[0]))
-    value, affine = _linearised(model, measure, jnp.asarray(away, measure.mean.dtype))
-    if traced(value):
-        return
-    tolerance = 1e5 * float(jnp.finfo(value.dtype).eps) * (float(jnp.max(jnp.abs(value))) + 1)
-    require(
-        bool(jnp.all(jnp.abs(value - affine) <= tolerance)),
-        "the moments of this model do not close: its drift is not affine in x. Use particles or a density.",
-    )
+    """Compare drift and fields with their linearisation at points a standard deviation (or 1) away."""
+    away = jnp.asarray(np.random.default_rng(0).normal(size=(8, measure.mean.shape[0])), measure.mean.dtype)
+    fields = [("drift", None)]
+    if model.common:
+        fields += [("common noise", unit) for unit in jnp.eye(model.environments(measure), dtype=away.dtype)]
+    for name, unit in fields:
+        value, affine = _linearised(model, measure, unit, away)
+        if traced(value):
+            return
+        tolerance = 1e5 * float(jnp.finfo(value.dtype).eps) * (float(jnp.max(jnp.abs(value))) + 1)
+        require(
+            bool(jnp.all(jnp.abs(value - affine) <= tolerance)),
+            f"the moments of this model do not close: its {name} is not affine in x. Use particles or a density.",
+        )
 
 
 @eqx.filter_jit
-def _linearised(model: Model, measure: Gaussian, away: Float[Array, "n d"]) -> tuple[Array, Array]:
-    """The drift at points so many standard deviations (and ones) away from the mean, and what it is if it is affine."""
-    drift = lambda x: model.drift(measure, x[None])[0]  # noqa: E731
+def _linearised(model: Model, measure: Gaussian, unit: Array | None, away: Float[Array, "n d"]) -> tuple[Array, Array]:
+    """The field at points so many standard deviations (and ones) away from the mean, and what it is if it is affine."""
+    field = lambda x: _field(model, measure, unit, x)  # noqa: E731
     away = away * (jnp.sqrt(jnp.trace(measure.covariance)) + 1)
-    affine = drift(measure.mean) + away @ jax.jacfwd(drift)(measure.mean).T
-    return jax.vmap(drift)(measure.mean + away), affine
+    affine = field(measure.mean) + away @ jax.jacfwd(field)(measure.mean).T
+    return jax.vmap(field)(measure.mean + away), affine

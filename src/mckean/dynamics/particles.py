@@ -1,6 +1,6 @@
 """N particles: any diffrax solver that needs no Lévy area, driven by counter-based increments, then retracted."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import diffrax
 import equinox as eqx
@@ -12,7 +12,7 @@ from mckean import interactions
 from mckean.checks import require
 from mckean.dynamics.scheme import AbstractScheme, evaluate_drift, require_finite_field, require_same_space
 from mckean.measures import AbstractMeasure, Particles
-from mckean.models import AbstractNoise, Model, Thermal, with_planned_sums
+from mckean.models import Calculus, Model, Thermal, with_planned_sums
 from mckean.paths import Brownian
 
 Solver = diffrax.AbstractSolver
@@ -53,7 +53,7 @@ class ParticleScheme(AbstractScheme):
     def check(self, model: Model, measure: Particles, dt: float) -> None:
         require_same_space(model, measure)
         check_solver(self.solver)
-        check_calculus(self.solver, model.noise)
+        check_calculus(self.solver, model)
         x = measure.positions
         require_finite_field(lambda: evaluate_drift(model, measure, x), "the drift −∇V − ∇W*μ + b", x)
 
@@ -72,29 +72,40 @@ class ParticleScheme(AbstractScheme):
         index: Int[ArrayLike, ""],
         dt: Float[Array, ""],
     ) -> Particles:
-        moved = advance(self.solver, model, measure, own_increment(model, measure, path, index, dt), dt)
+        moved = advance(self.solver, model, measure, increments(model, measure, path, index, dt), dt)
         return eqx.tree_at(lambda p: p.positions, measure, moved)
 
     def complaints(self, model: Model, measure: Particles) -> dict[str, Float[Array, ""]]:
         return interactions.complaints(model.interaction, measure)
 
 
-def own_increment(
-    model: Model, particles: Particles, path: Brownian | None, index: Int[ArrayLike, ""], dt: Float[Array, ""]
-) -> Float[Array, "n m"] | None:
-    """The idiosyncratic increments of one step; None for a model without noise."""
-    if model.noise is None or path is None:
-        return None
-    x = particles.positions
-    width = model.noise.width(particles, x.shape[1])
-    return path.idiosyncratic.increment(index, dt, (x.shape[0], width), x.dtype)
+class Increments(NamedTuple):
+    """What drives one step: each particle's own motions, and the environment's; None where there are none."""
+
+    own: Float[Array, "n m"] | None
+    common: Float[Array, " m"] | None
+
+
+def increments(
+    model: Model, measure: AbstractMeasure, path: Brownian | None, index: Int[ArrayLike, ""], dt: Float[Array, ""]
+) -> Increments:
+    """The increments of one step; a measure that is not made of particles has those of the environment alone."""
+    if path is None:
+        return Increments(None, None)
+    own = common = None
+    if model.noise is not None and isinstance(measure, Particles):
+        n, d = measure.positions.shape
+        own = path.idiosyncratic.increment(index, dt, (n, model.noise.width(measure, d)), dt.dtype)
+    if model.common:
+        common = path.environment.increment(index, dt, (model.environments(measure),), dt.dtype)
+    return Increments(own, common)
 
 
 def advance(
     solver: Solver,
     model: Model,
     particles: Particles,
-    dB: Float[Array, "n m"] | None,
+    noise: Increments,
     dt: Float[Array, ""],
     law: AbstractMeasure | None = None,
 ) -> Float[Array, "n d"]:
@@ -109,15 +120,15 @@ def advance(
 
     y0 = particles.positions
     if isinstance(solver, diffrax.ItoMilstein) and model.noise is not None:
-        y1 = _one_by_one(solver, model, acting(y0), y0, dB, dt)
+        y1 = _one_by_one(solver, model, acting(y0), y0, noise, dt)
     else:
         drift = diffrax.ODETerm(lambda t, y, args: model.drift(acting(y), y))
-        y1 = _stepped(solver, drift, model.noise, acting, y0, dB, dt)
+        y1 = _stepped(solver, drift, model, acting, y0, noise, dt)
     return particles.space.retract(y1)
 
 
-def _stepped(solver: Solver, drift: diffrax.ODETerm, noise: AbstractNoise | None, acting, y0, dB, dt) -> Array:
-    term = drift if noise is None else diffrax.MultiTerm(drift, _NoiseTerm(noise, acting, dB))
+def _stepped(solver: Solver, drift: diffrax.ODETerm, model: Model, acting, y0, noise: Increments, dt) -> Array:
+    term = diffrax.MultiTerm(drift, _NoiseTerm(model, acting, noise)) if model.noisy else drift
     zero = jnp.zeros((), dt.dtype)
     y1, *_ = solver.step(term, zero, dt, y0, None, solver.init(term, zero, dt, y0, None), False)
     return y1
@@ -128,7 +139,7 @@ def _one_by_one(
     model: Model,
     mu: AbstractMeasure,
     y0: Float[Array, "n d"],
-    dB: Float[Array, "n m"] | None,
+    noise: Increments,
     dt: Float[Array, ""],
 ) -> Float[Array, "n d"]:
     """ItoMilstein with σ(·, μ) frozen over the step, as n systems of one particle.
@@ -141,34 +152,44 @@ def _one_by_one(
     drift = model.drift(mu, y0)
 
     def one(y, b, increment):
-        return _stepped(
-            solver, diffrax.ODETerm(lambda t, y, args: b), model.noise, lambda y: mu, y[None], increment[None], dt
-        )[0]
+        still = diffrax.ODETerm(lambda t, y, args: b)
+        return _stepped(solver, still, model, lambda y: mu, y[None], Increments(increment[None], None), dt)[0]
 
     # diffrax forms its identity matrix in the default precision, which would promote single precision to double.
-    return jax.vmap(one)(y0, drift[:, None], dB).astype(y0.dtype)
+    return jax.vmap(one)(y0, drift[:, None], noise.own).astype(y0.dtype)
 
 
 class _NoiseTerm(diffrax.AbstractTerm):
-    """σ(y, μ) dB for a step whose increment is known."""
+    """σ(y, μ) dB + Σ_k σ_k(y, μ) dB⁰_k for a step whose increments are known.
 
-    noise: AbstractNoise
+    The control is the particles' own increments, of which Milstein's method takes products. The environment's share is
+    a field of shape (n, d) from the start: a matrix of its m fields would take m times the memory.
+    """
+
+    model: Model
     acting: Any = eqx.field(static=True)
-    dB: Float[Array, "n m"] | None
+    noise: Increments
 
     def vf(self, t, y, args):
-        return self.noise.matrix(self.acting(y), y)
+        own, mu = self.model.noise, self.acting(y)
+        return None if own is None else own.matrix(mu, y), self._common(mu, y)
 
     def contr(self, t0, t1, **kwargs):
-        return self.dB
+        return self.noise.own
 
     def prod(self, vf, control):
-        return self.noise.apply(vf, control)
+        own, (sigma, common) = self.model.noise, vf
+        return common + (0.0 if own is None else own.apply(sigma, control))
 
     def vf_prod(self, t, y, args, control):
-        if isinstance(self.noise, Thermal):
-            return self.noise.amplitude.astype(y.dtype) * control
+        own, mu = self.model.noise, self.acting(y)
+        if isinstance(own, Thermal):
+            return self._common(mu, y) + own.amplitude.astype(y.dtype) * control
         return self.prod(self.vf(t, y, args), control)
+
+    def _common(self, mu: AbstractMeasure, y: Array) -> Array:
+        dB = self.noise.common
+        return jnp.zeros((), y.dtype) if dB is None else self.model.common_displacement(mu, y, dB)
 
 
 _AREA = "needs a Lévy area, which these increments do not carry"
@@ -194,20 +215,29 @@ def check_solver(solver: Solver) -> None:
             )
 
 
-def check_calculus(solver: Solver, noise: AbstractNoise | None) -> None:
-    """Raise `ValueError` unless the solver converges to the noise's calculus, or neither is there."""
+def check_calculus(solver: Solver, model: Model) -> None:
+    """Raise `ValueError` unless the solver converges to what the model's noise means, or neither is there."""
     name = type(solver).__name__
-    if noise is None:
+    if not model.noisy:
         require(
             solver.term_structure is diffrax.AbstractTerm,
             f"the solver {name} needs a noise, but this model has none.",
         )
         return
-    known = {"ito": diffrax.AbstractItoSolver, "stratonovich": diffrax.AbstractStratonovichSolver}
+    known: dict[Calculus, type] = {
+        "ito": diffrax.AbstractItoSolver,
+        "stratonovich": diffrax.AbstractStratonovichSolver,
+    }
     own = [calculus for calculus, base in known.items() if isinstance(solver, base)]
     require(own, f"the solver {name} is for ordinary differential equations, but this model has noise.")
+    for what, noise in (("noise", model.noise), *(("common noise", part) for part in model.common)):
+        require(
+            noise is None or noise.same_in_both or noise.calculus in own,
+            f"the solver {name} converges to the {own[0].title()} solution, but the model's {what} is meant in the "
+            f'sense of {"" if noise is None else noise.calculus.title()}: mckean.converted(model, "{own[0]}") says the '
+            "same in the other calculus.",
+        )
     require(
-        noise.additive or noise.calculus in own,
-        f"the solver {name} converges to the {own[0].title()} solution, but the model's noise is meant in the sense of "
-        f"{noise.calculus.title()}.",
+        not (model.common and isinstance(solver, diffrax.ItoMilstein | diffrax.StratonovichMilstein)),
+        f"the solver {name} with a common noise {_AREA}; Euler, Heun and EulerHeun are among those that serve.",
     )

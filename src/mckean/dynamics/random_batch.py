@@ -28,7 +28,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
 from mckean import interactions
 from mckean.checks import require
-from mckean.dynamics.particles import Solver, advance, check_calculus, check_solver, own_increment
+from mckean.dynamics.particles import Solver, advance, check_calculus, check_solver, increments
 from mckean.dynamics.scheme import AbstractScheme, evaluate_drift, require_finite_field, require_same_space
 from mckean.interactions.kernels import AbstractKernel
 from mckean.measures import AbstractMeasure, Particles
@@ -87,14 +87,14 @@ class RandomBatch(AbstractScheme):
     def check(self, model: Model, measure: Particles, dt: float) -> None:
         require_same_space(model, measure)
         check_solver(self.solver)
-        check_calculus(self.solver, model.noise)
+        check_calculus(self.solver, model)
         require(
             model.interaction is not None,
             "random batches sum the interaction W, not the drift b, but this model has no W: use ParticleScheme().",
         )
         require(self.batch <= measure.n, f"batches of {self.batch} particles cannot be made of {measure.n}.")
         require(
-            self.key is not None or model.noise is not None,
+            self.key is not None or model.noisy,
             "this model has no noise, whose path would give the batches: give the scheme a key, "
             "RandomBatch(key=jax.random.key(seed)).",
         )
@@ -123,7 +123,7 @@ class RandomBatch(AbstractScheme):
         dt: Float[Array, ""],
     ) -> Particles:
         batched = InBatches(model, self.batch, self.dealt(measure.n, path, index))
-        moved = advance(self.solver, batched, measure, own_increment(model, measure, path, index, dt), dt)
+        moved = advance(self.solver, batched, measure, increments(model, measure, path, index, dt), dt)
         return eqx.tree_at(lambda p: p.positions, measure, moved)
 
 
@@ -137,7 +137,7 @@ class InBatches(Model):
     def __init__(self, model: Model, batch: int, permutation: Int[Array, " n"]):
         assert model.interaction is not None, "check has refused a model without interaction"
         self.space, self.confinement = model.space, model.confinement
-        self.extra, self.noise = model.extra, model.noise
+        self.extra, self.noise, self.common = model.extra, model.noise, model.common
         self.interaction, self.pairs = None, model.interaction
         self.batch, self.permutation = batch, permutation
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean.checks import require, traced
 from mckean.measures import AbstractMeasure, Density
-from mckean.models import Model
+from mckean.models import Model, differs
 from mckean.paths import Brownian
 
 
@@ -67,6 +67,16 @@ def require_same_space(model: Model, measure: AbstractMeasure) -> None:
         measure.domain == model.space,
         f"the model lives on {model.space}, but the measure on {measure.domain}.",
     )
+
+
+def require_stratonovich(model: Model) -> None:
+    """Raise `ValueError` unless the common noise can be taken as a velocity that is frozen over a step."""
+    for part in model.common:
+        require(
+            not differs(part, "stratonovich"),
+            "the stochastic Fokker–Planck equation is solved in the sense of Stratonovich, but the model's common "
+            'noise is meant in that of Itô: mckean.converted(model, "stratonovich") says the same.',
+        )
 
 
 def require_finite_field(field: Callable[[], Array], what: str, positions: Array) -> None:

@@ -1,11 +1,18 @@
 """Densities on the torus: Fourier pseudo-spectral in space, exponential Runge–Kutta of order 4 in time.
 
-    ∂_tρ = −∇·(ρ b[ρ]) + ½ Σ_ij ∂_i∂_j (a_ij[ρ] ρ),   b = −∇V − ∇W_s*ρ + extra drift,   a = σσᵀ (2/β for thermal noise).
+    ∂_tρ = −∇·(ρ b[ρ]) + ½ Σ_ij ∂_i∂_j (a_ij[ρ] ρ) − Σ_k ∇·(ρσ_k[ρ]) ∘ dB⁰_k/dt,
+    b = −∇V − ∇W_s*ρ + extra drift,   a = σσᵀ (2/β for thermal noise), B⁰ the environment.
 
 Products are formed on a grid 3/2 times as fine, so that quadratic aliasing does not reach the modes that are kept.
 The constant part of the diffusion is integrated exactly (ETDRK4: Cox and Matthews, J. Comput. Phys. 176, 2002, eqs.
 26–29), so that a stationary state of the semi-discrete equation is one of the scheme. The zero mode does not move:
 mass is exact.
+
+The environment is made piecewise linear, which gives the Stratonovich integral (Wong and Zakai): over a step its
+velocity Σ_kσ_kΔB_k/dt joins the drift. Where each of its components is independent of its own coordinate (an additive
+noise, waves along the axes), the step goes instead between two halves of its exact flow, which shifts lines of nodes
+along themselves by FFT: the L² norm is kept, and no step is too long for it. Strong order 1 where the fields commute,
+else 1/2, as no Lévy area is drawn.
 """
 
 import functools
@@ -19,16 +26,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float, Int
 
-from mckean.checks import require
+from mckean.checks import require, traced
 from mckean.dynamics.scheme import (
     AbstractScheme,
     evaluate_drift,
     require_finite_field,
     require_same_space,
+    require_stratonovich,
     with_unit_mass,
 )
 from mckean.measures import AbstractMeasure, Density
-from mckean.models import AbstractNoise, Model, Thermal
+from mckean.models import AbstractNoise, Model, Thermal, differs
 from mckean.paths import Brownian
 from mckean.spaces import FourierGrid
 
@@ -37,11 +45,15 @@ class Spectral(AbstractScheme):
     """ETDRK4 for densities on a Fourier grid, dealiased, order 4 in time, spectral in space.
 
     The nonlinear part is explicit: a step that is too long for it ends in a state that is not finite, which is
-    reported.
+    reported. Positivity is not kept, but monitored: smooth densities stay positive up to the error of the scheme. A
+    common noise whose flow is not shifted exactly is bounded by linear stability: a mode q, moved by a velocity of
+    covariance λ|q|²dt = s² a step and damped by the diffusion D, decays where E log|R(isZ)| < D|q|²dt, R the
+    polynomial of the Runge–Kutta method and Z ~ N(0, 1); a longer dt is refused with the bound.
 
     **Arguments:** `negativity`: how far below 0 the density may fall, relative to its maximum, before the run is
     stopped as under-resolved.
-    **Raises** `ValueError`, when used, for another measure or space, or a Stratonovich noise that depends on the state.
+    **Raises** `ValueError`, when used, for another measure or space, an own noise in Stratonovich or a common one in
+    Itô form, unless these are the same, and dt above the bound.
     """
 
     moves: ClassVar[str] = "Density on a Fourier grid"
@@ -57,11 +69,14 @@ class Spectral(AbstractScheme):
     def check(self, model: Model, measure: Density, dt: float) -> None:
         require_same_space(model, measure)
         require(
-            model.noise is None or model.noise.additive or model.noise.calculus == "ito",
-            "the Fokker–Planck equation is written for Itô noise; give the state-dependent noise in Itô form.",
+            model.noise is None or not differs(model.noise, "ito"),
+            "the Fokker–Planck equation is written for an own noise in the sense of Itô, but the model's is meant in "
+            'that of Stratonovich: mckean.converted(model, "ito") says the same.',
         )
+        require_stratonovich(model)
         nodes = measure.grid.nodes
         require_finite_field(lambda: evaluate_drift(model, measure, measure.grid), "the drift −∇V − ∇W*μ + b", nodes)
+        require_stable(model, measure, dt)
 
     def complaints(self, model: Model, measure: Density) -> dict[str, Float[Array, ""]]:
         depth = -jnp.min(measure.values) / jnp.max(measure.values)
@@ -83,17 +98,121 @@ class Spectral(AbstractScheme):
         index: Int[ArrayLike, ""],
         dt: Float[Array, ""],
     ) -> Density:
-        grid = _grid(measure)
         c = _weights(model, measure, dt) if prepared is None else prepared
-        rate = lambda u: _explicit_rate(model, grid, u, c["diffusion"])  # noqa: E731
-        u0 = jnp.fft.rfftn(measure.values)
-        n0 = rate(u0)
-        a = c["half"] * u0 + c["stage"] * n0
-        na = rate(a)
-        nb = rate(c["half"] * u0 + c["stage"] * na)
-        nc = rate(c["half"] * a + c["stage"] * (2 * nb - n0))
-        u1 = c["full"] * u0 + c["first"] * n0 + c["middle"] * (na + nb) + c["last"] * nc
-        return with_unit_mass(measure, jnp.fft.irfftn(u1, grid.shape))
+        if not model.common:
+            return with_unit_mass(measure, _deterministic(model, measure, c, None))
+        assert path is not None, "evolve has asked for a path"
+        dB = path.environment.increment(index, dt, (model.environments(measure),), dt.dtype)
+        parts = model.common_parts(measure, dB)
+        shift = _half_shift(measure, [(noise, b) for noise, b in parts if noise.sheared])
+        moved = _shifted(measure, shift, forward=True)
+        frozen = _Frozen([(noise, b / dt) for noise, b in parts if not noise.sheared])
+        moved = with_values(moved, _deterministic(model, moved, c, frozen))
+        return with_unit_mass(measure, _shifted(moved, shift, forward=False).values)
+
+
+def _deterministic(model: Model, measure: Density, c: dict[str, Any], frozen: "_Frozen | None") -> Array:
+    """The values after a step of ETDRK4 with the environment's velocity held still."""
+    grid = _grid(measure)
+    fine = _fine(grid)
+    still = None if frozen is None else frozen.still(with_values_on(fine, measure))
+    rate = lambda u: _explicit_rate(model, grid, u, c["diffusion"], frozen, still)  # noqa: E731
+    u0 = jnp.fft.rfftn(measure.values)
+    n0 = rate(u0)
+    a = c["half"] * u0 + c["stage"] * n0
+    na = rate(a)
+    nb = rate(c["half"] * u0 + c["stage"] * na)
+    nc = rate(c["half"] * a + c["stage"] * (2 * nb - n0))
+    u1 = c["full"] * u0 + c["first"] * n0 + c["middle"] * (na + nb) + c["last"] * nc
+    return jnp.fft.irfftn(u1, grid.shape)
+
+
+class _Frozen:
+    """The velocity of parts of the environment over a step."""
+
+    def __init__(self, parts: list[tuple[AbstractNoise, Array]]):
+        self.fixed = [part for part in parts if not part[0].sees_measure]
+        self.moving = [part for part in parts if part[0].sees_measure]
+
+    def still(self, density: Density) -> Array:
+        """What does not depend on the density, at the nodes, shape (size, d)."""
+        return _velocity(self.fixed, density)
+
+    def __call__(self, density: Density, still: Array) -> Array:
+        return still + _velocity(self.moving, density)
+
+
+def _velocity(parts: list[tuple[AbstractNoise, Array]], density: Density) -> Array:
+    zero = jnp.zeros((), density.values.dtype)
+    return sum((noise.displacement(density, density.grid, rate) for noise, rate in parts), zero)
+
+
+def _half_shift(density: Density, parts: list[tuple[AbstractNoise, Array]]) -> list[Array] | None:
+    """Half the shift along each axis over a step, broadcast over that axis; None for no such noise."""
+    if not parts:
+        return None
+    grid = _grid(density)
+    d = len(grid.shape)
+    move = _velocity([(noise, 0.5 * dB) for noise, dB in parts], density)
+    move = jnp.broadcast_to(move, (grid.size, d)).reshape(*grid.shape, d)
+    return [jax.lax.slice_in_dim(move[..., axis], 0, 1, axis=axis) for axis in range(d)]
+
+
+def _shifted(density: Density, shift: list[Array] | None, forward: bool) -> Density:
+    """ρ moved along one axis after the other: ρ(x − s) for each line of nodes, by its Fourier modes."""
+    if shift is None:
+        return density
+    grid, rho = _grid(density), density.values
+    for axis in range(rho.ndim) if forward else reversed(range(rho.ndim)):
+        n = grid.shape[axis]
+        q = 2 * np.pi / grid.sides[axis] * np.arange(n // 2 + 1)
+        q = jnp.asarray(np.where(2 * np.arange(n // 2 + 1) == n, 0.0, q), rho.dtype)
+        phase = q.reshape([-1 if i == axis else 1 for i in range(rho.ndim)]) * shift[axis]
+        turn = jax.lax.complex(jnp.cos(phase), -jnp.sin(phase))
+        rho = jnp.fft.irfft(jnp.fft.rfft(rho, axis=axis) * turn, n, axis=axis)
+    return with_values(density, rho)
+
+
+def with_values(density: Density, values: Array) -> Density:
+    return eqx.tree_at(lambda m: m.values, density, values)
+
+
+def with_values_on(grid: FourierGrid, density: Density) -> Density:
+    """The density's trigonometric interpolant on another grid."""
+    old = _grid(density)
+    return Density(grid, jnp.fft.irfftn(_resized(jnp.fft.rfftn(density.values), old, grid), grid.shape))
+
+
+def require_stable(model: Model, measure: Density, dt: float) -> None:
+    """Raise `ValueError` for a dt above the bound of linear stability that the frozen velocity sets."""
+    frozen = [part for part in model.common if not part.sheared]
+    if not frozen:
+        return
+    nodes = measure.grid.nodes.astype(measure.values.dtype)
+    # The largest sum of absolute values in a row bounds the largest eigenvalue, and is it for a multiple of I.
+    spread = sum(jnp.max(jnp.sum(jnp.abs(part.diffusion(measure, nodes)), axis=2)) for part in frozen)
+    square = sum((np.pi * n / side) ** 2 for n, side in zip(measure.grid.shape, measure.grid.sides, strict=True))
+    diffusion = _least_diffusion(model, measure)
+    if traced((spread, diffusion)):
+        return
+    bound = _longest(float(spread), float(diffusion)) / square
+    require(
+        dt <= bound,
+        f"the step dt = {dt:g} is unstable for the common noise on this grid: it must not exceed {bound:.3g}.",
+    )
+
+
+def _longest(spread: float, diffusion: float) -> float:
+    """The least z = |q|²dt with E log|R(i√(λz) Z)| > Dz, λ the spread; infinite where there is none."""
+    node, weight = np.polynomial.hermite_e.hermegauss(60)
+    s = np.geomspace(0.5, 60.0, 2000)
+    y = s[:, None] * node
+    growth = 0.5 * np.log((1 - y**2 / 2 + y**4 / 24) ** 2 + (y - y**3 / 6) ** 2) @ (weight / weight.sum())
+    if spread == 0:
+        return math.inf
+    z = s**2 / spread
+    beyond = np.flatnonzero(growth > diffusion * z)
+    return float(z[beyond[0]]) if beyond.size else math.inf
 
 
 def _grid(measure: Density) -> FourierGrid:
@@ -145,17 +264,32 @@ def _constant_diffusion(model: Model, measure: Density) -> Array:
     return 0.5 * jnp.sqrt(jnp.max(jnp.sum(_covariance(model.noise, measure) ** 2, axis=(1, 2))))
 
 
+def _least_diffusion(model: Model, measure: Density) -> Array:
+    """The smallest rate D at which the own noise damps a mode, D|q|², wherever and in whatever direction."""
+    if model.noise is None or isinstance(model.noise, Thermal):
+        return _constant_diffusion(model, measure)
+    return 0.5 * jnp.min(jnp.linalg.eigvalsh(_covariance(model.noise, measure)))
+
+
 def _covariance(noise: AbstractNoise, measure: Density) -> Float[Array, "m d d"]:
     sigma = noise.matrix(measure, measure.grid.nodes.astype(measure.values.dtype))
     return jnp.einsum("mik,mjk->mij", sigma, sigma)
 
 
+def _fine(grid: FourierGrid) -> FourierGrid:
+    return FourierGrid(grid.space, tuple(2 * ((3 * n + 3) // 4) for n in grid.shape))
+
+
 def _explicit_rate(
-    model: Model, grid: FourierGrid, u: Complex[Array, "..."], diffusion: Array
+    model: Model,
+    grid: FourierGrid,
+    u: Complex[Array, "..."],
+    diffusion: Array,
+    frozen: _Frozen | None,
+    still: Array | None,
 ) -> Complex[Array, "..."]:
     """Fourier coefficients of everything but D_0Δρ."""
-    fine = FourierGrid(grid.space, tuple(2 * ((3 * n + 3) // 4) for n in grid.shape))
-    d = len(grid.shape)
+    fine, d = _fine(grid), len(grid.shape)
     rho = jnp.fft.irfftn(_resized(u, grid, fine), fine.shape)
     density = Density(fine, rho)
     q = [jnp.asarray(k, rho.dtype) for k in grid.wavenumbers]
@@ -165,7 +299,8 @@ def _explicit_rate(
         product = field.T.reshape(-1, *fine.shape) * rho
         return _resized(jnp.fft.rfftn(product, axes=range(-d, 0)), fine, grid)
 
-    flux = back(model.drift(density, fine))
+    drift = model.drift(density, fine)
+    flux = back(drift if frozen is None or still is None else drift + frozen(density, still))
     rate = -_total(1j * q[i] * flux[i] for i in range(d))
     if model.noise is None or isinstance(model.noise, Thermal):
         return rate

@@ -69,11 +69,29 @@ class Panel:
 
 
 @dataclass(frozen=True)
+class Film:
+    """Fields on a rectangle, drawn as colours: a frame for each row and column, all on one scale of colours.
+
+    `frames` has shape (rows, columns, n_x, n_y), `sides` are the lengths of the rectangle; `rows` and `columns` say
+    what the frames of each have in common. `label` is that of the colours, with the unit.
+    """
+
+    frames: Any
+    sides: Sequence[float]
+    rows: Sequence[str]
+    columns: Sequence[str]
+    label: str
+    xlabel: str = "$x_1$"
+    ylabel: str = "$x_2$"
+    title: str = ""
+
+
+@dataclass(frozen=True)
 class Figure:
     """Panels side by side, with a caption that says what is to be seen."""
 
     caption: str
-    panels: Sequence[Panel]
+    panels: Sequence[Panel | Film]
 
 
 @dataclass(frozen=True)

@@ -59,11 +59,11 @@ def run(config: Config, key, progress) -> Result:
 
 def _claims(config: Config, runs, cold) -> list[Claim]:
     sizes = np.array(config.sizes)
-    ratios = np.stack([runs[n].realised[:, -1] / runs[n].predicted[:, -1].mean() for n in sizes])
+    ratios = np.stack([runs[n].whole.realised[:, -1] / runs[n].whole.predicted[:, -1].mean() for n in sizes])
     pooled = average(ratios.T.mean(axis=1))
-    square = np.stack([runs[n].martingale[:, -1] ** 2 / runs[n].predicted[:, -1].mean() for n in sizes])
+    square = np.stack([runs[n].whole.path[:, -1] ** 2 / runs[n].whole.predicted[:, -1].mean() for n in sizes])
     variance = average(square.T.mean(axis=1))
-    bracket = average(np.stack([runs[n].realised[:, -1] for n in sizes], axis=1))
+    bracket = average(np.stack([runs[n].whole.realised[:, -1] for n in sizes], axis=1))
     slope = log_slope(sizes, bracket)
     # Itô–Taylor: a step's (ΔM)² exceeds its bracket, relatively, by at most (3/2)(2/β)dt + 2K dt for φ = cos.
     bias = (3 / config.beta + 2 * config.strength) * config.dt
@@ -84,7 +84,7 @@ def _claims(config: Config, runs, cold) -> list[Claim]:
         ),
         Claim(
             "largest |martingale| in the copy with β = ∞",
-            0.0, float(np.abs(cold.martingale).max()), 0.0, remainder, "Taylor remainder ½K²T dt of Euler's scheme",
+            0.0, float(np.abs(cold.whole.path).max()), 0.0, remainder, "Taylor remainder ½K²T dt of Euler's scheme",
             _REFERENCE, "at most",
         ),
     ]  # fmt: skip
@@ -92,15 +92,15 @@ def _claims(config: Config, runs, cold) -> list[Claim]:
 
 def _figure(config: Config, runs, cold) -> Figure:
     sizes = np.array(config.sizes)
-    realised = [average(runs[n].realised[:, -1]) for n in sizes]
-    predicted = np.array([runs[n].predicted[:, -1].mean() for n in sizes])
+    realised = [average(runs[n].whole.realised[:, -1]) for n in sizes]
+    predicted = np.array([runs[n].whole.predicted[:, -1].mean() for n in sizes])
     brackets = [
         Series(sizes, predicted, "predicted"),
         Series(sizes, [e.value for e in realised], "realised", [e.stderr for e in realised], "points"),
     ]
     shown = [sizes[0], sizes[len(sizes) // 2], sizes[-1]]
-    paths = [Series(runs[n].times, runs[n].martingale[0], f"N = {n}") for n in shown]
-    paths.append(Series(cold.times, cold.martingale[0], "β = ∞", kind="dashed"))
+    paths = [Series(runs[n].times, runs[n].whole.path[0], f"N = {n}") for n in shown]
+    paths.append(Series(cold.times, cold.whole.path[0], "β = ∞", kind="dashed"))
     caption = (
         "Left: the bracket of the martingale part of ⟨μᴺ, cos⟩ at the final time falls as 1/N. Right: one path of the "
         "martingale part for three N; it vanishes as N grows, and is absent without noise."

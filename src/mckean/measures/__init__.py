@@ -12,3 +12,5 @@ from mckean.measures.measure import AbstractMeasure as AbstractMeasure
 from mckean.measures.measure import cast as cast
 from mckean.measures.measure import dtype_of as dtype_of
 from mckean.measures.particles import Particles as Particles
+from mckean.measures.spherical import SphericalCauchy as SphericalCauchy
+from mckean.measures.spherical import VonMisesFisher as VonMisesFisher

@@ -34,6 +34,7 @@ class Particles(AbstractMeasure):
         if not jnp.issubdtype(positions.dtype, jnp.floating):
             positions = positions.astype(jnp.result_type(float))
         require_finite("a particle's position", positions)
+        space.check(positions)
         self.space = space
         self.positions = space.retract(positions)
         self.weights = None if weights is None else _checked_weights(jnp.asarray(weights), positions)

@@ -2,10 +2,17 @@
 
 from mckean.models import energy as energy
 from mckean.models import potentials as potentials
+from mckean.models.calculus import converted as converted
+from mckean.models.calculus import differs as differs
 from mckean.models.model import Model as Model
+from mckean.models.model import extra_drift as extra_drift
 from mckean.models.model import in_precision as in_precision
 from mckean.models.model import langevin as langevin
 from mckean.models.model import with_planned_sums as with_planned_sums
 from mckean.models.noise import AbstractNoise as AbstractNoise
+from mckean.models.noise import Additive as Additive
+from mckean.models.noise import Calculus as Calculus
+from mckean.models.noise import Isotropic as Isotropic
 from mckean.models.noise import Multiplicative as Multiplicative
 from mckean.models.noise import Thermal as Thermal
+from mckean.models.transport import TransportNoise as TransportNoise

@@ -6,6 +6,7 @@ and along ∂_tρ = ∇·(ρ∇δF/δμ), dF/dt = −D.
 """
 
 import math
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -96,12 +97,24 @@ def slope(model: Model, mu: AbstractMeasure) -> Float[Array, "n d"]:
     field = -model.gradient_field(density, density.grid)
     if model.noise is None:
         return field
-    transform = jnp.fft.rfftn(density.values)
-    # Where ρ is below the rounding of its transform, its score is not known: the floor keeps noise out of D.
-    rho = jnp.maximum(density.values, jnp.finfo(density.values.dtype).eps * jnp.max(density.values))
-    wavenumbers = [jnp.asarray(q, rho.dtype) for q in density.grid.wavenumbers]
-    scores = [jnp.fft.irfftn(1j * q * transform, density.grid.shape) / rho for q in wavenumbers]
-    return field + jnp.stack([s.ravel() for s in scores], axis=-1) / model.beta
+    return field + score(density) / model.beta
+
+
+def score(mu: Density) -> Float[Array, "n d"]:
+    """∇log ρ at the nodes of a density on the torus, by its spectral gradient; per length."""
+    grid = cast(FourierGrid, mu.grid)
+    transform, rho = jnp.fft.rfftn(mu.values), floored(mu.values)
+    wavenumbers = [jnp.asarray(q, rho.dtype) for q in grid.wavenumbers]
+    scores = [jnp.fft.irfftn(1j * q * transform, grid.shape) / rho for q in wavenumbers]
+    return jnp.stack([s.ravel() for s in scores], axis=-1)
+
+
+def floored(rho: Float[Array, "..."]) -> Float[Array, "..."]:
+    """A density that may be divided by: below the rounding of its transform its score is not known.
+
+    The floor keeps that noise out of D.
+    """
+    return jnp.maximum(rho, jnp.finfo(rho.dtype).eps * jnp.max(rho))
 
 
 def dissipation(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:

@@ -1,7 +1,7 @@
 """The one definition of a system, from which every level of description is computed."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -20,16 +20,18 @@ from mckean.spaces import AbstractSpace
 
 
 class Model(eqx.Module):
-    """dX_i = (−∇V(X_i) − ∇W_s*μ(X_i) + b(X_i, μ)) dt + σ(X_i, μ) dB_i, μ the law of X, or the empirical measure.
+    """dX_i = (−∇V(X_i) − ∇W_s*μ(X_i) + b(X_i, μ)) dt + σ(X_i, μ) dB_i + Σ_k σ_k(X_i, μ) dB⁰_k.
 
-    A model holds mathematics only: no time step, no number of particles, no grid and no key.
+    μ is the empirical measure, or the law of X given the environment B⁰, which is common to all particles. A model
+    holds mathematics only: no time step, no number of particles, no grid and no key.
 
     **Arguments:** `space`; `confinement`: V, a scalar function of a point (d,), or None; `interaction`: W, a kernel or
     a scalar function of a displacement (d,), or None; `drift`: b, a function of a point (d,) and the measure with
     values (d,), not a gradient in general, or a field such as `interactions.Attention`, which sees all points at once,
-    or None; `noise`: an `AbstractNoise`, or None.
-    **Raises** `ValueError` for a V or W that is not scalar, or not periodic on a torus, and, when used, for a b of
-    another shape.
+    or None; `noise`: σ, the particles' own, an `AbstractNoise` or None; `common`: the σ_k, an `AbstractNoise` or
+    several, each with motions of its own.
+    **Raises** `ValueError` for a V or W that is not scalar, or not periodic on a torus, for a noise of another space,
+    and, when used, for a b of another shape.
     """
 
     space: AbstractSpace
@@ -37,19 +39,22 @@ class Model(eqx.Module):
     interaction: AbstractKernel | None
     extra: Any
     noise: AbstractNoise | None
+    common: tuple[AbstractNoise, ...]
 
-    def __init__(self, space: AbstractSpace, *, confinement=None, interaction=None, drift=None, noise=None):
+    def __init__(self, space: AbstractSpace, *, confinement=None, interaction=None, drift=None, noise=None, common=()):
         require(isinstance(space, AbstractSpace), f"a model lives on a space such as Torus(1), not on {space!r}.")
-        require(
-            noise is None or isinstance(noise, AbstractNoise),
-            f"a model's noise must be a noise, not {noise!r}.",
-        )
+        common = (common,) if isinstance(common, AbstractNoise) else tuple(common or ())
+        for part in (*common, *(() if noise is None else (noise,))):
+            require(isinstance(part, AbstractNoise), f"a model's noise must be a noise, not {part!r}.")
+            where = getattr(part, "space", space)
+            require(where == space, f"the model lives on {space}, but its noise on {where}.")
         self.space = space
         self.confinement = None if confinement is None else as_potential(confinement, space)
         self.interaction = None if interaction is None else as_kernel(interaction).on(space)
         require(drift is None or callable(drift), f"a drift must be a function b(x, mu), not {drift!r}.")
         self.extra = None if drift is None else held(drift)
         self.noise = noise
+        self.common = common
 
     def gradient_field(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
         """−∇V(x) − ∇W_s*μ(x) at points of shape (n, d), or on the nodes of a grid; length per time."""
@@ -63,21 +68,33 @@ class Model(eqx.Module):
 
     def drift(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
         """−∇V(x) − ∇W_s*μ(x) + b(x, μ) at points of shape (n, d), or on the nodes of a grid; length per time."""
-        total = self.gradient_field(mu, x)
-        if self.extra is None:
-            return total
         points = interactions.at(x, mu)
-        if isinstance(self.extra, interactions.AbstractField):
-            extra = self.extra(mu, points)
-        else:
-            extra = jax.vmap(lambda point: self.extra(point, mu))(points)
-        if extra.shape != total.shape:
-            raise ValueError(f"a drift must return shape {total.shape[1:]} for a point, not {extra.shape[1:]}.")
-        return total + extra
+        return self.space.project(points, self.gradient_field(mu, x) + extra_drift(self.extra, mu, points))
+
+    @property
+    def noisy(self) -> bool:
+        """Whether there is a noise, own or common."""
+        return self.noise is not None or bool(self.common)
+
+    def environments(self, mu: AbstractMeasure) -> int:
+        """How many Brownian motions the environment has: the fields of all parts of the common noise."""
+        return sum(part.width(mu, self.space.dim) for part in self.common)
+
+    def common_parts(self, mu: AbstractMeasure, dB: Float[Array, " m"]) -> list[tuple[AbstractNoise, Array]]:
+        """Each part of the common noise with its own of the environment's increments."""
+        ends = np.cumsum([part.width(mu, self.space.dim) for part in self.common])
+        return list(zip(self.common, jnp.split(dB, ends[:-1]), strict=True))
+
+    def common_displacement(
+        self, mu: AbstractMeasure, x: interactions.Points, dB: Float[Array, " m"]
+    ) -> Float[Array, "n d"]:
+        """Σ_k σ_k(x, μ) dB_k at points of shape (n, d), or on the nodes of a grid; length."""
+        moves = [part.displacement(mu, x, increment) for part, increment in self.common_parts(mu, dB)]
+        return self.space.project(interactions.at(x, mu), sum(moves, jnp.zeros((), dB.dtype)))
 
     @property
     def beta(self) -> Float[Array, ""] | float:
-        """β, infinite without noise; raises `ValueError` where the noise is not thermal."""
+        """β, infinite without noise of their own; raises `ValueError` where the noise is not thermal."""
         if self.noise is None:
             return math.inf
         if not isinstance(self.noise, Thermal):
@@ -85,20 +102,35 @@ class Model(eqx.Module):
         return self.noise.beta
 
 
+def extra_drift(extra: Any, mu: AbstractMeasure, points: Float[Array, "n d"]) -> Float[Array, "n d"]:
+    """b(x, μ), zero for None. **Raises** `ValueError` for a b of another shape."""
+    if extra is None:
+        return jnp.zeros_like(points)
+    if isinstance(extra, interactions.AbstractField):
+        values = extra(mu, points)
+    else:
+        values = jax.vmap(lambda point: extra(point, mu))(points)
+    if values.shape != points.shape:
+        raise ValueError(f"a drift must return shape {points.shape[1:]} for a point, not {values.shape[1:]}.")
+    return values
+
+
 def langevin(
     space: AbstractSpace,
     confinement: Callable | None = None,
     interaction: AbstractKernel | Callable | None = None,
     beta: float | int | Array = 1.0,
+    common: AbstractNoise | Sequence[AbstractNoise] = (),
 ) -> Model:
     """dX_i = −∇V(X_i) dt − (1/N)Σ_j ∇W_s(X_i − X_j) dt + √(2/β) dB_i, which is dX_i = −∇_{x_i}H_N dt + √(2/β) dB_i.
 
-    **Arguments:** as for `Model`; `beta`: β > 0, in 1/energy; `math.inf` for no noise.
+    **Arguments:** as for `Model`, `common` added to the right side; `beta`: β > 0, in 1/energy; `math.inf` for no noise
+    of the particles' own.
     **Raises** `ValueError` for β ≤ 0, for a V or W that is not scalar, or not periodic on a torus.
     """
     frozen = not traced(beta) and np.ndim(beta) == 0 and math.isinf(beta) and beta > 0
     noise = None if frozen else Thermal(beta)
-    return Model(space, confinement=confinement, interaction=interaction, noise=noise)
+    return Model(space, confinement=confinement, interaction=interaction, noise=noise, common=common)
 
 
 def with_planned_sums(model: Model, mu: AbstractMeasure) -> Model:

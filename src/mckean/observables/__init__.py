@@ -13,3 +13,7 @@ from mckean.observables.fields import mean as mean
 from mckean.observables.fields import mode as mode
 from mckean.observables.fields import moment as moment
 from mckean.observables.fields import order_parameter as order_parameter
+from mckean.observables.tokens import alignment as alignment
+from mckean.observables.tokens import effective_rank as effective_rank
+from mckean.observables.tokens import mean_overlap as mean_overlap
+from mckean.observables.tokens import overlaps as overlaps

@@ -16,7 +16,7 @@ from jaxtyping import Array, Complex, Float
 from mckean.checks import require
 from mckean.interactions.trig import cos_sin_turns
 from mckean.measures import AbstractMeasure, Gaussian, Particles, dtype_of
-from mckean.models import Model
+from mckean.models import Model, differs
 from mckean.models import energy as _energy
 from mckean.spaces import Torus
 
@@ -73,11 +73,13 @@ def average(phi: Callable) -> Callable[[Model, AbstractMeasure], Any]:
 def ito(phi: Callable) -> Callable[[Model, AbstractMeasure], dict[str, Array]]:
     """The Itô decomposition of ⟨μ^N, φ⟩ for a scalar φ, C² in x: d⟨μ, φ⟩ = drift dt + dM, with d⟨M⟩ = bracket dt.
 
-        drift = ⟨μ, b·∇φ + ½ a:∇²φ⟩,   bracket = (1/N)⟨μ, |σᵀ∇φ|²⟩,   a = σσᵀ,
+        drift = ⟨μ, b·∇φ + ½ a:∇²φ⟩,   bracket = (1/N)⟨μ, |σᵀ∇φ|²⟩ + Σ_k ⟨μ, σ_k·∇φ⟩²,   a = σσᵀ + Σ_k σ_kσ_kᵀ,
 
-    for N particles of equal weight (bracket (2/βN)⟨μ, |∇φ|²⟩ for thermal noise). Record it at every step, and
-    `analysis.ito_decomposition` forms M and its realised bracket. Fields: `value`, `drift`, `bracket`.
-    **Raises** `ValueError`, when used, for other measures and for a Stratonovich noise that depends on the state.
+    for N particles of equal weight; the first part of the bracket is that of their own noise ((2/βN)⟨μ, |∇φ|²⟩ for
+    thermal noise), the second that of the environment, which does not shrink with N. Record it at every step, and
+    `analysis.ito_decomposition` forms M and its realised bracket. Fields: `value`, `drift`, `own` and `common`, the two
+    parts of the bracket, and `fields`, the ⟨μ, σ_k·∇φ⟩, shape (m,), by which the environment's motions enter M.
+    **Raises** `ValueError`, when used, for other measures and a noise in Stratonovich form, unless that is the same.
     """
     return eqx.Partial(_ito, phi=phi)
 
@@ -117,20 +119,33 @@ def _average(model: Model, mu: AbstractMeasure, *, phi: Callable) -> Any:
 def _ito(model: Model, mu: AbstractMeasure, *, phi: Callable) -> dict[str, Array]:
     if not isinstance(mu, Particles) or mu.weights is not None:
         raise ValueError("the Itô decomposition is that of particles of equal weight.")
-    require(
-        model.noise is None or model.noise.additive or model.noise.calculus == "ito",
-        "the Itô decomposition is written for Itô noise, but the model's noise is meant in the sense of Stratonovich.",
-    )
+    for noise in (*(() if model.noise is None else (model.noise,)), *model.common):
+        require(
+            not differs(noise, "ito"),
+            "the Itô decomposition is written for Itô noise, but the model's is meant in the sense of Stratonovich: "
+            'mckean.converted(model, "ito") says the same.',
+        )
     x = mu.positions
     gradient = jax.vmap(jax.grad(phi))(x)
     drift = jnp.sum(model.drift(mu, x) * gradient, axis=1)
-    square = jnp.zeros(mu.n, x.dtype)
+    own, fields = jnp.zeros((), x.dtype), jnp.zeros(0, x.dtype)
+    if model.noisy:
+        drift = drift + 0.5 * jnp.einsum("nij,nij->n", _diffusion(model, mu), jax.vmap(jax.hessian(phi))(x))
     if model.noise is not None:
-        sigma = model.noise.matrix(mu, x)
-        hessian = jax.vmap(jax.hessian(phi))(x)
-        drift = drift + 0.5 * jnp.einsum("nik,njk,nij->n", sigma, sigma, hessian)
-        square = jnp.sum(jnp.einsum("nik,ni->nk", sigma, gradient) ** 2, axis=1)
-    return {"value": mu.integrate(phi), "drift": jnp.mean(drift), "bracket": jnp.mean(square) / mu.n}
+        own = jnp.mean(jnp.einsum("nij,ni,nj->n", model.noise.diffusion(mu, x), gradient, gradient)) / mu.n
+    if model.common:
+        # ⟨μ, σ_k·∇φ⟩ for all k at the cost of one displacement: the gradient of a function that is linear in dB.
+        moved = lambda dB: jnp.mean(jnp.sum(model.common_displacement(mu, x, dB) * gradient, axis=1))  # noqa: E731
+        fields = jax.grad(moved)(jnp.zeros(model.environments(mu), x.dtype))
+    value, drift = mu.integrate(phi), jnp.mean(drift)
+    return {"value": value, "drift": drift, "own": own, "common": jnp.sum(fields**2), "fields": fields}
+
+
+def _diffusion(model: Model, mu: Particles) -> Float[Array, "n d d"]:
+    own = () if model.noise is None else (model.noise,)
+    d = mu.positions.shape[1]
+    zero = jnp.zeros((mu.n, d, d), mu.positions.dtype)
+    return sum((noise.diffusion(mu, mu.positions) for noise in (*own, *model.common)), zero)
 
 
 def _require_flat(mu: AbstractMeasure, what: str) -> None:

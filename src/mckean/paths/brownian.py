@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
-from mckean.checks import require
+from mckean.checks import require, require_finite
 from mckean.paths.counter import normal
 
 
@@ -42,6 +42,10 @@ class Stream(eqx.Module):
         )
         return root * total
 
+    def recorded(self, steps: int, dt: float, width: int) -> "Recorded":
+        """The increments of so many motions over the steps of length dt from time 0 on, as an environment."""
+        return Recorded(jax.vmap(lambda step: self.increment(step, dt, (width,)))(jnp.arange(steps)), dt)
+
     def _normal(self, index, shape: tuple[int, ...], dtype) -> Array:
         """Standardised increment of the refined, ungrouped grid."""
         base = jnp.asarray(index) >> self.halvings
@@ -56,32 +60,87 @@ class Stream(eqx.Module):
     def _fold(self, level: int, index) -> PRNGKeyArray:
         return jax.random.fold_in(jax.random.fold_in(self.key, level), index)
 
+    def resolved(self, halvings: int, grouping: int) -> "Stream":
+        """With steps halved and grouped further; two halves are their parent, so the powers of two cancel."""
+        halvings, grouping = self.halvings + halvings, self.grouping * grouping
+        while halvings and grouping % 2 == 0:
+            halvings, grouping = halvings - 1, grouping // 2
+        return Stream(self.key, halvings, grouping)
 
-def _resolved(stream: Stream, halvings: int, grouping: int) -> Stream:
-    """The stream with steps halved and grouped further; two halves are their parent, so the powers of two cancel."""
-    halvings, grouping = stream.halvings + halvings, stream.grouping * grouping
-    while halvings and grouping % 2 == 0:
-        halvings, grouping = halvings - 1, grouping // 2
-    return Stream(stream.key, halvings, grouping)
+    def check(self, first: int, steps: int, dt: float, width: int) -> None:
+        """A stream has increments of any step, length and number."""
+
+
+class Recorded(eqx.Module):
+    """An environment that is given: the increments of m motions over the steps of length dt from time 0 on.
+
+    **Arguments:** `increments`: shape (t, m), in √time; `dt`: the step that they belong to, time.
+    **Raises** `ValueError` for another shape, entries that are not finite and dt ≤ 0; and, when used, for a run with
+    another step, beyond the record, or of a model with another number of common motions.
+    """
+
+    increments: Float[Array, "t m"] = eqx.field(converter=lambda a: jnp.asarray(a, float))
+    dt: float = eqx.field(static=True)
+
+    def __check_init__(self):
+        shape = self.increments.shape
+        require(len(shape) == 2, f"a recorded environment has increments of shape (t, m), not {shape}.")
+        require_finite("a recorded environment", self.increments)
+        require(self.dt > 0, f"the step of a recorded environment must be positive, but {self.dt} was given.")
+
+    def increment(
+        self, step: Int[ArrayLike, ""], dt: Float[ArrayLike, ""], shape: tuple[int, ...], dtype: Any = float
+    ) -> Float[Array, "..."]:
+        """B(t_{step+1}) − B(t_step)."""
+        return self.increments[step].astype(dtype)
+
+    def recorded(self, steps: int, dt: float, width: int) -> "Recorded":
+        """The first steps; **raises** `ValueError` where the record does not cover them."""
+        self.check(0, steps, dt, width)
+        return Recorded(self.increments[:steps], self.dt)
+
+    def resolved(self, halvings: int, grouping: int) -> "Recorded":
+        """With steps grouped; **raises** `ValueError` for finer steps, which the record does not hold."""
+        require(halvings == 0, "a recorded environment has no finer steps than those that were recorded: coarsen it.")
+        whole = self.increments.shape[0] // grouping * grouping
+        grouped = self.increments[:whole].reshape(-1, grouping, self.increments.shape[1]).sum(axis=1)
+        return Recorded(grouped, self.dt * grouping)
+
+    def check(self, first: int, steps: int, dt: float, width: int) -> None:
+        """Raise `ValueError` unless the record covers these steps, of this length, for so many motions."""
+        held, motions = self.increments.shape
+        require(motions == width, f"the model's common noise has {width} motions, but the environment has {motions}.")
+        require(
+            abs(dt - self.dt) <= 1e-9 * self.dt,
+            f"the environment was recorded in steps of {self.dt:g}, but the run's are dt = {dt:g}.",
+        )
+        require(
+            first >= 0 and first + steps <= held,
+            f"the environment covers the steps 0 to {held}, but the run those from {first} to {first + steps}.",
+        )
 
 
 class Brownian(eqx.Module):
     """The noise of a run: an idiosyncratic stream, one motion for each particle, and an environment common to all.
 
     **Arguments:** `key`: a JAX key, `jax.random.key(seed)`. `environment`: another path's `environment`, to share the
-    common noise and redraw the particles' own (a draw from the conditional law); drawn from `key` where nothing is
-    said. **Raises** `ValueError` for anything but one typed key.
+    common noise and redraw the particles' own (a draw from the conditional law), or a `Recorded` one; drawn from `key`
+    where nothing is said. **Raises** `ValueError` for anything but one typed key, and for another environment.
 
     The path is indexed by step: the step k of a run with time step dt starting at time 0 covers [k dt, (k+1) dt]. To
     follow one path at several resolutions, run with (path, dt), (path.refine(2), dt/2), (path.coarsen(3), 3 dt), …
     """
 
     idiosyncratic: Stream
-    environment: Stream
+    environment: Stream | Recorded
 
-    def __init__(self, key: PRNGKeyArray, environment: Stream | None = None):
+    def __init__(self, key: PRNGKeyArray, environment: Stream | Recorded | None = None):
         typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
         require(typed, "a Brownian path needs a single typed key, jax.random.key(seed).")
+        require(
+            environment is None or isinstance(environment, Stream | Recorded),
+            f"an environment is another path's, path.environment, or Recorded(increments, dt), not {environment!r}.",
+        )
         self.idiosyncratic = Stream(jax.random.fold_in(key, 0))
         self.environment = Stream(jax.random.fold_in(key, 1)) if environment is None else environment
 
@@ -97,6 +156,10 @@ class Brownian(eqx.Module):
             raise ValueError(f"a path is coarsened by a positive integer, but {factor} was given.")
         return self._resolved(0, factor)
 
+    def within(self, environment: Stream | Recorded) -> "Brownian":
+        """The particles' own motions as they are, in another environment."""
+        return eqx.tree_at(lambda p: p.environment, self, environment)
+
     def _resolved(self, halvings: int, grouping: int) -> "Brownian":
-        streams = tuple(_resolved(stream, halvings, grouping) for stream in (self.idiosyncratic, self.environment))
+        streams = tuple(s.resolved(halvings, grouping) for s in (self.idiosyncratic, self.environment))
         return eqx.tree_at(lambda p: (p.idiosyncratic, p.environment), self, streams)

@@ -2,16 +2,19 @@
 
 import io
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html import escape
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from mckean.experiments.chapter import Panel
+from mckean.experiments.chapter import Film, Panel
 from mckean.report.curves import draw_series
 from mckean.report.labels import wrap
 from mckean.report.mathematics import plain
@@ -51,17 +54,61 @@ _STYLE: dict[str, Any] = {
 
 def panel_svg(panel: Panel, prefix: str) -> str:
     """The panel as an SVG element whose ids all begin with `prefix`, the same bytes for the same panel."""
-    # From the defaults, so that a reader's own matplotlib settings do not change the report.
-    style: Any = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
-    style |= _STYLE | {"svg.hashsalt": prefix}
-    with matplotlib.rc_context(style):
+    with _look(prefix):
         figure = Canvas(figsize=(_WIDTH, _HEIGHT), layout="constrained")
         rows = _draw(figure.add_subplot(), panel)
         figure.set_figheight(_HEIGHT + 13 * rows / 72)
         _legend(figure, panel)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    return _inlined(buffer.getvalue(), prefix, describe(panel))
+        return _written(figure, prefix, describe(panel))
+
+
+def film_svg(film: Film, prefix: str) -> str:
+    """The film as an SVG element, as `panel_svg` has it: rows of frames, and one bar of colours."""
+    frames = np.asarray(film.frames, dtype=float)
+    if frames.ndim != 4 or frames.shape[:2] != (len(film.rows), len(film.columns)):
+        raise ValueError(f"a film of {len(film.rows)} rows and {len(film.columns)} columns has frames {frames.shape}.")
+    with _look(prefix):
+        width = 1.15 * len(film.columns)
+        height = 1.15 * len(film.rows) * film.sides[1] / film.sides[0]
+        figure = Canvas(figsize=(width + 2.0, height + 0.9), layout="compressed")
+        grid = figure.subplots(*frames.shape[:2], sharex=True, sharey=True, squeeze=False)
+        # Sequential, even in lightness, and told apart with any colour vision.
+        limits = {"vmin": np.nanmin(frames), "vmax": np.nanmax(frames), "cmap": "cividis"}
+        place = (0.0, film.sides[0], 0.0, film.sides[1])
+        for (i, j), axes in np.ndenumerate(grid):
+            drawn = axes.imshow(frames[i, j].T, origin="lower", extent=place, **limits)
+            axes.grid(False)
+        for axes, label in zip(grid[0], film.columns, strict=True):
+            axes.set_title(label, loc="center")
+        for axes, label in zip(grid[:, 0], film.rows, strict=True):
+            axes.set_ylabel(f"{label}\n{film.ylabel}")
+        for axes in grid[-1]:
+            axes.set_xlabel(film.xlabel)
+        figure.colorbar(drawn, ax=grid, label=film.label, shrink=0.9, aspect=12 * len(film.rows))
+        if film.title:
+            figure.suptitle(film.title, x=0.02, ha="left", fontsize=10.5)
+        return _written(figure, prefix, _described(film))
+
+
+def _described(film: Film) -> str:
+    """The film in words."""
+    title = f"{plain(film.title)}: " if film.title else ""
+    rows, columns = (", ".join(plain(label) for label in labels) for labels in (film.rows, film.columns))
+    return f"{title}{plain(film.label)} as colours; rows: {rows}; columns: {columns}."
+
+
+@contextmanager
+def _look(prefix: str) -> Iterator[None]:
+    """Our style, from the defaults, so that a reader's own matplotlib settings do not change the report."""
+    style: Any = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
+    with matplotlib.rc_context(style | _STYLE | {"svg.hashsalt": prefix}):
+        yield
+
+
+def _written(figure: Canvas, prefix: str, description: str) -> str:
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    return _inlined(buffer.getvalue(), prefix, description)
 
 
 def describe(panel: Panel) -> str:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from html import escape
 from importlib import resources
 
-from mckean.experiments.chapter import Figure, Panel
+from mckean.experiments.chapter import Figure, Film, Panel
 from mckean.experiments.talk import Finished, Talk, sentence
-from mckean.report.figures import panel_svg
+from mckean.report.figures import film_svg, panel_svg
 from mckean.report.mathematics import inline, paragraphs
 from mckean.report.numbers import duration
 from mckean.report.setting import Setting
@@ -120,20 +120,26 @@ def _figures(done: Finished) -> str:
 
 def _figure(figure: Figure, prefix: str) -> str:
     panels = "".join(
-        f"<div class='panel'>{_panel(panel, f'{prefix}-{number}')}</div>"
+        f"<div class='{_classes(panel)}'>{_panel(panel, f'{prefix}-{number}')}</div>"
         for number, panel in enumerate(figure.panels, 1)
     )
-    kinds = {series.kind for panel in figure.panels for series in panel.series if series.error is not None}
+    curves = [series for panel in figure.panels if isinstance(panel, Panel) for series in panel.series]
+    kinds = {series.kind for series in curves if series.error is not None}
     marks = [*(["Bars"] if "points" in kinds else []), *(["Bands"] if kinds - {"points"} else [])]
     errors = f" {' and '.join(marks).capitalize()}: ±1 standard error." if marks else ""
     caption = f"<figcaption>{inline(figure.caption)}{errors}</figcaption>"
     return f"<figure><div class='panels of-{len(figure.panels)}'>{panels}</div>{caption}</figure>"
 
 
-def _panel(panel: Panel, prefix: str) -> str:
+def _classes(panel: Panel | Film) -> str:
+    """A film has the width of the page."""
+    return "panel film" if isinstance(panel, Film) else "panel"
+
+
+def _panel(panel: Panel | Film, prefix: str) -> str:
     """The drawn panel; what cannot be drawn is said in its place: a figure is no reason to lose numbers."""
     try:
-        return panel_svg(panel, prefix)
+        return film_svg(panel, prefix) if isinstance(panel, Film) else panel_svg(panel, prefix)
     except Exception as error:
         warnings.warn(f"the panel {prefix} could not be drawn: {sentence(error)}", stacklevel=2)
         return f"<p class='notice' role='note'>This panel could not be drawn: {escape(sentence(error))}</p>"

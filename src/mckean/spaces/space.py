@@ -29,6 +29,13 @@ class AbstractSpace(eqx.Module):
     def volume(self) -> float:
         """Riemannian volume; infinite for R^d."""
 
+    def project(self, x: Float[Array, "*#n d"], v: Float[Array, "*#n d"]) -> Float[Array, "*#n d"]:
+        """The part of v that is tangent to the space at x; v itself in flat coordinates."""
+        return v
+
+    def check(self, x: Float[Array, "n d"]) -> None:
+        """Raise `ValueError` for points that are no points of the space, where retracting them would hide a mistake."""
+
     def distance(self, x: Float[Array, "*#n d"], y: Float[Array, "*#n d"]) -> Float[Array, "*#n"]:
         """Geodesic distance between x and y, row by row."""
         return jnp.sqrt(jnp.sum(self.displacement(x, y) ** 2, axis=-1))

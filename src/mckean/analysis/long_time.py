@@ -1,0 +1,163 @@
+"""Long times under a common noise: the invariant random measure, and how solutions forget where they started.
+
+Given an environment on the whole line of times, the solution at time 0 that starts at −T tends, where the flow
+contracts, to a random measure that depends on the environment alone: the pullback limit. Its law is invariant (Crauel
+and Flandoli, Probab. Theory Relat. Fields 100, 1994). A run forwards in time has the same law at its end, but does not
+converge: its environment goes on.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import diffrax
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
+
+from mckean.analysis.ensemble import Ensemble, ensemble
+from mckean.analysis.tangent import distance
+from mckean.checks import require
+from mckean.dynamics import AbstractScheme, Trajectory, evolve
+from mckean.dynamics.evolve import scheme_for
+from mckean.measures import AbstractMeasure
+from mckean.models import Model
+from mckean.paths import Brownian
+from mckean.spaces import AbstractSpace
+
+Scheme = AbstractScheme | diffrax.AbstractSolver
+
+
+def pullback(
+    model: Model,
+    measure: AbstractMeasure,
+    *,
+    depths: Sequence[float],
+    dt: float,
+    path: Brownian,
+    until: float = 0.0,
+    scheme: Scheme | None = None,
+) -> list[AbstractMeasure]:
+    """μ at `until` of the runs that start from `measure` at `until` − T, in one environment, for each depth T.
+
+    The environment is a function of the step alone, so that every run meets the same one as it nears the end.
+    **Raises** `ValueError` for depths that are not positive, and for whatever `evolve` refuses.
+    """
+    require(len(depths) > 0 and min(depths) > 0, f"the depths of a pullback are positive times, not {tuple(depths)}.")
+    run = lambda depth: evolve(model, measure, start=until - depth, until=until, dt=dt, path=path, scheme=scheme)  # noqa: E731
+    return [run(depth).final for depth in depths]
+
+
+def invariant(
+    model: Model,
+    measure: AbstractMeasure,
+    observe: Mapping[str, Callable[[Model, AbstractMeasure], Any]],
+    *,
+    depth: float,
+    dt: float,
+    key: PRNGKeyArray,
+    environments: int,
+    scheme: Scheme | None = None,
+    batch: int | None = None,
+) -> Ensemble:
+    """Statistics of the invariant random measure: observables at time 0 of runs from −`depth`, over environments.
+
+    What is left of the start decays with the depth: compare two depths, or two starts.
+    **Arguments:** `observe`: real functions of (model, measure) by name; others as for `pullback` and `ensemble`.
+    **Raises** `ValueError` for a depth that is not positive, and for whatever `evolve` and `ensemble` refuse.
+    """
+    require(depth > 0, f"the depth of a pullback is a positive time, not {depth}.")
+    scheme_for(measure, scheme).check(model, measure, dt)
+    run = eqx.Partial(_at_zero, model=model, measure=measure, observe=dict(observe), depth=depth, dt=dt, scheme=scheme)
+    return ensemble(run, key, environments, batch)
+
+
+def _at_zero(key: PRNGKeyArray, *, model, measure, observe, depth, dt, scheme) -> dict[str, Any]:
+    final = evolve(model, measure, start=-depth, until=0.0, dt=dt, path=Brownian(key), scheme=scheme).final
+    return {name: f(model, final) for name, f in observe.items()}
+
+
+class Pair(AbstractMeasure):
+    """Two measures of one form, which move in one environment."""
+
+    first: AbstractMeasure
+    second: AbstractMeasure
+
+    def __check_init__(self):
+        # It refuses measures that cannot be compared.
+        distance(self.first, self.second)
+
+    @property
+    def domain(self) -> AbstractSpace:
+        return self.first.domain
+
+    def integrate(self, phi) -> Any:
+        """∫φ of the first."""
+        return self.first.integrate(phi)
+
+
+class SideBySide(AbstractScheme):
+    """One scheme for both of a pair, on one path: particles share their own motions as well."""
+
+    moves: ClassVar[str] = "Pair"
+    scheme: AbstractScheme
+
+    @property
+    def order(self) -> int:
+        return self.scheme.order
+
+    def accepts(self, measure: AbstractMeasure) -> bool:
+        return isinstance(measure, Pair) and self.scheme.accepts(measure.first)
+
+    def check(self, model: Model, measure: Pair, dt: float) -> None:
+        for one in (measure.first, measure.second):
+            self.scheme.check(model, one, dt)
+
+    def planned(self, model: Model, measure: Pair) -> Model:
+        return self.scheme.planned(model, measure.first)
+
+    def prepare(self, model: Model, measure: Pair, dt: Float[Array, ""]) -> Any:
+        return self.scheme.prepare(model, measure.first, dt)
+
+    def complaints(self, model: Model, measure: Pair) -> dict[str, Float[Array, ""]]:
+        first, second = (self.scheme.complaints(model, one) for one in (measure.first, measure.second))
+        return {sentence: jnp.maximum(first[sentence], second[sentence]) for sentence in first}
+
+    def step(
+        self,
+        model: Model,
+        measure: Pair,
+        prepared: Any,
+        path: Brownian | None,
+        index: Int[ArrayLike, ""],
+        dt: Float[Array, ""],
+    ) -> Pair:
+        moved = [self.scheme.step(model, one, prepared, path, index, dt) for one in (measure.first, measure.second)]
+        return eqx.tree_at(lambda p: (p.first, p.second), measure, tuple(moved))
+
+
+def separation(
+    model: Model,
+    first: AbstractMeasure,
+    second: AbstractMeasure,
+    *,
+    until: float,
+    dt: float,
+    path: Brownian | None = None,
+    every: int | None = None,
+    start: float = 0.0,
+    scheme: Scheme | None = None,
+    observe: Mapping[str, Callable[[Model, Pair], Any]] | None = None,
+) -> Trajectory[Pair]:
+    """Two solutions in one environment; `observed["distance"]` is how far apart they are, in the sense of `distance`.
+
+    **Arguments:** as for `evolve`; `observe`: further functions of (model, pair). **Returns** the run of the `Pair`.
+    **Raises** `ValueError` for measures of different forms, and for whatever `evolve` refuses.
+    """
+    beside = SideBySide(scheme_for(first, scheme))
+    watched = {"distance": _apart, **(observe or {})}
+    pair = Pair(first, second)
+    return evolve(model, pair, until=until, dt=dt, start=start, path=path, scheme=beside, observe=watched, every=every)
+
+
+def _apart(model: Model, pair: Pair) -> Float[Array, ""]:
+    return distance(pair.first, pair.second)

@@ -1,0 +1,127 @@
+"""Laws on the sphere S^{d−1}, concentrated about a direction."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from mckean.checks import require, require_finite
+from mckean.measures.laws import _Sampled
+from mckean.measures.particles import Particles
+from mckean.spaces import Sphere
+
+_NODES = 128
+
+
+class VonMisesFisher(_Sampled):
+    """ρ(x) ∝ e^{κ⟨m, x⟩} on S^{d−1}.
+
+    Sampled by rejection in t = ⟨m, x⟩ from the projection of a beta law (Wood, Communications in Statistics 23, 1994).
+
+    **Arguments:** `space`: a sphere; `mean`: m, shape (d,), of length 1; `concentration`: κ ≥ 0.
+    **Raises** `ValueError` on another space, for an m that is no unit vector, and for a negative κ.
+    """
+
+    space: Sphere
+    mean: Float[Array, " d"]
+    concentration: Float[Array, ""]
+
+    def __init__(self, space: Sphere, mean, concentration=1.0):
+        require(isinstance(space, Sphere), f"the von Mises–Fisher law lives on a sphere, not on {space}.")
+        self.space, self.mean = space, _unit(space, mean, "the mean of a von Mises–Fisher law")
+        self.concentration = jnp.asarray(concentration, float)
+        require(self.concentration.ndim == 0, "the concentration of a von Mises–Fisher law must be a number.")
+        require_finite("the concentration of a von Mises–Fisher law", self.concentration)
+        require(self.concentration >= 0, "the concentration of a von Mises–Fisher law must not be negative.")
+
+    @property
+    def domain(self) -> Sphere:
+        return self.space
+
+    def log_density(self, x: Float[Array, " d"]) -> Float[Array, ""]:
+        return self.concentration * (self.mean @ x - 1) - self._log_normaliser()
+
+    def _log_normaliser(self) -> Float[Array, ""]:
+        """log ∫e^{κ(t−1)} = log |S^{d−2}| + log ∫₀^π e^{κ(cos θ − 1)} sin^{d−2}θ dθ, by Gauss's rule.
+
+        Beyond θ = 15/√κ the integrand is below e^{−45} of its maximum.
+        """
+        node, weight = np.polynomial.legendre.leggauss(_NODES)
+        d, kappa = self.space.dim, self.concentration
+        half = 0.5 * jnp.minimum(jnp.pi, 15 / jnp.sqrt(jnp.maximum(kappa, 1e-6)))
+        theta = half * jnp.asarray(node + 1)
+        exponents = (
+            kappa * (jnp.cos(theta) - 1) + (d - 2) * jnp.log(jnp.sin(theta)) + jnp.log(half * jnp.asarray(weight))
+        )
+        area = math.log(2.0) if d == 2 else math.log(Sphere(d - 1).volume)
+        return area + jax.scipy.special.logsumexp(exponents)
+
+    def sample(self, key: PRNGKeyArray, n: int) -> Particles:
+        tangent, radial = jax.random.split(key)
+        height = self._heights(radial, n)[:, None]
+        across = self.space.project(self.mean, jax.random.normal(tangent, (n, self.space.dim)))
+        return Particles(self.space, height * self.mean + jnp.sqrt(1 - height**2) * self.space.retract(across))
+
+    def _heights(self, key: PRNGKeyArray, n: int) -> Float[Array, " n"]:
+        d, kappa = self.space.dim, self.concentration
+        b = (d - 1) / (2 * kappa + jnp.sqrt(4 * kappa**2 + (d - 1) ** 2))
+        x0 = (1 - b) / (1 + b)
+        c = kappa * x0 + (d - 1) * jnp.log1p(-(x0**2))
+
+        def propose(state):
+            trial, height, done = state
+            z_key, u_key = jax.random.split(jax.random.fold_in(key, trial))
+            # Beta((d − 1)/2, (d − 1)/2): the height of a uniform point, brought to [0, 1].
+            z = 0.5 * (1 + self.space.uniform(z_key, n)[:, 0])
+            w = (1 - (1 + b) * z) / (1 - (1 - b) * z)
+            u = jax.random.uniform(u_key, (n,), minval=1e-12)
+            good = kappa * w + (d - 1) * jnp.log1p(-x0 * w) - c >= jnp.log(u)
+            return trial + 1, jnp.where(done, height, w), done | good
+
+        start = (jnp.zeros((), int), jnp.zeros(n), jnp.zeros(n, bool))
+        return jax.lax.while_loop(lambda state: ~jnp.all(state[2]), propose, start)[1]
+
+
+class SphericalCauchy(_Sampled):
+    """The image of the uniform law under a Möbius map: ρ(x) = ((1 − |w|²)/|x − w|²)^{d−1}/|S^{d−1}|.
+
+    The family is closed under the flow of an isotropic common noise, whose maps are Möbius (Kato and McCullagh,
+    Bernoulli 26, 2020). w = 0 is the uniform law, |w| → 1 a point mass.
+
+    **Arguments:** `space`: a sphere; `centre`: w, shape (d,), |w| < 1.
+    **Raises** `ValueError` on another space, and for a w outside the ball.
+    """
+
+    space: Sphere
+    centre: Float[Array, " d"]
+
+    def __init__(self, space: Sphere, centre):
+        require(isinstance(space, Sphere), f"the spherical Cauchy law lives on a sphere, not on {space}.")
+        self.space, self.centre = space, jnp.asarray(centre, float)
+        require(self.centre.shape == (space.dim,), f"the centre w has shape ({space.dim},), not {self.centre.shape}.")
+        require_finite("the centre of a spherical Cauchy law", self.centre)
+        require(jnp.sum(self.centre**2) < 1, "the centre of a spherical Cauchy law lies inside the unit ball.")
+
+    @property
+    def domain(self) -> Sphere:
+        return self.space
+
+    def log_density(self, x: Float[Array, " d"]) -> Float[Array, ""]:
+        w = self.centre
+        ratio = jnp.log1p(-jnp.sum(w**2)) - jnp.log(jnp.sum((x - w) ** 2))
+        return (self.space.dim - 1) * ratio - math.log(self.space.volume)
+
+    def sample(self, key: PRNGKeyArray, n: int) -> Particles:
+        u, w = self.space.uniform(key, n), self.centre
+        # x = w + (1 − |w|²)(u + w)/|u + w|².
+        return Particles(self.space, w + (1 - jnp.sum(w**2)) * (u + w) / jnp.sum((u + w) ** 2, axis=1, keepdims=True))
+
+
+def _unit(space: Sphere, vector, name: str) -> Float[Array, " d"]:
+    vector = jnp.asarray(vector, float)
+    require(vector.shape == (space.dim,), f"{name} has shape ({space.dim},), not {vector.shape}.")
+    require_finite(name, vector)
+    require(jnp.abs(jnp.linalg.norm(vector) - 1) <= 1e-5, f"{name} must be a vector of length 1.")
+    return space.retract(vector)

@@ -1,0 +1,260 @@
+"""Transport noise: random incompressible velocities on the torus, white in time.
+
+    √(2K) ξ(x) dt,   ξ = Σ_p θ_p a_p (cos(q_p·x) dB_p^c + sin(q_p·x) dB_p^s),   q = 2πk/L,   a_p·q_p = 0,  |a_p| = 1,
+
+with tr Σ_p θ_p² a_p a_pᵀ = d, so that Σσσᵀ = 2K I for a spectrum with the symmetry of the cube, and tr Σσσᵀ = 2Kd for
+any. Each field is a shear, (a·∇)(a cos(q·x)) = 0: its Itô and Stratonovich integrals agree, and its share of the
+Fokker–Planck equation is K∇·(C∇ρ), C = Σ θ² a aᵀ (Gess, Gvalani and Martini, arXiv 2601.22056).
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from mckean import interactions
+from mckean.checks import require, require_finite, traced
+from mckean.interactions import nufft
+from mckean.interactions.kernels import parameter
+from mckean.interactions.trig import cos_sin_turns
+from mckean.measures import AbstractMeasure
+from mckean.models.noise import AbstractNoise, Calculus
+from mckean.spaces import FourierGrid, Torus
+
+# Up to so many waves sines and cosines at the points cost less than a transform.
+_FEW = 6
+
+
+class TransportNoise(AbstractNoise):
+    """Divergence-free Fourier fields in pairs of cosine and sine, common to all particles.
+
+    **Arguments:** `space`: a torus, d = 2 or 3. `modes`: integer wave vectors k, shape (p, d), no two equal or
+    opposite; without `directions` each gives d − 1 waves, with an orthonormal basis of the plane q_k⊥. `weights`: θ,
+    shape (p,) > 0, up to a factor; ones where nothing is said. `intensity`: K ≥ 0, length² per time: what the noise
+    adds to the diffusivity. `directions`: a, shape (p, d), up to a factor, for one wave a mode, whose modes may then
+    recur. `tolerance`: of the nonuniform FFT at particles.
+    **Raises** `ValueError` for another space, modes that are zero or recur, directions that are not orthogonal to their
+    wave vectors (the field would not be divergence-free), weights that are not positive, and K < 0.
+    """
+
+    space: Torus = eqx.field(static=True)
+    modes: tuple[tuple[int, ...], ...] = eqx.field(static=True)
+    directions: tuple[tuple[float, ...], ...] = eqx.field(static=True)
+    weights: Float[Array, " p"]
+    intensity: Float[Array, ""]
+    tolerance: float = eqx.field(static=True)
+    calculus: Calculus = eqx.field(static=True)
+    additive: bool = eqx.field(static=True)
+
+    def __init__(
+        self,
+        space: Torus,
+        modes: Sequence[Sequence[int]] | np.ndarray,
+        weights: Sequence[float] | Array | np.ndarray | None = None,
+        intensity: float | Array = 1.0,
+        directions: Sequence[Sequence[float]] | np.ndarray | None = None,
+        tolerance: float = 1e-9,
+    ):
+        require(isinstance(space, Torus), f"transport noise is built of Fourier modes on a torus, not on {space!r}.")
+        require(space.dim in (2, 3), f"divergence-free waves need a torus of dimension 2 or 3, not {space.dim}.")
+        k = _checked_modes(modes, space.dim, repeated=directions is not None)
+        theta = jnp.ones(len(k)) if weights is None else jnp.asarray(weights, float)
+        require(theta.shape == (len(k),), f"{len(k)} modes need {len(k)} weights, not an array of shape {theta.shape}.")
+        require(traced(theta) or jnp.all(jnp.isfinite(theta) & (theta > 0)), "the weights of modes must be positive.")
+        waves = 2 * np.pi * k / np.asarray(space.lengths)
+        if directions is None:
+            bases = [_orthogonal(q) for q in waves]
+            repeats = np.repeat(np.arange(len(k)), space.dim - 1)
+            k, theta, a = k[repeats], theta[repeats], np.concatenate(bases)
+        else:
+            a = _checked_directions(directions, waves)
+        self.space = space
+        self.modes = tuple(tuple(int(c) for c in row) for row in k)
+        self.directions = tuple(tuple(float(c) for c in row) for row in a)
+        self.weights = theta / jnp.sqrt(jnp.sum(theta**2) / space.dim)
+        self.intensity = parameter(intensity)
+        require(jnp.shape(self.intensity) == (), "the intensity of a transport noise must be a number.")
+        require_finite("the intensity of a transport noise", self.intensity)
+        require(self.intensity >= 0, f"the intensity must not be negative, but {self.intensity} was given.")
+        require(0 < tolerance < 1, f"the tolerance of a transform lies between 0 and 1, but {tolerance} was given.")
+        self.tolerance, self.calculus, self.additive = tolerance, "stratonovich", False
+
+    @classmethod
+    def shell(
+        cls,
+        space: Torus,
+        upper: float,
+        lower: float = 1.0,
+        exponent: float = 0.0,
+        intensity: float | Array = 1.0,
+        tolerance: float = 1e-9,
+    ) -> "TransportNoise":
+        """All modes with lower ≤ |k| ≤ upper, θ_k ∝ |k|^(−exponent): each pair ±k once.
+
+        **Raises** `ValueError` where there is no such mode.
+        """
+        reach = math.floor(upper)
+        cube = np.asarray(list(itertools.product(range(-reach, reach + 1), repeat=space.dim)))
+        length = np.linalg.norm(cube, axis=1)
+        # One of k and −k: the first entry that is not zero is positive.
+        first = np.sign(cube[np.arange(len(cube)), np.argmax(cube != 0, axis=1)])
+        chosen = (length >= max(lower, 0.5)) & (length <= upper) & (first > 0)
+        require(chosen.any(), f"no mode of the torus has {lower:g} ≤ |k| ≤ {upper:g}.")
+        return cls(space, cube[chosen], length[chosen] ** -exponent, intensity, tolerance=tolerance)
+
+    @classmethod
+    def shears(cls, space: Torus, intensity: float | Array = 1.0) -> "TransportNoise":
+        """The lowest waves along the axes: in two dimensions cos x₂ e₁, sin x₂ e₁, cos x₁ e₂ and sin x₁ e₂."""
+        return cls(space, np.eye(space.dim, dtype=int), None, intensity)
+
+    @property
+    def same_in_both(self) -> bool:
+        return True
+
+    @property
+    def sheared(self) -> bool:
+        """Whether every direction is an axis: then the flow of the waves along one axis shifts lines along it."""
+        a = np.abs(np.asarray(self.directions))
+        return bool(np.all(np.sum(a > 1e-12, axis=1) == 1))
+
+    @property
+    def amplitudes(self) -> Float[Array, " p"]:
+        """√(2K) θ_p."""
+        return jnp.sqrt(2 * self.intensity) * self.weights
+
+    @property
+    def covariance(self) -> Float[Array, "d d"]:
+        """Σ_k σ_k(x)σ_k(x)ᵀ, the same at all x; length² per time."""
+        a = jnp.asarray(self.directions, self.weights.dtype)
+        return jnp.einsum("p,pi,pj->ij", self.amplitudes**2, a, a)
+
+    def width(self, mu: AbstractMeasure, dim: int) -> int:
+        return 2 * len(self.modes)
+
+    def matrix(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d m"]:
+        cosine, sine = self._waves(x)
+        a = self._directions(x.dtype)
+        pairs = jnp.stack([cosine, sine], axis=-1)[:, :, None, :] * a[None, :, :, None]
+        return jnp.moveaxis(pairs, 2, 1).reshape(*x.shape, -1)
+
+    def diffusion(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d d"]:
+        return jnp.broadcast_to(self.covariance.astype(x.dtype), (*x.shape, x.shape[1]))
+
+    def displacement(self, mu: AbstractMeasure, x: interactions.Points, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
+        """One FFT on a grid and one nonuniform FFT at particles, whatever the number of waves."""
+        if isinstance(x, FourierGrid) and self._fits(x):
+            return self._on_grid(x, dB)
+        points = interactions.at(x, mu)
+        if len(self.modes) <= _FEW:
+            cosine, sine = self._waves(points)
+            b = dB.reshape(-1, 2).astype(points.dtype)
+            return (cosine * b[:, 0] + sine * b[:, 1]) @ self._directions(points.dtype)
+        return self._at_points(points, dB)
+
+    def _directions(self, dtype) -> Float[Array, "p d"]:
+        return jnp.asarray(self.directions, dtype)
+
+    def _waves(self, x: Float[Array, "n d"]) -> tuple[Array, Array]:
+        """√(2K) θ_p times cos and sin of q_p·x, each of shape (n, p)."""
+        turns = x / jnp.asarray(self.space.lengths, x.dtype)
+        cosine, sine = cos_sin_turns(turns @ jnp.asarray(self.modes, x.dtype).T)
+        amplitude = self.amplitudes.astype(x.dtype)
+        return amplitude * cosine, amplitude * sine
+
+    def _coefficients(self, dB: Float[Array, " m"]) -> Array:
+        """c_p, shape (d, p), with ξ dt = Re Σ_p c_p e^{iq_p·x}."""
+        c, s = dB.reshape(-1, 2).T
+        return (self.amplitudes.astype(dB.dtype) * (c - 1j * s)) * self._directions(dB.dtype).T
+
+    def _fits(self, grid: FourierGrid) -> bool:
+        return all(2 * max(abs(k[i]) for k in self.modes) < n for i, n in enumerate(grid.shape))
+
+    def _on_grid(self, grid: FourierGrid, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
+        """By one inverse FFT: of two components, one as its real and one as its imaginary part; three take two."""
+        fields = [self._inverse(grid, f) for f in _paired(self._coefficients(dB))]
+        return jnp.stack(_unpaired(fields, grid.space.dim), axis=-1).reshape(grid.size, grid.space.dim)
+
+    def _inverse(self, grid: FourierGrid, halves: tuple[Array, Array]) -> Array:
+        k = np.asarray(self.modes)
+        spectrum = jnp.zeros(grid.shape, halves[0].dtype)
+        for sign, c in zip((1, -1), halves, strict=True):
+            spectrum = spectrum.at[tuple((sign * k % np.asarray(grid.shape)).T)].add(c)
+        return jnp.fft.ifftn(spectrum) * grid.size
+
+    def _at_points(self, x: Float[Array, "n d"], dB: Float[Array, " m"]) -> Float[Array, "n d"]:
+        k = np.asarray(self.modes)
+        top = np.abs(k).max(axis=0)
+        shape = tuple(2 * int(t) + 1 for t in top)
+
+        def centred(halves):
+            spectrum = jnp.zeros(shape, halves[0].dtype)
+            for sign, c in zip((1, -1), halves, strict=True):
+                spectrum = spectrum.at[tuple((sign * k + top).T)].add(c)
+            return spectrum
+
+        spectra = jnp.stack([centred(f) for f in _paired(self._coefficients(dB))])
+        eps = max(self.tolerance, nufft.least_tolerance(x.dtype))
+        values = nufft.type2(spectra, x / jnp.asarray(self.space.lengths, x.dtype), eps)
+        return jnp.stack(_unpaired(list(values), x.shape[1]), axis=-1)
+
+
+def _paired(c: Array) -> list[tuple[Array, Array]]:
+    """Two real fields Re Σ c e^{iqx} as one complex one, first + i·second: its coefficients at q and at −q."""
+    pairs = []
+    for i in range(0, c.shape[0], 2):
+        first = c[i]
+        second = c[i + 1] if i + 1 < c.shape[0] else jnp.zeros_like(first)
+        pairs.append((0.5 * (first + 1j * second), 0.5 * (jnp.conj(first) + 1j * jnp.conj(second))))
+    return pairs
+
+
+def _unpaired(fields: Sequence[Array], dim: int) -> list[Array]:
+    return list(itertools.chain.from_iterable((f.real, f.imag) for f in fields))[:dim]
+
+
+def _orthogonal(q: np.ndarray) -> np.ndarray:
+    """An orthonormal basis of q⊥, shape (d − 1, d), of axes where it can be."""
+    d = len(q)
+    if d == 2:
+        return np.asarray([[-q[1], q[0]]]) / np.linalg.norm(q) + 0.0
+    # Where q has a zero entry, that axis is orthogonal to it.
+    first = np.eye(d)[np.argmin(np.abs(q))]
+    first = first - (first @ q) * q / (q @ q)
+    first = first / np.linalg.norm(first)
+    second = np.cross(q, first) / np.linalg.norm(q)
+    return np.stack([first, second])
+
+
+def _checked_modes(modes, dim: int, repeated: bool) -> np.ndarray:
+    k = np.asarray(modes)
+    require(
+        k.ndim == 2 and k.shape[1] == dim and len(k) > 0 and k.dtype.kind in "iu",
+        f"modes are integer wave vectors, shape (p, {dim}), but an array of shape {k.shape} and type {k.dtype} was "
+        "given.",
+    )
+    require(np.all(np.any(k != 0, axis=1)), "the mode 0 is no wave: an additive noise moves all points alike.")
+    if not repeated:
+        up = [tuple(row) if tuple(row) > tuple(-row) else tuple(-row) for row in k.astype(int)]
+        twice = [row for row in up if up.count(row) > 1]
+        require(not twice, f"each pair ±k of modes is given once, but {twice[:1]} recurs.")
+    return k.astype(int)
+
+
+def _checked_directions(directions, waves: np.ndarray) -> np.ndarray:
+    a = np.asarray(directions, float)
+    require(a.shape == waves.shape, f"the directions of {len(waves)} waves have shape {waves.shape}, not {a.shape}.")
+    length = np.linalg.norm(a, axis=1, keepdims=True)
+    require(np.all(np.isfinite(length) & (length > 0)), "the direction of a wave must be a finite vector, not zero.")
+    a = a / length
+    along = np.abs(np.sum(a * waves, axis=1)) / np.linalg.norm(waves, axis=1)
+    worst = int(np.argmax(along))
+    require(
+        along[worst] <= 1e-9,
+        f"a transport noise is divergence-free, but the direction of wave {worst} makes an angle with it: "
+        f"a·q/|q| = {along[worst]:.3g}.",
+    )
+    return a
