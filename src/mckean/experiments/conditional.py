@@ -35,9 +35,12 @@ class Config:
 
 
 CIRCLE = Torus(1)
-LAW = VonMises(CIRCLE, 0.0, 1.0)
 _CONDITIONAL = "talk, slides 'conditional propagation of chaos'; Coghi and Flandoli 2016"
 _DOBRUSHIN = "Dobrushin's estimate, pathwise: true where the environment is the only noise"
+
+
+def _law() -> VonMises:
+    return VonMises(CIRCLE, 0.0, 1.0)
 
 
 def _field(x, mu):
@@ -67,15 +70,15 @@ def _in_one_environment(key, config: Config, size: int):
     start, noise, environment = jax.random.split(key, 3)
     model = _model(config, Multiplicative(_field, "stratonovich"))
     path = Brownian(noise, Brownian(environment).environment)
-    density = evolve(model, Density.from_law(CIRCLE.grid(config.nodes), LAW), path=path, **_settings(config))
-    cloud = evolve(model, LAW.sample(start, size), path=path, scheme=diffrax.Heun(), **_settings(config))
+    density = evolve(model, Density.from_law(CIRCLE.grid(config.nodes), _law()), path=path, **_settings(config))
+    cloud = evolve(model, _law().sample(start, size), path=path, scheme=diffrax.Heun(), **_settings(config))
     return _last(config, cloud), _last(config, density)
 
 
 def _on_average(key, config: Config):
     """Modes of the density at the end under an additive common noise."""
     model = _model(config, Additive(config.common))
-    law = Density.from_law(CIRCLE.grid(32), LAW)
+    law = Density.from_law(CIRCLE.grid(32), _law())
     return _last(config, evolve(model, law, path=Brownian(key), **_settings(config)))
 
 
@@ -86,7 +89,7 @@ def run(config: Config, key, progress) -> Result:
         pairs[size] = replicate(one, jax.random.fold_in(key, size), config.environments, batch=config.environments // 4)
         progress((i + 1) / (len(config.sizes) + 2))
     averaged = replicate(partial(_on_average, config=config), jax.random.fold_in(key, 1), config.averaged)
-    still = evolve(_model(config, ()), Density.from_law(CIRCLE.grid(32), LAW), **_settings(config))
+    still = evolve(_model(config, ()), Density.from_law(CIRCLE.grid(32), _law()), **_settings(config))
     progress((len(config.sizes) + 1) / (len(config.sizes) + 2))
     clouds = _without_own_noise(config, jax.random.fold_in(key, 2))
     claims = [
@@ -135,8 +138,8 @@ def _mean_law(config: Config, averaged, still) -> list[Claim]:
 def _without_own_noise(config: Config, key) -> dict:
     """W₁ of clouds from the largest one at the start and at the end, in environments with an additive noise only."""
     model = _model(config, Additive(config.common), np.inf)
-    largest = LAW.sample(jax.random.fold_in(key, 0), 8 * config.sizes[-1])
-    clouds = [LAW.sample(jax.random.fold_in(key, n), n) for n in config.sizes]
+    largest = _law().sample(jax.random.fold_in(key, 0), 8 * config.sizes[-1])
+    clouds = [_law().sample(jax.random.fold_in(key, n), n) for n in config.sizes]
     settings = {"until": config.until, "dt": config.dt, "path": Brownian(key), "scheme": diffrax.Heun()}
     move = lambda cloud: evolve(model, cloud, **settings).final  # noqa: E731
     moved = move(largest)
@@ -165,7 +168,7 @@ def _at_quantiles(key, config: Config, factor: int):
     cloud = Particles(CIRCLE, np.interp((np.arange(n) + 0.5) / n, edges, nodes)[:, None])
     settings = {**_settings(config), "dt": config.dt / factor, "path": Brownian(key).refine(factor)}
     particles = evolve(model, cloud, scheme=diffrax.Heun(), **settings)
-    density = evolve(model, Density.from_law(CIRCLE.grid(config.nodes), LAW), **settings)
+    density = evolve(model, Density.from_law(CIRCLE.grid(config.nodes), _law()), **settings)
     return jnp.max(jnp.abs(_last(config, particles) - _last(config, density)))
 
 

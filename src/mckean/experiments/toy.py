@@ -63,7 +63,7 @@ def run(config: Config, key, progress) -> Result:
     time = 2 * half_collapse_time(config.wide, config.alpha)
     for dim in (config.wide, 8 * config.wide):
         one = partial(_one, config=config, dim=dim, tokens=config.wide, orthonormal=True, until=time)
-        wide[dim] = replicate(one, jax.random.fold_in(key, -dim), config.replicas // 2)
+        wide[dim] = replicate(one, jax.random.fold_in(key, 10**6 + dim), config.replicas // 2)
         progress((len(config.dims) + 1 + (dim > config.wide)) / (len(config.dims) + 2))
     claims = [claim for dim, seen in runs.items() for claim in _overlap_claims(config, dim, seen)]
     return Result([*claims, *_collapse_claims(config, wide, time)], [_figure(config, runs, wide, time)])
