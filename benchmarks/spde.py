@@ -1,8 +1,8 @@
 """The stochastic Fokker–Planck equation on the torus, against what it is made of, in one run.
 
 A step of a 2-D density under a shell of waves against the FFTs that it takes, alone; the same for shells with fewer and
-more waves; 64 environments by vmap against one at a time; a displacement of particles under the shell against one
-nonuniform FFT of that size.
+more waves; 64 environments, by vmap and in batches on every core, against one at a time; a displacement of particles
+under the shell against one nonuniform FFT of that size.
 """
 
 import argparse
@@ -103,13 +103,14 @@ def environments_together(n: int, count: int, dtype: str, steps: int, rounds: in
     go = lambda key: mk.evolve(model, rho, until=steps * dt, dt=dt, path=mk.Brownian(key)).final.values  # noqa: E731
     together, one = eqx.filter_jit(jax.vmap(go)), eqx.filter_jit(go)
     runners = {
-        "together": lambda: jax.block_until_ready(together(keys)),
+        "vmap": lambda: jax.block_until_ready(together(keys)),
+        "replicate": lambda: mk.analysis.replicate(go, jax.random.key(0), count, batch=1),
         "one at a time": lambda: [jax.block_until_ready(one(key)) for key in keys],
     }
     taken = _in_turns(runners, rounds)
     each = {f"{name} / ms": 1e3 * statistics.median(t) / steps for name, t in taken.items()}
-    gain = _ratio(taken, "one at a time", "together")
-    return {"case": "environments", "grid": n, "dtype": dtype, "environments": count, **each, "ratio": gain}
+    gains = {f"gain of {name}": _ratio(taken, "one at a time", name) for name in ("vmap", "replicate")}
+    return {"case": "environments", "grid": n, "dtype": dtype, "environments": count, **each, **gains}
 
 
 def particles_against_nufft(n: int, radius: float, dtype: str, rounds: int) -> dict:

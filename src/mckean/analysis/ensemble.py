@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int, PRNGKeyArray
 
-from mckean.analysis.statistics import Estimate
+from mckean.analysis.statistics import Estimate, side_by_side
 from mckean.checks import require
 
 
@@ -69,21 +69,21 @@ class Ensemble:
 def ensemble(
     run: Callable[[PRNGKeyArray], Any], key: PRNGKeyArray, environments: int, batch: int | None = None
 ) -> Ensemble:
-    """Statistics of `run(key)` over independent environments; memory is that of one batch.
+    """Statistics of `run(key)` over independent environments; memory is that of one batch on each core.
 
     Environment i has the key fold_in(key, i): more environments, or other batches, keep the first ones as they are.
     **Arguments:** `run`: a function of a key, traceable by JAX (a call of `evolve` with `Brownian(key)` is), returning
     a tree of real arrays; an `equinox.Partial` of a module's function is compiled once for all values of its arrays.
-    `environments`: how many; `batch`: how many are run at a time, as one program, all of them where nothing is said; it
-    must divide `environments`.
+    `environments`: how many; `batch`: how many are run as one program, as for `replicate`; it must divide
+    `environments`.
     **Raises** `ValueError` if it does not, and where a result is complex or not finite.
     """
     batch = environments if batch is None else batch
     require(environments >= 1 and batch >= 1, "an ensemble needs at least one environment, in batches of at least one.")
     require(environments % batch == 0, f"the batch {batch} must divide the number of environments, {environments}.")
     total = None
-    for first in range(0, environments, batch):
-        samples = jax.tree.map(_checked, eqx.filter(_batch(run, key, jnp.arange(first, first + batch)), eqx.is_array))
+    one = lambda i: jax.tree.map(_checked, eqx.filter(_batch(run, key, i), eqx.is_array))  # noqa: E731
+    for samples in side_by_side(one, list(jnp.arange(environments).reshape(-1, batch))):
         part = gathered(samples)
         total = part if total is None else merged(total, part)
     assert total is not None
