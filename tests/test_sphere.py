@@ -98,6 +98,7 @@ REFUSED = {
     "mean": (lambda: mk.VonMisesFisher(mk.Sphere(2), [1.0, 1.0]), "must be a vector of length 1"),
     "kappa": (lambda: mk.VonMisesFisher(mk.Sphere(2), [1.0, 0.0], -1.0), "must not be negative"),
     "centre": (lambda: mk.SphericalCauchy(mk.Sphere(2), [1.0, 0.0]), "inside the unit ball"),
+    "skew noise": (lambda: mk.Model(mk.Sphere(2), common=mk.Additive([1.0, 2.0])), "additive noise is isotropic"),
     "overlaps": (lambda: mk.observables.overlaps(1), "first k ≥ 2 tokens"),
 }
 
@@ -232,6 +233,23 @@ def test_strong_order_and_the_two_readings():
     apart = distance(found["Möbius"][1], found["other"][1])
     near = distance(found["Möbius"][1], found["Heun"][1])
     assert apart > 2 * near
+
+
+@pytest.mark.parametrize("solver", [diffrax.Euler(), diffrax.EulerHeun(), diffrax.Heun()])
+def test_own_noise_is_brownian_motion_on_the_sphere(solver):
+    """E⟨x_t, x_0⟩ = e^{−(d−1)t/β}, as first harmonics have the eigenvalue −(d − 1); weak order 1."""
+    d, beta, t, dt, n = 3, 2.0, 0.5, 0.01, 20_000
+    model = mk.Model(mk.Sphere(d), noise=mk.Thermal(beta))
+    x = points(d, n)
+    run = mk.evolve(
+        model, mk.Particles(model.space, x), until=t, dt=dt, path=mk.Brownian(jax.random.key(9)), scheme=solver
+    )
+    inner = np.sum(np.asarray(run.final.positions * x), axis=1)
+    rate = (d - 1) / beta
+    # A step's generator is exact to first order: the next order is relatively (rate dt)/2 over all of the time, ±.
+    allowed = 5 * inner.std() / math.sqrt(n) + rate * dt * rate * t
+    assert abs(inner.mean() - math.exp(-rate * t)) < allowed
+    np.testing.assert_allclose(jnp.linalg.norm(run.final.positions, axis=1), 1, atol=1e-12)
 
 
 def test_frozen_where_the_tokens_balance():

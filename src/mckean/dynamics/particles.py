@@ -172,7 +172,7 @@ class _NoiseTerm(diffrax.AbstractTerm):
 
     def vf(self, t, y, args):
         own, mu = self.model.noise, self.acting(y)
-        return None if own is None else own.matrix(mu, y), self._common(mu, y)
+        return None if own is None else self._tangent(y, own.matrix(mu, y)), self._common(mu, y)
 
     def contr(self, t0, t1, **kwargs):
         return self.noise.own
@@ -184,8 +184,12 @@ class _NoiseTerm(diffrax.AbstractTerm):
     def vf_prod(self, t, y, args, control):
         own, mu = self.model.noise, self.acting(y)
         if isinstance(own, Thermal):
-            return self._common(mu, y) + own.amplitude.astype(y.dtype) * control
+            return self._common(mu, y) + self.model.space.project(y, own.amplitude.astype(y.dtype) * control)
         return self.prod(self.vf(t, y, args), control)
+
+    def _tangent(self, y: Array, sigma: Float[Array, "n d m"]) -> Float[Array, "n d m"]:
+        """Every column of σ projected onto the tangent space."""
+        return jnp.moveaxis(self.model.space.project(y[:, None], jnp.moveaxis(sigma, 2, 1)), 1, 2)
 
     def _common(self, mu: AbstractMeasure, y: Array) -> Array:
         dB = self.noise.common

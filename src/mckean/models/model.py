@@ -14,9 +14,9 @@ from mckean import interactions
 from mckean.checks import require, traced
 from mckean.interactions.kernels import AbstractKernel, as_kernel, held
 from mckean.measures import AbstractMeasure, cast, dtype_of
-from mckean.models.noise import AbstractNoise, Thermal
+from mckean.models.noise import AbstractNoise, Additive, Thermal
 from mckean.models.potentials import as_potential
-from mckean.spaces import AbstractSpace
+from mckean.spaces import AbstractSpace, Sphere
 
 
 class Model(eqx.Module):
@@ -48,6 +48,9 @@ class Model(eqx.Module):
             require(isinstance(part, AbstractNoise), f"a model's noise must be a noise, not {part!r}.")
             where = getattr(part, "space", space)
             require(where == space, f"the model lives on {space}, but its noise on {where}.")
+            # Its tangent part depends on the point, and only for a multiple of the identity both calculi agree on it.
+            even = not (isinstance(part, Additive) and isinstance(space, Sphere)) or part.amplitude.ndim == 0
+            require(even, "on a sphere an additive noise is isotropic: give its amplitude as a number.")
         self.space = space
         self.confinement = None if confinement is None else as_potential(confinement, space)
         self.interaction = None if interaction is None else as_kernel(interaction).on(space)
