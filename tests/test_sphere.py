@@ -252,6 +252,26 @@ def test_own_noise_is_brownian_motion_on_the_sphere(solver):
     np.testing.assert_allclose(jnp.linalg.norm(run.final.positions, axis=1), 1, atol=1e-12)
 
 
+def test_an_isotropic_noise_of_their_own_is_a_thermal_one():
+    """On one path a(μ) = √(2/β) moves the particles as Thermal(β) does, on the sphere and in the plane."""
+    for space, x in ((mk.Sphere(3), points(3, 20)), (mk.Euclidean(3), points(3, 20))):
+        noises = (mk.Thermal(2.0), mk.Isotropic(lambda mu: jnp.ones(())))
+        ends = [
+            mk.evolve(mk.Model(space, noise=noise), mk.Particles(space, x), until=0.5, dt=0.1,
+                      path=mk.Brownian(jax.random.key(2))).final.positions
+            for noise in noises
+        ]  # fmt: skip
+        np.testing.assert_allclose(*ends, atol=1e-14)
+
+
+def test_moebius_steps_watch_the_sums_of_their_interaction():
+    """A cloud that spreads beyond what its sum was planned for stops the run, as with every scheme of particles."""
+    near = mk.SphericalCauchy(mk.Sphere(3), [0.8, 0.0, 0.0]).sample(jax.random.key(0), 50)
+    kernel = mk.interactions.Summed(mk.kernels.Gaussian(5.0, 0.5), sum=mk.interactions.NUFFT(1e-4))
+    model = mk.Model(mk.Sphere(3), interaction=kernel, common=mk.Isotropic(lambda mu: jnp.ones(())))
+    assert mk.Moebius().complaints(mk.Moebius().planned(model, near), near)
+
+
 def test_frozen_where_the_tokens_balance():
     """x̄ = 0 is frozen for ever."""
     model = toy_transformer(3, 5.0).model

@@ -9,7 +9,7 @@ which keeps |x| = 1 and every cross-ratio (1 − R_ij)(1 − R_kl)/((1 − R_ik)
 maps does. The Stratonovich form of P_x∘dB is the Itô equation with the drift −½κ(d − 1)x.
 """
 
-from typing import ClassVar, cast
+from typing import cast
 
 import diffrax
 import equinox as eqx
@@ -17,10 +17,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean.checks import require
-from mckean.dynamics.particles import Increments, advance, increments
-from mckean.dynamics.scheme import AbstractScheme, evaluate_drift, require_finite_field, require_same_space
-from mckean.measures import AbstractMeasure, Particles
-from mckean.models import Isotropic, Model, with_planned_sums
+from mckean.dynamics.particles import AbstractParticleScheme, Increments, advance, increments
+from mckean.dynamics.scheme import evaluate_drift, require_finite_field, require_same_space
+from mckean.measures import Particles
+from mckean.models import Isotropic, Model
 from mckean.paths import Brownian
 from mckean.spaces import Sphere
 
@@ -39,7 +39,7 @@ def moebius(x: Float[Array, "n d"], v: Float[Array, " d"]) -> Float[Array, "n d"
     return jnp.where(moving, (2 * jnp.exp(-s) * across + (near - far * tail) * e) / below, x)
 
 
-class Moebius(AbstractScheme):
+class Moebius(AbstractParticleScheme):
     """A Möbius map for the common noise of each step, between two half steps of the drift by Heun's method.
 
     For models on the sphere whose one noise is `Isotropic` and common. √κ is taken where the step begins for Itô noise
@@ -49,14 +49,9 @@ class Moebius(AbstractScheme):
     **Raises** `ValueError`, when used, for other spaces, and for other or further noise.
     """
 
-    moves: ClassVar[str] = "Particles"
-
     @property
     def order(self) -> int:
         return 2
-
-    def accepts(self, measure: AbstractMeasure) -> bool:
-        return isinstance(measure, Particles)
 
     def check(self, model: Model, measure: Particles, dt: float) -> None:
         require_same_space(model, measure)
@@ -69,12 +64,6 @@ class Moebius(AbstractScheme):
         )
         x = measure.positions
         require_finite_field(lambda: evaluate_drift(model, measure, x), "the drift −∇V − ∇W*μ + b", x)
-
-    def planned(self, model: Model, measure: Particles) -> Model:
-        return with_planned_sums(model, measure)
-
-    def prepare(self, model: Model, measure: Particles, dt: Float[Array, ""]) -> None:
-        return None
 
     def step(
         self,

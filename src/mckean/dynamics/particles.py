@@ -28,7 +28,25 @@ def ode_order(solver: Solver) -> int:
     return order
 
 
-class ParticleScheme(AbstractScheme):
+class AbstractParticleScheme(AbstractScheme):
+    """What schemes of particles have in common: sums that are planned for the cloud, and watched while it spreads."""
+
+    moves: ClassVar[str] = "Particles"
+
+    def accepts(self, measure: AbstractMeasure) -> bool:
+        return isinstance(measure, Particles)
+
+    def planned(self, model: Model, measure: Particles) -> Model:
+        return with_planned_sums(model, measure)
+
+    def prepare(self, model: Model, measure: Particles, dt: Float[Array, ""]) -> None:
+        return None
+
+    def complaints(self, model: Model, measure: Particles) -> dict[str, Float[Array, ""]]:
+        return interactions.complaints(model.interaction, measure)
+
+
+class ParticleScheme(AbstractParticleScheme):
     """One step of a diffrax solver for the N-particle system, followed by the space's retraction.
 
     **Arguments:** `solver`: a diffrax solver; Itô solvers take Itô noise, Stratonovich solvers Stratonovich noise,
@@ -40,15 +58,11 @@ class ParticleScheme(AbstractScheme):
     calculus is not the noise's.
     """
 
-    moves: ClassVar[str] = "Particles"
     solver: Solver = eqx.field(default_factory=diffrax.Euler)
 
     @property
     def order(self) -> int:
         return ode_order(self.solver)
-
-    def accepts(self, measure: AbstractMeasure) -> bool:
-        return isinstance(measure, Particles)
 
     def check(self, model: Model, measure: Particles, dt: float) -> None:
         require_same_space(model, measure)
@@ -56,12 +70,6 @@ class ParticleScheme(AbstractScheme):
         check_calculus(self.solver, model)
         x = measure.positions
         require_finite_field(lambda: evaluate_drift(model, measure, x), "the drift −∇V − ∇W*μ + b", x)
-
-    def planned(self, model: Model, measure: Particles) -> Model:
-        return with_planned_sums(model, measure)
-
-    def prepare(self, model: Model, measure: Particles, dt: Float[Array, ""]) -> None:
-        return None
 
     def step(
         self,
@@ -74,9 +82,6 @@ class ParticleScheme(AbstractScheme):
     ) -> Particles:
         moved = advance(self.solver, model, measure, increments(model, measure, path, index, dt), dt)
         return eqx.tree_at(lambda p: p.positions, measure, moved)
-
-    def complaints(self, model: Model, measure: Particles) -> dict[str, Float[Array, ""]]:
-        return interactions.complaints(model.interaction, measure)
 
 
 class Increments(NamedTuple):

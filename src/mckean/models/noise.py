@@ -157,9 +157,6 @@ class Isotropic(AbstractNoise):
     def width(self, mu: AbstractMeasure, dim: int) -> int:
         return dim
 
-    def apply(self, sigma: Float[Array, "n d m"], dB: Float[Array, "n m"]) -> Float[Array, "n d"]:
-        return sigma[0, 0, 0] * dB
-
     def displacement(self, mu: AbstractMeasure, x: interactions.Points, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
         points = interactions.at(x, mu)
         return jnp.broadcast_to(self.amplitude(mu).astype(points.dtype) * dB, points.shape)
