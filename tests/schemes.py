@@ -17,6 +17,7 @@ import mckean as mk
 
 CIRCLE, LINE, PLANE = mk.Torus(1), mk.Euclidean(1), mk.Euclidean(2)
 OBLONG = mk.Torus(2, (2 * math.pi, 2.0))
+SPHERE = mk.Sphere(3)
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,19 @@ def windy(theta):
     return mk.langevin(LINE, mk.potentials.DoubleWell(), kernel, beta=2.0, common=[mk.Additive(0.5), gust])
 
 
+def attentive(theta):
+    """On the sphere, by attention, and by a noise common to all that grows as tokens align."""
+    return mk.Model(SPHERE, drift=mk.interactions.Attention(theta), common=mk.Isotropic(leaning))
+
+
+def leaning(mu):
+    return 0.3 + jnp.sum(mu.mean(mu.positions) ** 2)
+
+
+def network(theta):
+    return mk.Model(SPHERE, common=(mk.Heads(theta), mk.Neurons("tanh", 4)))
+
+
 def on_torus(dim, common=lambda space: ()):
     """Sides that differ from 2π and from each other."""
     space = mk.Torus(dim, (2 * jnp.pi, 2.0, 3.0)[:dim]) if dim > 1 else CIRCLE
@@ -181,6 +195,7 @@ def waves(theta):
 CLOUD = mk.Particles(CIRCLE, 2 * jnp.pi * jax.random.uniform(jax.random.key(1), (12, 1)))
 WEIGHTED = mk.Particles(CIRCLE, CLOUD.positions, jnp.arange(1.0, 13.0) / 78)
 DRIFTERS = mk.Particles(OBLONG, OBLONG.uniform(jax.random.key(2), 12))
+TOKENS = mk.Particles(SPHERE, SPHERE.uniform(jax.random.key(3), 12))
 BUMP = mk.Density.from_function(CIRCLE.grid(16), lambda x: jnp.exp(jnp.cos(x[0] - 0.5)))
 SLOPE = mk.Density.from_function(mk.Torus(2).grid(8), lambda x: 1 + 0.5 * jnp.sin(x[0]))
 BOX = mk.Density.from_function(LINE.grid(24, -4.0, 4.0), lambda x: jnp.exp(-2 * (x[0] - 0.3) ** 2))
@@ -210,6 +225,9 @@ TABLE = [
     *(Entry(s.__name__, frozen, CLOUD, mk.ParticleScheme(s()), p, variant=variant) for s, p, variant in ODE),
     Entry("EulerHeun-environment", in_environment, WEIGHTED, mk.ParticleScheme(diffrax.EulerHeun()), 1, noisy=True),
     Entry("Euler-waves", waves, DRIFTERS, mk.ParticleScheme(), 1, noisy=True),
+    Entry("GeodesicEuler", attentive, TOKENS, mk.GeodesicEuler(), 1, noisy=True, variant=True),
+    Entry("Moebius", attentive, TOKENS, mk.Moebius(), 2, noisy=True),
+    Entry("Layers", network, TOKENS, mk.Layers(), 1, noisy=True, variant=True),
     Entry("RandomBatch", thermal, WEIGHTED, mk.RandomBatch(5), 1, noisy=True),
     Entry("Spectral-1", *on_torus(1), mk.Spectral(), 4),
     Entry("Spectral-2", *on_torus(2), mk.Spectral(), 4, variant=True),

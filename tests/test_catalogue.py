@@ -12,6 +12,14 @@ PARAMETERS = {
     "ornstein_uhlenbeck": [{}, {"stiffness": 2.0, "strength": -0.5, "beta": 3.0, "dim": 2}],
     "desai_zwanzig": [{"beta": 1.5}, {"beta": 3.0}, {"theta": 2.0, "beta": 5.0}],
     "toy_transformer": [{}, {"dim": 3, "alpha": 2.0, "normalisation": "paper"}],
+    "random_transformer": [{"dim": 16}, {"dim": 3, "beta": 5.0}],
+    "self_attention": [{}, {"dim": 5, "beta": 2.0, "normalised": False, "temperature": 0.3}, {"beta": 1e4}],
+    "isotropic_flow": [{}],
+    "two_tokens": [{}, {"dim": 16, "beta": 3.0}],
+    "low_temperature": [{}],
+    "simplex": [{"n": 8}, {"n": 8, "beta": 3.0, "normalised": False}],
+    "high_dimension": [{"n": 8}, {"n": 8, "beta": 3.0}],
+    "logistic_overlap": [{}],
     "transport": [{}, {"strength": 6.0, "intensity": 2.0, "beta": 0.5, "reach": 2.0}],
 }
 CASES = [

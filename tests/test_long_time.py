@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from diffrax import EulerHeun
+from diffrax import Heun
 from scipy.sparse.linalg import expm_multiply
 
 import mckean as mk
@@ -68,7 +68,7 @@ def test_synchronisation_by_noise_in_a_double_well():
     model = mk.langevin(LINE, double_well, beta=np.inf, common=mk.Additive(1.0))
     at, towards = (mk.Particles(LINE, jnp.array([[x]])) for x in (0.5, 0.6))
     seen = analysis.growth(
-        model, at, towards, until=40.0, dt=0.01, every=500, key=jax.random.key(1), environments=200, scheme=EulerHeun()
+        model, at, towards, until=40.0, dt=0.01, every=500, key=jax.random.key(1), environments=200, scheme=Heun()
     )
     rate = seen.almost_sure(after=5.0)
     assert abs(rate.value + 1.6803949087) < 5 * rate.stderr + 1.68 * (8 * 0.01) ** 2

@@ -18,6 +18,7 @@ from mckean.report.labels import wrap
 from mckean.report.mathematics import inline, mathml, paragraphs
 from mckean.report.numbers import duration, measured, number, predicted
 from mckean.report.page import headline, page
+from mckean.report.terminal import outcome
 
 SETTING = Setting("0.1", "0.10", "1 × cpu", 2, "float64", "2026-01-01 00:00 UTC")
 KEYS = {"chapter", "claim", "predicted", "measured", "stderr", "tolerance", "holds", "reference"}
@@ -181,6 +182,14 @@ def test_a_chapter_that_breaks_loses_no_other(talk):
     markup = page(told, SETTING)
     assert "The chapter “bad” broke" in markup
     assert "NaN at t = 1." in markup
+
+
+def test_what_was_not_run_is_said_and_is_no_failure(talk):
+    result = Result([claim()], (), "Without <weights> this part was not run.")
+    told = talk(dataclasses.replace(chapter("real", claim()), run=lambda *_: result), chapter("other", claim()))
+    assert told.holds
+    assert page(told, SETTING).count("Without &lt;weights&gt; this part was not run.") == 2
+    assert [done.note in outcome(done) for done in told.finished if done.note] == [True]
 
 
 def test_a_chapter_without_a_claim_does_not_pass(talk):

@@ -273,12 +273,19 @@ def test_moebius_steps_watch_the_sums_of_their_interaction():
 
 
 def test_frozen_where_the_tokens_balance():
-    """x̄ = 0 is frozen for ever."""
+    """x̄ = 0 is frozen for ever, exactly or to rounding, and no scheme makes a run of it; with a drift it is a state."""
     model = toy_transformer(3, 5.0).model
-    x = jnp.asarray([[1.0, 0, 0], [-1.0, 0, 0], [0, 1.0, 0], [0, -1.0, 0]])
-    run = mk.evolve(model, mk.Particles(model.space, x), until=1.0, dt=0.1, path=mk.Brownian(jax.random.key(0)),
-                    scheme=mk.Moebius())  # fmt: skip
-    np.testing.assert_array_equal(run.final.positions, x)
+    balanced = jnp.asarray([[1.0, 0, 0], [-1.0, 0, 0], [0, 1.0, 0], [0, -1.0, 0]])
+    angles = 2 * jnp.pi * jnp.arange(5) / 5
+    pentagon = jnp.stack([jnp.cos(angles), jnp.sin(angles), 0 * angles], axis=1)
+    settings = {"until": 1.0, "dt": 0.1, "path": mk.Brownian(jax.random.key(0))}
+    for x in (balanced, pentagon, pentagon.astype(jnp.float32)):
+        for scheme in (mk.Moebius(), diffrax.Euler()):
+            with pytest.raises(ValueError, match="frozen for ever"):
+                mk.evolve(model, mk.Particles(model.space, x), scheme=scheme, **settings)
+    driven = mk.Model(model.space, drift=mk.interactions.Attention(), common=model.common)
+    for state, moved in ((model, pentagon + 1e-9), (driven, pentagon)):
+        mk.Moebius().check(state, mk.Particles(state.space, state.space.retract(moved)), 0.1)
 
 
 def test_observables_of_tokens():

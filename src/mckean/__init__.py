@@ -6,7 +6,9 @@ from mckean import observables as observables
 from mckean.dynamics import AbstractScheme as AbstractScheme
 from mckean.dynamics import FiniteVolume as FiniteVolume
 from mckean.dynamics import FluxLimited as FluxLimited
+from mckean.dynamics import GeodesicEuler as GeodesicEuler
 from mckean.dynamics import Interrupted as Interrupted
+from mckean.dynamics import Layers as Layers
 from mckean.dynamics import Moebius as Moebius
 from mckean.dynamics import Moments as Moments
 from mckean.dynamics import ParticleScheme as ParticleScheme
@@ -27,12 +29,17 @@ from mckean.measures import VonMisesFisher as VonMisesFisher
 from mckean.measures import deposit as deposit
 from mckean.measures import smooth as smooth
 from mckean.models import Additive as Additive
+from mckean.models import Heads as Heads
 from mckean.models import Isotropic as Isotropic
+from mckean.models import IsotropicFlow as IsotropicFlow
 from mckean.models import Model as Model
 from mckean.models import Multiplicative as Multiplicative
+from mckean.models import Neurons as Neurons
+from mckean.models import PreNormalised as PreNormalised
 from mckean.models import Thermal as Thermal
 from mckean.models import TransportNoise as TransportNoise
 from mckean.models import converted as converted
+from mckean.models import directions as directions
 from mckean.models import energy as energy
 from mckean.models import langevin as langevin
 from mckean.models import potentials as potentials

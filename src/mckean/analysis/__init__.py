@@ -1,5 +1,6 @@
 """Verbs that run and compare several evolutions."""
 
+from mckean.analysis.around import AbstractAround as AbstractAround
 from mckean.analysis.balance import energy_balance as energy_balance
 from mckean.analysis.couplings import Coupled as Coupled
 from mckean.analysis.couplings import SynchronousCoupling as SynchronousCoupling
@@ -13,6 +14,9 @@ from mckean.analysis.ensemble import ensemble as ensemble
 from mckean.analysis.environment import GibbsDrift as GibbsDrift
 from mckean.analysis.environment import environment_power as environment_power
 from mckean.analysis.environment import gibbs_drift as gibbs_drift
+from mckean.analysis.ergodicity import EnergyTest as EnergyTest
+from mckean.analysis.ergodicity import energy_test as energy_test
+from mckean.analysis.ergodicity import one_point_ergodicity as one_point_ergodicity
 from mckean.analysis.frame import Descent as Descent
 from mckean.analysis.frame import moving_frame as moving_frame
 from mckean.analysis.ledger import Accounts as Accounts
@@ -23,11 +27,20 @@ from mckean.analysis.long_time import SideBySide as SideBySide
 from mckean.analysis.long_time import invariant as invariant
 from mckean.analysis.long_time import pullback as pullback
 from mckean.analysis.long_time import separation as separation
+from mckean.analysis.lyapunov import Frame as Frame
+from mckean.analysis.lyapunov import FrameFlow as FrameFlow
+from mckean.analysis.lyapunov import Spectrum as Spectrum
+from mckean.analysis.lyapunov import exponents as exponents
+from mckean.analysis.lyapunov import lyapunov as lyapunov
 from mckean.analysis.statistics import Estimate as Estimate
 from mckean.analysis.statistics import average as average
 from mckean.analysis.statistics import log_slope as log_slope
 from mckean.analysis.statistics import replicate as replicate
 from mckean.analysis.statistics import root_mean_square as root_mean_square
+from mckean.analysis.synchronisation import Contraction as Contraction
+from mckean.analysis.synchronisation import contraction as contraction
+from mckean.analysis.synchronisation import radius as radius
+from mckean.analysis.synchronisation import spread as spread
 from mckean.analysis.tangent import Growth as Growth
 from mckean.analysis.tangent import Tangent as Tangent
 from mckean.analysis.tangent import TangentFlow as TangentFlow

@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 
 import diffrax
 import equinox as eqx
-import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
+from mckean.analysis.around import AbstractAround
 from mckean.analysis.ensemble import Ensemble, ensemble
 from mckean.analysis.tangent import distance
 from mckean.checks import require
@@ -95,32 +95,14 @@ class Pair(AbstractMeasure):
         return self.first.integrate(phi)
 
 
-class SideBySide(AbstractScheme):
+class SideBySide(AbstractAround):
     """One scheme for both of a pair, on one path: particles share their own motions as well."""
 
     moves: ClassVar[str] = "Pair"
-    scheme: AbstractScheme
+    state: ClassVar[type[AbstractMeasure]] = Pair
 
-    @property
-    def order(self) -> int:
-        return self.scheme.order
-
-    def accepts(self, measure: AbstractMeasure) -> bool:
-        return isinstance(measure, Pair) and self.scheme.accepts(measure.first)
-
-    def check(self, model: Model, measure: Pair, dt: float) -> None:
-        for one in (measure.first, measure.second):
-            self.scheme.check(model, one, dt)
-
-    def planned(self, model: Model, measure: Pair) -> Model:
-        return self.scheme.planned(model, measure.first)
-
-    def prepare(self, model: Model, measure: Pair, dt: Float[Array, ""]) -> Any:
-        return self.scheme.prepare(model, measure.first, dt)
-
-    def complaints(self, model: Model, measure: Pair) -> dict[str, Float[Array, ""]]:
-        first, second = (self.scheme.complaints(model, one) for one in (measure.first, measure.second))
-        return {sentence: jnp.maximum(first[sentence], second[sentence]) for sentence in first}
+    def held(self, state: Pair) -> tuple[AbstractMeasure, ...]:
+        return (state.first, state.second)
 
     def step(
         self,

@@ -11,6 +11,8 @@ They differ, and say different things: a solution goes back to a steady state wh
 environments that hardly ever come (Arnold, Random Dynamical Systems, 1998; Khasminskii, Stochastic Stability, 2012).
 """
 
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -21,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
+from mckean.analysis.around import AbstractAround
 from mckean.analysis.statistics import Estimate, average, replicate
 from mckean.checks import require
 from mckean.dynamics import AbstractScheme, Trajectory, evolve
@@ -98,7 +101,23 @@ class Tangent(AbstractMeasure):
         return self.measure.integrate(phi)
 
 
-class TangentFlow(AbstractScheme):
+def forwards(scheme: AbstractScheme) -> AbstractScheme:
+    """The scheme with its diffrax solver, if it has one, in the form that forward differentiation goes through."""
+    solver: Any = getattr(scheme, "solver", None)
+    if getattr(solver, "scan_kind", "lax") is not None:
+        return scheme
+    return eqx.tree_at(lambda s: s.solver, scheme, dataclasses.replace(solver, scan_kind="lax"))
+
+
+def pushed(move: Callable, measure: AbstractMeasure, eta: Any) -> tuple[AbstractMeasure, Any]:
+    """move(μ), and the derivative of `move` at μ in the direction η, a tree of μ's floating arrays."""
+    moving, still = eqx.partition(measure, eqx.is_inexact_array)
+    arrays = lambda moving: eqx.filter(move(eqx.combine(moving, still)), eqx.is_inexact_array)  # noqa: E731
+    moved, derivative = jax.jvp(arrays, (moving,), (eta,))
+    return eqx.combine(moved, still), derivative
+
+
+class TangentFlow(AbstractAround):
     """A scheme for a measure and its derivative for a tangent, by forward differentiation of the step.
 
     What grows is then the derivative of the scheme itself, exactly. **Arguments:** `scheme`: of the measure.
@@ -106,26 +125,10 @@ class TangentFlow(AbstractScheme):
     """
 
     moves: ClassVar[str] = "Tangent"
-    scheme: AbstractScheme
+    state: ClassVar[type[AbstractMeasure]] = Tangent
 
-    @property
-    def order(self) -> int:
-        return self.scheme.order
-
-    def accepts(self, measure: AbstractMeasure) -> bool:
-        return isinstance(measure, Tangent) and self.scheme.accepts(measure.measure)
-
-    def check(self, model: Model, measure: Tangent, dt: float) -> None:
-        self.scheme.check(model, measure.measure, dt)
-
-    def planned(self, model: Model, measure: Tangent) -> Model:
-        return self.scheme.planned(model, measure.measure)
-
-    def prepare(self, model: Model, measure: Tangent, dt: Float[Array, ""]) -> Any:
-        return self.scheme.prepare(model, measure.measure, dt)
-
-    def complaints(self, model: Model, measure: Tangent) -> dict[str, Float[Array, ""]]:
-        return self.scheme.complaints(model, measure.measure)
+    def held(self, state: Tangent) -> tuple[AbstractMeasure, ...]:
+        return (state.measure,)
 
     def step(
         self,
@@ -136,15 +139,10 @@ class TangentFlow(AbstractScheme):
         index: Int[ArrayLike, ""],
         dt: Float[Array, ""],
     ) -> Tangent:
-        moving, still = eqx.partition(measure.measure, eqx.is_inexact_array)
-
-        def move(moving):
-            moved = self.scheme.step(model, eqx.combine(moving, still), prepared, path, index, dt)
-            return eqx.filter(moved, eqx.is_inexact_array)
-
-        moved, eta = jax.jvp(move, (moving,), (measure.direction,))
+        move = lambda mu: self.scheme.step(model, mu, prepared, path, index, dt)  # noqa: E731
+        moved, eta = pushed(move, measure.measure, measure.direction)
         norm = jnp.sqrt(inner(measure.measure, eta, eta))
-        parts = (eqx.combine(moved, still), jax.tree.map(lambda x: x / norm, eta), measure.log_norm + jnp.log(norm))
+        parts = (moved, jax.tree.map(lambda x: x / norm, eta), measure.log_norm + jnp.log(norm))
         return eqx.tree_at(lambda m: (m.measure, m.direction, m.log_norm), measure, parts)
 
 
@@ -225,7 +223,7 @@ def linearised(
     Records `log_norm`, log‖η_t‖/‖η_0‖, and `overlap`, ⟨η_t, η_0⟩/(‖η_t‖‖η_0‖). **Arguments:** as for `evolve`.
     **Raises** `ValueError` for measures of different forms, or the same one, and for whatever `evolve` refuses.
     """
-    state, flow = Tangent(measure, towards), TangentFlow(scheme_for(measure, scheme))
+    state, flow = Tangent(measure, towards), TangentFlow(forwards(scheme_for(measure, scheme)))
     observe = {"log_norm": _log_norm, "overlap": _overlap}
     return evolve(model, state, until=until, dt=dt, path=path, scheme=flow, observe=observe, every=every)
 
@@ -250,7 +248,7 @@ def growth(
     many paths, `batch` of them at a time.
     **Raises** `ValueError` for whatever the scheme refuses, for measures of different forms, or the same one.
     """
-    flow = TangentFlow(scheme_for(measure, scheme))
+    flow = TangentFlow(forwards(scheme_for(measure, scheme)))
     flow.check(model, Tangent(measure, towards), dt)
     run = eqx.Partial(
         _grown, model=model, measure=measure, towards=towards, until=until, dt=dt, every=every, scheme=flow.scheme

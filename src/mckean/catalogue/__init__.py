@@ -1,10 +1,18 @@
 """Named models, each with what is known exactly about it."""
 
+from mckean.catalogue.attention import self_attention as self_attention
 from mckean.catalogue.desai_zwanzig import desai_zwanzig as desai_zwanzig
+from mckean.catalogue.equiangular import high_dimension as high_dimension
+from mckean.catalogue.equiangular import logistic_overlap as logistic_overlap
+from mckean.catalogue.equiangular import simplex as simplex
 from mckean.catalogue.facts import Entry as Entry
 from mckean.catalogue.facts import Fact as Fact
+from mckean.catalogue.isotropic_flow import isotropic_flow as isotropic_flow
 from mckean.catalogue.kuramoto import kuramoto as kuramoto
 from mckean.catalogue.ornstein_uhlenbeck import ornstein_uhlenbeck as ornstein_uhlenbeck
+from mckean.catalogue.random_transformer import random_transformer as random_transformer
+from mckean.catalogue.reduced import low_temperature as low_temperature
+from mckean.catalogue.reduced import two_tokens as two_tokens
 from mckean.catalogue.transformer import toy_transformer as toy_transformer
 from mckean.catalogue.transport import transport as transport
 from mckean.checks import nearest
@@ -15,6 +23,14 @@ MODELS = {
     "desai_zwanzig": desai_zwanzig,
     "transport": transport,
     "toy_transformer": toy_transformer,
+    "random_transformer": random_transformer,
+    "self_attention": self_attention,
+    "isotropic_flow": isotropic_flow,
+    "two_tokens": two_tokens,
+    "low_temperature": low_temperature,
+    "simplex": simplex,
+    "high_dimension": high_dimension,
+    "logistic_overlap": logistic_overlap,
 }
 """The constructors by name, as `mckean list` shows them."""
 

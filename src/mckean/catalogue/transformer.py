@@ -9,14 +9,21 @@ normalisation; in the paper's κ = α|x̄|²/(d − 1) (Koubbi, Geshkovski and R
     dR = κ(1 − R)(d − 2 − R) dt + √κ(1 − R)(x_i + x_j)·dB,   d⟨R⟩ = 2κ(1 − R)²(1 + R) dt,
     d log(1 − R) = −(d − 1)κ dt − √κ(x_i + x_j)·dB.
 
-(The talk's bracket has lost a dt.) The step is Itô's in κ: with √κ P∘dB in the sense of Stratonovich the drift
-(α/2d) P_i (1/n)Σ_j P_j x̄ is to be taken off.
+(The talk's bracket has lost a dt.) The sphere slide of the talk writes √κ P_{x_i}∘dB. Where κ is a constant that is
+the equation above; but κ = c|x̄|² moves with the tokens, and in the sense of Stratonovich the Itô equation has the
+further drift (c/2) P_{x_i} w, w = (1/n)Σ_j P_{x_j} x̄, and the overlap (c/2)(1 − R)⟨w, x_i + x_j⟩: for two tokens, where
+w = (1 − R)(x_1 + x_2)/4,
+
+    (c/4)(1 − R)²(1 + R).
+
+The two readings are two models. They agree on brackets, and where all tokens are one on every Lyapunov exponent.
 """
 
 import math
 from typing import Literal
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -25,7 +32,7 @@ from mckean.catalogue.facts import Entry, Fact
 from mckean.checks import require
 from mckean.interactions.kernels import parameter
 from mckean.measures import AbstractMeasure, Particles
-from mckean.models import Isotropic, Model
+from mckean.models import Calculus, Isotropic, Model, converted
 from mckean.spaces import Sphere
 
 _REFERENCE = "Koubbi, Geshkovski and Rigollet, Homogenized Transformers, arXiv 2604.01978"
@@ -57,35 +64,42 @@ def half_collapse_time(n: int, alpha: float) -> float:
     return math.log(n - 1) / alpha
 
 
-def toy_transformer(dim: int = 64, alpha: float = 1.0, normalisation: Literal["talk", "paper"] = "talk") -> Entry:
+def toy_transformer(
+    dim: int = 64,
+    alpha: float = 1.0,
+    normalisation: Literal["talk", "paper"] = "talk",
+    calculus: Calculus = "ito",
+) -> Entry:
     """The toy Transformer on S^{d−1}.
 
     **Arguments:** `dim`: d ≥ 2; `alpha`: α ≥ 0, 1/time; `normalisation`: κ = (α/d)|x̄|², as in the talk, or
-    α|x̄|²/(d − 1), as in the paper. **Raises** `ValueError` for another normalisation, and for α < 0.
+    α|x̄|²/(d − 1), as in the paper; `calculus`: "ito", the limit of the layers, or "stratonovich", the slide's √κ P∘dB.
+    **Raises** `ValueError` for another normalisation or calculus, and for α < 0.
     """
     require(alpha >= 0, f"alpha must not be negative, but {alpha} was given.")
     require(
         normalisation in ("talk", "paper"), f"the normalisation is 'talk' or 'paper', but {normalisation!r} was given."
     )
     scale = alpha / (dim if normalisation == "talk" else dim - 1)
-    model = Model(Sphere(dim), common=Isotropic(Alignment(scale)))
+    model = Model(Sphere(dim), common=Isotropic(Alignment(scale), calculus))
     kappa = scale * 0.5 * (1 + _OVERLAP)
+    further = stratonovich_drift(_OVERLAP, scale) if calculus == "stratonovich" else 0.0
     facts = {
         "synchronised exponent": Fact(
             "−κ(d − 1)/2 where all tokens are one: every Lyapunov exponent", -0.5 * scale * (dim - 1), _REFERENCE
         ),
         "overlap drift": Fact(
-            "κ(1 − R)(d − 2 − R) for two tokens with R = 0.3",
-            overlap_drift(_OVERLAP, kappa, dim),
+            "κ(1 − R)(d − 2 − R) for two tokens with R = 0.3, and in Stratonovich's reading (c/4)(1 − R)²(1 + R) more",
+            overlap_drift(_OVERLAP, kappa, dim) + further,
             _REFERENCE,
-            lambda: _of_two_tokens(model)[0],
+            lambda: rates_of_two(model, _OVERLAP)[0],
             1e-12 * max(1.0, alpha),
         ),
         "overlap bracket": Fact(
             "2κ(1 − R)²(1 + R) for two tokens with R = 0.3",
             overlap_bracket(_OVERLAP, kappa),
             _REFERENCE,
-            lambda: _of_two_tokens(model)[1],
+            lambda: rates_of_two(model, _OVERLAP)[1],
             1e-12 * max(1.0, alpha),
         ),
     }
@@ -95,20 +109,32 @@ def toy_transformer(dim: int = 64, alpha: float = 1.0, normalisation: Literal["t
 _OVERLAP = 0.3
 
 
-def _of_two_tokens(model: Model) -> tuple[float, float]:
-    """Drift and bracket of R from the fields of the noise: each token's length is kept by a drift −½|σ|²x."""
-    d = model.space.dim
-    x = jnp.zeros((2, d)).at[:, 0].set(jnp.asarray([1.0, _OVERLAP])).at[1, 1].set(math.sqrt(1 - _OVERLAP**2))
+def rates_of_two(model: Model, overlap: float) -> tuple[float, float]:
+    """Drift and bracket of the overlap of two tokens from a model's drift and common noise, by Itô's formula.
+
+    Each token's length is kept by a drift −½|σ|²x.
+    """
+    model = converted(model, "ito")
+    d, r = model.space.dim, overlap
+    x = jnp.zeros((2, d)).at[:, 0].set(jnp.asarray([1.0, r])).at[1, 1].set(math.sqrt(1 - r**2))
     tokens = Particles(model.space, x)
-    fields = jnp.stack([model.common_displacement(tokens, x, e) for e in jnp.eye(d)])
-    square = jnp.sum(fields**2, axis=(0, 2))
-    drift = jnp.sum(fields[:, 0] * fields[:, 1]) - 0.5 * jnp.sum(square) * _OVERLAP
+    fields = jnp.zeros((0, 2, d))
+    if model.common:
+        unit = jnp.eye(model.environments(tokens))
+        fields = jax.lax.map(lambda e: model.common_displacement(tokens, x, e), unit)
+    further = model.drift(tokens, x)
+    drift = jnp.sum(fields[:, 0] * fields[:, 1]) - 0.5 * r * jnp.sum(fields**2) + further[0] @ x[1] + x[0] @ further[1]
     return float(drift), float(jnp.sum((fields[:, 0] @ x[1] + fields[:, 1] @ x[0]) ** 2))
 
 
 def overlap_drift(r, kappa, dim: int):
     """κ(1 − R)(d − 2 − R), 1/time."""
     return kappa * (1 - r) * (dim - 2 - r)
+
+
+def stratonovich_drift(r, scale):
+    """(c/4)(1 − R)²(1 + R), 1/time: what Stratonovich's reading adds to the drift of the overlap of two tokens."""
+    return 0.25 * scale * (1 - r) ** 2 * (1 + r)
 
 
 def overlap_bracket(r, kappa):

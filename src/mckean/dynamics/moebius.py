@@ -13,12 +13,12 @@ from typing import cast
 
 import diffrax
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean.checks import require
 from mckean.dynamics.particles import AbstractParticleScheme, Increments, advance, increments
-from mckean.dynamics.scheme import evaluate_drift, require_finite_field, require_same_space
 from mckean.measures import Particles
 from mckean.models import Isotropic, Model
 from mckean.paths import Brownian
@@ -31,12 +31,16 @@ def moebius(x: Float[Array, "n d"], v: Float[Array, " d"]) -> Float[Array, "n d"
     moving = square > 0
     s = jnp.sqrt(jnp.where(moving, square, 1.0))
     e = jnp.where(moving, 1 / s, 0.0) * v
-    # 1 ± ⟨x, e⟩ as squares, which keep their digits near ±e; cosh and sinh over e^s, so that no step is too long.
-    near, far = (0.5 * jnp.sum((x + sign * e) ** 2, axis=1, keepdims=True) for sign in (1, -1))
-    tail = jnp.exp(-2 * s)
+    # What the step before has rounded away from |x| = 1 is mended on the way in, where it costs no pass of its own.
+    scale = jax.lax.rsqrt((x * x) @ jnp.ones(x.shape[1], x.dtype))
+    c = scale * (x @ e)
+    near, far = jnp.maximum(1 + c, 0), jnp.maximum(1 - c, 0)
+    # cosh and sinh over e^s, so that no step is too long; never 0, so that −e stays where it is.
+    tail = jnp.maximum(jnp.exp(-2 * s), jnp.finfo(x.dtype).tiny)
     below = near + far * tail
-    across = x - (x @ e)[:, None] * e
-    return jnp.where(moving, (2 * jnp.exp(-s) * across + (near - far * tail) * e) / below, x)
+    across = 2 * jnp.exp(-s) / below
+    along = (near - far * tail) / below - c * across
+    return jnp.where(moving, across * scale, 1.0)[:, None] * x + jnp.where(moving, along, 0.0)[:, None] * e
 
 
 class Moebius(AbstractParticleScheme):
@@ -54,7 +58,6 @@ class Moebius(AbstractParticleScheme):
         return 2
 
     def check(self, model: Model, measure: Particles, dt: float) -> None:
-        require_same_space(model, measure)
         require(isinstance(model.space, Sphere), f"Möbius maps move particles on a sphere, not on {model.space}.")
         isotropic = len(model.common) == 1 and isinstance(model.common[0], Isotropic)
         require(
@@ -62,8 +65,7 @@ class Moebius(AbstractParticleScheme):
             "the flow of a noise is Möbius if it is isotropic, common to all particles and the only one: "
             "Model(sphere, common=Isotropic(amplitude)).",
         )
-        x = measure.positions
-        require_finite_field(lambda: evaluate_drift(model, measure, x), "the drift −∇V − ∇W*μ + b", x)
+        super().check(model, measure, dt)
 
     def step(
         self,
@@ -77,10 +79,9 @@ class Moebius(AbstractParticleScheme):
         dB = increments(model, measure, path, index, dt).common
         assert dB is not None, "check has seen the noise"
         still = eqx.tree_at(lambda m: m.common, model, ())
-        drifts = any(part is not None for part in (model.confinement, model.interaction, model.extra))
 
         def drifted(mu: Particles) -> Particles:
-            if not drifts:
+            if not model.drifting:
                 return mu
             return _at(mu, advance(diffrax.Heun(), still, mu, Increments(None, None), 0.5 * dt))
 
@@ -90,11 +91,11 @@ class Moebius(AbstractParticleScheme):
 
 def _moved(noise: Isotropic, mu: Particles, dB: Float[Array, " d"]) -> Particles:
     amplitude = noise.amplitude(mu)
-    moved = _at(mu, mu.space.retract(moebius(mu.positions, amplitude * dB)))
+    moved = _at(mu, moebius(mu.positions, amplitude * dB))
     if noise.calculus == "ito":
         return moved
     mean = 0.5 * (amplitude + noise.amplitude(moved))
-    return _at(mu, mu.space.retract(moebius(mu.positions, mean * dB)))
+    return _at(mu, moebius(mu.positions, mean * dB))
 
 
 def _at(mu: Particles, positions: Float[Array, "n d"]) -> Particles:

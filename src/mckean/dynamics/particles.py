@@ -10,7 +10,13 @@ from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean import interactions
 from mckean.checks import require
-from mckean.dynamics.scheme import AbstractScheme, evaluate_drift, require_finite_field, require_same_space
+from mckean.dynamics.scheme import (
+    AbstractScheme,
+    evaluate_drift,
+    require_finite_field,
+    require_motion,
+    require_same_space,
+)
 from mckean.measures import AbstractMeasure, Particles
 from mckean.models import Calculus, Model, Thermal, with_planned_sums
 from mckean.paths import Brownian
@@ -35,6 +41,12 @@ class AbstractParticleScheme(AbstractScheme):
 
     def accepts(self, measure: AbstractMeasure) -> bool:
         return isinstance(measure, Particles)
+
+    def check(self, model: Model, measure: Particles, dt: float) -> None:
+        require_same_space(model, measure)
+        x = measure.positions
+        require_finite_field(lambda: evaluate_drift(model, measure, x), "the drift −∇V − ∇W*μ + b", x)
+        require_motion(model, measure, dt)
 
     def planned(self, model: Model, measure: Particles) -> Model:
         return with_planned_sums(model, measure)
@@ -65,11 +77,9 @@ class ParticleScheme(AbstractParticleScheme):
         return ode_order(self.solver)
 
     def check(self, model: Model, measure: Particles, dt: float) -> None:
-        require_same_space(model, measure)
         check_solver(self.solver)
         check_calculus(self.solver, model)
-        x = measure.positions
-        require_finite_field(lambda: evaluate_drift(model, measure, x), "the drift −∇V − ∇W*μ + b", x)
+        super().check(model, measure, dt)
 
     def step(
         self,
@@ -102,8 +112,23 @@ def increments(
         n, d = measure.positions.shape
         own = path.idiosyncratic.increment(index, dt, (n, model.noise.width(measure, d)), dt.dtype)
     if model.common:
-        common = path.environment.increment(index, dt, (model.environments(measure),), dt.dtype)
+        common = _once(path.environment.increment(index, dt, (model.environments(measure),), dt.dtype))
     return Increments(own, common)
+
+
+def _once(drawn: Float[Array, " m"]) -> Float[Array, " m"]:
+    """The same numbers, through a loop: XLA would fuse the draw with its uses, and draw anew for every particle."""
+    halves = jnp.pad(drawn, (0, drawn.size % 2)).reshape(2, -1)
+    return jax.lax.map(lambda half: half * jnp.ones((), drawn.dtype), halves).ravel()[: drawn.size]
+
+
+def displaced(model: Model, particles: Particles, noise: Increments, dt: Float[Array, ""]) -> Float[Array, "n d"]:
+    """b dt + σ dB_i + Σ_k σ_k dB⁰_k, tangent to the space; length."""
+    x = particles.positions
+    move = dt * model.drift(particles, x)
+    if model.noisy:
+        move = move + _NoiseTerm(model, lambda y: particles, noise).vf_prod(0.0, x, None, noise.own)
+    return move
 
 
 def advance(

@@ -1,6 +1,7 @@
 """What a scheme is: numerics, without physics. It moves one form of measure by one step."""
 
 import abc
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -10,8 +11,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean.checks import require, traced
-from mckean.measures import AbstractMeasure, Density
-from mckean.models import Model, differs
+from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
+from mckean.models import Isotropic, Model, differs
 from mckean.paths import Brownian
 
 
@@ -92,6 +93,26 @@ def require_finite_field(field: Callable[[], Array], what: str, positions: Array
             f"{what} is not finite at {int(bad.sum())} of the {bad.size} points of the initial state; "
             f"the first is ({point})."
         )
+
+
+def require_motion(model: Model, measure: Particles, dt: float) -> None:
+    """Raise `ValueError` where a noise with an amplitude of the measure is all that moves it, and that vanishes.
+
+    As with x̄ = 0 in the toy Transformer: such a state never moves again. Up to rounding: a step that is lost in the
+    digits of the positions is none.
+    """
+    parts = model.common
+    if model.drifting or model.noise is not None or not parts:
+        return
+    if not all(isinstance(part, Isotropic) for part in parts):
+        return
+    amplitude = jnp.stack([part.amplitude(measure) for part in parts if isinstance(part, Isotropic)])
+    lost = 8 * float(jnp.finfo(dtype_of(measure)).eps) * jnp.max(jnp.abs(measure.positions))
+    require(
+        jnp.any(jnp.abs(amplitude) * math.sqrt(dt) > lost),
+        "the state is frozen for ever: the amplitude of the common noise is zero there, as κ is where the tokens' mean "
+        "is 0, and nothing else moves them; start elsewhere.",
+    )
 
 
 def with_unit_mass(density: Density, values: Float[Array, "..."]) -> Density:

@@ -1,15 +1,20 @@
 """The chapters of the talk, each run and judged."""
 
 from mckean.experiments import (
+    collapse,
     common_noise,
     conditional,
     coupling,
     dissipation,
     fluctuations,
+    homogenisation,
     ledger,
     limit,
     passive,
+    real,
     summation,
+    synchronisation,
+    tokens,
     toy,
     transition,
     uniqueness,
@@ -32,7 +37,12 @@ CHAPTERS = {
         ledger,
         passive,
         uniqueness,
+        synchronisation,
         toy,
+        homogenisation,
+        collapse,
+        tokens,
+        real,
     )
 }
 """The chapters by name, in the order of the talk."""

@@ -96,10 +96,11 @@ class Figure:
 
 @dataclass(frozen=True)
 class Result:
-    """What running a chapter gave."""
+    """What running a chapter gave; `note` is a sentence on what could not be run here, and why."""
 
     claims: Sequence[Claim]
     figures: Sequence[Figure]
+    note: str = ""
 
 
 Progress = Callable[[float], None]

@@ -1,10 +1,13 @@
-"""The talk: chapters run one after another from one seed, and none lost because another broke."""
+"""The talk: chapters run side by side from one seed, and none lost because another broke."""
 
+import os
 import re
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Event
 from typing import Any
 
 import jax
@@ -43,6 +46,11 @@ class Finished:
             return self.result.claims
         nothing = float("nan")
         return [Claim("the chapter runs to its end", nothing, nothing, nothing, nothing, "", "")]
+
+    @property
+    def note(self) -> str:
+        """What could not be run here, and why."""
+        return "" if self.result is None else self.result.note
 
     @property
     def holds(self) -> bool:
@@ -93,14 +101,38 @@ def choose(names: Iterable[str]) -> list[str]:
 def run_chapters(
     names: Iterable[str], *, quick: bool = False, seed: int = 0, progress: TalkProgress | None = None
 ) -> Iterator[Finished]:
-    """Run the chapters called `names` (all, where there is none) and yield each when it is finished.
+    """Run the chapters called `names` (all, where there is none), one on each core, and yield them in this order.
 
-    A chapter that raises is yielded with its error and the next one runs; only an interrupt ends the talk.
-    `progress` is called with a chapter's name and the fraction of it that is done.
+    A chapter that raises is yielded with its error and the others run; only an interrupt ends the talk.
+    `progress` is called with a chapter's name and the fraction of it that is done, from the thread that runs it.
     """
     require(0 <= seed <= LARGEST_SEED, f"the seed must be between 0 and {LARGEST_SEED}, but it is {seed}.")
     chosen = [experiments.CHAPTERS[name] for name in choose(names)]
-    return (_run(chapter, quick, seed, progress or _unheard) for chapter in chosen)
+    return _side_by_side(chosen, quick, seed, progress or _unheard)
+
+
+class _Stopped(BaseException):
+    """Ends a chapter that nobody waits for any more; no error of the chapter."""
+
+
+def _side_by_side(chapters: Sequence[Chapter], quick: bool, seed: int, progress: TalkProgress) -> Iterator[Finished]:
+    """Chapters are compilation for the most part, which takes one core."""
+    stop = Event()
+
+    def heard(name: str, fraction: float) -> None:
+        if stop.is_set():
+            raise _Stopped
+        progress(name, fraction)
+
+    pool = ThreadPoolExecutor(os.cpu_count())
+    running = [pool.submit(_run, chapter, quick, seed, heard) for chapter in chapters]
+    try:
+        for chapter in running:
+            yield chapter.result()
+    finally:
+        # Not waited for, so that what is finished can be written at once.
+        stop.set()
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _run(chapter: Chapter, quick: bool, seed: int, progress: TalkProgress) -> Finished:

@@ -31,11 +31,7 @@ class Config:
 _PAPER = "Koubbi, Geshkovski and Rigollet, arXiv 2604.01978; the talk's bracket with its dt restored"
 
 
-def _kappa(model, mu):
-    return model.common[0].amplitude.kappa(mu)
-
-
-_OBSERVE = {"R": observables.overlaps(2), "kappa": _kappa, "m": observables.mean_overlap}
+_OBSERVE = {"R": observables.overlaps(2), "kappa": observables.kappa, "m": observables.mean_overlap}
 
 
 def _one(key, config: Config, dim: int, tokens: int, orthonormal: bool, until: float):

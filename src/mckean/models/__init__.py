@@ -4,6 +4,11 @@ from mckean.models import energy as energy
 from mckean.models import potentials as potentials
 from mckean.models.calculus import converted as converted
 from mckean.models.calculus import differs as differs
+from mckean.models.heads import Heads as Heads
+from mckean.models.heads import Neurons as Neurons
+from mckean.models.heads import PreNormalised as PreNormalised
+from mckean.models.heads import directions as directions
+from mckean.models.isotropic_flow import IsotropicFlow as IsotropicFlow
 from mckean.models.model import Model as Model
 from mckean.models.model import extra_drift as extra_drift
 from mckean.models.model import in_precision as in_precision

@@ -71,8 +71,16 @@ class Model(eqx.Module):
 
     def drift(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
         """−∇V(x) − ∇W_s*μ(x) + b(x, μ) at points of shape (n, d), or on the nodes of a grid; length per time."""
-        points = interactions.at(x, mu)
-        return self.space.project(points, self.gradient_field(mu, x) + extra_drift(self.extra, mu, points))
+        return self.space.project(interactions.at(x, mu), self.force(mu, x))
+
+    def force(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
+        """The drift before it is projected onto the tangent space: a field of R^d; length per time."""
+        return self.gradient_field(mu, x) + extra_drift(self.extra, mu, interactions.at(x, mu))
+
+    @property
+    def drifting(self) -> bool:
+        """Whether there is a V, a W or a b."""
+        return any(part is not None for part in (self.confinement, self.interaction, self.extra))
 
     @property
     def noisy(self) -> bool:

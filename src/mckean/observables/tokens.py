@@ -8,21 +8,49 @@ from jaxtyping import Array, Float
 
 from mckean.checks import require
 from mckean.measures import AbstractMeasure, Particles
-from mckean.models import Model
+from mckean.models import Isotropic, Model
 from mckean.spaces import Sphere
 
 
 def mean_overlap(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """The mean of R_ij over i ≠ j, (n|x̄|² − 1)/(n − 1). **Raises** `ValueError` but for two or more tokens."""
-    tokens = _tokens(mu)
+    tokens = alike(mu)
     require(tokens.n >= 2, "a mean overlap is that of two tokens or more.")
     return (tokens.n * alignment(model, mu) - 1) / (tokens.n - 1)
 
 
 def alignment(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """|x̄|², the mean of R_ij over all i and j. **Raises** `ValueError` but for tokens on a sphere."""
-    tokens = _tokens(mu)
+    tokens = tokens_of(mu)
     return jnp.sum(tokens.mean(tokens.positions) ** 2)
+
+
+def overlap_variance(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
+    """The variance of R_ij over i ≠ j. **Raises** `ValueError` but for two or more tokens.
+
+    With C the covariance of the tokens, over all i and j it is v = 2x̄ᵀCx̄ + tr C²; off the diagonal it is
+    (v − (tr C)²/(n − 1)) n/(n − 1). It costs O(nd²), and tokens that nearly coincide keep their digits.
+    """
+    tokens = alike(mu)
+    require(tokens.n >= 2, "a variance of overlaps is that of two tokens or more.")
+    centre = tokens.mean(tokens.positions)
+    apart = tokens.positions - centre
+    covariance = (apart.T @ apart) / tokens.n
+    every = 2 * centre @ covariance @ centre + jnp.sum(covariance**2)
+    rest = tokens.n - 1
+    return jnp.maximum(every - jnp.trace(covariance) ** 2 / rest, 0.0) * tokens.n / rest
+
+
+def kappa(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
+    """κ, the squared amplitude of the isotropic common noise, 1/time on a sphere.
+
+    **Raises** `ValueError` for a model without such a noise.
+    """
+    parts = [part for part in model.common if isinstance(part, Isotropic)]
+    require(
+        parts, "κ is that of an isotropic common noise, Model(space, common=Isotropic(amplitude)), and none is there."
+    )
+    return sum((part.amplitude(mu) ** 2 for part in parts), jnp.zeros(()))
 
 
 def overlaps(first: int) -> Callable[[Model, AbstractMeasure], Float[Array, "k k"]]:
@@ -34,19 +62,27 @@ def overlaps(first: int) -> Callable[[Model, AbstractMeasure], Float[Array, "k k
 
 def effective_rank(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """(Σλ)²/Σλ² for the eigenvalues λ of Σ_i x_ix_iᵀ/n: from 1, all tokens on a line, to d, an isotropic cloud."""
-    tokens = _tokens(mu)
+    tokens = tokens_of(mu)
     second = (tokens.positions.T @ tokens.positions) / tokens.n
     return jnp.trace(second) ** 2 / jnp.sum(second**2)
 
 
 def _overlaps(model: Model, mu: AbstractMeasure, *, first: int) -> Float[Array, "k k"]:
-    tokens = _tokens(mu)
+    tokens = tokens_of(mu)
     require(first <= tokens.n, f"there are {tokens.n} tokens, and not {first}.")
     x = tokens.positions[:first]
     return x @ x.T
 
 
-def _tokens(mu: AbstractMeasure) -> Particles:
+def tokens_of(mu: AbstractMeasure) -> Particles:
+    """The measure, if it is made of particles on a sphere. **Raises** `ValueError` for another."""
     if not isinstance(mu, Particles) or not isinstance(mu.space, Sphere):
         raise ValueError(f"overlaps are those of tokens, particles on a sphere, not of a {type(mu).__name__}.")
     return mu
+
+
+def alike(mu: AbstractMeasure) -> Particles:
+    """Tokens on a sphere of equal weight, as pairs i ≠ j are counted. **Raises** `ValueError` for others."""
+    tokens = tokens_of(mu)
+    require(tokens.weights is None, "statistics over pairs of tokens are those of tokens of equal weight.")
+    return tokens

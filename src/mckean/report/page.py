@@ -66,12 +66,13 @@ def headline(talk: Talk) -> str:
 
 
 def _notices(talk: Talk) -> str:
-    """What a reader must know before the table: chapters that broke, and a talk that was interrupted."""
+    """What a reader must know before the table: chapters that broke or left something out, an interruption."""
     texts = [
         f"The chapter “{done.chapter.name}” broke and counts as a claim that fails: {done.error}"
         for done in talk.finished
         if done.broke
     ]
+    texts += [f"{done.chapter.name}: {done.note}" for done in talk.finished if done.note]
     if talk.interrupted:
         missing = ", ".join(talk.missing) or "none"
         texts.append(f"The run was interrupted; chapters asked for and not finished: {missing}.")
@@ -96,6 +97,7 @@ def _section(done: Finished, talk: Talk) -> str:
     """A chapter: what theory says, what was run, what came out."""
     chapter, name = done.chapter, escape(done.chapter.name, quote=True)
     broke = f"<p class='notice' role='note'>The chapter broke: {escape(done.error)}</p>" if done.broke else ""
+    note = f"<p class='notice' role='note'>{escape(done.note)}</p>" if done.note else ""
     run = fields(done.config)
     return f"""<section id="{name}" class="chapter" aria-labelledby="{name}-title">
 <h2 id="{name}-title">{inline(chapter.title)}</h2>
@@ -103,7 +105,7 @@ def _section(done: Finished, talk: Talk) -> str:
 <h3>What was run</h3>
 {paragraphs(done.what)}
 {settings(run) if run else ""}
-{broke}
+{broke}{note}
 {_figures(done)}
 {chapter_claims(done)}
 {_references(chapter.references)}

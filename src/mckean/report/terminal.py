@@ -20,7 +20,8 @@ def outcome(done: Finished) -> str:
     if done.broke:
         return f"broke: {done.error}"
     holding = sum(claim.holds for claim in done.claims)
-    return f"{holding} of {len(done.claims)} claims hold ({duration(done.seconds)})"
+    note = f"; {done.note}" if done.note else ""
+    return f"{holding} of {len(done.claims)} claims hold ({duration(done.seconds)}){note}"
 
 
 class Lines:
@@ -51,7 +52,7 @@ class Bars:
         self.bars = Progress(*columns, TextColumn("{task.fields[outcome]}", markup=False), console=console)
         self.chapters = {name: self.bars.add_task(name, total=1.0, start=False, outcome="") for name in names}
         self.whole = self.bars.add_task("the talk", total=len(names), outcome="")
-        self.finished = 0
+        self.fractions = dict.fromkeys(names, 0.0)
 
     def __enter__(self) -> "Bars":
         self.bars.start()
@@ -67,14 +68,17 @@ class Bars:
         if fraction == 0.0:
             self.bars.start_task(task)
         self.bars.update(task, completed=fraction)
-        self.bars.update(self.whole, completed=self.finished + fraction)
+        self._count(name, fraction)
 
     def done(self, finished: Finished) -> None:
         task = self.chapters[finished.chapter.name]
-        self.finished += 1
         self.bars.update(task, completed=1.0, outcome=outcome(finished))
         self.bars.stop_task(task)
-        self.bars.update(self.whole, completed=self.finished)
+        self._count(finished.chapter.name, 1.0)
+
+    def _count(self, name: str, fraction: float) -> None:
+        self.fractions[name] = fraction
+        self.bars.update(self.whole, completed=sum(self.fractions.values()))
 
 
 def progress(console: Console, names: Sequence[str]) -> Bars | Lines:

@@ -29,9 +29,18 @@ class AbstractSpace(eqx.Module):
     def volume(self) -> float:
         """Riemannian volume; infinite for R^d."""
 
+    @property
+    def tangent_dim(self) -> int:
+        """The dimension of the space itself, and of its tangent vectors at a point; `dim` counts coordinates."""
+        return self.dim
+
     def project(self, x: Float[Array, "*#n d"], v: Float[Array, "*#n d"]) -> Float[Array, "*#n d"]:
         """The part of v that is tangent to the space at x; v itself in flat coordinates."""
         return v
+
+    def exponential(self, x: Float[Array, "*#n d"], v: Float[Array, "*#n d"]) -> Float[Array, "*#n d"]:
+        """exp_x v: where the geodesic from x with the velocity v, a tangent vector at x, is at time 1."""
+        return self.retract(x + v)
 
     def check(self, x: Float[Array, "n d"]) -> None:
         """Raise `ValueError` for points that are no points of the space, where retracting them would hide a mistake."""

@@ -27,6 +27,10 @@ class Sphere(AbstractSpace):
     def __check_init__(self):
         require(self.dim >= 2, "the sphere S^{d−1} needs d ≥ 2: for d = 1 it is two points, which cannot move.")
 
+    @property
+    def tangent_dim(self) -> int:
+        return self.dim - 1
+
     def project(self, x: Float[Array, "*#n d"], v: Float[Array, "*#n d"]) -> Float[Array, "*#n d"]:
         """P_x v = v − ⟨x, v⟩x/|x|², also at points that a stage of a solver has left off the sphere."""
         along = jnp.sum(x * v, axis=-1, keepdims=True) / jnp.sum(x * x, axis=-1, keepdims=True)

@@ -1,0 +1,164 @@
+"""Two tokens of a homogenised Transformer in one dimension.
+
+**Two tokens** with QᵀK = βI and common Gaussian values of variance 1/d (Koubbi, Geshkovski and Rigollet, arXiv
+2604.01978), in the clock s = Lη²/H. With p = 1/(1 + e^{−β(1−R)}), a = p² + (1−p)², b = 2p(1−p), S = aR + b, P = a + bR,
+the overlap R = ⟨x_1, x_2⟩ has the drift ((d − 2 + R²)S − (d − 1)RP)/d and d⟨R⟩ = (2/d)(1 − R²)(P − RS)dt. Now
+P − RS = a(1 − R²), and the drift is (1 − R²)((d − 2)b − aR)/d, so that u = artanh R, with u′ = 1/(1 − R²) and
+u″ = 2R/(1 − R²)², obeys
+
+    du = ((d − 2)b + aR)/d dt + √(2a/d) dB   (Itô),   R = tanh u,
+
+smooth, nowhere degenerate and without boundary. As u → −∞, b → 1/(2cosh²β): log(1 + R) has the mean rate
+2((d − 1)/(2cosh²β) − 1)/d, and the antipodal state attracts iff (d − 1)/cosh²β < 2. As u → ∞, a = b = ½: log(1 − R)
+falls at (d − 1)/d. For β → ∞, in the time t/d, dy = tanh y dt + √2 dB, and arcsin R is a martingale.
+"""
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from mckean.catalogue.facts import Entry, Fact
+from mckean.checks import require, traced
+from mckean.interactions.kernels import parameter
+from mckean.measures import AbstractMeasure, Particles
+from mckean.models import Additive, Model, Multiplicative
+from mckean.spaces import Euclidean
+
+_HOMOGENISED = "Koubbi, Geshkovski and Rigollet, Homogenized Transformers, arXiv 2604.01978"
+# tanh of it is 1 to 1e-17: here the fields are those at the ends.
+_FAR = 20.0
+_OVERLAP = 0.3
+
+
+class _Weights(eqx.Module):
+    """2p(1 − p) of two tokens, at u."""
+
+    beta: Float[Array, ""] = eqx.field(converter=parameter)
+
+    def both(self, u: Float[Array, ""]) -> Float[Array, ""]:
+        # 1 − R = 2/(1 + e^{2u}), which keeps its digits where R is 1.
+        z = 2 * self.beta * jax.nn.sigmoid(-2 * u)
+        return 2 * jax.nn.sigmoid(z) * jax.nn.sigmoid(-z)
+
+
+class _PairDrift(_Weights):
+    dim: Float[Array, ""] = eqx.field(converter=parameter)
+
+    def __call__(self, x: Float[Array, "1"], mu: AbstractMeasure) -> Float[Array, "1"]:
+        b = self.both(x[0])
+        return ((self.dim - 2) * b + (1 - b) * jnp.tanh(x)) / self.dim
+
+
+class _PairNoise(_Weights):
+    dim: Float[Array, ""] = eqx.field(converter=parameter)
+
+    def __call__(self, x: Float[Array, "1"], mu: AbstractMeasure) -> Float[Array, ""]:
+        return jnp.sqrt(2 * (1 - self.both(x[0])) / self.dim)
+
+
+def antipode_rate(dim, beta):
+    """2((d − 1)/(2cosh²β) − 1)/d, the mean rate of log(1 + R) at R = −1, 1/time; negative where it attracts."""
+    # 1/cosh²β without overflow.
+    tail = np.exp(-2 * np.abs(beta))
+    return ((dim - 1) * 4 * tail / (1 + tail) ** 2 - 2) / dim
+
+
+def two_tokens(dim=3, beta=1.0) -> Entry:
+    """Two tokens of a homogenised Transformer with one head in each layer, QᵀK = βI: u = artanh⟨x_1, x_2⟩ on the line.
+
+    **Arguments:** `dim`: d ≥ 2; `beta`: β, finite; both may be arrays under `vmap`, which sweeps a grid of them.
+    **Raises** `ValueError` for other values.
+    """
+    require(dim >= 2, f"two tokens on S^{{d−1}} need d ≥ 2, but d = {dim} was given.")
+    require_finite_beta(beta)
+    noise = Multiplicative(_PairNoise(beta, dim))
+    model = Model(Euclidean(1), drift=_PairDrift(beta, dim), noise=noise)
+    if traced((dim, beta)):
+        return Entry(model, {})
+    r = _OVERLAP
+    p = 1 / (1 + math.exp(-min(beta * (1 - r), 700.0)))
+    a, b = p * p + (1 - p) ** 2, 2 * p * (1 - p)
+    drift = ((dim - 2 + r * r) * (a * r + b) - (dim - 1) * r * (a + b * r)) / dim
+    facts = {
+        "antipode rate": Fact(
+            "mean rate of log(1 + R) at R = −1: 2((d − 1)/(2cosh²β) − 1)/d",
+            float(antipode_rate(dim, beta)), _HOMOGENISED, lambda: 2 * drift_at(model, -_FAR), 1e-12,
+        ),
+        "collapse rate": Fact(
+            "mean rate of log(1 − R) at R = 1: −(d − 1)/d",
+            -(dim - 1) / dim, _HOMOGENISED, lambda: -2 * drift_at(model, _FAR), 1e-12,
+        ),
+        "overlap drift": Fact(
+            "((d − 2 + R²)S − (d − 1)RP)/d for R = 0.3",
+            drift, _HOMOGENISED, lambda: _of_overlap(model)[0], 1e-12,
+        ),
+        "overlap bracket": Fact(
+            "(2/d)(1 − R²)(P − RS) for R = 0.3",
+            2 / dim * (1 - r * r) * (a + b * r - r * (a * r + b)), _HOMOGENISED, lambda: _of_overlap(model)[1], 1e-12,
+        ),
+    }  # fmt: skip
+    return Entry(model, facts)
+
+
+def low_temperature(overlap: float = 0.5) -> Entry:
+    """Two tokens as β → ∞, in the time t/d: dR = −R(1 − R²)dt + √2(1 − R²)dB, that is dy = tanh y dt + √2 dB.
+
+    At finite β tokens with β(1 − R) of order 1 feel one another: there e^{−u}, and with it the scale density, is of
+    order β^{−1/2}, by which the probability to meet differs.
+
+    **Arguments:** `overlap`: R_0 in (−1, 1), that of the facts. **Raises** `ValueError` for another.
+    """
+    require(-1 < overlap < 1, f"an overlap before the end is between −1 and 1, but {overlap} was given.")
+    model = Model(Euclidean(1), drift=lambda y, mu: jnp.tanh(y), noise=Additive(math.sqrt(2)))
+    meeting = Fact(
+        "P(R_∞ = 1) = ½ + arcsin(R_0)/π", 0.5 + math.asin(overlap) / math.pi, _HOMOGENISED,
+        lambda: float(meeting_probability(model, overlap)), 1e-6,
+    )  # fmt: skip
+    return Entry(model, {"meeting probability": meeting})
+
+
+def meeting_probability(model: Model, overlap) -> np.ndarray:
+    """P(R_∞ = 1) from R_0 of a model for u = artanh R: ∫_{−∞}^{u_0}s / ∫_{−∞}^{∞}s, s = exp(−∫2b/σ²) its scale density.
+
+    **Arguments:** `overlap`: R_0, a number or an array. It is 1 where the antipode repels: u never stays near −∞.
+    """
+    u = np.linspace(-2 * _FAR, 2 * _FAR, 80_001)
+    points = jnp.asarray(u)[:, None]
+    cloud = Particles(model.space, points)
+    assert model.noise is not None, "a scale needs a noise"
+    ratio = 2 * np.asarray(model.drift(cloud, points)[:, 0] / model.noise.diffusion(cloud, points)[:, 0, 0])
+    if ratio[0] >= 0:
+        return np.ones(np.shape(overlap))
+    exponent = -_cumulative(ratio, u)
+    scale = np.exp(exponent - exponent.max())
+    # Beyond the ends s is exponential.
+    below = scale[0] / -ratio[0] + _cumulative(scale, u)
+    return np.asarray(np.interp(np.arctanh(overlap), u, below) / (below[-1] + scale[-1] / ratio[-1]))
+
+
+def require_finite_beta(beta) -> None:
+    require(jnp.isfinite(jnp.asarray(beta)), f"beta must be finite, but {beta} was given; see low_temperature.")
+
+
+def drift_at(model: Model, u: float) -> float:
+    point = jnp.full((1, 1), u)
+    return float(model.drift(Particles(model.space, point), point)[0, 0])
+
+
+def _of_overlap(model: Model) -> tuple[float, float]:
+    """Drift and bracket of R = tanh u by Itô's formula from those of u."""
+    point = jnp.full((1, 1), math.atanh(_OVERLAP))
+    cloud = Particles(model.space, point)
+    assert model.noise is not None, "two tokens have a noise"
+    drift, square = model.drift(cloud, point)[0, 0], model.noise.diffusion(cloud, point)[0, 0, 0]
+    slope = 1 - _OVERLAP**2
+    return float(slope * drift - _OVERLAP * slope * square), float(slope**2 * square)
+
+
+def _cumulative(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The integral from the first node, by the trapezoidal rule."""
+    return np.concatenate([[0.0], np.cumsum(0.5 * (y[1:] + y[:-1]) * np.diff(x))])

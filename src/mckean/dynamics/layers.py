@@ -1,0 +1,98 @@
+"""A deep network as an evolution: one layer a step."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float, Int
+
+from mckean.checks import require
+from mckean.dynamics.particles import AbstractParticleScheme, increments
+from mckean.interactions import AbstractField
+from mckean.interactions.kernels import parameter
+from mckean.measures import AbstractMeasure, Particles
+from mckean.models import Model
+from mckean.paths import Brownian
+
+
+class Layers(AbstractParticleScheme):
+    """One layer of a random network a step: its parts in turn, each with its own residual connection and normalisation.
+
+        x ← N(x + b(x, μ) dt + σ_1(x, μ) dB¹),   x ← N(x + σ_2(x, μ) dB²), …
+
+    in the order of `common`: attention (`Heads`), then neurons (`Neurons`), as the layers of a Transformer have them.
+    N is the retraction of the space: x/|x| on the sphere (post-normalisation), nothing in R^d, where `PreNormalised`
+    parts make a network with pre-normalisation. What is added is a vector of R^d, and not its tangent part, as in the
+    networks that are used. The step is dt = η²/H in the clock s = Lη²/H of `mckean.models.heads`, or dt = η in t = Lη
+    where there is a drift, the noise having intensity η/H.
+
+    As dt → 0 at a given time the network tends to the Itô solution of the model, weakly at order 1, for noise whose
+    covariance at a point is a multiple of the identity (`Heads`, `Neurons`): N(x + v) has the term −⟨x, v⟩P_xv, whose
+    mean is then zero. Without noise it is of order 1, and of order 2 for the flow that `modified` gives.
+
+    **Raises** `ValueError`, when used, for a noise that tokens have of their own, and for one that is meant in the
+    sense of Stratonovich.
+    """
+
+    @property
+    def order(self) -> int:
+        return 1
+
+    def check(self, model: Model, measure: Particles, dt: float) -> None:
+        require(model.noise is None, "tokens share the weights of a layer: a network has no noise of their own.")
+        require(
+            all(part.same_in_both or part.calculus == "ito" for part in model.common),
+            "the layers of a network are increments in the sense of Itô, but the model's noise is meant in that of "
+            "Stratonovich.",
+        )
+        super().check(model, measure, dt)
+
+    def step(
+        self,
+        model: Model,
+        measure: Particles,
+        prepared: None,
+        path: Brownian | None,
+        index: Int[ArrayLike, ""],
+        dt: Float[Array, ""],
+    ) -> Particles:
+        dB = increments(model, measure, path, index, dt).common
+        move = dt * model.force(measure, measure.positions) if model.drifting else jnp.zeros((), dt.dtype)
+        if dB is None:
+            return _added(measure, move)
+        for part, increment in model.common_parts(measure, dB):
+            measure = _added(measure, move + part.displacement(measure, measure.positions, increment))
+            move = jnp.zeros((), dt.dtype)
+        return measure
+
+
+def _added(mu: Particles, move: Float[Array, "..."]) -> Particles:
+    return eqx.tree_at(lambda p: p.positions, mu, mu.space.retract(mu.positions + move))
+
+
+def modified(model: Model, dt: float) -> Model:
+    """The deterministic model, without noise, that layers of step dt follow to O(dt²) at a given time. Its drift is
+
+        Pb − dt(½∇_{Pb}Pb + ⟨x, b⟩Pb),
+
+    ∇ along the motion of all tokens: N(x + b dt) = x + Pb dt − (½|Pb|²x + ⟨x, b⟩Pb)dt² + O(dt³), against the flow of a
+    field f, x + f dt + ½(∇_ff − |f|²x)dt² + O(dt³). The last term is due to the radial part of b; for layers that add
+    tangent vectors it is missing (Koubbi, Geshkovski and Rigollet, arXiv 2604.01978, have b − (η/2)∇_bb).
+    **Raises** `ValueError`, when used, but for particles on the model's space.
+    """
+    still = eqx.tree_at(lambda m: (m.common, m.noise), model, ((), None), is_leaf=lambda v: v is None)
+    return Model(model.space, drift=_Modified(still, dt))
+
+
+class _Modified(AbstractField):
+    model: Model
+    dt: Float[Array, ""] = eqx.field(converter=parameter)
+
+    def __call__(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d"]:
+        if not isinstance(mu, Particles):
+            raise ValueError(f"layers move particles, not a {type(mu).__name__}.")
+        model, space = self.model, self.model.space
+        at = lambda y: eqx.tree_at(lambda p: p.positions, mu, y)  # noqa: E731
+        moving = (model.drift(mu, mu.positions), model.drift(mu, x))
+        field, change = jax.jvp(lambda y, z: model.drift(at(y), z), (mu.positions, x), moving)
+        radial = model.force(mu, x) - field
+        return field - self.dt * (0.5 * space.project(x, change) + jnp.sum(x * radial, axis=1, keepdims=True) * field)
