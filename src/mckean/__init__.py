@@ -17,6 +17,8 @@ from mckean.dynamics import RunError as RunError
 from mckean.dynamics import Spectral as Spectral
 from mckean.dynamics import Trajectory as Trajectory
 from mckean.dynamics import evolve as evolve
+from mckean.dynamics import gibbs_density as gibbs_density
+from mckean.dynamics import liouville as liouville
 from mckean.interactions import kernels as kernels
 from mckean.measures import Density as Density
 from mckean.measures import Gaussian as Gaussian
@@ -27,7 +29,11 @@ from mckean.measures import Uniform as Uniform
 from mckean.measures import VonMises as VonMises
 from mckean.measures import VonMisesFisher as VonMisesFisher
 from mckean.measures import deposit as deposit
+from mckean.measures import entropy_of_chaos as entropy_of_chaos
+from mckean.measures import marginal as marginal
+from mckean.measures import relative_entropy as relative_entropy
 from mckean.measures import smooth as smooth
+from mckean.measures import tensor_power as tensor_power
 from mckean.models import Additive as Additive
 from mckean.models import Heads as Heads
 from mckean.models import Isotropic as Isotropic

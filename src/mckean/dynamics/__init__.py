@@ -8,6 +8,8 @@ from mckean.dynamics.layers import Layers as Layers
 from mckean.dynamics.limited import FluxLimited as FluxLimited
 from mckean.dynamics.moebius import Moebius as Moebius
 from mckean.dynamics.moments import Moments as Moments
+from mckean.dynamics.nbody import gibbs_density as gibbs_density
+from mckean.dynamics.nbody import liouville as liouville
 from mckean.dynamics.particles import ParticleScheme as ParticleScheme
 from mckean.dynamics.random_batch import RandomBatch as RandomBatch
 from mckean.dynamics.scheme import AbstractScheme as AbstractScheme

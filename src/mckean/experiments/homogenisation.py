@@ -282,14 +282,14 @@ CHAPTER = Chapter(
         "vectors; without it the second order is not there."
     ),
     what=lambda c: (
-        f"Mean field: values I plus Gaussian ones, β = {c.beta:g}, {c.tokens} orthonormal tokens on S^{c.dim - 1}, "
+        f"Mean field: values I plus Gaussian ones, β = {c.beta:g}, {c.tokens} orthonormal tokens in R^{c.dim}, "
         f"depth t = {c.depth:g}, η = {', '.join(f'{e:g}' for e in c.steps)}, H = {c.heads} or 1/η, {c.replicas} "
         f"networks and their opposites. None: {', '.join(map(str, c.layers))} layers up to s = {c.clock:g}, {c.pairs} "
         f"environments. Clocks: {c.networks} networks each, d = {c.wide // 4} with random QᵀK, d = {c.wide} at β = 0."
     ),
     run=run,
     config=Config(
-        steps=(0.25, 0.125, 0.0625, 0.03125), replicas=8192, layers=(4, 8, 16, 32), pairs=2**18, networks=2048
+        steps=(0.25, 0.125, 0.0625, 0.03125), replicas=4096, layers=(4, 8, 16, 32), pairs=2**17, networks=1024
     ),
     quick=Config(),
     references=(

@@ -183,7 +183,7 @@ def _spread_claim(config: Config, toy) -> Claim:
     error = average((top - ratio * bottom) / bottom.mean()).stderr
     allowed = np.exp(_growth(config) * config.until) * np.var(start) / np.var(all_) + 2 / config.sizes[-1]
     return Claim(
-        f"variance over environments of $|\\bar x|^2$ at the end: n = {config.sizes[-1]} over n′ = "
+        f"variance over environments of |x̄|² at the end: n = {config.sizes[-1]} over n′ = "
         f"{config.factor * config.sizes[-1]}", 1.0, ratio, float(error), float(allowed),
         "the variance of the start, times e^{α(1−1/d)T}, and 2/n", "the conditional law is random: its law has no n",
     )  # fmt: skip

@@ -12,5 +12,12 @@ from mckean.measures.measure import AbstractMeasure as AbstractMeasure
 from mckean.measures.measure import cast as cast
 from mckean.measures.measure import dtype_of as dtype_of
 from mckean.measures.particles import Particles as Particles
+from mckean.measures.products import asymmetry as asymmetry
+from mckean.measures.products import entropy_of_chaos as entropy_of_chaos
+from mckean.measures.products import marginal as marginal
+from mckean.measures.products import product_grid as product_grid
+from mckean.measures.products import product_space as product_space
+from mckean.measures.products import relative_entropy as relative_entropy
+from mckean.measures.products import tensor_power as tensor_power
 from mckean.measures.spherical import SphericalCauchy as SphericalCauchy
 from mckean.measures.spherical import VonMisesFisher as VonMisesFisher

@@ -1,0 +1,142 @@
+"""The law of N particles as the law of one: the N-body Fokker–Planck equation.
+
+The particle system dX_i = −∇V(X_i)dt − (1/N)Σ_j∇W_s(X_i − X_j)dt + √(2/β)dB_i in dimension d is one particle in
+dimension N·d, in the potential H_N = Σ_iV(x_i) + (1/2N)Σ_ijW_s(x_i − x_j) and without interaction. Its law f solves
+
+    ∂_t f = ∇·(f∇H_N) + β⁻¹Δf,
+
+the Fokker–Planck (at β = ∞ the Liouville) equation of N bodies, which `evolve` solves like any other, with the promises
+of its schemes: mass, positivity, and a free energy ∫H_N f + β⁻¹∫f log f = β⁻¹H(f|π_N) + const that falls, with
+dH(f|π_N)/dt = −β⁻¹I(f|π_N) and π_N ∝ e^{−βH_N}.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from mckean.checks import require
+from mckean.interactions.kernels import AbstractKernel
+from mckean.measures import AbstractMeasure, Density, Particles
+from mckean.measures.products import product_space
+from mckean.models import AbstractNoise, Additive, Model, Multiplicative, Thermal, extra_drift
+from mckean.spaces import AbstractGrid, AbstractSpace
+
+_MOST = 3
+
+
+def liouville(model: Model, n: int) -> Model:
+    """The n-particle system of a model as a model of one particle on the product space, for N·d ≤ 3.
+
+    Its law on a grid, say from `measures.products.tensor_power`, is the law of the particles: `marginal` gives that of
+    a few of them. A drift b(x_i, μ^N), an own noise σ(x_i, μ^N) dB_i and a common noise σ_k(x_i, μ^N) dB⁰_k are
+    stacked, μ^N the empirical measure of the points; with a common noise the law is that given the environment.
+    `Spectral` takes all N·d ≤ 3 on the torus; a box is limited by `FiniteVolume`, which has dimension 1 and 2.
+
+    **Arguments:** `n`: N ≥ 1. Cost: M^{Nd} nodes for M nodes in each dimension, and N² pairs at each.
+    **Raises** `ValueError` for N·d > 3, for a sphere, and for a kernel that is singular at 0: nodes of the product grid
+    lie where two particles coincide.
+    """
+    space = product_space(model.space, n)
+    require(
+        space.dim <= _MOST,
+        f"the law of {n} particles in dimension {model.space.dim} has dimension {space.dim}, but on a grid at most "
+        f"{_MOST} are held: take fewer particles, or sample them.",
+    )
+    require(
+        model.interaction is None or not model.interaction.singular,
+        "the kernel is singular at 0, but the product grid has nodes where two particles coincide.",
+    )
+    forces = model.confinement is not None or model.interaction is not None
+    return Model(
+        space,
+        confinement=_Energy(model.space, model.confinement, model.interaction, n) if forces else None,
+        drift=None if model.extra is None else _Drift(model.space, model.extra, n),
+        noise=_own(model, n),
+        common=tuple(_common(model.space, part, n) for part in model.common),
+    )
+
+
+def gibbs_density(system: Model, grid: AbstractGrid) -> Density:
+    """π_N ∝ e^{−βH_N} on a grid of the product space, normalised there; `system` is what `liouville` returns.
+
+    **Raises** `ValueError` for a grid of another space, and for a system without a Gibbs law: one with a drift that is
+    no gradient, a common noise, no thermal noise, an interaction (whose Gibbs law is one of several particles), or, as
+    its equilibrium is then no probability, neither V nor W in R^d.
+    """
+    require(grid.space == system.space, f"the system lives on {system.space}, but the grid on {grid.space}.")
+    require(system.interaction is None, "this model has an interaction: take liouville(model, n) first.")
+    require(system.extra is None, "a system with a drift beside its energy has no known Gibbs law.")
+    require(not system.common, "under a common noise the law of the particles is random: there is no Gibbs law.")
+    require(isinstance(system.noise, Thermal), "only a system with thermal noise has a Gibbs law.")
+    energy = system.confinement
+    require(energy is not None or system.space.volume < float("inf"), "without a confinement R^d has no Gibbs law.")
+    levels = jnp.zeros(grid.size) if energy is None else jax.vmap(energy)(jnp.asarray(grid.nodes, float))
+    weights = jnp.exp(-system.beta * (levels - jnp.min(levels)))
+    return Density(grid, (weights / (jnp.sum(weights) * grid.cell_volume)).reshape(grid.shape))
+
+
+class _Energy(eqx.Module):
+    """H_N as a function of the product space."""
+
+    space: AbstractSpace
+    confinement: Any
+    kernel: AbstractKernel | None
+    n: int = eqx.field(static=True)
+
+    def __call__(self, x: Float[Array, " m"]) -> Float[Array, ""]:
+        points = x.reshape(self.n, self.space.dim)
+        total = jnp.zeros((), x.dtype)
+        if self.confinement is not None:
+            total = total + jnp.sum(jax.vmap(self.confinement)(points))
+        if self.kernel is not None:
+            pairs = self.space.displacement(points[:, None], points[None, :]).reshape(-1, self.space.dim)
+            total = total + jnp.sum(jax.vmap(self._pair)(pairs)) / (2 * self.n)
+        return total
+
+    def _pair(self, z: Float[Array, " d"]) -> Float[Array, ""]:
+        """W_s(z), with the gradient 0 at 0 also where W has a kink."""
+        assert self.kernel is not None
+        zero = jnp.all(z == 0)
+        return jnp.where(zero, self.kernel(jnp.zeros_like(z)), self.kernel(jnp.where(zero, jnp.ones_like(z), z)))
+
+
+class _Drift(eqx.Module):
+    """(b(x_1, μ^N), …, b(x_N, μ^N))."""
+
+    space: AbstractSpace
+    extra: Any
+    n: int = eqx.field(static=True)
+
+    def __call__(self, x: Float[Array, " m"], mu: AbstractMeasure) -> Float[Array, " m"]:
+        cloud = Particles(self.space, x.reshape(self.n, self.space.dim))
+        return extra_drift(self.extra, cloud, cloud.positions).ravel()
+
+
+class _Fields(eqx.Module):
+    """The matrix that acts on the motions of all particles: in blocks where each has its own, else one on another."""
+
+    space: AbstractSpace
+    noise: AbstractNoise
+    n: int = eqx.field(static=True)
+    shared: bool = eqx.field(static=True)
+
+    def __call__(self, x: Float[Array, " m"], mu: AbstractMeasure) -> Float[Array, "m k"]:
+        cloud = Particles(self.space, x.reshape(self.n, self.space.dim))
+        sigma = self.noise.matrix(cloud, cloud.positions)
+        return sigma.reshape(x.size, -1) if self.shared else jax.scipy.linalg.block_diag(*sigma)
+
+
+def _own(model: Model, n: int) -> AbstractNoise | None:
+    if model.noise is None or isinstance(model.noise, Thermal):
+        return model.noise
+    return Multiplicative(_Fields(model.space, model.noise, n, shared=False), model.noise.calculus)
+
+
+def _common(space: AbstractSpace, noise: AbstractNoise, n: int) -> AbstractNoise:
+    """An additive noise remains one, as its schemes are exact."""
+    if isinstance(noise, Additive):
+        return Additive(jnp.tile(noise.square(space.dim), (n, 1)))
+    return Multiplicative(_Fields(space, noise, n, shared=True), noise.calculus)
