@@ -8,35 +8,10 @@ under the shell against one nonuniform FFT of that size.
 import argparse
 import json
 import statistics
-import time
+
+from benchmarks._turns import in_turns, ratio, setup
 
 STRENGTH, BETA = 4.0, 1.0
-
-
-def _setup():
-    import jax
-
-    jax.config.update("jax_enable_x64", True)
-    import mckean as mk
-
-    return jax, mk
-
-
-def _in_turns(runners: dict, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each call, taken in turns, after one that warms up."""
-    for run in runners.values():
-        run()
-    taken = {name: [] for name in runners}
-    for _ in range(rounds):
-        for name, run in runners.items():
-            start = time.perf_counter()
-            run()
-            taken[name].append(time.perf_counter() - start)
-    return taken
-
-
-def _ratio(taken: dict, over: str, under: str) -> float:
-    return statistics.median(a / b for a, b in zip(taken[over], taken[under], strict=True))
 
 
 def _model(mk, radius: float, dtype: str):
@@ -80,7 +55,7 @@ def _ffts(jax, n: int, steps: int, start):
 
 
 def step_against_ffts(n: int, radius: float, dtype: str, steps: int, rounds: int) -> dict:
-    jax, mk = _setup()
+    jax, mk = setup()
     model, rho, dt = _model(mk, radius, dtype), _start(jax, mk, n, dtype), 1e-4
     path = mk.Brownian(jax.random.key(0))
     settings = {"until": steps * dt, "dt": dt, "path": path}
@@ -88,14 +63,14 @@ def step_against_ffts(n: int, radius: float, dtype: str, steps: int, rounds: int
         "step": lambda: jax.block_until_ready(mk.evolve(model, rho, **settings).final.values),
         "FFTs": _ffts(jax, n, steps, rho.values),
     }
-    taken = _in_turns(runners, rounds)
+    taken = in_turns(runners, rounds)
     each = {f"{name} / ms": 1e3 * statistics.median(t) / steps for name, t in taken.items()}
     waves = len(model.common[0].modes)
-    return {"case": "step", "grid": n, "dtype": dtype, "waves": waves, **each, "ratio": _ratio(taken, "step", "FFTs")}
+    return {"case": "step", "grid": n, "dtype": dtype, "waves": waves, **each, "ratio": ratio(taken, "step", "FFTs")}
 
 
 def environments_together(n: int, count: int, dtype: str, steps: int, rounds: int) -> dict:
-    jax, mk = _setup()
+    jax, mk = setup()
     import equinox as eqx
 
     model, rho, dt = _model(mk, 4.0, dtype), _start(jax, mk, n, dtype), 1e-3
@@ -107,14 +82,14 @@ def environments_together(n: int, count: int, dtype: str, steps: int, rounds: in
         "replicate": lambda: mk.analysis.replicate(go, jax.random.key(0), count, batch=1),
         "one at a time": lambda: [jax.block_until_ready(one(key)) for key in keys],
     }
-    taken = _in_turns(runners, rounds)
+    taken = in_turns(runners, rounds)
     each = {f"{name} / ms": 1e3 * statistics.median(t) / steps for name, t in taken.items()}
-    gains = {f"gain of {name}": _ratio(taken, "one at a time", name) for name in ("vmap", "replicate")}
+    gains = {f"gain of {name}": ratio(taken, "one at a time", name) for name in ("vmap", "replicate")}
     return {"case": "environments", "grid": n, "dtype": dtype, "environments": count, **each, **gains}
 
 
 def particles_against_nufft(n: int, radius: float, dtype: str, rounds: int) -> dict:
-    jax, mk = _setup()
+    jax, mk = setup()
     import jax.numpy as jnp
 
     from mckean.interactions import nufft
@@ -132,10 +107,10 @@ def particles_against_nufft(n: int, radius: float, dtype: str, rounds: int) -> d
         "displacement": lambda: jax.block_until_ready(moved(x, dB)),
         "NUFFT": lambda: jax.block_until_ready(alone(x)),
     }
-    taken = _in_turns(runners, rounds)
+    taken = in_turns(runners, rounds)
     each = {f"{name} / ms": 1e3 * statistics.median(t) for name, t in taken.items()}
-    ratio = _ratio(taken, "displacement", "NUFFT")
-    return {"case": "particles", "n": n, "dtype": dtype, "waves": len(noise.modes), **each, "ratio": ratio}
+    over = ratio(taken, "displacement", "NUFFT")
+    return {"case": "particles", "n": n, "dtype": dtype, "waves": len(noise.modes), **each, "ratio": over}
 
 
 def main(arguments: list[str]) -> None:

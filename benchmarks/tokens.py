@@ -10,33 +10,8 @@ import argparse
 import json
 import resource
 import statistics
-import time
 
-
-def _setup():
-    import jax
-
-    jax.config.update("jax_enable_x64", True)
-    import mckean as mk
-
-    return jax, mk
-
-
-def _in_turns(runners: dict, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each call, taken in turns, after one that warms up."""
-    for run in runners.values():
-        run()
-    taken = {name: [] for name in runners}
-    for _ in range(rounds):
-        for name, run in runners.items():
-            start = time.perf_counter()
-            run()
-            taken[name].append(time.perf_counter() - start)
-    return taken
-
-
-def _ratio(taken: dict, over: str, under: str) -> float:
-    return statistics.median(a / b for a, b in zip(taken[over], taken[under], strict=True))
+from benchmarks._turns import in_turns, ratio, setup
 
 
 def _peak() -> float:
@@ -45,7 +20,7 @@ def _peak() -> float:
 
 
 def toy(n: int, d: int, dtype: str, steps: int, rounds: int) -> dict:
-    jax, mk = _setup()
+    jax, mk = setup()
     import jax.numpy as jnp
 
     model = mk.catalogue.toy_transformer(d).model
@@ -67,13 +42,13 @@ def toy(n: int, d: int, dtype: str, steps: int, rounds: int) -> dict:
         "step": lambda: jax.block_until_ready(mk.evolve(model, tokens, **settings).final.positions),
         "arithmetic": lambda: jax.block_until_ready(arithmetic(x, x[0])),
     }
-    taken = _in_turns(runners, rounds)
+    taken = in_turns(runners, rounds)
     each = {f"{name} / ms": 1e3 * statistics.median(t) / steps for name, t in taken.items()}
-    return {"case": "toy", "n": n, "d": d, "dtype": dtype, **each, "ratio": _ratio(taken, "step", "arithmetic")}
+    return {"case": "toy", "n": n, "d": d, "dtype": dtype, **each, "ratio": ratio(taken, "step", "arithmetic")}
 
 
 def layer(n: int, d: int, heads: int, dtype: str, rounds: int) -> dict:
-    jax, mk = _setup()
+    jax, mk = setup()
 
     model = mk.catalogue.random_transformer(d, 1.0, heads, spread=1.0).model
     tokens = mk.Particles(model.space, model.space.uniform(jax.random.key(0), n).astype(dtype))
@@ -86,7 +61,7 @@ def layer(n: int, d: int, heads: int, dtype: str, rounds: int) -> dict:
         "layer": lambda: jax.block_until_ready(mk.evolve(model, tokens, **settings).final.positions),
         "product": lambda: jax.block_until_ready(product(a, b)),
     }
-    taken = _in_turns(runners, rounds)
+    taken = in_turns(runners, rounds)
     rates = {
         "layer / GFlop/s": flops / statistics.median(taken["layer"]) / 1e9,
         "product / GFlop/s": 2 * 2048**3 / statistics.median(taken["product"]) / 1e9,
