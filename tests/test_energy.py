@@ -173,7 +173,62 @@ def test_entropy_takes_zero_density():
     assert energy.entropy(half) == pytest.approx(math.log(0.5), rel=1e-15)
 
 
+POROUS = mk.Model(LINE, confinement=mk.potentials.Quadratic(1.0), internal=mk.PorousMedium(2.0, 0.25))
+
+
+def barenblatt(n):
+    """V + U′ = x²/2 + ρ/2 = R²/2 where ρ > 0: ρ = (R² − x²)₊, of mass 4R³/3 = 1, as exact averages over cells."""
+    radius = 0.75 ** (1 / 3)
+    grid = LINE.grid(n, -1.5, 1.5)
+    edges = np.clip(np.linspace(-1.5, 1.5, n + 1), -radius, radius)
+    return radius, density(grid, np.diff(radius**2 * edges - edges**3 / 3) / grid.cell_volume)
+
+
+def test_a_barenblatt_profile_is_the_equilibrium_of_a_porous_medium():
+    gaps, slopes = [], []
+    for n in (100, 200, 400):
+        radius, mu = barenblatt(n)
+        # ∫x²ρ/2 + ∫ρ²/4 over the profile.
+        exact = 2 * (radius**5 / 3 - radius**5 / 5) / 2 + (16 / 15) * radius**5 / 4
+        gaps.append(abs(float(free_energy(POROUS, mu)) - exact))
+        slopes.append(float(dissipation(POROUS, mu)))
+        inside = np.asarray(mu.values) > 0.1
+        # An average over a cell differs from the value at its centre by h²/24 of ρ″ = −2, the same everywhere.
+        assert np.ptp(np.asarray(energy.first_variation(POROUS, mu))[inside]) <= 1e-13
+        assert gaps[-1] <= (3 / n) ** 2
+    # Only the cells at the two fronts have a slope: ρ̄ξ′² h ~ h·h²·h, ξ = x²/2 + ρ/2 off by O(h) over a face there.
+    assert slopes[-1] <= 8 * radius**3 * (3 / 400) ** 2
+
+
+def test_the_first_variation_of_an_internal_energy_is_its_derivative():
+    model = mk.Model(CIRCLE, internal=mk.PorousMedium(3.0, 0.7))
+    grid, rng, h = CIRCLE.grid(8), np.random.default_rng(2), 1e-3
+    rho, eta = rng.uniform(0.5, 1.5, 8), rng.uniform(-0.2, 0.2, 8)
+    rho, eta = rho / rho.sum() / grid.cell_volume, (eta - eta.mean()) / rho.sum() / grid.cell_volume
+    up, down = (free_energy(model, density(grid, rho + s * h * eta)) for s in (1, -1))
+    variation = np.sum(np.asarray(first_variation(model, density(grid, rho))) * eta) * grid.cell_volume
+    # U‴ = 3s for U = sρ³/2.
+    third = 3 * 0.7 * abs(np.sum(eta**3)) * grid.cell_volume
+    assert abs((up - down) / (2 * h) - variation) <= 1.01 * h**2 / 6 * third + 1e-15 * 100 / h
+
+
+def test_a_porous_medium_has_the_pressure_of_its_energy():
+    medium, rho = mk.PorousMedium(2.5, 0.7), jnp.linspace(0.0, 3.0, 7)
+    np.testing.assert_allclose(medium.pressure(rho), rho * medium.derivative(rho) - medium(rho), atol=1e-13)
+    np.testing.assert_allclose(medium.derivative(rho[1:]), jax.vmap(jax.grad(medium))(rho[1:]), rtol=1e-13)
+
+
+def test_the_slope_of_an_internal_energy_on_the_torus_is_spectral():
+    # ∇U′ = 2sρ′ for m = 2.
+    model = mk.Model(CIRCLE, internal=mk.PorousMedium(2.0, 0.7))
+    mu = mk.Density.from_function(CIRCLE.grid(16), lambda x: 1 + 0.5 * jnp.cos(x[0]))
+    exact = -2 * 0.7 * 0.5 * np.sin(mu.grid.nodes) / (2 * math.pi)
+    np.testing.assert_allclose(slope(model, mu), exact, atol=1e-14)
+
+
 REFUSALS = {
+    "internal energy": (lambda: free_energy(POROUS, cloud(LINE, 3)), "the internal energy needs a density"),
+    "dissipation of a Gaussian": (lambda: dissipation(POROUS, mk.Gaussian(0.0, 1.0)), "needs a density on a grid"),
     "entropy": (lambda: energy.entropy(cloud(LINE, 3)), "the entropy needs a density.*deposit or smooth"),
     "free energy": (lambda: free_energy(OU, cloud(LINE, 3)), "the entropy needs a density"),
     "first variation": (lambda: energy.first_variation(OU, cloud(LINE, 3)), "the first variation needs a density"),

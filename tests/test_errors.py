@@ -125,6 +125,11 @@ REFUSALS = {
     "noise on a box": (SPREAD, BOX, "finite volumes take thermal noise or none"),
     "Stratonovich density": (stratonovich(0.8), BUMP, "is written for an own noise in the sense of Itô, but"),
     "noisy moments": (SPREAD, NORMAL, "a Gaussian law stays Gaussian under additive noise only"),
+    "pressure of particles": (
+        mk.Model(LINE, internal=mk.PorousMedium()),
+        DOTS,
+        "ParticleScheme has no internal energy",
+    ),
     "not affine": (STEEP, NORMAL, "the moments of this model do not close: its drift is not affine in x."),
     "not quadratic": (wells(0.8), NORMAL, "has no closed form for a Gaussian measure"),
 }

@@ -177,6 +177,9 @@ REFUSALS = {
     "V no function": (lambda: mk.Model(LINE, confinement=3.0), "must be a function of a point, not 3"),
     "drift no function": (lambda: mk.Model(LINE, drift=3.0), "a drift must be a function"),
     "scalar drift": (lambda: drift(mk.Model(LINE, drift=lambda x, mu: x[0]), cloud(LINE, 2).positions), r"not \(\)"),
+    "internal energy": (lambda: mk.Model(LINE, internal=lambda r: r), "an internal energy is one such as PorousMedium"),
+    "exponent": (lambda: mk.PorousMedium(1.0), "needs an exponent m > 1, but 1.0"),
+    "medium": (lambda: mk.PorousMedium(2.0, -1.0), "strength of a porous medium is positive, not -1"),
     "noise": (lambda: mk.Model(LINE, noise=1.0), "must be a noise, not 1.0"),
     "temperature": (lambda: mk.Model(LINE, noise=mk.Multiplicative(lambda x, mu: x)).beta, "has no temperature"),
     "sigma shape": (

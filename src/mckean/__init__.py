@@ -41,6 +41,7 @@ from mckean.models import IsotropicFlow as IsotropicFlow
 from mckean.models import Model as Model
 from mckean.models import Multiplicative as Multiplicative
 from mckean.models import Neurons as Neurons
+from mckean.models import PorousMedium as PorousMedium
 from mckean.models import PreNormalised as PreNormalised
 from mckean.models import Thermal as Thermal
 from mckean.models import TransportNoise as TransportNoise

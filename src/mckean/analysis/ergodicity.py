@@ -104,7 +104,7 @@ def one_point_ergodicity(
     independent points of that law as value, or such points, shape (m, d); others as for `lyapunov`.
     **Raises** `ValueError` for samples of another shape, and for whatever `evolve` and `energy_test` refuse.
     """
-    scheme_for(start, scheme).check(model, start, dt)
+    scheme_for(model, start, scheme).check(model, start, dt)
     driving, drawing, dealing = jax.random.split(key, 3)
     expected = invariant(drawing, environments) if callable(invariant) else jnp.asarray(invariant)
     run = eqx.Partial(_first_at_the_end, model=model, start=start, until=until, dt=dt, scheme=scheme)

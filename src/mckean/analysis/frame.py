@@ -82,7 +82,7 @@ def moving_frame(
     )
     run = evolve(
         model, Framed(measure), until=until, dt=dt, start=start, path=path,
-        scheme=_InFrame(scheme_for(measure, scheme)), observe={"free": _free, "sums": _sums}, every=every,
+        scheme=_InFrame(scheme_for(model, measure, scheme)), observe={"free": _free, "sums": _sums}, every=every,
     )  # fmt: skip
     free = run.observed["free"]
     return Descent(run.times, change=free - free[0], final=run.final.measure, **run.observed["sums"])

@@ -100,7 +100,8 @@ def ledger(
         scheme = diffrax.Heun()
     run = evolve(
         model, Accounted(measure), until=until, dt=dt, start=start, path=path,
-        scheme=Accounting(scheme_for(measure, scheme)), observe={"free": _free, "accounts": _accounts}, every=every,
+        scheme=Accounting(scheme_for(model, measure, scheme)), observe={"free": _free, "accounts": _accounts},
+        every=every,
     )  # fmt: skip
     free = run.observed["free"]
     return Ledger(run.times, free - free[0], run.observed["accounts"])

@@ -66,7 +66,7 @@ def invariant(
     **Raises** `ValueError` for a depth that is not positive, and for whatever `evolve` and `ensemble` refuse.
     """
     require(depth > 0, f"the depth of a pullback is a positive time, not {depth}.")
-    scheme_for(measure, scheme).check(model, measure, dt)
+    scheme_for(model, measure, scheme).check(model, measure, dt)
     run = eqx.Partial(_at_zero, model=model, measure=measure, observe=dict(observe), depth=depth, dt=dt, scheme=scheme)
     return ensemble(run, key, environments, batch)
 
@@ -135,7 +135,7 @@ def separation(
     **Arguments:** as for `evolve`; `observe`: further functions of (model, pair). **Returns** the run of the `Pair`.
     **Raises** `ValueError` for measures of different forms, and for whatever `evolve` refuses.
     """
-    beside = SideBySide(scheme_for(first, scheme))
+    beside = SideBySide(scheme_for(model, first, scheme))
     watched = {"distance": _apart, **(observe or {})}
     pair = Pair(first, second)
     return evolve(model, pair, until=until, dt=dt, start=start, path=path, scheme=beside, observe=watched, every=every)

@@ -227,7 +227,7 @@ def _prepared(model, particles, until, dt, after, count, every, scheme) -> tuple
         f"the frame is orthonormalised after every {every} steps of {dt:g}: `until` = {until:g} and `after` = "
         f"{after:g} must be multiples of that time, with 0 ≤ after < until.",
     )
-    flow = FrameFlow(forwards(scheme_for(particles, scheme)), every, round(after / dt))
+    flow = FrameFlow(forwards(scheme_for(model, particles, scheme)), every, round(after / dt))
     flow.check(model, frame, dt)
     return flow, frame
 

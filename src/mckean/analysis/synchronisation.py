@@ -102,7 +102,7 @@ def contraction(
     fewer than two environments, and for whatever `evolve` refuses.
     """
     require(environments >= 2, "standard errors over environments need at least two of them.")
-    inner = scheme_for(first, scheme)
+    inner = scheme_for(model, first, scheme)
     if second is None:
         cloud = isinstance(first, Particles) and first.n >= 2
         require(cloud, "what draws together is a cloud of two particles or more, or two solutions.")

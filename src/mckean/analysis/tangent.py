@@ -223,7 +223,7 @@ def linearised(
     Records `log_norm`, log‖η_t‖/‖η_0‖, and `overlap`, ⟨η_t, η_0⟩/(‖η_t‖‖η_0‖). **Arguments:** as for `evolve`.
     **Raises** `ValueError` for measures of different forms, or the same one, and for whatever `evolve` refuses.
     """
-    state, flow = Tangent(measure, towards), TangentFlow(forwards(scheme_for(measure, scheme)))
+    state, flow = Tangent(measure, towards), TangentFlow(forwards(scheme_for(model, measure, scheme)))
     observe = {"log_norm": _log_norm, "overlap": _overlap}
     return evolve(model, state, until=until, dt=dt, path=path, scheme=flow, observe=observe, every=every)
 
@@ -248,7 +248,7 @@ def growth(
     many paths, `batch` of them at a time.
     **Raises** `ValueError` for whatever the scheme refuses, for measures of different forms, or the same one.
     """
-    flow = TangentFlow(forwards(scheme_for(measure, scheme)))
+    flow = TangentFlow(forwards(scheme_for(model, measure, scheme)))
     flow.check(model, Tangent(measure, towards), dt)
     run = eqx.Partial(
         _grown, model=model, measure=measure, towards=towards, until=until, dt=dt, every=every, scheme=flow.scheme

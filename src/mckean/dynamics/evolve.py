@@ -82,7 +82,7 @@ def evolve(
     done up to one of these times. Under a JAX transformation (vmap, grad, jit) the whole run is one chunk, values are
     not checked before it, and a non-finite end raises JAX's own runtime error.
     """
-    scheme = scheme_for(measure, scheme)
+    scheme = scheme_for(model, measure, scheme)
     observe = _checked_observers(observe, measure)
     first, steps = _steps(start, until, dt)
     stride = steps if every is None else _checked_stride(every, steps)
@@ -264,7 +264,7 @@ def _first_bad(run: _Run, measure: AbstractMeasure, at, steps) -> Array:
     return jax.lax.while_loop(go_on, move, (measure, jnp.zeros((), jnp.result_type(int))))[1]
 
 
-def scheme_for(measure: AbstractMeasure, scheme) -> AbstractScheme:
+def scheme_for(model: Model, measure: AbstractMeasure, scheme) -> AbstractScheme:
     """The scheme asked for, or the one that belongs to the form of the measure."""
     if isinstance(scheme, diffrax.AbstractSolver):
         if isinstance(measure, Density):
@@ -274,23 +274,29 @@ def scheme_for(measure: AbstractMeasure, scheme) -> AbstractScheme:
             )
         scheme = Moments(scheme) if isinstance(measure, Gaussian) else ParticleScheme(scheme)
     if scheme is None:
-        scheme = _default(measure)
+        scheme = _default(model, measure)
     if not isinstance(scheme, AbstractScheme):
         raise ValueError(f"a scheme is a mckean scheme or a diffrax solver, not {scheme!r}.")
     require(
         scheme.accepts(measure),
         f"the scheme {type(scheme).__name__} moves {scheme.moves}, but the measure is {_form(measure)}.",
     )
+    require(
+        model.internal is None or scheme.pressure,
+        f"the scheme {type(scheme).__name__} has no internal energy, but the model has: a Density is moved by "
+        "FiniteVolume() or JKO().",
+    )
     return scheme
 
 
-def _default(measure: AbstractMeasure) -> AbstractScheme:
+def _default(model: Model, measure: AbstractMeasure) -> AbstractScheme:
     if isinstance(measure, Particles):
         return ParticleScheme()
     if isinstance(measure, Gaussian):
         return Moments()
     if isinstance(measure, Density):
-        return Spectral() if isinstance(measure.grid, FourierGrid) else FiniteVolume()
+        smooth = isinstance(measure.grid, FourierGrid) and model.internal is None
+        return Spectral() if smooth else FiniteVolume()
     raise ValueError(
         f"{_form(measure)} cannot be evolved: sample it (Particles), put it on a grid (Density), or use Gaussian."
     )

@@ -49,6 +49,7 @@ def liouville(model: Model, n: int) -> Model:
         model.interaction is None or not model.interaction.singular,
         "the kernel is singular at 0, but the product grid has nodes where two particles coincide.",
     )
+    require(model.internal is None, "an internal energy belongs to a density: particles have none.")
     forces = model.confinement is not None or model.interaction is not None
     return Model(
         space,

@@ -20,10 +20,12 @@ class AbstractScheme(eqx.Module):
     """A one-step method for one form of measure.
 
     `moves` names the form. A scheme keeps nothing from step to step: what follows depends on the state, the path and
-    the step's index alone, so that a run can be cut and gone on with anywhere.
+    the step's index alone, so that a run can be cut and gone on with anywhere. `pressure`: whether it knows what to do
+    with a model's internal energy.
     """
 
     moves: ClassVar[str]
+    pressure: ClassVar[bool] = False
 
     @property
     @abc.abstractmethod

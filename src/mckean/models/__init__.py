@@ -8,6 +8,8 @@ from mckean.models.heads import Heads as Heads
 from mckean.models.heads import Neurons as Neurons
 from mckean.models.heads import PreNormalised as PreNormalised
 from mckean.models.heads import directions as directions
+from mckean.models.internal import AbstractInternalEnergy as AbstractInternalEnergy
+from mckean.models.internal import PorousMedium as PorousMedium
 from mckean.models.isotropic_flow import IsotropicFlow as IsotropicFlow
 from mckean.models.model import Model as Model
 from mckean.models.model import extra_drift as extra_drift

@@ -1,8 +1,8 @@
 """Energies in the mean-field normalisation, and what the free energy gives: first variation, slope, dissipation.
 
-    F(μ) = ∫V dμ + ½∬W dμdμ + β⁻¹∫ρ log ρ,    δF/δμ = V + W_s*μ + β⁻¹(log ρ + 1),    D(μ) = ∫|∇δF/δμ|² dμ,
+    F(μ) = ∫V dμ + ½∬W dμdμ + β⁻¹∫ρ log ρ + ∫U(ρ),    δF/δμ = V + W_s*μ + β⁻¹(log ρ + 1) + U′(ρ),
 
-and along ∂_tρ = ∇·(ρ∇δF/δμ), dF/dt = −D.
+D(μ) = ∫|∇δF/δμ|² dμ, U the internal energy of a model that has one, and along ∂_tρ = ∇·(ρ∇δF/δμ), dF/dt = −D.
 """
 
 import math
@@ -63,14 +63,28 @@ def entropy(mu: AbstractMeasure) -> Float[Array, ""]:
     return jnp.sum(jax.scipy.special.xlogy(rho, jnp.maximum(rho, _tiny(rho)))) * density.grid.cell_volume
 
 
+def internal_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
+    """∫U(ρ) dx, energy per particle. **Raises** `ValueError` for a model with a U unless μ is a density."""
+    if model.internal is None:
+        return jnp.zeros((), dtype_of(mu))
+    density = _density("the internal energy", mu)
+    return jnp.sum(model.internal(density.values)) * density.grid.cell_volume
+
+
 def free_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
-    """F(μ), energy per particle. **Raises** `ValueError` for particles at finite β and for a state-dependent noise."""
-    total = energy(model, mu)
+    """F(μ), energy per particle.
+
+    **Raises** `ValueError` for particles at finite β or with a U, and for a state-dependent noise.
+    """
+    total = energy(model, mu) + internal_energy(model, mu)
     return total if model.noise is None else total + entropy(mu) / model.beta
 
 
 def first_variation(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
-    """δF/δμ = V + W_s*μ + β⁻¹(log ρ + 1) on the nodes, shape of the grid. **Raises** `ValueError` without a density."""
+    """δF/δμ = V + W_s*μ + β⁻¹(log ρ + 1) + U′(ρ) on the nodes, shape of the grid.
+
+    **Raises** `ValueError` without a density.
+    """
     mu = _density("the first variation", mu)
     values = jnp.zeros_like(mu.values.ravel())
     if model.confinement is not None:
@@ -79,15 +93,17 @@ def first_variation(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
         values = values + interactions.potential(model.interaction, mu, mu.grid)
     if model.noise is not None:
         values = values + (jnp.log(jnp.maximum(mu.values.ravel(), _tiny(mu.values))) + 1) / model.beta
+    if model.internal is not None:
+        values = values + model.internal.derivative(mu.values.ravel())
     return values.reshape(mu.grid.shape)
 
 
 def slope(model: Model, mu: AbstractMeasure) -> Float[Array, "n d"]:
     """∇δF/δμ at the nodes of a density on the torus, or, without noise, at the particles.
 
-    There the gradient is spectral: ∇V + ∇W_s*μ + β⁻¹∇ρ/ρ. **Raises** `ValueError` for other forms.
+    There the gradient is spectral: ∇V + ∇W_s*μ + β⁻¹∇ρ/ρ + ∇U′(ρ). **Raises** `ValueError` for other forms.
     """
-    if model.noise is None and isinstance(mu, Particles):
+    if model.noise is None and model.internal is None and isinstance(mu, Particles):
         return -model.gradient_field(mu, mu.positions)
     density = _density("the slope ∇δF", mu)
     if not isinstance(density.grid, FourierGrid):
@@ -95,18 +111,20 @@ def slope(model: Model, mu: AbstractMeasure) -> Float[Array, "n d"]:
             "the slope ∇δF is pointwise on the torus; on a box, use dissipation, which lives on the faces."
         )
     field = -model.gradient_field(density, density.grid)
-    if model.noise is None:
-        return field
-    return field + score(density) / model.beta
+    if model.internal is not None:
+        field = field + _spectral_gradient(density.grid, model.internal.derivative(density.values))
+    return field if model.noise is None else field + score(density) / model.beta
 
 
 def score(mu: Density) -> Float[Array, "n d"]:
     """∇log ρ at the nodes of a density on the torus, by its spectral gradient; per length."""
-    grid = cast(FourierGrid, mu.grid)
-    transform, rho = jnp.fft.rfftn(mu.values), floored(mu.values)
-    wavenumbers = [jnp.asarray(q, rho.dtype) for q in grid.wavenumbers]
-    scores = [jnp.fft.irfftn(1j * q * transform, grid.shape) / rho for q in wavenumbers]
-    return jnp.stack([s.ravel() for s in scores], axis=-1)
+    return _spectral_gradient(cast(FourierGrid, mu.grid), mu.values) / floored(mu.values).reshape(-1, 1)
+
+
+def _spectral_gradient(grid: FourierGrid, values: Array) -> Float[Array, "n d"]:
+    transform = jnp.fft.rfftn(values)
+    parts = [jnp.fft.irfftn(1j * jnp.asarray(q, values.dtype) * transform, grid.shape) for q in grid.wavenumbers]
+    return jnp.stack([part.ravel() for part in parts], axis=-1)
 
 
 def floored(rho: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -120,12 +138,13 @@ def floored(rho: Float[Array, "..."]) -> Float[Array, "..."]:
 def dissipation(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """D(μ) = ∫|∇δF/δμ|² dμ, energy per particle and time.
 
-    On the torus by the spectral slope; on a box as Σ over faces of ρ̄ (Δξ/h)² h^d, ξ = δF/δμ, ρ̄ the mean of the two
-    cells, of order 2 in h. **Raises** `ValueError` for particles at finite β and for a state-dependent noise.
+    On the torus by the spectral slope; on a box, and with an internal energy, whose fronts are not smooth, as Σ over
+    faces of ρ̄ (Δξ/h)² h^d, ξ = δF/δμ, ρ̄ the mean of the two cells, of order 2 in h.
+    **Raises** `ValueError` for particles at finite β or with an internal energy, and for a state-dependent noise.
     """
     if isinstance(mu, Gaussian):
         return _gaussian_dissipation(model, mu)
-    if isinstance(mu, Density) and not isinstance(mu.grid, FourierGrid):
+    if isinstance(mu, Density) and not (isinstance(mu.grid, FourierGrid) and model.internal is None):
         return _face_dissipation(model, mu)
     square = jnp.sum(slope(model, mu) ** 2, axis=-1)
     if isinstance(mu, Particles):
@@ -137,14 +156,16 @@ def dissipation(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
 def _face_dissipation(model: Model, mu: Density) -> Float[Array, ""]:
     xi, rho, total = first_variation(model, mu), mu.values, jnp.zeros((), mu.values.dtype)
     for axis, h in enumerate(mu.grid.spacing):
-        mean = 0.5 * (
-            jnp.take(rho, jnp.arange(1, rho.shape[axis]), axis) + jnp.take(rho, jnp.arange(rho.shape[axis] - 1), axis)
-        )
-        total = total + jnp.sum(mean * (jnp.diff(xi, axis=axis) / h) ** 2)
+        mean, jump = 0.5 * (rho + jnp.roll(rho, -1, axis)), (jnp.roll(xi, -1, axis) - xi) / h
+        faces = mean * jump**2
+        inner = faces if isinstance(mu.grid, FourierGrid) else jax.lax.slice_in_dim(faces, 0, -1, axis=axis)
+        total = total + jnp.sum(inner)
     return total * mu.grid.cell_volume
 
 
 def _gaussian_dissipation(model: Model, mu: Gaussian) -> Float[Array, ""]:
+    if model.internal is not None:
+        raise ValueError("the dissipation of an internal energy needs a density on a grid: Density.from_law makes one.")
     precision = jnp.linalg.inv(mu.covariance)
 
     def square(x):

@@ -14,6 +14,7 @@ from mckean import interactions
 from mckean.checks import require, traced
 from mckean.interactions.kernels import AbstractKernel, as_kernel, held
 from mckean.measures import AbstractMeasure, cast, dtype_of
+from mckean.models.internal import AbstractInternalEnergy
 from mckean.models.noise import AbstractNoise, Additive, Thermal
 from mckean.models.potentials import as_potential
 from mckean.spaces import AbstractSpace, Sphere
@@ -29,7 +30,8 @@ class Model(eqx.Module):
     a scalar function of a displacement (d,), or None; `drift`: b, a function of a point (d,) and the measure with
     values (d,), not a gradient in general, or a field such as `interactions.Attention`, which sees all points at once,
     or None; `noise`: σ, the particles' own, an `AbstractNoise` or None; `common`: the σ_k, an `AbstractNoise` or
-    several, each with motions of its own.
+    several, each with motions of its own; `internal`: U, an `AbstractInternalEnergy` such as `PorousMedium`, or None:
+    it adds ΔP(ρ) to the equation of a density, and no particles can have it.
     **Raises** `ValueError` for a V or W that is not scalar, or not periodic on a torus, for a noise of another space,
     and, when used, for a b of another shape.
     """
@@ -40,8 +42,19 @@ class Model(eqx.Module):
     extra: Any
     noise: AbstractNoise | None
     common: tuple[AbstractNoise, ...]
+    internal: AbstractInternalEnergy | None
 
-    def __init__(self, space: AbstractSpace, *, confinement=None, interaction=None, drift=None, noise=None, common=()):
+    def __init__(
+        self,
+        space: AbstractSpace,
+        *,
+        confinement=None,
+        interaction=None,
+        drift=None,
+        noise=None,
+        common=(),
+        internal=None,
+    ):
         require(isinstance(space, AbstractSpace), f"a model lives on a space such as Torus(1), not on {space!r}.")
         common = (common,) if isinstance(common, AbstractNoise) else tuple(common or ())
         for part in (*common, *(() if noise is None else (noise,))):
@@ -54,10 +67,15 @@ class Model(eqx.Module):
         self.space = space
         self.confinement = None if confinement is None else as_potential(confinement, space)
         self.interaction = None if interaction is None else as_kernel(interaction).on(space)
+        require(
+            internal is None or isinstance(internal, AbstractInternalEnergy),
+            f"an internal energy is one such as PorousMedium(2.0), not {internal!r}.",
+        )
         require(drift is None or callable(drift), f"a drift must be a function b(x, mu), not {drift!r}.")
         self.extra = None if drift is None else held(drift)
         self.noise = noise
         self.common = common
+        self.internal = internal
 
     def gradient_field(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
         """−∇V(x) − ∇W_s*μ(x) at points of shape (n, d), or on the nodes of a grid; length per time."""
