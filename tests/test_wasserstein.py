@@ -288,6 +288,7 @@ def refusals():
     atom, density = cloud(CIRCLE, [0.1]), Density.from_function(CIRCLE.grid(64), lambda x: jnp.ones(()))
     step = Density.from_function(CIRCLE.grid(64), lambda x: jnp.where(x[0] < 0.3, 1.0, 0.0))
     plane = Particles(Torus(2), np.zeros((3, 2)))
+    flat = Density.from_function(Torus(2).grid(8), lambda x: jnp.ones(()))
     normal = Gaussian([0.0, 0.0], np.eye(2))
     return [
         ((atom, cloud(LINE, [0.1])), "needs one space"),
@@ -295,7 +296,7 @@ def refusals():
         ((atom, atom, float("nan")), "must be finite and at least 1"),
         ((atom, atom, float("inf")), "must be finite and at least 1"),
         ((density, VonMises(CIRCLE, 0.0, 1.0)), r"put it on a grid with Density\.from_law"),
-        ((plane, plane), "for the line and the circle"),
+        ((plane, flat), "for the line and the circle.*a Particles and a Density"),
         ((normal, normal, 3), "for the line and the circle"),
         ((step, density), "negative between its nodes.*smooth the density"),
     ]

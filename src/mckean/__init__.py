@@ -57,4 +57,6 @@ from mckean.spaces import Euclidean as Euclidean
 from mckean.spaces import FourierGrid as FourierGrid
 from mckean.spaces import Sphere as Sphere
 from mckean.spaces import Torus as Torus
+from mckean.transport import sinkhorn as sinkhorn
+from mckean.transport import sliced as sliced
 from mckean.transport import wasserstein as wasserstein
