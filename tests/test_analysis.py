@@ -8,7 +8,6 @@ import pytest
 
 import mckean as mk
 from mckean import analysis, catalogue
-from mckean.catalogue.ornstein_uhlenbeck import coupling_error_path
 from mckean.dynamics import evolve
 
 
@@ -49,7 +48,6 @@ def test_log_slope_covers_the_truth():
         (lambda: analysis.average(np.ones((1, 3))), "two replicas"),
         (lambda: analysis.replicate(lambda k: k, jax.random.key(0), 5, batch=2), "must divide"),
         (lambda: analysis.energy_balance(np.arange(4), np.ones(4), np.ones(4)), "odd number"),
-        (lambda: analysis.lipschitz(catalogue.desai_zwanzig().model), "need a region"),
     ],
 )
 def test_refusals(call, message):
@@ -91,52 +89,6 @@ def test_ito_decomposition_of_a_linear_observable_is_the_mean_of_the_noise():
     assert parts.whole.realised[-1] == pytest.approx(parts.whole.predicted[-1], rel=5 * np.sqrt(2 / 100))
     with pytest.raises(ValueError, match="no record"):
         analysis.ito_decomposition(run, "y")
-
-
-def _coupling(key, model, law, n):
-    cloud, noise = jax.random.split(key)
-    state = analysis.Coupled(law, law.sample(cloud, n))
-    scheme = analysis.SynchronousCoupling()
-    return evolve(
-        model, state, until=1.0, dt=0.05, path=mk.Brownian(noise), scheme=scheme,
-        observe={"t": analysis.coupling_terms}, every=5,
-    ).observed["t"]  # fmt: skip
-
-
-def test_coupling_error_of_the_linear_model_is_exact():
-    """E D² against Euler's own second moments at every record, pooled; χ² with the noise of 400 replicas."""
-    a, c, beta, v, n = 1.0, 0.5, 2.0, 0.3, 10
-    model = catalogue.ornstein_uhlenbeck(a, c, beta).model
-    one = eqx.Partial(_coupling, model=model, law=mk.Gaussian(0.0, v), n=n)
-    record = analysis.replicate(one, jax.random.key(5), 400)
-    measured = analysis.average(record["error"])
-    exact = coupling_error_path(n, 20, 0.05, v, a, c, beta)[::5]
-    assert measured.value[0] == 0
-    np.testing.assert_array_less(np.abs(measured.value - exact)[1:], 5 * measured.stderr[1:])
-    # X − Y is the same for all i: the field's two terms are those of a common shift, c² D², and (X̄ − Ȳ)² c².
-    np.testing.assert_allclose(record["space"], c**2 * record["error"], rtol=1e-9, atol=1e-30)
-    np.testing.assert_allclose(record["measure"], c**2 * record["error"], rtol=1e-9, atol=1e-30)
-
-
-def test_without_interaction_the_coupling_is_perfect():
-    model = mk.langevin(mk.Euclidean(1), mk.potentials.Quadratic(1.0), beta=1.0)
-    record = _coupling(jax.random.key(0), model, mk.Gaussian(0.0, 1.0), 5)
-    assert all(float(jnp.max(v)) == 0 for v in record.values())
-
-
-def test_lipschitz_constants():
-    well = catalogue.desai_zwanzig(theta=2.0).model
-    lv, lw = analysis.lipschitz(well, -2.0, 2.0)
-    assert (lv, lw) == pytest.approx((1.0, 2.0), abs=1e-12)
-    circle = catalogue.kuramoto(strength=3.0).model
-    assert analysis.lipschitz(circle) == pytest.approx((0.0, 3.0), abs=1e-12)
-
-
-def test_gronwall_solves_its_equation():
-    """e′ = Le + ε with constant ε is ε(e^{Lt} − 1)/L; the trapezoidal rule errs by (L dt)²/12, relatively."""
-    times = np.linspace(0, 2, 201)
-    bound = analysis.gronwall(times, np.full(201, 0.3), (-0.5, 1.0))
-    np.testing.assert_allclose(bound, 0.3 * np.expm1(1.5 * times) / 1.5, rtol=(1.5 * 0.01) ** 2 / 12 * 1.1)
 
 
 def test_energy_balance_is_simpson():

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+import mckean as mk
 from mckean import catalogue
 from mckean.catalogue import desai_zwanzig, kuramoto, ornstein_uhlenbeck  # noqa: F401
 
@@ -20,6 +21,11 @@ PARAMETERS = {
     "simplex": [{"n": 8}, {"n": 8, "beta": 3.0, "normalised": False}],
     "high_dimension": [{"n": 8}, {"n": 8, "beta": 3.0}],
     "logistic_overlap": [{}],
+    "granular_media": [{}, {"stiffness": 0.5, "strength": 3.0, "beta": 4.0}],
+    "porous_medium": [{"exponent": 3.0, "strength": 0.5, "stiffness": 2.0}, {"exponent": 1.5, "dim": 2}],
+    "log_gas": [{"stiffness": 2.0, "strength": 0.5, "beta": 3.0}],
+    "keller_segel": [{}, {"space": mk.Torus(2, (3.0, 5.0)), "strength": 50.0}],
+    "morse": [{"repulsion": 2.0, "attraction": 1.0, "dim": 2, "beta": 2.0}],
     "transport": [{}, {"strength": 6.0, "intensity": 2.0, "beta": 0.5, "reach": 2.0}],
 }
 CASES = [

@@ -7,6 +7,11 @@ from mckean.analysis.couplings import SynchronousCoupling as SynchronousCoupling
 from mckean.analysis.couplings import coupling_terms as coupling_terms
 from mckean.analysis.couplings import gronwall as gronwall
 from mckean.analysis.couplings import lipschitz as lipschitz
+from mckean.analysis.couplings import visited as visited
+from mckean.analysis.decay import Decay as Decay
+from mckean.analysis.decay import ExponentialRate as ExponentialRate
+from mckean.analysis.decay import decay as decay
+from mckean.analysis.decay import rate as rate
 from mckean.analysis.decomposition import ItoDecomposition as ItoDecomposition
 from mckean.analysis.decomposition import ito_decomposition as ito_decomposition
 from mckean.analysis.ensemble import Ensemble as Ensemble
@@ -19,6 +24,11 @@ from mckean.analysis.ergodicity import energy_test as energy_test
 from mckean.analysis.ergodicity import one_point_ergodicity as one_point_ergodicity
 from mckean.analysis.frame import Descent as Descent
 from mckean.analysis.frame import moving_frame as moving_frame
+from mckean.analysis.functional_inequalities import convexity as convexity
+from mckean.analysis.functional_inequalities import log_sobolev_bounds as log_sobolev_bounds
+from mckean.analysis.functional_inequalities import perturbed as perturbed
+from mckean.analysis.functional_inequalities import poincare_bounds as poincare_bounds
+from mckean.analysis.functional_inequalities import relaxation as relaxation
 from mckean.analysis.ledger import Accounts as Accounts
 from mckean.analysis.ledger import Ledger as Ledger
 from mckean.analysis.ledger import ledger as ledger
@@ -32,6 +42,11 @@ from mckean.analysis.lyapunov import FrameFlow as FrameFlow
 from mckean.analysis.lyapunov import Spectrum as Spectrum
 from mckean.analysis.lyapunov import exponents as exponents
 from mckean.analysis.lyapunov import lyapunov as lyapunov
+from mckean.analysis.reflection import ReflectionCoupling as ReflectionCoupling
+from mckean.analysis.reflection import coupling_distance as coupling_distance
+from mckean.analysis.resolution import Nested as Nested
+from mckean.analysis.resolution import across_steps as across_steps
+from mckean.analysis.resolution import nested as nested
 from mckean.analysis.statistics import Estimate as Estimate
 from mckean.analysis.statistics import average as average
 from mckean.analysis.statistics import log_slope as log_slope

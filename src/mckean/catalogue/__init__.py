@@ -7,9 +7,14 @@ from mckean.catalogue.equiangular import logistic_overlap as logistic_overlap
 from mckean.catalogue.equiangular import simplex as simplex
 from mckean.catalogue.facts import Entry as Entry
 from mckean.catalogue.facts import Fact as Fact
+from mckean.catalogue.granular_media import granular_media as granular_media
 from mckean.catalogue.isotropic_flow import isotropic_flow as isotropic_flow
+from mckean.catalogue.keller_segel import keller_segel as keller_segel
 from mckean.catalogue.kuramoto import kuramoto as kuramoto
+from mckean.catalogue.log_gas import log_gas as log_gas
+from mckean.catalogue.morse import morse as morse
 from mckean.catalogue.ornstein_uhlenbeck import ornstein_uhlenbeck as ornstein_uhlenbeck
+from mckean.catalogue.porous_medium import porous_medium as porous_medium
 from mckean.catalogue.random_transformer import random_transformer as random_transformer
 from mckean.catalogue.reduced import low_temperature as low_temperature
 from mckean.catalogue.reduced import two_tokens as two_tokens
@@ -21,6 +26,11 @@ MODELS = {
     "kuramoto": kuramoto,
     "ornstein_uhlenbeck": ornstein_uhlenbeck,
     "desai_zwanzig": desai_zwanzig,
+    "granular_media": granular_media,
+    "porous_medium": porous_medium,
+    "log_gas": log_gas,
+    "keller_segel": keller_segel,
+    "morse": morse,
     "transport": transport,
     "toy_transformer": toy_transformer,
     "random_transformer": random_transformer,

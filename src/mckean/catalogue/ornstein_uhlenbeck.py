@@ -37,7 +37,11 @@ def free_energy_gap(mean: float, variance: float, stiffness: float, strength: fl
 
 
 def coupling_error(n: int, stiffness: float, strength: float, beta: float) -> float:
-    """E D² = c²/(Nβ a(a + c)(2a + c)), stationary, of the synchronous coupling X_i − Y_i = D, a coordinate; length²."""
+    """E D² = c²/(Nβ a(a + c)(2a + c)), stationary, of the synchronous coupling X_i − Y_i = D, a coordinate; length².
+
+    D′ = −(a + c)D + ce, e = X̄ − m, of E e(s)e(t) = e^{−a|t−s|}/(Nβa). An additive common noise moves X̄ and the
+    conditional mean m alike, so that the constant is the same with one.
+    """
     a, c = stiffness, strength
     return c**2 / (n * beta * a * (a + c) * (2 * a + c))
 
@@ -124,6 +128,13 @@ def ornstein_uhlenbeck(stiffness: float = 1.0, strength: float = 0.5, beta: floa
             lambda: _of_ten(model)[1],
             1e-10 * math.sqrt(limit),
         ),
+        "coupling error": Fact(
+            "E D² of 10 particles and their copies, stationary, a coordinate",
+            coupling_error(10, stiffness, strength, beta),
+            _REFERENCE,
+            lambda: _coupled(model, 10),
+            1e-12,
+        ),
         "Polyak–Łojasiewicz constant": Fact("min(a, a + c)", min(stiffness, stiffness + strength), _REFERENCE),
         "log-Sobolev constant": Fact("β min(a, a + c)", beta * min(stiffness, stiffness + strength), _REFERENCE),
     }
@@ -135,15 +146,27 @@ def _of_ten(model) -> tuple[float, float]:
 
     The stationary covariance S of all solves Lyapunov's equation AS + SAᵀ + (2/β)I = 0, A the drift's Jacobian.
     """
-    n, d = 10, model.space.dim
-    x = jnp.zeros((n, d))
-    system = np.asarray(jax.jacfwd(lambda x: model.drift(Particles(model.space, x), x))(x))[:, 0, :, 0]
-    alone = float(jax.jacfwd(lambda y: model.drift(Particles(model.space, x), y))(x[:1])[0, 0, 0, 0])
+    system, alone = _jacobians(model, 10)
     noise = 2 / float(model.beta)
-    pair = linalg.solve_continuous_lyapunov(system, -noise * np.eye(n))[:2, :2]
+    pair = linalg.solve_continuous_lyapunov(system, -noise * np.eye(10))[:2, :2]
     limit = noise / (-2 * alone)
     s = np.linalg.eigvalsh(pair) / limit
     return float(np.sum(s - 1 - np.log(s)) / 2), math.sqrt(limit * float(np.sum((np.sqrt(s) - 1) ** 2)))
+
+
+def _coupled(model, n: int) -> float:
+    """E(X_1 − Y_1)² from Lyapunov's equation of particles and copies together, whose noises are the same."""
+    system, alone = _jacobians(model, n)
+    noise = 2 / float(model.beta) * np.kron(np.ones((2, 2)), np.eye(n))
+    both = linalg.solve_continuous_lyapunov(linalg.block_diag(system, alone * np.eye(n)), -noise)
+    return float(both[0, 0] + both[n, n] - 2 * both[0, n])
+
+
+def _jacobians(model, n: int) -> tuple[np.ndarray, float]:
+    """The drift's Jacobian in one coordinate of all, shape (n, n), and that of one particle where the law is fixed."""
+    x = jnp.zeros((n, model.space.dim))
+    system = np.asarray(jax.jacfwd(lambda x: model.drift(Particles(model.space, x), x))(x))[:, 0, :, 0]
+    return system, float(jax.jacfwd(lambda y: model.drift(Particles(model.space, x), y))(x[:1])[0, 0, 0, 0])
 
 
 def _dissipation(model, measure) -> float:
