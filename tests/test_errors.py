@@ -128,7 +128,7 @@ REFUSALS = {
     "pressure of particles": (
         mk.Model(LINE, internal=mk.PorousMedium()),
         DOTS,
-        "ParticleScheme has no internal energy",
+        "ParticleScheme does not know an internal energy",
     ),
     "not affine": (STEEP, NORMAL, "the moments of this model do not close: its drift is not affine in x."),
     "not quadratic": (wells(0.8), NORMAL, "has no closed form for a Gaussian measure"),

@@ -274,7 +274,7 @@ def scheme_for(model: Model, measure: AbstractMeasure, scheme) -> AbstractScheme
             )
         scheme = Moments(scheme) if isinstance(measure, Gaussian) else ParticleScheme(scheme)
     if scheme is None:
-        scheme = _default(model, measure)
+        scheme = _default(measure)
     if not isinstance(scheme, AbstractScheme):
         raise ValueError(f"a scheme is a mckean scheme or a diffrax solver, not {scheme!r}.")
     require(
@@ -283,20 +283,18 @@ def scheme_for(model: Model, measure: AbstractMeasure, scheme) -> AbstractScheme
     )
     require(
         model.internal is None or scheme.pressure,
-        f"the scheme {type(scheme).__name__} has no internal energy, but the model has: a Density is moved by "
-        "FiniteVolume() or JKO().",
+        f"the scheme {type(scheme).__name__} does not know an internal energy, but the model has one.",
     )
     return scheme
 
 
-def _default(model: Model, measure: AbstractMeasure) -> AbstractScheme:
+def _default(measure: AbstractMeasure) -> AbstractScheme:
     if isinstance(measure, Particles):
         return ParticleScheme()
     if isinstance(measure, Gaussian):
         return Moments()
     if isinstance(measure, Density):
-        smooth = isinstance(measure.grid, FourierGrid) and model.internal is None
-        return Spectral() if smooth else FiniteVolume()
+        return Spectral() if isinstance(measure.grid, FourierGrid) else FiniteVolume()
     raise ValueError(
         f"{_form(measure)} cannot be evolved: sample it (Particles), put it on a grid (Density), or use Gaussian."
     )
