@@ -3,6 +3,7 @@
 from mckean import analysis as analysis
 from mckean import catalogue as catalogue
 from mckean import observables as observables
+from mckean.dynamics import JKO as JKO
 from mckean.dynamics import AbstractScheme as AbstractScheme
 from mckean.dynamics import FiniteVolume as FiniteVolume
 from mckean.dynamics import FluxLimited as FluxLimited
@@ -22,6 +23,7 @@ from mckean.dynamics import liouville as liouville
 from mckean.interactions import kernels as kernels
 from mckean.measures import Density as Density
 from mckean.measures import Gaussian as Gaussian
+from mckean.measures import Lagrangian as Lagrangian
 from mckean.measures import Mixture as Mixture
 from mckean.measures import Particles as Particles
 from mckean.measures import SphericalCauchy as SphericalCauchy

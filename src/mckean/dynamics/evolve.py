@@ -219,8 +219,11 @@ def _judge(run: _Run, plan: _Plan, before: AbstractMeasure, chunk: _Chunk, compl
     values = {sentence: float(value) for sentence, value in complaints.items()}
     at, end = plan.first + chunk.done, plan.first + chunk.end
     if values.pop(_NON_FINITE):
-        bad = at + int(_first_bad(run, before, jnp.asarray(at), jnp.asarray(end - at)))
-        raise RunError("the state became non-finite: reduce dt, or look at V, W and the drift", bad, bad * plan.dt)
+        last, count = _first_bad(run, before, jnp.asarray(at), jnp.asarray(end - at))
+        bad = at + int(count)
+        why = run.scheme.diagnosis(run.model, last, run.dt)
+        general = "the state became non-finite: reduce dt, or look at V, W and the drift"
+        raise RunError(general if why is None else why, bad, bad * plan.dt)
     for sentence, value in values.items():
         if value > 0 or math.isnan(value):
             raise RunError(sentence.format(value), end, end * plan.dt)
@@ -256,12 +259,13 @@ def _seen(run: _Run, measure: AbstractMeasure) -> dict:
 
 
 @eqx.filter_jit
-def _first_bad(run: _Run, measure: AbstractMeasure, at, steps) -> Array:
-    """How many steps from `measure` until the state is not finite."""
+def _first_bad(run: _Run, measure: AbstractMeasure, at, steps) -> tuple[AbstractMeasure, Array]:
+    """The last state before one is not finite, and how many steps there are to that one."""
     prepared = run.scheme.prepare(run.model, measure, run.dt)
-    go_on = lambda state: tree_finite(state[0]) & (state[1] < steps)  # noqa: E731
-    move = lambda state: (run.one(prepared, state[0], at + state[1]), state[1] + 1)  # noqa: E731
-    return jax.lax.while_loop(go_on, move, (measure, jnp.zeros((), jnp.result_type(int))))[1]
+    go_on = lambda state: tree_finite(state[1]) & (state[2] < steps)  # noqa: E731
+    move = lambda state: (state[1], run.one(prepared, state[1], at + state[2]), state[2] + 1)  # noqa: E731
+    last, _, count = jax.lax.while_loop(go_on, move, (measure, measure, jnp.zeros((), jnp.result_type(int))))
+    return last, count
 
 
 def scheme_for(model: Model, measure: AbstractMeasure, scheme) -> AbstractScheme:

@@ -56,7 +56,7 @@ class Moments(AbstractScheme):
             "state.",
         )
         require_stratonovich(model)
-        _require_affine(model, measure)
+        require_affine(model, measure)
 
     def prepare(self, model: Model, measure: Gaussian, dt: Float[Array, ""]) -> None:
         return None
@@ -98,7 +98,7 @@ def _field(model: Model, mu: Gaussian, environment: Array | None, x: Float[Array
     return drift if environment is None else drift + model.common_displacement(mu, x[None], environment)[0]
 
 
-def _require_affine(model: Model, measure: Gaussian) -> None:
+def require_affine(model: Model, measure: Gaussian) -> None:
     """Compare drift and fields with their linearisation at points a standard deviation (or 1) away."""
     away = jnp.asarray(np.random.default_rng(0).normal(size=(8, measure.mean.shape[0])), measure.mean.dtype)
     fields = [("drift", None)]

@@ -138,6 +138,7 @@ class InBatches(Model):
         assert model.interaction is not None, "check has refused a model without interaction"
         self.space, self.confinement = model.space, model.confinement
         self.extra, self.noise, self.common = model.extra, model.noise, model.common
+        self.internal = model.internal
         self.interaction, self.pairs = None, model.interaction
         self.batch, self.permutation = batch, permutation
 

@@ -64,6 +64,10 @@ class AbstractScheme(eqx.Module):
         """What makes a finite state untrustworthy: sentences with a place `{:.3g}` for a number, positive where so."""
         return {}
 
+    def diagnosis(self, model: Model, measure: AbstractMeasure, dt: Float[Array, ""]) -> str | None:
+        """Why the step from a measure is not finite, where the scheme knows: it gives up by a state that is not."""
+        return None
+
 
 def require_same_space(model: Model, measure: AbstractMeasure) -> None:
     require(

@@ -4,6 +4,7 @@ from mckean.measures.convert import deposit as deposit
 from mckean.measures.convert import smooth as smooth
 from mckean.measures.density import Density as Density
 from mckean.measures.gaussian import Gaussian as Gaussian
+from mckean.measures.lagrangian import Lagrangian as Lagrangian
 from mckean.measures.laws import AbstractLaw as AbstractLaw
 from mckean.measures.laws import Mixture as Mixture
 from mckean.measures.laws import Uniform as Uniform

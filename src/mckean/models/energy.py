@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from mckean import interactions
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of
+from mckean.measures.lagrangian import Lagrangian
 from mckean.models.model import Model
 from mckean.spaces import FourierGrid
 
@@ -30,6 +31,8 @@ def interaction_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     kernel = model.interaction
     if kernel is None:
         return jnp.zeros((), dtype_of(mu))
+    if isinstance(mu, Lagrangian):
+        mu = mu.cloud()
     if isinstance(mu, Particles):
         return 0.5 * mu.mean(interactions.potential(kernel, mu, mu.positions))
     if isinstance(mu, Density):
@@ -58,6 +61,8 @@ def entropy(mu: AbstractMeasure) -> Float[Array, ""]:
     if isinstance(mu, Gaussian):
         d = mu.mean.shape[0]
         return -0.5 * (d * math.log(2 * math.pi * math.e) + jnp.linalg.slogdet(mu.covariance)[1])
+    if isinstance(mu, Lagrangian):
+        return jnp.sum(mu.masses * jnp.log(mu.values))
     density = _density("the entropy", mu)
     rho = density.values
     return jnp.sum(jax.scipy.special.xlogy(rho, jnp.maximum(rho, _tiny(rho)))) * density.grid.cell_volume
@@ -67,6 +72,8 @@ def internal_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """∫U(ρ) dx, energy per particle. **Raises** `ValueError` for a model with a U unless μ is a density."""
     if model.internal is None:
         return jnp.zeros((), dtype_of(mu))
+    if isinstance(mu, Lagrangian):
+        return jnp.sum(mu.lengths * model.internal(mu.values))
     density = _density("the internal energy", mu)
     return jnp.sum(model.internal(density.values)) * density.grid.cell_volume
 

@@ -1,0 +1,64 @@
+"""The minimising movement of a Gaussian in a linear–quadratic model, in closed form in every dimension.
+
+With H the Hessian of V + W_s, K = I + τH and ε = τ/β, the new covariance X and the map P = K − εX⁻¹ back to the old
+one S satisfy P X P = S, that is KXK − 2εK + ε²X⁻¹ = S. With Y = K^{1/2} X K^{1/2} and M = K^{−1/2} S K^{−1/2},
+
+    Y − 2εI + ε²Y⁻¹ = M,    so that Y = ((M^{1/2} + (M + 4εI)^{1/2})/2)²,
+
+the root for which P ≥ 0. The mean obeys implicit Euler, m⁺ = m − τ∇(V + W_s*μ⁺)(m⁺).
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from mckean.measures import Gaussian
+from mckean.models import Model
+
+
+def moved(model: Model, mu: Gaussian, tau: Float[Array, ""]) -> tuple[Gaussian, Float[Array, ""]]:
+    """The minimiser, and F(μ⁺) + W₂²/2τ − F(μ), which is not positive; energy."""
+    mean, hessian, rate = _mean(model, mu, tau)
+    unit = jnp.eye(mean.shape[0], dtype=mean.dtype)
+    kappa, frame = jnp.linalg.eigh(unit + tau * hessian)
+    root, inverse = ((frame * kappa**power) @ frame.T for power in (0.5, -0.5))
+    temperature = jnp.zeros((), mean.dtype) if model.noise is None else 1 / model.beta
+    eps = tau * temperature
+    values, vectors = jnp.linalg.eigh(inverse @ mu.covariance @ inverse)
+    values = jnp.maximum(values, 0)
+    y = (0.5 * (jnp.sqrt(values) + jnp.sqrt(values + 4 * eps))) ** 2
+    covariance = inverse @ (vectors * y) @ vectors.T @ inverse
+    covariance = 0.5 * (covariance + covariance.T)
+    # tr (P − I) X (P − I) = tr S + tr X − 2 tr PX, where PX = KX − ε.
+    shift = mean - mu.mean
+    back = root @ (vectors * (1 - eps / jnp.where(y > 0, y, 1))) @ vectors.T @ root - unit
+    square = jnp.sum(shift**2) + jnp.sum((back @ covariance) * back)
+    work = jnp.dot(rate, shift) + 0.5 * jnp.sum(hessian * (covariance - mu.covariance))
+    heat = 0.0
+    if model.noise is not None:
+        old, new = (jnp.linalg.slogdet(s)[1] for s in (mu.covariance, covariance))
+        heat = -0.5 * temperature * (new - old)
+    state = Gaussian(mean, covariance)
+    return state, work + heat + square / (2 * tau)
+
+
+def curvature(model: Model, mu: Gaussian) -> tuple[Float[Array, " d"], Float[Array, " d"]]:
+    """The eigenvalues of the Hessians of V and of V + W_s, energy per length²; τ times each must exceed −1."""
+    slope, spread = _slopes(model, mu)
+    return tuple(jnp.linalg.eigvalsh(jax.jacfwd(f)(mu.mean)) for f in (slope, spread))  # pyright: ignore
+
+
+def _slopes(model: Model, mu: Gaussian):
+    at = lambda m: Gaussian(m, mu.covariance)  # noqa: E731
+    slope = lambda m: -model.gradient_field(at(m), m[None])[0]  # noqa: E731
+    spread = lambda x: -model.gradient_field(mu, x[None])[0]  # noqa: E731
+    return slope, spread
+
+
+def _mean(model: Model, mu: Gaussian, tau: Array) -> tuple[Array, Array, Array]:
+    """The new mean, the Hessian of V + W_s, and the mean of ∇(V + W_s*μ) at the old and the new mean."""
+    slope, spread = _slopes(model, mu)
+    unit = jnp.eye(mu.mean.shape[0], dtype=mu.mean.dtype)
+    gradient, inner = slope(mu.mean), jax.jacfwd(slope)(mu.mean)
+    shift = -jnp.linalg.solve(unit + tau * inner, tau * gradient)
+    return mu.mean + shift, jax.jacfwd(spread)(mu.mean), gradient + 0.5 * inner @ shift

@@ -1,0 +1,99 @@
+"""Minimising movements: closed forms, exact transport, mass, the energy inequality, and what is refused."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import mckean as mk
+from mckean.dynamics.jko import JKO
+from mckean.dynamics.jko.scheme import minimised
+from mckean.measures.lagrangian import Lagrangian
+
+LINE, PLANE = mk.Euclidean(1), mk.Euclidean(2)
+LINEAR = mk.langevin(LINE, mk.potentials.Quadratic(1.0), mk.kernels.Quadratic(0.5), beta=2.0)
+BOWL = mk.langevin(LINE, mk.potentials.Quadratic(1.0), beta=2.0)
+START = mk.Gaussian(0.7, 0.4)
+
+
+def closed_form(steps, tau, a=1.0, c=0.5, beta=2.0):
+    """m⁺ = m/(1 + aτ), s⁺ = (s + √(s² + 4τk/β))/2k, k = 1 + τ(a + c): mean and variance after the steps."""
+    m, s, k = 0.7, math.sqrt(0.4), 1 + tau * (a + c)
+    for _ in range(steps):
+        m, s = m / (1 + tau * a), (s + math.sqrt(s * s + 4 * tau * k / beta)) / (2 * k)
+    return m, s * s
+
+
+def test_gaussian_steps_obey_the_closed_form_and_the_optimality_condition():
+    """FACTS in one dimension; in three, with V and S that do not commute, the map back from X must be P X P = S."""
+    end = mk.evolve(LINEAR, START, until=1.0, dt=0.1, scheme=JKO()).final
+    np.testing.assert_allclose([end.mean[0], end.covariance[0, 0]], closed_form(10, 0.1), rtol=1e-13)
+    a = np.random.default_rng(1).normal(size=(2, 3, 3))
+    hessian, cov = (m @ m.T + 0.1 * np.eye(3) for m in a)
+    model = mk.langevin(mk.Euclidean(3), lambda x: 0.5 * x @ jnp.asarray(hessian) @ x, beta=2.0)
+    tau, beta = 0.3, 2.0
+    new, _, _, excess = minimised(model, mk.Gaussian(np.ones(3), cov), jnp.asarray(tau))
+    x = np.asarray(new.covariance)
+    p = np.eye(3) + tau * hessian - tau / beta * np.linalg.inv(x)
+    np.testing.assert_allclose(p @ x @ p, cov, rtol=0, atol=1e-12)
+    assert np.linalg.eigvalsh(p).min() > 0
+    np.testing.assert_allclose((np.eye(3) + tau * hessian) @ new.mean, np.ones(3), atol=1e-12)
+    assert float(excess) < -1e-3
+
+
+def test_lagrangian_cells_are_the_density_exactly():
+    grid = LINE.grid(40, -3.0, 3.0)
+    density = mk.Density.from_function(grid, lambda x: jnp.maximum(1 - x[0] ** 2, 0.0))
+    cells = Lagrangian.from_density(density)
+    assert cells.masses.size < 40
+    np.testing.assert_allclose(cells.density(grid).values, density.values, rtol=0, atol=1e-14)
+    assert mk.wasserstein(cells, density) < 1e-7
+    shifted = Lagrangian(1.7 * cells.ends + 0.3, cells.masses)
+    d = np.asarray(shifted.ends - cells.ends)
+    exact = math.sqrt(float((cells.masses * (d[1:] ** 2 + d[1:] * d[:-1] + d[:-1] ** 2)).sum() / 3))
+    assert mk.wasserstein(shifted, cells) == pytest.approx(exact, rel=1e-12)
+    draws = cells.sample(jax.random.key(0), 4000).positions
+    assert abs(float(jnp.mean(draws))) < 5 * 0.45 / math.sqrt(4000)
+
+
+def test_quantile_steps_converge_to_the_gaussian_ones_at_order_two_in_the_cells():
+    """From equal cells over ±5 standard deviations, with W inside; and energy falls by at least W₂²/2τ."""
+    gaps = []
+    for n in (50, 100):
+        mu = Lagrangian.from_density(mk.Density.from_law(LINE.grid(n, -2.5, 3.9), START))
+        run = mk.evolve(LINEAR, mu, until=0.5, dt=0.1, scheme=JKO(), observe={"F": mk.observables.free_energy}, every=1)
+        assert np.diff(np.asarray(run.observed["F"])).max() < -1e-3
+        mean = float(run.final.integrate(lambda x: x[0]))
+        gaps.append(float(run.final.integrate(lambda x: x[0] ** 2)) - mean**2 - closed_form(5, 0.1)[1])
+    assert mean == pytest.approx(closed_form(5, 0.1)[0], rel=1e-4)
+    assert abs(math.log2(gaps[0] / gaps[1]) - 2) < 0.15
+
+
+def test_what_is_refused():
+    cells = Lagrangian.from_density(mk.Density.from_law(LINE.grid(50, -3.0, 4.0), START))
+    box = mk.Density.from_law(PLANE.grid(16, -4.0, 4.0), mk.Gaussian(jnp.zeros(2), jnp.eye(2) / 2))
+    down = mk.langevin(LINE, mk.potentials.Quadratic(-3.0), beta=2.0)
+    hole = mk.Density.from_function(LINE.grid(30, -1.0, 1.0), lambda x: jnp.where(jnp.abs(x[0]) > 0.5, 1.0, 0.0))
+    cases = [
+        (down, START, 0.5, "not bounded below: in the mean its curvature is -3"),
+        (mk.langevin(LINE, lambda x: -jnp.sum(x**4), beta=2.0), cells, 0.5, "not bounded below: .* at x ="),
+        (mk.langevin(LINE, interaction=mk.kernels.PowerLaw(1.0, 0.0), beta=2.0), cells, 0.1, "a W that is finite at 0"),
+        (mk.langevin(PLANE), box, 0.1, "JKO moves a Gaussian, or a Lagrangian measure on the line"),
+        (LINEAR, START, -0.1, "must be positive"),
+        (mk.Model(LINE, drift=lambda x, mu: x), cells, 0.1, "needs a gradient flow"),
+    ]
+    for model, measure, dt, message in cases:
+        with pytest.raises(ValueError, match=message):
+            mk.evolve(model, measure, until=abs(dt), dt=dt, scheme=JKO())
+    with pytest.raises(ValueError, match="vanishes between"):
+        Lagrangian.from_density(hole)
+
+
+def test_a_step_that_is_not_found_says_by_how_much(monkeypatch):
+    """With two iterations where the method needs more: the error has the residual, the iterations and the step."""
+    monkeypatch.setattr("mckean.dynamics.jko.quantiles._ITERATIONS", 2)
+    cells = Lagrangian.from_density(mk.Density.from_law(LINE.grid(31, -2.0, 3.0), START))
+    with pytest.raises(mk.RunError, match=r"after 2 iterations the residual is .*step 1, t = 0\.3"):
+        mk.evolve(BOWL, cells, until=0.6, dt=0.3, scheme=JKO())
