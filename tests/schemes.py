@@ -137,6 +137,12 @@ def turning(theta):
     return mk.Model(PLANE, confinement=bowl, interaction=kernel, drift=swirl, noise=mk.Thermal(2.0))
 
 
+def pressed(theta):
+    """Heat and pressure on the circle."""
+    kernel, pressure = mk.kernels.Cosine(theta), mk.PorousMedium(2.0, 0.5)
+    return mk.Model(CIRCLE, confinement=wave, interaction=kernel, noise=mk.Thermal(2.0), internal=pressure)
+
+
 def stirred(theta):
     """On a square, by waves that do not commute."""
     space = mk.Torus(2)
@@ -242,6 +248,7 @@ TABLE = [
     Entry("FiniteVolume-implicit-2", turning, SQUARE, IMPLICIT, 1, variant=True, dt=0.05),
     Entry("FiniteVolume-explicit-2", turning, SQUARE, EXPLICIT, 2),
     Entry("FiniteVolume-windy", windy, BOX, IMPLICIT, 1, noisy=True, dt=0.05),
+    Entry("FiniteVolume-pressed", pressed, BUMP, IMPLICIT, 1, dt=0.05),
     Entry("FluxLimited-1", *on_torus(1), mk.FluxLimited(), 2, variant=True),
     Entry("FluxLimited-stirred", stirred, SLOPE, mk.FluxLimited(), 2, noisy=True, dt=0.05),
     Entry("Moments", linear, mk.Gaussian(0.7, 0.4), mk.Moments(), 5, dt=0.05),

@@ -59,7 +59,10 @@ def refused(message, model, measure, **options):
             {"scheme": mk.Spectral()},
             "the scheme Spectral moves Density on a Fourier grid, but the measure is Particles.",
         ),
-        ({"scheme": mk.FiniteVolume()}, "FiniteVolume moves Density on a box, but the measure is Particles."),
+        (
+            {"scheme": mk.FiniteVolume()},
+            "FiniteVolume moves Density on a box or a Fourier grid, but the measure is Particles.",
+        ),
         ({"scheme": mk.Moments()}, "the scheme Moments moves Gaussian, but the measure is Particles."),
     ],
 )
@@ -111,7 +114,7 @@ def test_solvers_that_need_a_noise(solver):
     refused(message, linear(0.5), mk.Gaussian(0.0, 1.0), scheme=solver)
 
 
-CUBE = mk.Density.from_function(mk.Euclidean(3).grid(4, -1.0, 1.0), lambda x: 1.0 + 0 * x[0])
+TESSERACT = mk.Density.from_function(mk.Euclidean(4).grid(4, -1.0, 1.0), lambda x: 1.0 + 0 * x[0])
 SPREAD = mk.Model(LINE, noise=mk.Multiplicative(ripple))
 NORMAL = mk.Gaussian(0.0, 1.0)
 STEEP = mk.langevin(LINE, mk.potentials.DoubleWell())
@@ -121,7 +124,7 @@ REFUSALS = {
     "law": (thermal(0.8), mk.VonMises(CIRCLE), "VonMises cannot be evolved: sample it (Particles), put it on a grid"),
     "other space": (linear(0.5), CLOUD, "the model lives on Euclidean(dim=1), but the measure on Torus(dim=1"),
     "other dimension": (linear(0.5), SQUARE, "lives on Euclidean(dim=1), but the measure on Euclidean(dim=2)"),
-    "three dimensions": (mk.langevin(CUBE.domain), CUBE, "finite volumes are built for boxes of dimension 1 and 2"),
+    "four dimensions": (mk.langevin(TESSERACT.domain), TESSERACT, "finite volumes are built for dimension 1, 2 and 3"),
     "noise on a box": (SPREAD, BOX, "finite volumes take thermal noise or none"),
     "Stratonovich density": (stratonovich(0.8), BUMP, "is written for an own noise in the sense of Itô, but"),
     "noisy moments": (SPREAD, NORMAL, "a Gaussian law stays Gaussian under additive noise only"),

@@ -278,7 +278,7 @@ def scheme_for(model: Model, measure: AbstractMeasure, scheme) -> AbstractScheme
             )
         scheme = Moments(scheme) if isinstance(measure, Gaussian) else ParticleScheme(scheme)
     if scheme is None:
-        scheme = _default(measure)
+        scheme = _default(model, measure)
     if not isinstance(scheme, AbstractScheme):
         raise ValueError(f"a scheme is a mckean scheme or a diffrax solver, not {scheme!r}.")
     require(
@@ -292,13 +292,14 @@ def scheme_for(model: Model, measure: AbstractMeasure, scheme) -> AbstractScheme
     return scheme
 
 
-def _default(measure: AbstractMeasure) -> AbstractScheme:
+def _default(model: Model, measure: AbstractMeasure) -> AbstractScheme:
     if isinstance(measure, Particles):
         return ParticleScheme()
     if isinstance(measure, Gaussian):
         return Moments()
     if isinstance(measure, Density):
-        return Spectral() if isinstance(measure.grid, FourierGrid) else FiniteVolume()
+        periodic = isinstance(measure.grid, FourierGrid)
+        return Spectral() if periodic and model.internal is None else FiniteVolume()
     raise ValueError(
         f"{_form(measure)} cannot be evolved: sample it (Particles), put it on a grid (Density), or use Gaussian."
     )

@@ -33,7 +33,7 @@ def liouville(model: Model, n: int) -> Model:
     Its law on a grid, say from `measures.products.tensor_power`, is the law of the particles: `marginal` gives that of
     a few of them. A drift b(x_i, μ^N), an own noise σ(x_i, μ^N) dB_i and a common noise σ_k(x_i, μ^N) dB⁰_k are
     stacked, μ^N the empirical measure of the points; with a common noise the law is that given the environment.
-    `Spectral` takes all N·d ≤ 3 on the torus; a box is limited by `FiniteVolume`, which has dimension 1 and 2.
+    `Spectral` and `FluxLimited` solve it on a torus, `FiniteVolume` on a torus and on boxes.
 
     **Arguments:** `n`: N ≥ 1. Cost: M^{Nd} nodes for M nodes in each dimension, and N² pairs at each.
     **Raises** `ValueError` for N·d > 3, for a sphere, and for a kernel that is singular at 0: nodes of the product grid

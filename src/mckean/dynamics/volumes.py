@@ -1,26 +1,23 @@
-"""Densities on a box of R^d: finite volumes with the Scharfetter–Gummel flux, no flux through the walls.
+"""Densities on a box of R^d or a torus: finite volumes that keep mass, sign, steady states and the second law.
 
-    F = (1/h) [D B(−u/D) ρ_left − D B(u/D) ρ_right],   u = −(Φ_right − Φ_left) + h b,
-    Φ = V + W_s*ρ,   B(z) = z/(e^z − 1),
+    ∂_tρ = ∇·(ρ∇ξ) − ∇·(ρb),   ξ = V + W_s*ρ + β⁻¹ log ρ + U′(ρ),
 
-D = 1/β. The flux vanishes on e^{−βΦ}, so that Gibbs states are kept exactly; it is of order 2 in h, and becomes the
-upwind flux as D → 0 (Scharfetter and Gummel 1969; for aggregation–diffusion, Schlichting and Seis, IMA J. Numer.
-Anal. 42, 2022).
-
-A common noise, −Σ_k ∇·(ρσ_k[ρ])∘dB⁰_k, is the transport by u[ρ] = Σ_k σ_k[ρ] ΔB⁰_k, the velocity frozen over the step
-(Wong and Zakai, hence Stratonovich): by half of u[ρ] before the step above, to a density ρ_mid after it, and then by
-u[ρ_mid] − ½u[ρ], so that ρ has been moved by the midpoint's displacement. See `advection` for the transport.
+by the flux of `faces` in steps of `lines`. A common noise, −Σ_k ∇·(ρσ_k[ρ])∘dB⁰_k, is the transport by u[ρ] =
+Σ_k σ_k[ρ] ΔB⁰_k, the velocity frozen over the step (Wong and Zakai, hence Stratonovich): by half of u[ρ] before the
+step, to a density ρ_mid after it, and then by u[ρ_mid] − ½u[ρ], so that ρ has been moved by the midpoint's
+displacement. See `advection` for the transport.
 """
 
 from typing import ClassVar, Literal
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean.checks import require, traced
 from mckean.dynamics.advection import transported
+from mckean.dynamics.faces import Faces, faces, level
+from mckean.dynamics.lines import implicit, iterate
 from mckean.dynamics.scheme import (
     AbstractScheme,
     evaluate_drift,
@@ -29,24 +26,35 @@ from mckean.dynamics.scheme import (
     require_stratonovich,
     with_unit_mass,
 )
-from mckean.interactions import potential
 from mckean.measures import AbstractMeasure, Density
-from mckean.models import Model, Thermal, extra_drift
+from mckean.models import Model, Thermal
 from mckean.paths import Brownian
-from mckean.spaces import BoxGrid
+from mckean.spaces import BoxGrid, FourierGrid
+
+_NEGATIVE = "the density fell below zero, by {:.3g}: dt exceeds the bound of explicit finite volumes"
 
 
 class FiniteVolume(AbstractScheme):
-    """Scharfetter–Gummel finite volumes on a box in R^d, d = 1, 2: mass exact, ρ ≥ 0.
+    """Finite volumes on a box of R^d or a torus, d = 1, 2, 3: mass exact, ρ ≥ 0, any V, W, heat and pressure.
+
+    Equilibria (Gibbs, Barenblatt, mixtures) sampled at the centres of the cells do not move. Order 2 in space where ρ
+    is smooth and positive; min(2, 1 + 1/(m − 1)) in L¹ with the edge of a support under a pressure ρ^m.
 
     `time="implicit"`: order 1, the interaction's potential frozen over the step, one dimension after the other; mass
     and positivity hold at any dt, and without a non-gradient drift the free energy never increases: where dt is so long
     that a frozen repulsion would overshoot (about its inverse rate), the density goes only a part of the way.
     `time="explicit"`: order 2 (SSP Runge–Kutta); positivity holds for
 
-        dt · max over cells of Σ_dimensions (p_right + m_left)/h² ≤ 1,   p = D B(−u/D), m = D B(u/D),
+        dt · max over cells of Σ_dimensions (p_right + m_left)/h² ≤ 1
 
-    about dt ≤ h²/(2dD); a longer step is refused with the bound.
+    with the rates p, m of `faces`, about dt ≤ h²/2d(β⁻¹ + P′); a longer step is refused with the bound. Without W the
+    free energy does not rise below it where there is no pressure, and below
+
+        dt · 2d · max over faces of (p + m + (1 − φ)|ΔU′|)/h² ≤ 1,   h the same in each dimension,
+
+    for m = 2 without noise: then no pair of cells that exchanges 2d times the amount overshoots its own equilibrium,
+    and G is convex. A W costs ½dt²‖∇²W‖∫ρ|v|² more, less than half of what is won if dt is half as long and
+    dt‖∇²W‖ ≤ 1.
 
     A common noise keeps mass and positivity at any dt, as its transport takes as many parts as it needs. The frozen
     velocity is of strong order 1 in dt where the fields commute, as one does with itself, else 1/2; the transport is of
@@ -54,12 +62,13 @@ class FiniteVolume(AbstractScheme):
     converge, h must go along, say dt ∝ h². See `advection` for its size. Gradients are by reverse mode only then.
 
     **Arguments:** `edge_tolerance`: mass that the cells at the walls may hold before the box is refused as too small
-    for R^d; `math.inf` for reflecting walls.
-    **Raises** `ValueError`, when used, for another measure or space, d > 2, an own noise that depends on the
+    for R^d; `math.inf` for reflecting walls. A torus has none.
+    **Raises** `ValueError`, when used, for another measure or space, d > 3, an own noise that depends on the
     state, a common one in Itô form, unless that is the same, or dt above the bound.
     """
 
-    moves: ClassVar[str] = "Density on a box"
+    moves: ClassVar[str] = "Density on a box or a Fourier grid"
+    pressure: ClassVar[bool] = True
     time: Literal["implicit", "explicit"] = eqx.field(static=True, default="implicit")
     edge_tolerance: float = eqx.field(static=True, default=1e-6)
 
@@ -74,11 +83,11 @@ class FiniteVolume(AbstractScheme):
         return 1 if self.time == "implicit" else 2
 
     def accepts(self, measure: AbstractMeasure) -> bool:
-        return isinstance(measure, Density) and isinstance(measure.grid, BoxGrid)
+        return isinstance(measure, Density) and isinstance(measure.grid, BoxGrid | FourierGrid)
 
     def check(self, model: Model, measure: Density, dt: float) -> None:
         require_same_space(model, measure)
-        require(len(measure.grid.shape) <= 2, "finite volumes are built for boxes of dimension 1 and 2.")
+        require(len(measure.grid.shape) <= 3, "finite volumes are built for dimension 1, 2 and 3.")
         require(
             model.noise is None or isinstance(model.noise, Thermal),
             "finite volumes take thermal noise or none, not a noise that depends on the state.",
@@ -98,18 +107,28 @@ class FiniteVolume(AbstractScheme):
                 )
 
     def complaints(self, model: Model, measure: Density) -> dict[str, Float[Array, ""]]:
-        rho = measure.values
-        edge = (
-            sum(jnp.sum(jnp.take(rho, i, axis)) for axis in range(rho.ndim) for i in (0, -1)) * measure.grid.cell_volume
-        )
-        return {
-            "a mass of {:.3g} stands at the walls of the box, which is too small for it": jnp.where(
+        lowest = jnp.min(measure.values)
+        found = {_NEGATIVE: jnp.where(lowest < 0, -lowest, 0.0)}
+        if isinstance(measure.grid, BoxGrid):
+            edge = _at_walls(measure)
+            found["a mass of {:.3g} stands at the walls of the box, which is too small for it"] = jnp.where(
                 edge > self.edge_tolerance, edge, 0.0
-            ),
-            "the density fell below zero, by {:.3g}: dt exceeds the bound of explicit finite volumes": jnp.where(
-                jnp.min(rho) < 0, -jnp.min(rho), 0.0
-            ),
-        }
+            )
+        return found
+
+    def diagnosis(self, model: Model, measure: Density, dt: Float[Array, ""]) -> str | None:
+        lowest = float(jnp.min(measure.values))
+        if lowest < 0:
+            return _NEGATIVE.format(-lowest)
+        if self.time == "explicit" or model.internal is None or model.common:
+            return None
+        change, iterations = _unsettled(model, measure, dt)
+        if change <= 1:
+            return None
+        return (
+            f"Newton's method for the pressure did not settle, nor did it in shorter steps: in the whole one, its "
+            f"change after {int(iterations)} iterations is {float(change):.3g} times what is allowed; reduce dt"
+        )
 
     def prepare(self, model: Model, measure: Density, dt: Float[Array, ""]) -> None:
         return None
@@ -136,109 +155,50 @@ class FiniteVolume(AbstractScheme):
         return with_unit_mass(measure, last.values)
 
 
-def _potential(model: Model, density: Density) -> Array:
-    """Φ = V + W_s*ρ in the cells."""
-    grid = density.grid
-    phi = jnp.zeros(grid.size, density.values.dtype)
-    if model.confinement is not None:
-        phi = phi + jax.vmap(model.confinement)(grid.nodes.astype(phi.dtype))
-    if model.interaction is not None:
-        phi = phi + potential(model.interaction, density, grid)
-    return phi.reshape(grid.shape)
-
-
-def _face_rates(model: Model, density: Density, phi: Array) -> list[tuple[Array, Array]]:
-    """For each dimension (p, m)/h² on the inner faces: rates of passing right and left."""
-    rates = []
-    for axis, h in enumerate(density.grid.spacing):
-        u = -jnp.diff(phi, axis=axis) + h * _extra_on_faces(model, density, axis)
-        rates.append(tuple(_passing(model, side) / h**2 for side in (u, -u)))
-    return rates
-
-
-def _extra_on_faces(model: Model, density: Density, axis: int) -> Array:
-    """The non-gradient drift's component, averaged from the two cells of a face."""
-    if model.extra is None:
-        return jnp.zeros((), density.values.dtype)
-    points = density.grid.nodes.astype(density.values.dtype)
-    b = extra_drift(model.extra, density, points)[:, axis].reshape(density.grid.shape)
-    n = b.shape[axis]
-    return 0.5 * (jnp.take(b, jnp.arange(1, n), axis) + jnp.take(b, jnp.arange(n - 1), axis))
-
-
-def _passing(model: Model, u: Array) -> Array:
-    """D B(−u/D), which is max(u, 0) for D = 0."""
-    if model.noise is None:
-        return jnp.maximum(u, 0)
-    z = u * model.beta
-    small = jnp.abs(z) < 1e-3
-    far = jnp.where(small, 1.0, z)
-    # z/(1 − e^{−z}); near 0 its series, 1 + z/2 + z²/12, whose next term is z⁴/720.
-    return jnp.where(small, 1 + z / 2 + z * z / 12, far / -jnp.expm1(-far)) / model.beta
-
-
-def _rate(rates: list[tuple[Array, Array]], rho: Array) -> Array:
+def _rate(across: list[Faces], rho: Array) -> Array:
     """dρ/dt of the semi-discrete equation."""
-    total = jnp.zeros_like(rho)
-    for axis, (right, left) in enumerate(rates):
-        n = rho.shape[axis]
-        flux = right * jnp.take(rho, jnp.arange(n - 1), axis) - left * jnp.take(rho, jnp.arange(1, n), axis)
-        wall = [(0, 0)] * rho.ndim
-        wall[axis] = (1, 1)
-        total = total - jnp.diff(jnp.pad(flux, wall), axis=axis)
-    return total
+    return sum((side.into(side.flux(rho)) for side in across), jnp.zeros_like(rho))
+
+
+def _faces_of(model: Model, density: Density) -> list[Faces]:
+    return faces(model, density, level(model, density))
 
 
 def _explicit(model: Model, density: Density, dt: Array) -> Array:
     """Heun's method in Shu and Osher's form: a convex combination of Euler steps."""
-
-    def euler(values):
-        now = _with(density, values)
-        return values + dt * _rate(_face_rates(model, now, _potential(model, now)), values)
-
+    euler = lambda values: values + dt * _rate(_faces_of(model, _with(density, values)), values)  # noqa: E731
     return 0.5 * (density.values + euler(euler(density.values)))
 
 
 def _implicit(model: Model, density: Density, dt: Array) -> Array:
-    """(I − dt A_d) … (I − dt A_1) ρ⁺ = ρ with the rates of the old density: each factor is an M-matrix.
+    """One dimension after the other with Φ frozen, each step implicit; then a part θ of the way from ρ to ρ⁺.
 
-    Then a part θ of the way from ρ to ρ⁺. With Φ frozen, each factor lowers G = ∫Φρ + β⁻¹ρ log ρ by at least
-    −⟨Φ + β⁻¹ log ρ_new, ρ_new − ρ_old⟩ ≥ 0; let g be the sum. By convexity F(ρ + θδ) − F(ρ) ≤ −θg + ½θ²⟨W_s*δ, δ⟩ for
-    δ = ρ⁺ − ρ, which is not positive for θ = min(1, g/⟨W_s*δ, δ⟩). As dt → 0, g is of order dt and the other of dt².
+    G = ∫Φρ + β⁻¹ρ log ρ + U(ρ) is convex, so that each step lowers it by at least −⟨ξ_new, ρ_new − ρ_old⟩, and this is
+    not negative since the flux has the sign of −Δξ_new; it is taken as it comes out, so that nothing rests on the
+    accuracy of ρ⁺. Let g be the sum. For δ = ρ⁺ − ρ, F(ρ + θδ) − F(ρ) ≤ −θg + ½θ²⟨W_s*δ, δ⟩, which is not positive for
+    θ = min(1, g/⟨W_s*δ, δ⟩). As dt → 0, g is of order dt and the other of dt².
     """
-    phi = _potential(model, density)
+    phi = level(model, density)
+    xi = lambda rho: phi + _own(model, rho)  # noqa: E731
     rho, gain = density.values, jnp.zeros((), dt.dtype)
-    for axis, rates in enumerate(_face_rates(model, density, phi)):
-        old, rho = rho, _solved(rates, rho, axis, dt)
-        gain = gain - jnp.sum(_centred(phi + _log(model, rho)) * (rho - old))
+    for side in faces(model, density, phi):
+        rho, more = implicit(side, xi, rho, dt)
+        gain = gain + more
     if model.interaction is None or model.extra is not None:
         return rho
     change = rho - density.values
-    cost = jnp.sum(change * (_potential(model, _with(density, rho)) - phi))
-    far = cost > gain
-    part = jnp.where(far, jnp.maximum(gain, 0.0) / jnp.where(far, cost, 1.0), 1.0)
+    cost = jnp.sum(change * (level(model, _with(density, rho)) - phi))
+    # A gain that rounding has made negative allows no step that an attraction does not pay for.
+    far = cost > jnp.minimum(gain, 2 * gain)
+    part = jnp.where(far, jnp.maximum(gain, 0.0) / jnp.where(far & (cost != 0), cost, 1.0), 1.0)
     return density.values + part * change
 
 
-def _solved(rates: tuple[Array, Array], rho: Array, axis: int, dt: Array) -> Array:
-    """(I − dt A)⁻¹ρ for the rates along one dimension."""
-    p, m = (dt * jnp.moveaxis(side, axis, -1) for side in rates)
-    ends = [(0, 0)] * (rho.ndim - 1)
-    lower = jnp.pad(-p, [*ends, (1, 0)])
-    upper = jnp.pad(-m, [*ends, (0, 1)])
-    diagonal = 1 + jnp.pad(p, [*ends, (0, 1)]) + jnp.pad(m, [*ends, (1, 0)])
-    right = jnp.moveaxis(rho, axis, -1)[..., None]
-    return jnp.moveaxis(jax.lax.linalg.tridiagonal_solve(lower, diagonal, upper, right)[..., 0], -1, axis)
-
-
-def _log(model: Model, rho: Array) -> Array:
-    """β⁻¹ log ρ, finite in empty cells."""
-    return jnp.log(jnp.maximum(rho, jnp.finfo(rho.dtype).tiny)) / model.beta
-
-
-def _centred(values: Array) -> Array:
-    """Up to a constant, which a change of mass zero does not see: it keeps the rounding of a sum small."""
-    return values - jnp.mean(values)
+def _own(model: Model, rho: Array) -> Array:
+    """β⁻¹ log ρ + U′(ρ), finite in empty cells."""
+    rho = jnp.maximum(rho, jnp.finfo(rho.dtype).tiny)
+    total = jnp.zeros_like(rho) if model.noise is None else jnp.log(rho) / model.beta
+    return total if model.internal is None else total + model.internal.derivative(rho)
 
 
 def _displacement(model: Model, density: Density, dB: Array) -> list[Array]:
@@ -253,20 +213,34 @@ def _displacement(model: Model, density: Density, dB: Array) -> list[Array]:
 
 
 def _moved(density: Density, displacements: list[Array]) -> Density:
-    return _with(density, transported(density.values, displacements, density.grid.spacing, walls=True))
+    grid = density.grid
+    return _with(density, transported(density.values, displacements, grid.spacing, isinstance(grid, BoxGrid)))
 
 
 def _with(density: Density, values: Array) -> Density:
     return eqx.tree_at(lambda m: m.values, density, values)
 
 
+def _at_walls(density: Density) -> Float[Array, ""]:
+    """The mass of the cells at the walls."""
+    rho = density.values
+    ends = [jnp.sum(jnp.take(rho, i, axis)) for axis in range(rho.ndim) for i in (0, -1)]
+    return sum(ends, jnp.zeros((), rho.dtype)) * density.grid.cell_volume
+
+
 @eqx.filter_jit
 def _outflow(model: Model, density: Density) -> Float[Array, ""]:
     """The largest rate at which a cell is emptied."""
     total = jnp.zeros_like(density.values)
-    for axis, (right, left) in enumerate(_face_rates(model, density, _potential(model, density))):
-        ends = [(0, 0)] * total.ndim
-        after, before = list(ends), list(ends)
-        after[axis], before[axis] = (0, 1), (1, 0)
-        total = total + jnp.pad(right, after) + jnp.pad(left, before)
+    for side in _faces_of(model, density):
+        right, left = side.rates(density.values)
+        total = total + right + jnp.roll(left, 1, side.axis)
     return jnp.max(total)
+
+
+@eqx.filter_jit
+def _unsettled(model: Model, density: Density, dt: Array) -> tuple[Float[Array, ""], Int[Array, ""]]:
+    """By how much more than allowed Newton's method still moves in a step along one axis, and its iterations."""
+    found = [iterate(side, density.values, dt) for side in _faces_of(model, density)]
+    worst = jnp.argmax(jnp.stack([one.change for one in found]))
+    return jnp.stack([one.change for one in found])[worst], jnp.stack([one.iterations for one in found])[worst]
