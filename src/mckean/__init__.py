@@ -3,6 +3,7 @@
 from mckean import analysis as analysis
 from mckean import catalogue as catalogue
 from mckean import observables as observables
+from mckean import transport as transport
 from mckean.dynamics import JKO as JKO
 from mckean.dynamics import AbstractScheme as AbstractScheme
 from mckean.dynamics import FiniteVolume as FiniteVolume

@@ -1,6 +1,12 @@
-"""Distances between measures."""
+"""Distances between measures, and the tangent space of the Wasserstein metric."""
 
 from mckean.transport.approximate import Approximation as Approximation
 from mckean.transport.approximate import sinkhorn as sinkhorn
 from mckean.transport.approximate import sliced as sliced
 from mckean.transport.distance import wasserstein as wasserstein
+from mckean.transport.tangent import Tangent as Tangent
+from mckean.transport.tangent import h_minus_one as h_minus_one
+from mckean.transport.tangent import helmholtz as helmholtz
+from mckean.transport.tangent import otto as otto
+from mckean.transport.tangent import tangent as tangent
+from mckean.transport.tangent import wasserstein_gradient as wasserstein_gradient

@@ -1,0 +1,205 @@
+"""The tangent space of the Wasserstein metric at a density: gradients, closed in L²(μ).
+
+A change s of μ, of mean zero, is carried by one field of least energy, v = ∇ψ with −∇·(μ∇ψ) = s, and
+
+    |s|²_{H⁻¹(μ)} = ∫|∇ψ|² dμ = ∫sψ dx,    ⟨s₁, s₂⟩ = ∫∇ψ₁·∇ψ₂ dμ.
+
+On the grid, fields live on the faces and μ there is the mean of the two cells, of order 2 in h; ∇ is minus the adjoint
+of ∇·, so that projections are orthogonal, and the two forms of the norm one, to the tolerance of the solve. A field
+on the faces is a tuple of d arrays, along axis i one value for each pair of neighbours: on a box one fewer than cells,
+on a torus as many, the last joining the last cell to the first.
+
+With ψ = u/√μ the operator is −Δ + Δ√μ/√μ, whose spread is that of a potential, not of μ itself: conjugate gradients,
+preconditioned by the Poisson solve for −Δ + c with c the mean of that potential in modulus.
+
+Source: Otto, Comm. Partial Differential Equations 26 (2001); Ambrosio, Gigli and Savaré, Gradient Flows, section 8.4.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.sparse.linalg import cg
+from jaxtyping import Array, Float
+
+from mckean.checks import require, require_finite, traced
+from mckean.measures import Density
+from mckean.measures.measure import on_points
+from mckean.transport.staggered import axes_of, divergence, gradient, onto_faces, poisson
+
+_MEAN_TOLERANCE = 1e-6
+_MAX_ITERATIONS = 2000
+
+Field = tuple[Float[Array, "..."], ...]
+
+
+class Tangent(eqx.Module):
+    """A tangent vector at μ: the rate s = ∂_tμ, its potential ψ (∫ψ dμ = 0), and the residual of the solve.
+
+    The residual is ‖s + ∇·(μ∇ψ)‖/‖s‖ in L²(dx/μ).
+    """
+
+    mu: Density
+    rate: Float[Array, "..."]
+    potential: Float[Array, "..."]
+    residual: Float[Array, ""]
+
+    @property
+    def field(self) -> Field:
+        """v = ∇ψ on the faces."""
+        return gradient(self.potential, axes_of(self.mu.grid))
+
+    @property
+    def norm(self) -> Float[Array, ""]:
+        """|s|_{H⁻¹(μ)} = (∫sψ dx)^{1/2}: the speed in W₂, length per time."""
+        return jnp.sqrt(jnp.maximum(jnp.sum(self.rate * self.potential) * self.mu.grid.cell_volume, 0))
+
+
+def tangent(mu: Density, rate: Float[Array, "..."]) -> Tangent:
+    """The tangent vector of μ with the given rate: −∇·(μ∇ψ) = s, without flux through the walls of a box.
+
+    Differentiable in μ and s. Where μ vanishes s must vanish, and ψ is 0 there.
+
+    **Arguments:** `rate`: s in the cells, shape `mu.grid.shape`, 1/(volume·time), of mean zero.
+    **Raises** `ValueError` for another measure or shape, a rate that is not finite, has a mean, or does not vanish
+    where μ does; `RuntimeError`, with the residual and the iterations, if the solve does not converge (a support of
+    several pieces, each of which should have kept its mass).
+    """
+    _check(mu, rate)
+    rate = jnp.asarray(rate, mu.values.dtype)
+    potential, residual = _solve(mu, rate)
+    tolerance = 10 * _tolerance(rate)
+    if not traced(residual) and not float(residual) <= tolerance:
+        raise RuntimeError(
+            f"the potential did not converge: residual {float(residual):.3g} after {_MAX_ITERATIONS} iterations at "
+            f"most, where {tolerance:.3g} is asked for; does each piece of the support keep its mass?"
+        )
+    return Tangent(mu, rate, potential, residual)
+
+
+def h_minus_one(mu: Density, rate: Float[Array, "..."]) -> Float[Array, ""]:
+    """|s|_{H⁻¹(μ)}, the length of the tangent vector s = ∂_tμ; see `tangent`."""
+    return tangent(mu, rate).norm
+
+
+def otto(mu: Density, first: Float[Array, "..."], second: Float[Array, "..."]) -> Float[Array, ""]:
+    """Otto's inner product ⟨s₁, s₂⟩_μ = ∫∇ψ₁·∇ψ₂ dμ = ∫s₁ψ₂ dx of two rates of μ, length²/time²; see `tangent`."""
+    _check(mu, first)
+    return jnp.sum(jnp.asarray(first) * tangent(mu, second).potential) * mu.grid.cell_volume
+
+
+def helmholtz(mu: Density, field: Callable[[Float[Array, " d"]], Any] | Field) -> Tangent:
+    """The orthogonal projection ∇ψ of a field on the closure of gradients in L²(μ): ∇·(μ(v − ∇ψ)) = 0.
+
+    **Arguments:** `field`: v, a function of one point (d,) to (d,), or its normal components on the faces.
+    **Returns** the tangent vector that v gives to μ; its `field` is the projection.
+    **Raises** as `tangent`, and `ValueError` for a field of another shape.
+    """
+    _density(mu)
+    faces = on_faces(mu, field) if callable(field) else field
+    expected = tuple(part.shape for part in gradient(mu.values, axes_of(mu.grid)))
+    if tuple(np.shape(part) for part in faces) != expected:
+        raise ValueError(f"a field on the faces of this grid has components of shapes {expected}.")
+    axes = axes_of(mu.grid)
+    flux = tuple(m * v for m, v in zip(_weights(mu), faces, strict=True))
+    return tangent(mu, -divergence(flux, axes))
+
+
+def inner(mu: Density, first: Field, second: Field) -> Float[Array, ""]:
+    """∫v·w dμ of two fields on the faces."""
+    parts = zip(_weights(mu), first, second, strict=True)
+    return mu.grid.cell_volume * jnp.asarray(sum(jnp.sum(m * v * w) for m, v, w in parts))
+
+
+def on_faces(mu: Density, field: Callable[[Float[Array, " d"]], Any]) -> Field:
+    """The normal components of v on the faces of μ's grid."""
+    grid, parts = mu.grid, []
+    for i, axis in enumerate(axes_of(grid)):
+        lines = list(grid.axes)
+        lines[i] = (lines[i] if axis.periodic else lines[i][:-1]) + 0.5 * axis.h
+        mesh = np.stack([m.ravel() for m in np.meshgrid(*lines, indexing="ij")], axis=-1)
+        values = on_points(field, jnp.asarray(mesh, mu.values.dtype))
+        if values.shape != mesh.shape:
+            raise ValueError(f"a field maps a point to a vector of dimension {grid.space.dim}.")
+        parts.append(values[:, i].reshape([len(line) for line in lines]))
+    return tuple(parts)
+
+
+def variation(functional: Callable[[Density], Any], mu: Density) -> Float[Array, "..."]:
+    """δF/δμ in the cells, by differentiating F(ρ) in the values of ρ, over the volume of a cell."""
+    _density(mu)
+    slope = jax.grad(lambda values: functional(eqx.tree_at(lambda m: m.values, mu, values)))(mu.values)
+    require_finite("the first variation of the functional", slope)
+    return slope / mu.grid.cell_volume
+
+
+def wasserstein_gradient(functional: Callable[[Density], Any], mu: Density) -> Field:
+    """grad F = ∇(δF/δμ) on the faces, for any functional of a density that JAX can differentiate; the flow is −grad F.
+
+    **Arguments:** `functional`: F, from a `Density` to a scalar.
+    **Raises** `ValueError` for another measure, and where δF/δμ is not finite, as log ρ in a vacuum.
+    """
+    return gradient(variation(functional, mu), axes_of(mu.grid))
+
+
+def _weights(mu: Density) -> Field:
+    """μ on the faces; 0 where one of the two cells is empty, since mass that entered it could not be carried on."""
+    axes = axes_of(mu.grid)
+    means = onto_faces((jnp.maximum(mu.values, 0),) * len(axes), axes)
+    inside = onto_faces(((mu.values > 0).astype(mu.values.dtype),) * len(axes), axes)
+    return tuple(jnp.where(seen == 1, mean, 0.0) for mean, seen in zip(means, inside, strict=True))
+
+
+def _tolerance(values: Array) -> float:
+    return max(1e-10, 100 * float(jnp.finfo(values.dtype).eps))
+
+
+@jax.jit
+def _solve(mu: Density, rate: Array) -> tuple[Array, Array]:
+    axes, weights, rho = axes_of(mu.grid), _weights(mu), mu.values
+    largest = jnp.max(rho)
+    floor = jnp.finfo(rho.dtype).eps * largest
+    root = jnp.sqrt(jnp.maximum(rho, floor))
+    scale = jnp.where(rho > 0, 1 / root, 0.0)
+
+    def operator(u):
+        faces = gradient(scale * u, axes)
+        return -scale * divergence(tuple(m * v for m, v in zip(weights, faces, strict=True)), axes)
+
+    curvature = jnp.abs(divergence(gradient(root, axes), axes)) * root
+    shift = jax.lax.stop_gradient(jnp.sum(curvature) / jnp.sum(root**2))
+    shift = shift + sum((1 / (a.n * a.h)) ** 2 for a in axes)
+    right = scale * rate
+    u, _ = cg(operator, right, tol=_tolerance(rate), maxiter=_MAX_ITERATIONS, M=lambda r: poisson(r, axes, shift))
+    size = jnp.linalg.norm(right)
+    residual = jnp.linalg.norm(right - operator(u)) / jnp.where(size > 0, size, 1.0)
+    potential = scale * u
+    mean = jnp.sum(rho * potential) / jnp.sum(rho)
+    return jnp.where(rho > 0, potential - mean, 0.0), residual
+
+
+def _density(mu: Any) -> None:
+    if not isinstance(mu, Density):
+        raise ValueError(f"the tangent space is computed at a density on a grid, not at a {type(mu).__name__}.")
+
+
+def _check(mu: Density, rate: Any) -> None:
+    _density(mu)
+    if np.shape(rate) != mu.grid.shape:
+        raise ValueError(f"a rate of change needs the grid's shape {mu.grid.shape}, not {np.shape(rate)}.")
+    if traced((mu, rate)):
+        return
+    require_finite("a rate of change", rate)
+    size = float(jnp.sum(jnp.abs(rate)))
+    require(
+        abs(float(jnp.sum(rate))) <= _MEAN_TOLERANCE * size,
+        f"a rate of change keeps the mass, but this one has mean {float(jnp.mean(rate)):.3g}.",
+    )
+    outside = float(jnp.sum(jnp.where(mu.values > 0, 0.0, jnp.abs(rate))))
+    require(
+        outside <= _MEAN_TOLERANCE * size,
+        "a rate of change must vanish where the density does: no field can carry mass there at finite energy.",
+    )
