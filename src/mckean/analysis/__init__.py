@@ -2,6 +2,9 @@
 
 from mckean.analysis.around import AbstractAround as AbstractAround
 from mckean.analysis.balance import energy_balance as energy_balance
+from mckean.analysis.chaos import chaos_rate as chaos_rate
+from mckean.analysis.chaos import distinct_means as distinct_means
+from mckean.analysis.chaos import joint_cumulant as joint_cumulant
 from mckean.analysis.couplings import Coupled as Coupled
 from mckean.analysis.couplings import SynchronousCoupling as SynchronousCoupling
 from mckean.analysis.couplings import coupling_terms as coupling_terms
@@ -14,6 +17,9 @@ from mckean.analysis.decay import decay as decay
 from mckean.analysis.decay import rate as rate
 from mckean.analysis.decomposition import ItoDecomposition as ItoDecomposition
 from mckean.analysis.decomposition import ito_decomposition as ito_decomposition
+from mckean.analysis.empirical import empirical_distances as empirical_distances
+from mckean.analysis.empirical import empirical_rate as empirical_rate
+from mckean.analysis.empirical import fournier_guillin as fournier_guillin
 from mckean.analysis.ensemble import Ensemble as Ensemble
 from mckean.analysis.ensemble import ensemble as ensemble
 from mckean.analysis.environment import GibbsDrift as GibbsDrift
@@ -42,6 +48,12 @@ from mckean.analysis.lyapunov import FrameFlow as FrameFlow
 from mckean.analysis.lyapunov import Spectrum as Spectrum
 from mckean.analysis.lyapunov import exponents as exponents
 from mckean.analysis.lyapunov import lyapunov as lyapunov
+from mckean.analysis.marginals import Marginals as Marginals
+from mckean.analysis.marginals import marginals as marginals
+from mckean.analysis.rates import Rate as Rate
+from mckean.analysis.rates import Resampled as Resampled
+from mckean.analysis.rates import fit_rate as fit_rate
+from mckean.analysis.rates import resampled as resampled
 from mckean.analysis.reflection import ReflectionCoupling as ReflectionCoupling
 from mckean.analysis.reflection import coupling_distance as coupling_distance
 from mckean.analysis.resolution import Nested as Nested
@@ -52,6 +64,9 @@ from mckean.analysis.statistics import average as average
 from mckean.analysis.statistics import log_slope as log_slope
 from mckean.analysis.statistics import replicate as replicate
 from mckean.analysis.statistics import root_mean_square as root_mean_square
+from mckean.analysis.studies import ladder as ladder
+from mckean.analysis.studies import samples as samples
+from mckean.analysis.studies import study as study
 from mckean.analysis.synchronisation import Contraction as Contraction
 from mckean.analysis.synchronisation import contraction as contraction
 from mckean.analysis.synchronisation import radius as radius

@@ -88,6 +88,22 @@ def marginal_distance(excess: float, variance: float) -> float:
     return abs(math.sqrt(variance * (1 + excess)) - math.sqrt(variance))
 
 
+def marginal_variation(excess: float, dim: int = 1) -> float:
+    """Total variation sup_A |P^k(A) − μ^{⊗k}(A)| in dimension d: of order k/N.
+
+    Only the direction of the mean differs, N(0, I) from N(0, sI), s = 1 + x, in R^d. Their densities cross at
+    |z|² = d s log s/(s − 1), so that it is |P(χ²_d ≤ |z|²) − P(χ²_d ≤ |z|²/s)|.
+    **Raises** `ValueError` unless x > −1.
+    """
+    from scipy.special import gammainc
+
+    require(excess > -1, f"an excess of variance is above −1, but x = {excess:g}.")
+    if excess == 0:
+        return 0.0
+    half = dim * math.log1p(excess) / excess / 2
+    return abs(float(gammainc(dim / 2, half * (1 + excess)) - gammainc(dim / 2, half)))
+
+
 def ornstein_uhlenbeck(stiffness: float = 1.0, strength: float = 0.5, beta: float = 1.0, dim: int = 1) -> Entry:
     """Ornstein–Uhlenbeck with quadratic attraction: dX_i = −aX_i dt − c(X_i − X̄) dt + √(2/β) dB_i in R^d.
 

@@ -1,6 +1,7 @@
 """The chapters of the talk, each run and judged."""
 
 from mckean.experiments import (
+    chaos,
     collapse,
     common_noise,
     conditional,
@@ -32,6 +33,7 @@ CHAPTERS = {
         fluctuations,
         limit,
         coupling,
+        chaos,
         dissipation,
         transition,
         gradient_flow,

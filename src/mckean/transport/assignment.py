@@ -1,8 +1,9 @@
 """Exact distances between clouds of as many points each: the best assignment."""
 
-import jax
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 from scipy.optimize import linear_sum_assignment
 
 from mckean.checks import require
@@ -40,7 +41,11 @@ def by_assignment(mu: Particles, nu: Particles, p: float) -> float:
 
 def _distances(space: AbstractSpace, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """d(x_i, y_j), shape (n, n), some rows at a time."""
-    targets = jnp.asarray(y)[None]
-    block = jax.jit(lambda rows: space.distance(rows[:, None], targets))
-    pieces = [np.asarray(block(jnp.asarray(x[i : i + _ROWS]))) for i in range(0, len(x), _ROWS)]
+    targets = jnp.asarray(y)
+    pieces = [np.asarray(_block(space, jnp.asarray(x[i : i + _ROWS]), targets)) for i in range(0, len(x), _ROWS)]
     return np.concatenate(pieces).astype(np.float64)
+
+
+@eqx.filter_jit
+def _block(space: AbstractSpace, rows: Float[Array, "r d"], targets: Float[Array, "n d"]) -> Float[Array, "r n"]:
+    return space.distance(rows[:, None], targets[None])
