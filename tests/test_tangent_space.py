@@ -137,7 +137,7 @@ def test_bad_rates_are_refused():
     with pytest.raises(ValueError, match="components of shapes"):
         helmholtz(mu, (jnp.zeros(32),))
     with pytest.raises(ValueError, match="density on a grid"):
-        tangent(mk.Particles(Euclidean(1), jnp.zeros((3, 1))), jnp.zeros(32))
+        variation.__wrapped__(jnp.sum, mk.Particles(Euclidean(1), jnp.zeros((3, 1))))
     half = Density.from_function(mu.grid, lambda x: jnp.where(jnp.abs(x[0]) > 3, 1.0, 0.0))
     with pytest.raises(ValueError, match="vanish where"):
         tangent(half, jnp.sin(mu.grid.nodes[:, 0] * 2 * jnp.pi / 12))

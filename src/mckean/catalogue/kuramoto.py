@@ -9,8 +9,10 @@ Bertini, Giacomin and Pakdaman, J. Stat. Phys. 138, 2010; Carrillo, Gvalani, Pav
 import math
 from functools import partial
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from mckean.catalogue.facts import Entry, Fact
 from mckean.interactions import kernels
@@ -80,13 +82,46 @@ def spectral_gap(strength: float, beta: float) -> float:
 
 def mean_square_order(n: int, strength: float, beta: float) -> float:
     """E r² of N particles under the Gibbs measure: (E u² − 2k/N)/k² with u weighted by u e^{−Nu²/2k} I_0(u)^N."""
-    from scipy.special import ive
-
     k = beta * strength
-    u = np.linspace(0, k * 1.5 + 12 * math.sqrt(k / n), 200_001)[1:]
-    logs = np.log(u) + n * (np.log(ive(0, u)) + u - u * u / (2 * k))
+    u, logs = _auxiliary_weight(n, k)
     weight = np.exp(logs - logs.max())
     return float((np.sum(weight * u * u) / np.sum(weight) - 2 * k / n) / k**2)
+
+
+def log_partition(n: int, strength: float, beta: float) -> float:
+    """log Z_N, Z_N = ∫e^{−βH_N}dx = (2π)^N (N/k) ∫u e^{−Nu²/2k} I_0(u)^N du, with k = βK > 0.
+
+    H_N = −KNr²/2, and e^{kNr²/2} is the Gaussian average of e^{Nu·z} over u in the plane, of variance k/N a coordinate
+    (Hubbard and Stratonovich), z the complex order parameter; then the particles are independent.
+    """
+    k = beta * strength
+    u, logs = _auxiliary_weight(n, k)
+    top = logs.max()
+    return float(
+        n * math.log(2 * math.pi) + math.log(n / k) + top + math.log(np.sum(np.exp(logs - top)) * (u[1] - u[0]))
+    )
+
+
+def gibbs_clouds(key: PRNGKeyArray, count: int, n: int, strength: float, beta: float) -> Float[Array, "c n 1"]:
+    """Exact independent draws of n particles under the Gibbs measure: u from its weight by inversion, then von Mises.
+
+    Given u, which has a uniform direction, the particles are independent with density ∝ e^{u cos(x − angle)}.
+    """
+    u, logs = _auxiliary_weight(n, beta * strength)
+    below = np.cumsum(np.exp(logs - logs.max()))
+    # The concentrations differ from draw to draw: NumPy's generator takes them as they are, and nothing is compiled.
+    generator = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
+    concentration = np.interp(generator.uniform(size=count), below / below[-1], u)[:, None]
+    angle = generator.uniform(high=2 * math.pi, size=(count, 1))
+    x = angle + generator.vonmises(0.0, concentration, (count, n))
+    return jnp.asarray(np.mod(x, 2 * math.pi)[..., None], float)
+
+
+def _auxiliary_weight(n: int, k: float) -> tuple[np.ndarray, np.ndarray]:
+    from scipy.special import ive
+
+    u = np.linspace(0, k * 1.5 + 12 * math.sqrt(k / n), 200_001)[1:]
+    return u, np.log(u) + n * (np.log(ive(0, u)) + u - u * u / (2 * k))
 
 
 def kuramoto(strength: float = 3.0, beta: float = 1.0) -> Entry:
