@@ -20,6 +20,7 @@ from mckean.analysis.decomposition import ito_decomposition as ito_decomposition
 from mckean.analysis.empirical import empirical_distances as empirical_distances
 from mckean.analysis.empirical import empirical_rate as empirical_rate
 from mckean.analysis.empirical import fournier_guillin as fournier_guillin
+from mckean.analysis.empirical import mean_distance_constant as mean_distance_constant
 from mckean.analysis.ensemble import Ensemble as Ensemble
 from mckean.analysis.ensemble import ensemble as ensemble
 from mckean.analysis.environment import GibbsDrift as GibbsDrift
@@ -53,6 +54,7 @@ from mckean.analysis.marginals import marginals as marginals
 from mckean.analysis.rates import Rate as Rate
 from mckean.analysis.rates import Resampled as Resampled
 from mckean.analysis.rates import fit_rate as fit_rate
+from mckean.analysis.rates import largest as largest
 from mckean.analysis.rates import resampled as resampled
 from mckean.analysis.reflection import ReflectionCoupling as ReflectionCoupling
 from mckean.analysis.reflection import coupling_distance as coupling_distance

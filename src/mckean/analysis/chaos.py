@@ -63,7 +63,7 @@ def chaos_rate(
         recorded, model=model, law=law, observe=observe, until=until, dt=dt, every=every, scheme=scheme
     )  # fmt: skip
     means = samples(run, sizes, key, replicas, batch, progress)["means"]
-    return fit_rate(sizes, largest(joint_cumulant, means))
+    return fit_rate(sizes, largest(joint_cumulant, means).map(np.abs))
 
 
 def joint_cumulant(means: Any) -> Resampled:

@@ -50,11 +50,17 @@ class Resampled:
         return Estimate(value, np.sqrt((r - 1) / r * np.sum(self.deviations**2, axis=0)))
 
     @property
+    def unbiased(self) -> "Resampled":
+        """The bias of order 1/r taken off, 1/(r − 1) from those left out: before a logarithm of what is below it."""
+        bias = (self.replicas - 1) * (self.left_out.mean(0) - self.value)
+        return Resampled(self.value - bias, self.left_out - bias * self.replicas / (self.replicas - 1))
+
+    @property
     def freedom(self) -> np.ndarray:
         """The degrees of freedom of the standard error, at most r − 1."""
         r, squares = self.replicas, self.deviations**2
         kurtosis = np.mean(squares**2, axis=0) / np.mean(squares, axis=0) ** 2
-        return 2 * r / np.maximum(kurtosis - 1, 2 * r / (r - 1))
+        return np.asarray(2 * r / np.maximum(kurtosis - 1, 2 * r / (r - 1)))
 
 
 def resampled(samples: Any, root: float = 1) -> Resampled:
@@ -78,12 +84,12 @@ def largest(of: Callable[[np.ndarray], Resampled], samples: Any) -> Resampled:
     their level, and the mean is not above the supremum, but below it by the second order in the noise. A plain maximum
     is too high by a part of the standard error: along a plateau of six times its intervals of 95 % held the exponent in
     81 to 84 % of simulated studies, and two halves that choose for each other, in 92 %, as their parts are correlated.
-    **Raises** `ValueError` for fewer than eight replicas, where there is more than one time.
+    At one time it is θ, of all runs. **Raises** `ValueError` for fewer than eight replicas at several times.
     """
     samples = np.asarray(samples, dtype=np.float64)
     quarter = len(samples) // 4
     if np.shape(of(samples[:2]).value)[-1] == 1:
-        return of(samples).map(lambda x: np.abs(x[..., 0]))
+        return of(samples).map(lambda x: x[..., 0])
     require(quarter >= 2, f"a supremum over times takes eight replicas at least, not {len(samples)}.")
     pilot = of(samples[:quarter]).value
     place = np.argmax(np.abs(pilot), axis=-1)[..., None]

@@ -83,9 +83,17 @@ def marginal_entropy(excess: float) -> float:
     return (excess - math.log1p(excess)) / 2
 
 
-def marginal_distance(excess: float, variance: float) -> float:
-    """W_2(P^k, μ^{⊗k}) = |√(v(1 + x)) − √v|, a coordinate; length."""
-    return abs(math.sqrt(variance * (1 + excess)) - math.sqrt(variance))
+def marginal_distance(excess: float, variance: float, p: float = 2, dim: int = 1) -> float:
+    """W_p(P^k, μ^{⊗k}) = |√(v(1 + x)) − √v| (E|Z|^p)^{1/p}, Z ~ N(0, I) in R^d; length.
+
+    Only the direction of the mean differs, N(0, vI) from N(0, v(1 + x)I): they are radial, so that z → √(1 + x) z moves
+    no mass farther than the distances from the origin must change, which bounds W_p from below for every p.
+    **Raises** `ValueError` unless x > −1, v > 0 and p ≥ 1.
+    """
+    require(excess > -1 and variance > 0, f"x > −1 and a variance v > 0, not x = {excess:g}, v = {variance:g}.")
+    require(p >= 1, f"the order p of a distance is at least 1, but {p:g} was given.")
+    moment = math.exp((math.lgamma((dim + p) / 2) - math.lgamma(dim / 2)) / p) * math.sqrt(2)
+    return abs(math.sqrt(variance * (1 + excess)) - math.sqrt(variance)) * moment
 
 
 def marginal_variation(excess: float, dim: int = 1) -> float:
