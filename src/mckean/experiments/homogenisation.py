@@ -291,7 +291,7 @@ CHAPTER = Chapter(
     config=Config(
         steps=(0.25, 0.125, 0.0625, 0.03125), replicas=4096, layers=(4, 8, 16, 32), pairs=2**17, networks=1024
     ),
-    quick=Config(),
+    quick=Config(replicas=256, pairs=8192, networks=96),
     references=(
         "H. Koubbi, B. Geshkovski and P. Rigollet, Homogenized Transformers, arXiv 2604.01978.",
         "B. Geshkovski, C. Letrouit, Y. Polyanskiy and P. Rigollet, A mathematical perspective on Transformers.",

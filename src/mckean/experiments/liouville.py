@@ -24,6 +24,7 @@ _STIFFNESS, _ATTRACTION, _CENTRE, _WIDTH, _GAUSSIAN_TIME = 1.0, 1.0, 0.8, 0.4, 0
 _STRENGTH, _BETA, _CONCENTRATION, _TIME, _NODES, _RECORDS = 1.0, 1.0, 1.0, 1.0, 20, 20
 _WIDE = 4
 """Nodes to a cell in which replicas are counted."""
+_POWER = {2: "²", 3: "³"}
 
 _CLOSED = "Gaussian laws of N particles in closed form"
 _BALANCE = "dH(f|π_N)/dt = −I(f|π_N)/β"
@@ -276,7 +277,7 @@ CHAPTER = Chapter(
     ),
     what=lambda c: (
         f"Ornstein–Uhlenbeck (a = c = β = 1) from Gaussian particles of mean {_CENTRE} on boxes, "
-        + "; ".join(f"N = {n} with {a}^{n} and {b}^{n} cells" for n, (a, b) in c.boxes)
+        + "; ".join(f"N = {n} with {a}{_POWER[n]} and {b}{_POWER[n]} cells" for n, (a, b) in c.boxes)
         + f". Kuramoto (K = β = 1) from a von Mises law on "
         f"{_NODES}^N nodes, N = 1, 2, 3, up to T = {_TIME:g}, dt = {c.dt:g}; {c.replicas} replicas of three particles "
         "by Heun's scheme."

@@ -1,8 +1,10 @@
-"""Distances between measures, and the tangent space of the Wasserstein metric."""
+"""Distances between measures, geodesics and the tangent space of the Wasserstein metric."""
 
 from mckean.transport.approximate import Approximation as Approximation
 from mckean.transport.approximate import sinkhorn as sinkhorn
 from mckean.transport.approximate import sliced as sliced
+from mckean.transport.benamou_brenier import Geodesic as Geodesic
+from mckean.transport.benamou_brenier import geodesic as geodesic
 from mckean.transport.distance import wasserstein as wasserstein
 from mckean.transport.tangent import Tangent as Tangent
 from mckean.transport.tangent import h_minus_one as h_minus_one

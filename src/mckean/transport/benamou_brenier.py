@@ -1,0 +1,226 @@
+"""Geodesics of W₂ between densities on a grid, by the fluid formulation of Benamou and Brenier.
+
+    W₂²(μ, ν) = min ∫₀¹∫ |m|²/ρ dx dt,    ∂_tρ + ∇·m = 0,    ρ₀ = μ, ρ₁ = ν, no flux through the walls of a box.
+
+Time is one more axis of the grid: (ρ, m) is a flux on the faces of the cells of space-time, ρ through those between
+two times, m through those between two cells. The continuity equation says that its divergence is a given b, which
+holds the ends; it is kept to rounding. The action is taken at the centres of the cells, at the mean of the two faces
+of each. The error is of order h² + τ² for smooth geodesics. The mean does not see what alternates from face to face,
+so a step in time much longer than h/|v| roughens the curve, though not its length.
+
+With J(ρ, m) = Σ|m|²/2ρ and I the mean, min J(IU) over U with ∇·U = b is solved by over-relaxed primal–dual steps: a
+projection, by one Poisson solve in space-time, and the prox of J in each cell, the largest root of a cubic. The dual
+Y = (a, b) satisfies a + |b|²/2 ≤ 0 in each cell, and J is the largest ⟨Y, IU⟩ of all such Y: the energy is taken as
+2⟨Y, IU⟩, which errs by the square of what the iteration has left, where the curve errs by the first power.
+
+Source: Benamou and Brenier, Numer. Math. 84 (2000); Papadakis, Peyré and Oudet, SIAM J. Imaging Sci. 7 (2014);
+Chambolle and Pock, J. Math. Imaging Vis. 40 (2011); over-relaxation: Condat, J. Optim. Theory Appl. 158 (2013).
+"""
+
+import math
+from functools import partial
+from typing import cast
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from mckean.checks import require, traced
+from mckean.measures import Density
+from mckean.spaces import AbstractGrid
+from mckean.transport.staggered import Axis, axes_of, divergence, gradient, onto_cells, onto_faces, poisson
+
+_OVER_RELAXATION = 1.9
+_NEWTON = 10
+_BLOCK = 20
+_MASS_TOLERANCE = 1e-5
+
+
+class Geodesic(eqx.Module):
+    """The curve of least action from one density to another, at T + 1 times, with what was reached.
+
+    `values[k]` is ρ at time k/T, 1/volume, and `momentum[i][k]` the i-th component of m = ρv at time (k + ½)/T on the
+    faces between cells along axis i. `energy[k]` is ∫|m|²/ρ dx at time (k + ½)/T, length²: constant, W₂², on an exact
+    geodesic. `distance` is W₂ = (mean energy)^{1/2}, `residual` what is said of it at `geodesic`, `continuity` the
+    largest |∂_tρ + ∇·m| relative to the largest |∂_tρ|.
+    """
+
+    grid: AbstractGrid
+    values: Float[Array, "..."]
+    momentum: tuple[Float[Array, "..."], ...]
+    energy: Float[Array, " times"]
+    residual: float
+    continuity: float
+    iterations: int
+
+    @property
+    def times(self) -> Float[Array, " nodes"]:
+        return jnp.linspace(0.0, 1.0, self.values.shape[0])
+
+    @property
+    def distance(self) -> float:
+        return math.sqrt(max(float(jnp.mean(self.energy)), 0.0))
+
+    def density(self, k: int) -> Density:
+        """ρ at time k/T; between the ends negative values, of the size of the residual, are cut off."""
+        values = jnp.maximum(self.values[k], 0)
+        return Density(self.grid, values / (jnp.sum(values) * self.grid.cell_volume))
+
+    @property
+    def velocity(self) -> Float[Array, "..."]:
+        """v = m/ρ at the times (k + ½)/T in the cells, shape (T, *grid.shape, d); 0 where ρ < 1e-6 of its maximum."""
+        return _velocity(self.values, self.momentum, axes_of(self.grid))
+
+
+def geodesic(
+    mu: Density, nu: Density, *, times: int = 32, tolerance: float = 3e-4, max_iterations: int = 4000
+) -> Geodesic:
+    """The geodesic of W₂ from μ to ν, densities on one grid of a box or a torus, and their distance.
+
+    The continuity equation holds to rounding; the iteration ends when the relative distance of the curve to the
+    one at which its action is taken, and its change in a step over the step, are at most `tolerance`, both in
+    L²(dx dt). Between Gaussians the distance was then right to about `tolerance`, and ρ_t to 10 to 20 times that in
+    L¹(dx), beside the error of the grid. A box is convex: no geodesic leaves it that has its ends in it.
+
+    **Arguments:** `times`: number of steps T ≥ 2 in t ∈ [0, 1], best near W₂/h or more; `tolerance`: > 0;
+    `max_iterations`: ≥ 1, counted in twenties.
+    **Returns** a `Geodesic`, in the precision of μ.
+    **Raises** `ValueError` for other measures, different grids or masses, and under a JAX transformation;
+    `RuntimeError`, with the residual and the iterations, if the tolerance is not reached.
+    """
+    _check(mu, nu, times, tolerance, max_iterations)
+    grid = mu.grid
+    start, end = mu.values, nu.values.astype(mu.values.dtype)
+    end = end * (jnp.sum(start) / jnp.sum(end))
+    # The units, a length near W₂ and the density where the mass is, make ρ and m, and with them the steps, of one size.
+    length, level = (float(part) for part in _scales(start, end, axes_of(grid)))
+    # Compilation sees the unit of length: a power of 2 is often the same.
+    unit = 2.0 ** round(math.log2(max(length, 1e-3 * max(grid.sides))))
+    space = tuple(Axis(a.n, a.h / unit, a.periodic) for a in axes_of(grid))
+    flux, energy, residual, done = _solve(
+        start / level, end / level, (_closed(times), *space), tolerance, max_iterations
+    )
+    if not float(residual) <= tolerance:
+        raise RuntimeError(
+            f"the geodesic did not converge: residual {float(residual):.3g} after {int(done)} iterations, where "
+            f"{tolerance:.3g} was asked for; raise max_iterations or tolerance."
+        )
+    rho, *momentum = flux
+    momentum = tuple(level * unit * m for m in momentum)
+    values, continuity = _joined(start, level * rho, end, momentum, axes_of(grid))
+    energy = energy * (unit**2 * level * grid.cell_volume)
+    return Geodesic(grid, values, momentum, energy, float(residual), float(continuity), int(done))
+
+
+@partial(jax.jit, static_argnames=("axes",))
+def _joined(start, rho, end, momentum, axes: tuple[Axis, ...]) -> tuple[Array, Array]:
+    """ρ at all times, and the largest |∂_tρ + ∇·m| over the largest |∂_tρ|."""
+    values = jnp.concatenate([start[None], rho, end[None]])
+    times = len(values) - 1
+    rate = times * jnp.diff(values, axis=0)
+    error = rate + divergence((jnp.zeros_like(rho), *momentum), (_closed(times), *axes))
+    largest = jnp.max(jnp.abs(rate))
+    return values, jnp.max(jnp.abs(error)) / jnp.where(largest > 0, largest, 1.0)
+
+
+@partial(jax.jit, static_argnames=("axes",))
+def _velocity(values, momentum, axes: tuple[Axis, ...]) -> Array:
+    middle = 0.5 * (values[1:] + values[:-1])
+    _, *flux = onto_cells((values[1:-1], *momentum), (_closed(len(middle)), *axes))
+    seen = middle > 1e-6 * jnp.max(middle)
+    return jnp.stack([jnp.where(seen, m / jnp.where(seen, middle, 1.0), 0.0) for m in flux], axis=-1)
+
+
+def _closed(times: int) -> Axis:
+    return Axis(times, 1 / times, False)
+
+
+def _check(mu: Density, nu: Density, times: int, tolerance: float, max_iterations: int) -> None:
+    for measure in (mu, nu):
+        if not isinstance(measure, Density):
+            raise ValueError(f"a geodesic on a grid joins two densities, but a {type(measure).__name__} was given.")
+    require(not traced((mu, nu)), "a geodesic ends when it has converged: call it outside jit, grad and vmap.")
+    if mu.grid != nu.grid:
+        raise ValueError("a geodesic joins densities on one grid, but these are on two different ones.")
+    gap = abs(float(mu.mass) - float(nu.mass))
+    require(gap <= _MASS_TOLERANCE, f"a geodesic joins measures of one mass, but these differ by {gap:.3g}.")
+    require(times == int(times) and times >= 2, f"a geodesic needs at least 2 steps in time, but times={times}.")
+    require(tolerance > 0, f"the tolerance must be positive, but {tolerance} was given.")
+    require(max_iterations >= 1, f"at least one iteration is needed, but max_iterations={max_iterations}.")
+
+
+@partial(jax.jit, static_argnames=("axes",))
+def _scales(start, end, axes: tuple[Axis, ...]) -> tuple[Array, Array]:
+    """A length of the size of W₂, ‖m‖/‖ρ‖ in L²(dx) with m = −∇Δ⁻¹(μ − ν), ρ = (μ + ν)/2; the mean density ∫ρ²/∫ρ."""
+    field = onto_cells(gradient(poisson(end - start, axes), axes), axes)
+    ratio = cast(Array, sum(jnp.sum(part**2) for part in field)) / (0.25 * jnp.sum((start + end) ** 2))
+    return jnp.sqrt(ratio), jnp.sum(start**2 + end**2) / jnp.sum(start + end)
+
+
+def _nearest(rho: Array, m: tuple[Array, ...], gamma: float) -> tuple[Array, tuple[Array, ...]]:
+    """The prox of γ|m|²/2ρ: m' = ρ'm/(ρ' + γ), with (ρ' − ρ)(ρ' + γ)² = γ|m|²/2 and ρ' ≥ 0.
+
+    Newton's iteration from above the largest root falls to it, as the cubic is convex there.
+    """
+    square = 0.5 * gamma * cast(Array, sum(part**2 for part in m))
+    root = jnp.maximum(rho, 0) + jnp.cbrt(square)
+
+    def newton(_, root):
+        shifted = root + gamma
+        return root - ((root - rho) * shifted - square / shifted) / (shifted + 2 * (root - rho))
+
+    root = jnp.maximum(jax.lax.fori_loop(0, _NEWTON, newton, root, unroll=2), 0)
+    return root, tuple(part * root / (root + gamma) for part in m)
+
+
+@partial(jax.jit, static_argnames=("axes",))
+def _solve(start, end, axes: tuple[Axis, ...], tolerance, max_iterations):
+    """Over-relaxed primal–dual steps: flux, energy at each half step, residual, iterations."""
+    # The mean I has norm at most 1, so that τσ ≤ 1 converges; in the units of `geodesic` this σ was near the best.
+    tau, sigma = 0.25, 4.0
+    known = jnp.zeros((axes[0].n, *start.shape), start.dtype)
+    source = known.at[0].add(start / axes[0].h).at[-1].add(-end / axes[0].h)
+    middle = known.at[0].add(0.5 * start).at[-1].add(0.5 * end)
+
+    def projected(flux):
+        phi = poisson(divergence(flux, axes) - source, axes)
+        return jax.tree.map(jnp.add, flux, gradient(phi, axes))
+
+    def centred(flux):
+        rho, *m = onto_cells(flux, axes)
+        return (rho + middle, *m)
+
+    def iterate(flux, dual):
+        new = projected(jax.tree.map(lambda u, g: u - tau * g, flux, onto_faces(dual, axes)))
+        ahead = centred(jax.tree.map(lambda a, b: 2 * a - b, new, flux))
+        target = jax.tree.map(lambda y, v: y / sigma + v, dual, ahead)
+        rho, m = _nearest(target[0], target[1:], 1 / sigma)
+        return new, jax.tree.map(lambda a, b: sigma * (a - b), target, (rho, *m)), (rho, *m)
+
+    def relax(old, new):
+        return jax.tree.map(lambda a, b: a + _OVER_RELAXATION * (b - a), old, new)
+
+    def step(_, state):
+        flux, dual = state[:2]
+        new, ahead, near = iterate(flux, dual)
+        return (*relax((flux, dual), (new, ahead)), new, ahead, near)
+
+    def block(state):
+        inner, _, done = state
+        flux, _, new, _, near = inner = jax.lax.fori_loop(0, _BLOCK, step, inner)
+        change = _norm(jax.tree.map(jnp.subtract, flux, new)) / ((_OVER_RELAXATION - 1) * tau)
+        gap = _norm(jax.tree.map(jnp.subtract, centred(new), near))
+        return inner, jnp.maximum(gap, change) / _norm(near), done + _BLOCK
+
+    flux = projected(gradient(known, axes))
+    zero = jax.tree.map(jnp.zeros_like, onto_cells(flux, axes))
+    state = ((flux, zero, flux, zero, zero), jnp.asarray(jnp.inf, start.dtype), 0)
+    inner, residual, done = jax.lax.while_loop(lambda s: (s[1] > tolerance) & (s[2] < max_iterations), block, state)
+    _, _, flux, dual, _ = inner
+    energy = 2 * cast(Array, sum(y * v for y, v in zip(dual, centred(flux), strict=True)))
+    return flux, jnp.sum(energy.reshape(energy.shape[0], -1), axis=1), residual, done
+
+
+def _norm(fields) -> Array:
+    return jnp.sqrt(cast(Array, sum(jnp.sum(f**2) for f in fields)))
