@@ -36,6 +36,11 @@ from mckean.analysis.functional_inequalities import log_sobolev_bounds as log_so
 from mckean.analysis.functional_inequalities import perturbed as perturbed
 from mckean.analysis.functional_inequalities import poincare_bounds as poincare_bounds
 from mckean.analysis.functional_inequalities import relaxation as relaxation
+from mckean.analysis.invariance import Invariance as Invariance
+from mckean.analysis.invariance import invariance as invariance
+from mckean.analysis.invariance import stationarity as stationarity
+from mckean.analysis.langevin import LangevinMeans as LangevinMeans
+from mckean.analysis.langevin import langevin_means as langevin_means
 from mckean.analysis.ledger import Accounts as Accounts
 from mckean.analysis.ledger import Ledger as Ledger
 from mckean.analysis.ledger import ledger as ledger
@@ -51,6 +56,8 @@ from mckean.analysis.lyapunov import exponents as exponents
 from mckean.analysis.lyapunov import lyapunov as lyapunov
 from mckean.analysis.marginals import Marginals as Marginals
 from mckean.analysis.marginals import marginals as marginals
+from mckean.analysis.partition import LogPartition as LogPartition
+from mckean.analysis.partition import log_partition as log_partition
 from mckean.analysis.rates import Rate as Rate
 from mckean.analysis.rates import Resampled as Resampled
 from mckean.analysis.rates import fit_rate as fit_rate
@@ -61,6 +68,8 @@ from mckean.analysis.reflection import coupling_distance as coupling_distance
 from mckean.analysis.resolution import Nested as Nested
 from mckean.analysis.resolution import across_steps as across_steps
 from mckean.analysis.resolution import nested as nested
+from mckean.analysis.sampling import GibbsSample as GibbsSample
+from mckean.analysis.sampling import sample_gibbs as sample_gibbs
 from mckean.analysis.statistics import Estimate as Estimate
 from mckean.analysis.statistics import average as average
 from mckean.analysis.statistics import log_slope as log_slope

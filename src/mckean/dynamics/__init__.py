@@ -4,6 +4,7 @@ from mckean.dynamics.evolve import Interrupted as Interrupted
 from mckean.dynamics.evolve import RunError as RunError
 from mckean.dynamics.evolve import evolve as evolve
 from mckean.dynamics.geodesic import GeodesicEuler as GeodesicEuler
+from mckean.dynamics.gibbs import log_density as log_density
 from mckean.dynamics.jko import JKO as JKO
 from mckean.dynamics.layers import Layers as Layers
 from mckean.dynamics.limited import FluxLimited as FluxLimited
