@@ -3,8 +3,6 @@
 import os
 
 os.environ.setdefault("JAX_ENABLE_X64", "1")
-# Most of a test is compilation, and what LLVM makes faster runs for milliseconds.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 from jaxtyping import install_import_hook
 

@@ -221,7 +221,7 @@ PLANNED_SUMS: dict[str, PlannedEntry] = {
     "split, distance": _planned(mk.kernels.PowerLaw(1.0, 1.0), LINE, Split(1e-8)),
     "split, logarithm": _planned(mk.kernels.PowerLaw(-1.0, 0.0), PLANE, Split(1e-4)),
     "split, morse": _planned(mk.kernels.Morse(2.0, 1.0, 0.25, 1.5), PLANE, Split(1e-5)),
-    "split, coulomb": _planned(mk.kernels.PowerLaw(-1.0, -1.0), ROOM, Split(1e-3), 2.0),
+    "split, coulomb": _planned(mk.kernels.PowerLaw(-1.0, -1.0), ROOM, Split(4e-3), 2.0),
     "split, periodic logarithm": PlannedEntry(KERNELS["periodic logarithm"], Split(1e-5)),
     "split, nearest image": _planned(
         mk.kernels.MinimalImage(mk.kernels.Morse(2.0, 1.0, 0.1, 0.05)), OBLONG, Split(1e-4)

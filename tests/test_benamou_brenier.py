@@ -124,5 +124,3 @@ def test_equal_ends_and_bad_input():
     heavy = Density(grid, mu.values * (1 + 9e-6))
     with pytest.raises(ValueError, match="one mass"):
         geodesic(heavy, Density(grid, mu.values * (1 - 9e-6)))
-    with pytest.raises(ValueError, match="two densities"):
-        geodesic.__wrapped__(mu, mk.Particles(Euclidean(1), jnp.zeros((3, 1))))

@@ -138,8 +138,10 @@ def _closed(times: int) -> Axis:
 
 def _check(mu: Density, nu: Density, times: int, tolerance: float, max_iterations: int) -> None:
     for measure in (mu, nu):
-        if not isinstance(measure, Density):
-            raise ValueError(f"a geodesic on a grid joins two densities, but a {type(measure).__name__} was given.")
+        require(
+            isinstance(measure, Density),
+            f"a geodesic on a grid joins two densities, but a {type(measure).__name__} was given.",
+        )
     require(not traced((mu, nu)), "a geodesic ends when it has converged: call it outside jit, grad and vmap.")
     if mu.grid != nu.grid:
         raise ValueError("a geodesic joins densities on one grid, but these are on two different ones.")
