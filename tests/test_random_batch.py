@@ -1,5 +1,6 @@
 """Random batches: the law of the force, and the orders in time against the full system on the same path."""
 
+import functools
 import itertools
 import math
 import re
@@ -184,6 +185,7 @@ def _pull(p) -> float:
     return PULL * (N - 1) / N * p / (p - 1)
 
 
+@functools.cache
 def linear_runs():
     """By p and n: Ỹ and Y of an attraction that is solved exactly; and the second moment that they start from."""
     model = mk.langevin(LINE, mk.potentials.Quadratic(SPRING), mk.kernels.Quadratic(PULL), beta=BETA)
@@ -193,6 +195,7 @@ def linear_runs():
     return found, float(np.mean(np.square(start.positions)))
 
 
+@pytest.mark.xdist_group("linear runs")
 def test_moments_of_a_linear_model():
     """The mean is that of the full system; second moments, weak and strong error are those of theory."""
     found, start = linear_runs()
@@ -205,9 +208,10 @@ def test_moments_of_a_linear_model():
             assert abs(by_replica.mean() - expected) < 4.5 * standard_error(by_replica)
 
 
-def test_orders_of_a_linear_model(linear_runs):
+@pytest.mark.xdist_group("linear runs")
+def test_orders_of_a_linear_model():
     """The weak and the mean square error fall with dt as in theory, which is as dt in the limit."""
-    found, start = linear_runs
+    found, start = linear_runs()
     levels = np.array([4, 8, 16, 32])
     (weights,) = slope_weights(1 / levels, correction=False)
 
