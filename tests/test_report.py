@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mckean import experiments
+from mckean.experiments import talk as talking
 from mckean.experiments.chapter import Chapter, Claim, Figure, Film, Panel, Result, Series
 from mckean.experiments.talk import Talk, chapter_key, run_chapters, sentence
 from mckean.report import Setting, prepare, write, writing
@@ -412,3 +413,17 @@ def test_a_label_breaks_between_words_and_never_in_a_formula():
     assert "$\\frac{a b c}{d e f}$" in label
     assert label.replace("\n", " ") == "a long label with $\\frac{a b c}{d e f}$ inside it"
     assert "\n" in label
+
+
+def test_compiled_programs_are_dropped_where_their_mappings_are_many(monkeypatch, tmp_path):
+    dropped, mappings = [], tmp_path / "maps"
+    mappings.write_bytes(b"one\ntwo\nthree\n")
+    monkeypatch.setattr(talking.jax, "clear_caches", lambda: dropped.append(True))
+    monkeypatch.setattr(talking, "_MAPPINGS", mappings)
+    for many, count in ((3, 0), (2, 1)):
+        monkeypatch.setattr(talking, "_MANY", many)
+        talking.drop_programs()
+        assert len(dropped) == count
+    monkeypatch.setattr(talking, "_MAPPINGS", tmp_path / "none")
+    talking.drop_programs()
+    assert len(dropped) == 1

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -20,6 +21,9 @@ from mckean.experiments.chapter import Chapter, Claim, Result
 
 # jax.random.key takes a signed 64-bit integer, and folds a negative one onto a positive one.
 LARGEST_SEED = 2**63 - 1
+
+# Linux allows a process 65530 mappings of memory; compiled programs hold some each, and XLA crashes without more.
+_MAPPINGS, _MANY = Path("/proc/self/maps"), 30_000
 
 TalkProgress = Callable[[str, float], None]
 
@@ -145,7 +149,14 @@ def _run(chapter: Chapter, quick: bool, seed: int, progress: TalkProgress) -> Fi
         result = _ran(chapter, config, chapter_key(seed, chapter.name), progress)
     except Exception as raised:
         error = sentence(raised)
+    drop_programs()
     return Finished(chapter, config, what, result, time.perf_counter() - start, error)
+
+
+def drop_programs() -> None:
+    """Forget what was compiled where its mappings of memory have become many; what is needed again is compiled anew."""
+    if _MAPPINGS.exists() and _MAPPINGS.read_bytes().count(b"\n") > _MANY:
+        jax.clear_caches()
 
 
 def _ran(chapter: Chapter, config: Any, key: PRNGKeyArray, progress: TalkProgress) -> Result:
