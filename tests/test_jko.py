@@ -2,17 +2,21 @@
 
 import math
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import mckean as mk
-from mckean.dynamics.jko import JKO
+from mckean.catalogue.porous_medium import barenblatt, spreading
+from mckean.dynamics.jko import JKO, dual, gaussian
 from mckean.dynamics.jko.scheme import minimised
 from mckean.measures.lagrangian import Lagrangian
+from mckean.transport.ctransform import c_transform
+from mckean.transport.staggered import axes_of
 
-LINE, PLANE = mk.Euclidean(1), mk.Euclidean(2)
+LINE, PLANE, CIRCLE = mk.Euclidean(1), mk.Euclidean(2), mk.Torus(1)
 LINEAR = mk.langevin(LINE, mk.potentials.Quadratic(1.0), mk.kernels.Quadratic(0.5), beta=2.0)
 BOWL = mk.langevin(LINE, mk.potentials.Quadratic(1.0), beta=2.0)
 START = mk.Gaussian(0.7, 0.4)
@@ -71,16 +75,103 @@ def test_quantile_steps_converge_to_the_gaussian_ones_at_order_two_in_the_cells(
     assert abs(math.log2(gaps[0] / gaps[1]) - 2) < 0.15
 
 
+def second_moment(mu):
+    return float(mu.integrate(lambda x: jnp.sum(x**2)))
+
+
+solve = eqx.filter_jit(dual.solve)
+PLANE_BOWL = mk.langevin(PLANE, mk.potentials.Quadratic(1.0), beta=2.0)
+MEDIUM = mk.Model(PLANE, internal=mk.PorousMedium(2.0))
+
+
+def test_the_dual_step_of_a_gaussian_on_a_grid_converges_at_order_two():
+    """Against the closed form in the plane: change of ∫|x|²ρ, and F(μ⁺) + W₂²/2τ − F(μ)."""
+    start = mk.Gaussian(jnp.array([0.5, 0.0]), 0.3 * jnp.eye(2))
+    tau = jnp.asarray(0.1)
+    k = 1.1
+    s = (math.sqrt(0.3) + math.sqrt(0.3 + 2 * 0.1 * k)) / (2 * k)
+    exact, rise = 2 * s * s + (0.5 / k) ** 2, gaussian.moved(PLANE_BOWL, start, tau)[1]
+    gaps = []
+    for n in (64, 128):
+        mu = mk.Density.from_law(PLANE.grid(n, -4.0, 4.0), start)
+        found = solve(PLANE_BOWL, mu, tau)
+        new = mk.Density(mu.grid, found.values)
+        assert float(found.residual) <= 0.1
+        assert abs(float(new.mass) - 1) < 1e-12
+        gaps.append(second_moment(new) - exact)
+        # The change itself is 0.17; the variance of a cell is h²/12.
+        assert abs(float(found.rise - rise)) < (8 / n) ** 2 / 12 * abs(float(rise)) / 0.3
+    assert abs(math.log2(gaps[0] / gaps[1]) - 2) < 0.3
+
+
+def test_the_dual_step_dilates_barenblatts_profile():
+    """The minimiser from ρ is its dilation by s with 2E s⁻³ = M(s − 1)/τ, E = ∫ρ², M = ∫|x|²ρ; order h²/R²."""
+    mu = barenblatt(PLANE.grid(64, -2.5, 2.5), 2.0, 1.0, 1.0, scale=spreading(0.2, 0.0, 2.0, 1.0, 2))
+    power, moment, tau = float(jnp.sum(mu.values**2)) * mu.grid.cell_volume, second_moment(mu), 0.1
+    s = max(np.roots([1, -1, 0, 0, -2 * power * tau / moment]).real)
+    found = solve(MEDIUM, mu, jnp.asarray(tau))
+    new = mk.Density(mu.grid, found.values)
+    allowed = (5 / 64) ** 2
+    assert abs(second_moment(new) / moment - s**2) < allowed * (s**2 - 1)
+    rise = power * (s**-2 - 1) + moment * (s - 1) ** 2 / (2 * tau)
+    assert abs(float(found.rise) / rise - 1) < allowed
+    assert abs(float(new.mass) - 1) < 1e-12
+    assert float(found.residual) < 1
+
+
+def test_a_porous_medium_in_a_bowl_is_carried_to_its_middle():
+    """The mean of a step is m/(1 + τ); F falls in each step and mass stays 1."""
+    model = mk.Model(PLANE, confinement=mk.potentials.Quadratic(1.0), internal=mk.PorousMedium(2.0))
+    grid = PLANE.grid(96, -2.5, 2.5)
+    mu = mk.Density.from_function(grid, lambda x: jnp.maximum(0.4 - jnp.sum((x - jnp.array([0.5, 0.2])) ** 2), 0))
+    run = mk.evolve(model, mu, until=0.15, dt=0.05, scheme=JKO(), observe={"F": mk.observables.free_energy}, every=1)
+    mean = np.asarray(run.final.integrate(lambda x: x))
+    assert np.abs(mean - np.array([0.5, 0.2]) / 1.05**3).max() < (5 / 96) ** 2
+    assert np.diff(np.asarray(run.observed["F"])).max() < 0
+    assert abs(float(run.final.mass) - 1) < 1e-12
+
+
+def test_equilibria_on_a_grid_do_not_move_and_mass_at_the_walls_is_refused():
+    grid = PLANE.grid(64, -4.0, 4.0)
+    gibbs = mk.Density.from_function(grid, lambda x: jnp.exp(-jnp.sum(x**2)))
+    found = solve(PLANE_BOWL, gibbs, jnp.asarray(0.1))
+    np.testing.assert_allclose(found.values, gibbs.values, rtol=0, atol=1e-12)
+    even = mk.Density.from_function(grid, lambda x: 1.0)
+    ((says, edge),) = JKO().complaints(PLANE_BOWL, even).items()
+    assert "walls of the box" in says
+    assert float(edge) == pytest.approx(4 / 64)  # a corner is at two walls
+    assert float(*JKO().complaints(PLANE_BOWL, gibbs).values()) == 0
+
+
+def test_carried_mass_is_the_derivative_of_the_c_transform():
+    """Mass exact, the mean that of T = y + τa for φ = a·x away from the walls, and no spreading but the spline's."""
+    n, tau, a = 64, 0.3, 0.37
+    axes = axes_of(LINE.grid(n, 0.0, 64.0))
+    y = jnp.arange(n) + 0.5
+    mu = jnp.exp(-((y - 30) ** 2) / 8)
+    mu = mu / mu.sum()
+    pull = jax.vjp(lambda c: c_transform(c, axes, jnp.asarray(tau)), a * y)[1]
+    carried = -pull(mu)[0]
+    mean = float(carried @ y)
+    assert float(carried.sum()) == pytest.approx(1, abs=1e-13)
+    assert float(carried.min()) >= 0
+    assert mean == pytest.approx(float(mu @ y) + tau * a, abs=1e-9)
+    spread = float(carried @ (y - mean) ** 2) - float(mu @ (y - mu @ y) ** 2)
+    assert spread == pytest.approx(0.25, abs=1e-12)
+
+
 def test_what_is_refused():
     cells = Lagrangian.from_density(mk.Density.from_law(LINE.grid(50, -3.0, 4.0), START))
     box = mk.Density.from_law(PLANE.grid(16, -4.0, 4.0), mk.Gaussian(jnp.zeros(2), jnp.eye(2) / 2))
     down = mk.langevin(LINE, mk.potentials.Quadratic(-3.0), beta=2.0)
     hole = mk.Density.from_function(LINE.grid(30, -1.0, 1.0), lambda x: jnp.where(jnp.abs(x[0]) > 0.5, 1.0, 0.0))
+    round_ = mk.Density.from_function(CIRCLE.grid(16), lambda x: 1 + 0.5 * jnp.cos(x[0]))
     cases = [
         (down, START, 0.5, "not bounded below: in the mean its curvature is -3"),
         (mk.langevin(LINE, lambda x: -jnp.sum(x**4), beta=2.0), cells, 0.5, "not bounded below: .* at x ="),
         (mk.langevin(LINE, interaction=mk.kernels.PowerLaw(1.0, 0.0), beta=2.0), cells, 0.1, "a W that is finite at 0"),
-        (mk.langevin(PLANE), box, 0.1, "JKO moves a Gaussian, or a Lagrangian measure on the line"),
+        (mk.Model(PLANE, confinement=mk.potentials.Quadratic(1.0)), box, 0.1, "under entropy or under a porous medium"),
+        (mk.langevin(CIRCLE), round_, 0.1, "or a Density on a box"),
         (LINEAR, START, -0.1, "must be positive"),
         (mk.Model(LINE, drift=lambda x, mu: x), cells, 0.1, "needs a gradient flow"),
     ]

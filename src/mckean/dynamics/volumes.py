@@ -110,7 +110,7 @@ class FiniteVolume(AbstractScheme):
         lowest = jnp.min(measure.values)
         found = {_NEGATIVE: jnp.where(lowest < 0, -lowest, 0.0)}
         if isinstance(measure.grid, BoxGrid):
-            edge = _at_walls(measure)
+            edge = at_walls(measure)
             found["a mass of {:.3g} stands at the walls of the box, which is too small for it"] = jnp.where(
                 edge > self.edge_tolerance, edge, 0.0
             )
@@ -221,7 +221,7 @@ def _with(density: Density, values: Array) -> Density:
     return eqx.tree_at(lambda m: m.values, density, values)
 
 
-def _at_walls(density: Density) -> Float[Array, ""]:
+def at_walls(density: Density) -> Float[Array, ""]:
     """The mass of the cells at the walls."""
     rho = density.values
     ends = [jnp.sum(jnp.take(rho, i, axis)) for axis in range(rho.ndim) for i in (0, -1)]

@@ -94,11 +94,11 @@ def poisson(cells: Array, axes: tuple[Axis, ...], shift: Array | float = 0.0) ->
     bases = [jnp.asarray(pair[1], cells.dtype) for pair in pairs]
     symbol = jnp.asarray(values, cells.dtype) + shift
     null = symbol <= 0
-    coefficients = jnp.where(null, 0.0, _transformed(cells, bases) / jnp.where(null, 1.0, symbol))
-    return _transformed(coefficients, [b.T for b in bases])
+    coefficients = jnp.where(null, 0.0, transformed(cells, bases) / jnp.where(null, 1.0, symbol))
+    return transformed(coefficients, [b.T for b in bases])
 
 
-def _transformed(cells: Array, bases: list[Array]) -> Array:
+def transformed(cells: Array, bases: list[Array]) -> Array:
     # Contracting the first axis puts the new one last: after all of them the order is the old one.
     for basis in bases:
         cells = jnp.tensordot(cells, basis, axes=(0, 0))

@@ -1,3 +1,3 @@
-"""Minimising movements: Gaussians in closed form, the line by quantiles."""
+"""Minimising movements: Gaussians in closed form, the line by quantiles, boxes by the dual."""
 
 from mckean.dynamics.jko.scheme import JKO as JKO

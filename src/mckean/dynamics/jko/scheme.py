@@ -8,41 +8,49 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from mckean.checks import require, traced
-from mckean.dynamics.jko import gaussian, quantiles
+from mckean.checks import require, require_finite, traced
+from mckean.dynamics.jko import dual, gaussian, quantiles
 from mckean.dynamics.moments import require_affine
 from mckean.dynamics.scheme import AbstractScheme, require_same_space
-from mckean.measures import AbstractMeasure, Gaussian, dtype_of
+from mckean.dynamics.volumes import at_walls
+from mckean.measures import AbstractMeasure, Density, Gaussian, dtype_of
 from mckean.measures.lagrangian import Lagrangian
 from mckean.models import Model, Thermal
 from mckean.models.energy import free_energy
+from mckean.models.internal import PorousMedium
 from mckean.paths import Brownian
+from mckean.spaces import BoxGrid
 
 
 class JKO(AbstractScheme):
     """μ_{n+1} = argmin over μ of F(μ) + W₂²(μ, μ_n)/2τ, with dt = τ: implicit Euler in the Wasserstein metric, order 1.
 
     A `Gaussian` moves by closed form (linear–quadratic models, any d), a `Lagrangian` on the line by Newton's method
-    with exact transport (V, W, entropy and any U; no grid). See `dynamics.jko` for each.
+    with exact transport (V, W, entropy and any U; no grid), a `Density` on a box of any d by ascent in the dual (V,
+    entropy or a porous medium, W at the old density). See `dynamics.jko` for each.
 
     In each step the minimiser must be found and F(μ_{n+1}) + W₂²/2τ ≤ F(μ_n) hold up to rounding; a step where it does
     not ends the run with the residual, the iterations or the excess.
 
     **Raises** `ValueError`, when used, for another form of measure or space, for a drift or a noise that is no
     gradient flow (not thermal, or common), for a functional that is not bounded below beside W₂²/2τ, saying where,
-    and for a singular W.
+    and, for a `Lagrangian`, for a singular W. Mass at the walls of a box beyond `edge_tolerance` ends a run, as the box
+    is then too small for R^d; with `math.inf` the walls reflect.
 
     Source: Jordan, Kinderlehrer and Otto, SIAM J. Math. Anal. 29 (1998).
     """
 
-    moves: ClassVar[str] = "a Gaussian, or a Lagrangian measure on the line"
+    moves: ClassVar[str] = "a Gaussian, a Lagrangian measure on the line, or a Density on a box"
     pressure: ClassVar[bool] = True
+    edge_tolerance: float = eqx.field(static=True, default=1e-6)
 
     @property
     def order(self) -> int:
         return 1
 
     def accepts(self, measure: AbstractMeasure) -> bool:
+        if isinstance(measure, Density):
+            return isinstance(measure.grid, BoxGrid)
         return isinstance(measure, Gaussian | Lagrangian)
 
     def check(self, model: Model, measure: AbstractMeasure, dt: float) -> None:
@@ -54,6 +62,8 @@ class JKO(AbstractScheme):
         )
         if isinstance(measure, Gaussian):
             _check_gaussian(model, measure, dt)
+        elif isinstance(measure, Density):
+            _check_density(model, measure)
         else:
             assert isinstance(measure, Lagrangian), "accepts has seen to it"
             _check_lagrangian(model, measure, dt)
@@ -74,6 +84,13 @@ class JKO(AbstractScheme):
         good = (residual <= 1) & (excess <= 0)
         return jax.tree.map(lambda a: jnp.where(good, a, jnp.nan), moved)
 
+    def complaints(self, model: Model, measure: AbstractMeasure) -> dict[str, Float[Array, ""]]:
+        if not isinstance(measure, Density):
+            return {}
+        edge = at_walls(measure)
+        says = "a mass of {:.3g} stands at the walls of the box, which is too small for it"
+        return {says: jnp.where(edge > self.edge_tolerance, edge, 0.0)}
+
     def diagnosis(self, model: Model, measure: AbstractMeasure, dt: Float[Array, ""]) -> str | None:
         _, residual, iterations, excess = minimise(model, measure, dt)
         if not float(residual) <= 1:
@@ -93,9 +110,13 @@ def minimised(
     if isinstance(mu, Gaussian):
         state, rise = gaussian.moved(model, mu, tau)
         return state, jnp.zeros_like(rise), jnp.asarray(1), rise - _rounding(state, jnp.zeros_like(rise))
-    assert isinstance(mu, Lagrangian), "JKO.accepts has seen to it"
-    found = quantiles.solve(model, mu, tau)
-    state = eqx.tree_at(lambda m: m.ends, mu, found.ends)
+    if isinstance(mu, Density):
+        found = dual.solve(model, mu, tau)
+        state = eqx.tree_at(lambda m: m.values, mu, found.values)
+    else:
+        assert isinstance(mu, Lagrangian), "JKO.accepts has seen to it"
+        found = quantiles.solve(model, mu, tau)
+        state = eqx.tree_at(lambda m: m.ends, mu, found.ends)
     size = jnp.abs(free_energy(model, mu))
     return state, found.residual, found.iterations, found.rise - _rounding(mu, size)
 
@@ -142,3 +163,15 @@ def _check_lagrangian(model: Model, measure: Lagrangian, dt: float) -> None:
             f"the functional is not bounded below: V + |x − y|²/2τ falls to {float(value):.3g} at x = "
             f"{float(centre + r):.3g}; take a shorter step, or another V.",
         )
+
+
+def _check_density(model: Model, measure: Density) -> None:
+    require(
+        (model.noise is None) == isinstance(model.internal, PorousMedium)
+        and (model.internal is None or isinstance(model.internal, PorousMedium)),
+        "a density on a box moves under entropy or under a porous medium, one of the two: a measure without either "
+        "concentrates, and both have no conjugate in closed form.",
+    )
+    if model.confinement is not None and not traced((model, measure)):
+        values = jax.vmap(model.confinement)(measure.grid.nodes.astype(measure.values.dtype))
+        require_finite("the confinement on the grid", values)
