@@ -39,7 +39,7 @@ from mckean.transport.ctransform import c_transform, coefficients, smoothed
 from mckean.transport.staggered import Axis, axes_of, divergence, gradient, onto_faces, poisson
 
 _ITERATIONS, _HALVINGS = 40, 12
-_STAGES = (0.125, 0.25, 0.5, 1.0)
+_STAGES = (1.0, 0.125, 0.25, 0.5, 1.0)
 _SMOOTH_GOAL, _EDGE_GOAL, _ALLOWED, _OF_CELL = 1e-4, 1e-2, 3e-2, 1e-2
 _SOLVE, _VACUUM, _EDGE = 0.1, 1e-14, 1e-2
 
@@ -82,7 +82,7 @@ def solve(model: Model, mu: Density, tau: Float[Array, ""]) -> Solved:
         value = cost + jnp.sum(field * rho) * volume + _heat(model, rho, volume)
         return _Point(c, value, rho, smoothed(rho) + pull(mu.values)[0], cost)
 
-    def allowance(now: _Point, tau: Array, share: Array, of_cell: Array | float) -> Array:
+    def allowance(now: _Point, tau: Array, share: Array | float, of_cell: Array | float) -> Array:
         return share * jnp.sqrt(2 * tau * jnp.maximum(now.cost, 0)) + of_cell * cell
 
     def improve(state, tau: Array):
@@ -100,13 +100,15 @@ def solve(model: Model, mu: Density, tau: Float[Array, ""]) -> Solved:
         return new, jnp.sqrt(2 * tau * jnp.maximum(decrement, 0)), count + 1, rose
 
     def ascend(carry, stage):
-        c, done = carry
-        part, share, most = stage
-        now, residual, count, _ = jax.lax.while_loop(
+        c, _, count = carry
+        part, whole, fresh = stage
+        share, most = jnp.where(whole, goal, _ALLOWED), jnp.where(whole, _ITERATIONS, _ITERATIONS // 4)
+        c = jax.lax.cond(fresh, lambda: begin(part), lambda: c)
+        now, residual, more, _ = jax.lax.while_loop(
             lambda s: s[3] & (s[1] > allowance(s[0], part, share, share * _OF_CELL)) & (s[2] < most),
             lambda s: improve(s, part), (point(c, part), far, jnp.asarray(0), jnp.asarray(True)),
         )  # fmt: skip
-        return (now.c, done + count), residual
+        return now.c, jnp.where(whole, residual / allowance(now, part, _ALLOWED, _OF_CELL), far), count + more
 
     far = jnp.asarray(jnp.inf, mu.values.dtype)
     if heated:
@@ -120,23 +122,15 @@ def solve(model: Model, mu: Density, tau: Float[Array, ""]) -> Solved:
         start = _Point(coefficients(held, axes), far, mu.values, tau * divergence(flux, axes), far)
         return start.c + _step(model, start, largest, tau, axes)
 
-    share, none = jnp.asarray(goal, far.dtype), jnp.asarray(0)
-    (c, count), residual = ascend((begin(tau), none), (tau, share, jnp.asarray(_ITERATIONS)))
-
-    def led():
-        stages = tau * jnp.asarray(_STAGES, far.dtype)
-        shares = jnp.asarray([_ALLOWED] * (len(_STAGES) - 1) + [goal], far.dtype)
-        most = jnp.asarray([_ITERATIONS // 4] * (len(_STAGES) - 1) + [_ITERATIONS])
-        (c, more), residuals = jax.lax.scan(ascend, (begin(stages[0]), count), (stages, shares, most))
-        return c, more, residuals[-1]
-
-    allowed = jnp.asarray(_ALLOWED, far.dtype)
-    lost = ~(residual <= allowance(point(c, tau), tau, allowed, _OF_CELL))
-    c, count, residual = jax.lax.cond(lost, led, lambda: (c, count, residual))
+    stages = (tau * jnp.asarray(_STAGES, far.dtype), jnp.asarray(_STAGES) == 1, jnp.arange(len(_STAGES)) < 2)
+    (c, residual, count), _ = jax.lax.scan(
+        lambda now, stage: (jax.lax.cond(now[1] <= 1, lambda: now, lambda: ascend(now, stage)), None),
+        (jnp.zeros_like(held), far, jnp.asarray(0)), stages,
+    )  # fmt: skip
     end = point(c, tau)
     state = eqx.tree_at(lambda m: m.values, mu, end.rho)
     rise = free_energy(model, state) + end.cost - free_energy(model, mu)
-    return Solved(end.rho, residual / allowance(end, tau, allowed, _OF_CELL), count, rise)
+    return Solved(end.rho, residual, count, rise)
 
 
 def _step(model: Model, now: _Point, largest: Array, tau: Array, axes: tuple[Axis, ...]) -> Array:
