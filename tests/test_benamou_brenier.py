@@ -39,6 +39,11 @@ def test_prox_solves_its_cubic_and_is_the_minimum():
             assert bool(jnp.all(jnp.where(inside, near >= value(root, flux) - 1e-9, True)))
 
 
+def _half_minus_variance(mu):
+    x, weights = np.asarray(mu.grid.nodes), np.asarray(mu.values).ravel() * mu.grid.cell_volume
+    return -0.5 * weights @ np.sum((x - weights @ x) ** 2, axis=1)
+
+
 def _affine_gap(run, middle, shift, width, change):
     """|v − (b − a) − (s₂ − s₁)x/s| at t = ½ relative to |b − a|, in L²(μ)."""
     half = len(run.energy) // 2
@@ -63,6 +68,15 @@ def test_gaussians_in_the_plane_follow_bures_at_order_two_with_constant_speed():
         # In the plane the two second derivatives of a Gaussian are 2/w² in L²(μ).
         assert _affine_gap(run, middle, 2 * mean, 0.5 * (first + second), second - first) < 2 * small
         assert run.residual <= tolerance
+        # The fields of the action are ≥ 0 and a tenth of the tolerance away; m has the size of ρ in the solver's units.
+        between = 0.5 * (run.values[1:] + run.values[:-1])
+        negative = jnp.linalg.norm(jnp.minimum(between, 0)) / jnp.linalg.norm(between)
+        assert float(negative) < 0.1 * tolerance * np.sqrt(2)
+        # ½∬W for W = −|z|²/2 is concave at every time, though the density far away has no energy to speak of.
+        concave = [_half_minus_variance(run.density(k)) for k in range(n // 2 + 1)]
+        bend = np.diff(concave, 2) * (n // 2) ** 2
+        # Its second difference is −|s₂ − s₁|² at every time: what varies is of order h² and τ², 2/w² as above.
+        assert np.ptp(bend) < 2 * small * np.sum((second - first) ** 2)
         assert run.continuity < 1e-11
         np.testing.assert_allclose(jnp.sum(run.values, axis=(1, 2)) * grid.cell_volume, 1, rtol=1e-11)
         curve.append(float(jnp.sum(jnp.abs(run.density(n // 4).values - middle.values)) * grid.cell_volume))
