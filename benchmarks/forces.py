@@ -43,7 +43,7 @@ class Case:
 
 
 def cases() -> Iterator[Case]:
-    """Gaussian, Morse, cosine series, compact support and attention."""
+    """Gaussian, kernels that are singular or have a kink, cosine series; compact support and attention are apart."""
     normal = lambda dim: lambda rng, n: rng.normal(size=(n, dim))  # noqa: E731
     for dim in (1, 2, 3):
         for dtype, tolerance in (("float32", 1e-5), ("float64", 1e-6)):
@@ -51,11 +51,21 @@ def cases() -> Iterator[Case]:
                 "Gaussian", dim, dtype, tolerance, lambda mk: mk.kernels.Gaussian(1.0, 0.5),
                 lambda mk, d=dim: mk.Euclidean(d), normal(dim), peers.Gaussian(1.0, 0.5), 10**7 if dim < 3 else 10**6,
             )  # fmt: skip
-    for dim in (1, 2):
+    for dim in (1, 2, 3):
         yield Case(
-            "Morse", dim, "float64", 1e-4, lambda mk: mk.kernels.Morse(), lambda mk, d=dim: mk.Euclidean(d),
+            "Morse", dim, "float64", 1e-6, lambda mk: mk.kernels.Morse(), lambda mk, d=dim: mk.Euclidean(d),
             normal(dim), peers.Morse(), 10**6,
         )  # fmt: skip
+    powers = [("logarithm", d, -1.0, 0.0) for d in (1, 2, 3)] + [("Coulomb", 3, -1.0, -1.0), ("distance", 2, 1.0, 1.0)]
+    for name, dim, c, p in powers:
+        yield Case(
+            name, dim, "float64", 1e-6, lambda mk, c=c, p=p: mk.kernels.PowerLaw(c, p),
+            lambda mk, d=dim: mk.Euclidean(d), normal(dim), peers.PowerLaw(c, p), 10**6,
+        )  # fmt: skip
+    yield Case(
+        "logarithm, dense core", 2, "float64", 1e-6, lambda mk: mk.kernels.PowerLaw(-1.0, 0.0),
+        lambda mk: mk.Euclidean(2), _dense_core, peers.PowerLaw(-1.0, 0.0), 10**6,
+    )  # fmt: skip
     for tolerance, dtype in ((1e-6, "float32"), (1e-12, "float64")):
         modes = _modes(2, 31)
         coefficients = -np.exp(-0.01 * np.sum(modes**2, axis=1))
@@ -68,6 +78,11 @@ def cases() -> Iterator[Case]:
         "cosines", 1, "float32", 1e-6, lambda mk: mk.kernels.Cosine(1.0), lambda mk: mk.Torus(1),
         lambda rng, n: rng.uniform(0, 2 * np.pi, (n, 1)),
     )  # fmt: skip
+
+
+def _dense_core(rng, n: int) -> np.ndarray:
+    """A Gaussian cloud, half of which is a thousand times as narrow, as where Keller–Segel's solutions concentrate."""
+    return rng.normal(size=(n, 2)) * np.where(np.arange(n) % 2, 1.0, 1e-3)[:, None]
 
 
 def _modes(dim: int, largest: int) -> np.ndarray:
@@ -113,11 +128,10 @@ def ours(case: Case, x: np.ndarray) -> Iterator[tuple[str, Callable[[], tuple[Ti
 
     sums = [interactions.Modes(), interactions.NUFFT(case.tolerance)]
     if isinstance(mu.space, mk.Euclidean):
-        sums = [interactions.Direct(), interactions.NUFFT(case.tolerance), interactions.Split(case.tolerance)]
+        other = interactions.NUFFT if case.name == "Gaussian" else interactions.FMM
+        sums = [interactions.Direct(), other(case.tolerance)]
     for sum_ in sums:
-        # A smooth kernel has no use for a near part.
-        if sum_.name != "Split" or case.name == "Morse":
-            yield sum_.name, lambda sum_=sum_: ready(sum_)
+        yield sum_.name, lambda sum_=sum_: ready(sum_)
 
 
 def chosen(case: Case, x: np.ndarray) -> str:
@@ -137,6 +151,10 @@ def others(case: Case, x: np.ndarray) -> Iterator[tuple[str, Callable[[], Timed]
         yield "Numba", lambda: peers.numba(case.peer, x)
         if len(x) <= 10**4:
             yield "jax-md", lambda: peers.jax_md_dense(case.peer, x)
+    if isinstance(case.peer, peers.PowerLaw):
+        yield "Numba", lambda: peers.numba(case.peer, x)
+        if case.peer.exponent == -1:
+            yield "FMM3D", lambda: peers.fmm3d(case.peer, x, case.tolerance)
     if isinstance(case.peer, peers.CosineSeries):
         eps = case.tolerance
         for packed in (False, True):
@@ -154,6 +172,8 @@ def table(options: argparse.Namespace) -> list[dict]:
     rows: list[dict] = []
     rng = np.random.default_rng(0)
     for case in cases():
+        if options.only and not case.name.startswith(tuple(options.only)):
+            continue
         last: dict[str, tuple[int, float]] = {}
         for n in [n for n in options.sizes if n <= case.largest]:
             x = case.cloud(rng, n)
@@ -312,6 +332,7 @@ def drawn(rows: list[dict], file: str) -> None:
 def main(arguments: list[str]) -> None:
     """Measure, and print tables, JSON, and a figure."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks forces")
+    parser.add_argument("--only", metavar="KERNEL", nargs="+", help="kernels whose names begin so; all by default")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--patience", type=float, default=4.0, help="seconds a call beyond which sums are extrapolated")
     parser.add_argument("--json", metavar="FILE", help="write the rows there as well")
@@ -321,7 +342,7 @@ def main(arguments: list[str]) -> None:
 
     jax.config.update("jax_enable_x64", True)
     rows = table(options)
-    special = [*attention(options), *vicsek(options)]
+    special = [] if options.only else [*attention(options), *vicsek(options)]
     drawn(rows, options.figure)
     document = json.dumps({"rows": rows, "special": special}, indent=1)
     if options.json:

@@ -47,6 +47,14 @@ class Morse:
         return repulsion - self.attraction / self.attraction_range * exp(-r / self.attraction_range)
 
 
+@dataclasses.dataclass(frozen=True)
+class PowerLaw:
+    """W(z) = (c/p)|z|^p, and c log|z| for p = 0, with no force at z = 0."""
+
+    strength: float = -1.0
+    exponent: float = 0.0
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class CosineSeries:
     """W(z) = Σ_k a_k cos(k·z) on the torus of sides 2π: integer modes (m, d), one of each pair ±k, and a (m,)."""
@@ -70,7 +78,7 @@ class Attention:
     beta: float = 1.0
 
 
-Kernel = Gaussian | Morse | CosineSeries | Hat | Attention
+Kernel = Gaussian | Morse | PowerLaw | CosineSeries | Hat | Attention
 
 
 def package(name: str) -> ModuleType:
@@ -104,6 +112,8 @@ def numpy_dense(kernel: Kernel, x: np.ndarray) -> Forces:
             factor = kernel.strength / kernel.width**2 * np.exp(-square / (2 * kernel.width**2))
         elif isinstance(kernel, Morse):
             factor = kernel.slope(r, np.exp) * inverse
+        elif isinstance(kernel, PowerLaw):
+            factor = -kernel.strength * inverse ** (2 - kernel.exponent)
         else:
             factor = -np.maximum(kernel.radius - r, 0) * inverse
         return np.einsum("ij,ijd->id", factor, z) / n
@@ -204,7 +214,7 @@ def keops_block_sparse(
     return forces
 
 
-def numba(kernel: Gaussian | Morse | Attention, x: np.ndarray) -> Forces:
+def numba(kernel: Gaussian | Morse | PowerLaw | Attention, x: np.ndarray) -> Forces:
     """Numba: the double loop, in parallel over its rows and with fast arithmetic, compiled for the dimension."""
     package("numba")
     n, dim = x.shape
@@ -218,20 +228,23 @@ def numba(kernel: Gaussian | Morse | Attention, x: np.ndarray) -> Forces:
         if isinstance(kernel, Gaussian):
             square = kernel.width**2
             parameters = tuple(map(real, (kernel.strength / square / n, -0.5 / square, 0, 0)))
-            run = _numba_pairs(dim, False)
+            run = _numba_pairs(dim, "gaussian")
+        elif isinstance(kernel, PowerLaw):
+            parameters = tuple(map(real, (-kernel.strength / n, 0.5 * kernel.exponent - 1, 0, 0)))
+            run = _numba_pairs(dim, {0.0: "logarithm", -1.0: "coulomb"}.get(kernel.exponent, "power"))
         else:
             repulsion, attraction = kernel.repulsion_range, kernel.attraction_range
             amplitudes = kernel.repulsion / repulsion / n, kernel.attraction / attraction / n
             parameters = tuple(map(real, (*amplitudes, -1 / repulsion, -1 / attraction)))
-            run = _numba_pairs(dim, True)
+            run = _numba_pairs(dim, "morse")
         forces = functools.partial(run, columns, *parameters, real(0), real(1), result)
     forces()
     return forces
 
 
 @functools.cache
-def _numba_pairs(dim: int, morse: bool) -> Callable:
-    """Σ_j f(|z|) z with f(r) = p e^{q r²}, or for Morse (p e^{s r} − q e^{t r})/r; every constant has x's dtype."""
+def _numba_pairs(dim: int, kind: str) -> Callable:
+    """Σ_j f(|z|) z with f(r) = p e^{q r²}, p r^{2q}, or for Morse (p e^{s r} − q e^{t r})/r; all of x's dtype."""
     from numba import njit, prange
 
     @njit(parallel=True, fastmath=True)
@@ -243,7 +256,13 @@ def _numba_pairs(dim: int, morse: bool) -> Callable:
                 square = zero
                 for k in range(dim):
                     square += (x[k, i] - x[k, j]) ** 2
-                if morse:
+                if kind == "logarithm":
+                    factor = p / square if square > zero else zero
+                elif kind == "coulomb":
+                    factor = p / (square * np.sqrt(square)) if square > zero else zero
+                elif kind == "power":
+                    factor = p * square**q if square > zero else zero
+                elif kind == "morse":
                     r = np.sqrt(square)
                     inverse = one / r if r > zero else zero
                     factor = (p * np.exp(s * r) - q * np.exp(t * r)) * inverse
@@ -443,6 +462,15 @@ def jax_md_dense(kernel: Gaussian | Morse, x: np.ndarray) -> Forces:
     return lambda: np.asarray(run(positions))
 
 
+def fmm3d(kernel: PowerLaw, x: np.ndarray, eps: float) -> Forces:
+    """FMM3D (Flatiron Institute): the fast multipole method for 1/|z| in R³, in Fortran."""
+    if kernel.exponent != -1 or x.shape[1] != 3 or x.dtype != np.float64:
+        raise ValueError("FMM3D is for 1/|z| in R³ and double precision.")
+    run, sources = package("fmm3dpy").lfmm3d, np.asfortranarray(x.T)
+    charges = np.full(len(x), 4 * math.pi * kernel.strength / len(x))
+    return lambda: run(eps=eps, sources=sources, charges=charges, pg=2).grad.T
+
+
 def _cases(n: int):
     """Peer, kernel, its reference and the peer's forces to be made, one for each check."""
     rng = np.random.default_rng(0)
@@ -462,6 +490,14 @@ def _cases(n: int):
                 numpy_dense(Attention(4.0), s),
                 functools.partial(peer, Attention(4.0), s),
             )
+        for kernel in (PowerLaw(), PowerLaw(1.5, -1.0), PowerLaw(1.5, 1.0)):
+            x = rng.normal(size=(n, 3)).astype(dtype)
+            name = f"PowerLaw {kernel.exponent:g}, d = 3, {dtype}"
+            yield "numba", name, numpy_dense(kernel, x), functools.partial(numba, kernel, x)
+        if dtype == "float64":
+            x, kernel = rng.normal(size=(n, 3)), PowerLaw(1.5, -1.0)
+            name = "PowerLaw -1, d = 3, float64"
+            yield "fmm3d", name, numpy_dense(kernel, x), functools.partial(fmm3d, kernel, x, 1e-6)
         hat = Hat(1.0, 10.5)
         z = (hat.box * rng.random((n, 2))).astype(dtype)
         arguments = z, hat.radius, hat.box

@@ -1,5 +1,6 @@
 """The tables of the conformance suites. To be held to every law of its kind, a thing needs only an entry here."""
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -11,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import mckean as mk
-from mckean.interactions import NUFFT, Cells, Modes, Moments, Split
+from mckean.interactions import FMM, NUFFT, Cells, Modes, Moments
 from mckean.interactions.kernels import AbstractKernel, parameter
+from mckean.interactions.multipole import engine
 from mckean.interactions.sums.sum import AbstractSum
 from mckean.measures import AbstractLaw
 from mckean.spaces import AbstractGrid, AbstractSpace
@@ -180,17 +182,20 @@ def opinions(z):
 class PlannedEntry:
     """A kernel, and a sum that serves it; planned once, for a cloud that fills [−2, 2)^d.
 
-    `growth`: how many times that extent the plan must serve; tolerance 0 says that a sum is exact to rounding.
+    `growth`: how many times that extent the plan must serve; tolerance 0 says that a sum is exact to rounding. `depth`:
+    the levels of a tree, whose leaves are of 4 points, so that a few points take several of them.
     """
 
     entry: KernelEntry
     sum: AbstractSum
     growth: float = 4.0
+    depth: int = 6
 
     @cached_property
     def plan(self) -> AbstractSum:
         mu = cloud(self.entry.space, 100)
-        return self.sum.planned(self.entry.kernel, mu, mu.positions)
+        plan = self.sum.planned(self.entry.kernel, mu, mu.positions)
+        return dataclasses.replace(plan, depth=self.depth, leaf=4) if isinstance(plan, FMM) else plan
 
     @property
     def tolerance(self) -> float:
@@ -199,6 +204,17 @@ class PlannedEntry:
 
 def _planned(kernel: AbstractKernel, space: AbstractSpace, sum_: AbstractSum, growth: float = 4.0) -> PlannedEntry:
     return PlannedEntry(KernelEntry(kernel, space), sum_, growth)
+
+
+def small_chunks(monkeypatch):
+    """Has a tree of few points worked on in chunks of its size, several of them."""
+    monkeypatch.setattr(engine, "_ROWS", (4, 4, 4))
+    monkeypatch.setattr(engine, "_FEWEST", 8)
+    monkeypatch.setattr(engine, "_MOST", 8)
+
+
+def _in_a_tree(kernel: AbstractKernel, space: AbstractSpace, tolerance: float, depth: int = 6) -> PlannedEntry:
+    return PlannedEntry(KernelEntry(kernel, space), FMM(tolerance), math.inf, depth)
 
 
 # Every sum that is planned, or has a tolerance, is held to the sum over all pairs in test_fast_sums.py.
@@ -218,12 +234,11 @@ PLANNED_SUMS: dict[str, PlannedEntry] = {
     "cells, line": _planned(mk.kernels.Function(bounded_confidence), LINE, Cells()),
     "cells, plane": _planned(mk.kernels.Function(bounded_confidence), PLANE, Cells()),
     "cells, torus": _planned(mk.kernels.MinimalImage(bounded_confidence), OBLONG, Cells()),
-    "split, distance": _planned(mk.kernels.PowerLaw(1.0, 1.0), LINE, Split(1e-8)),
-    "split, logarithm": _planned(mk.kernels.PowerLaw(-1.0, 0.0), PLANE, Split(1e-4)),
-    "split, morse": _planned(mk.kernels.Morse(2.0, 1.0, 0.25, 1.5), PLANE, Split(1e-5)),
-    "split, coulomb": _planned(mk.kernels.PowerLaw(-1.0, -1.0), ROOM, Split(4e-3), 2.0),
-    "split, periodic logarithm": PlannedEntry(KERNELS["periodic logarithm"], Split(1e-5)),
-    "split, nearest image": _planned(
-        mk.kernels.MinimalImage(mk.kernels.Morse(2.0, 1.0, 0.1, 0.05)), OBLONG, Split(1e-4)
-    ),
+    "fmm, distance": _in_a_tree(mk.kernels.PowerLaw(1.0, 1.0), LINE, 1e-8),
+    "fmm, logarithm": _in_a_tree(mk.kernels.PowerLaw(-1.0, 0.0), PLANE, 1e-6),
+    "fmm, logarithm, finely": _in_a_tree(mk.kernels.PowerLaw(-1.0, 0.0), PLANE, 1e-9, 4),
+    "fmm, morse": _in_a_tree(mk.kernels.Morse(2.0, 1.0, 0.25, 1.5), PLANE, 1e-5),
+    "fmm, coulomb": _in_a_tree(mk.kernels.PowerLaw(-1.0, -1.0), ROOM, 1e-2, 3),
+    "fmm, periodic logarithm": _in_a_tree(KERNELS["periodic logarithm"].given, CIRCLE, 1e-9),
+    "fmm, nearest image": _in_a_tree(mk.kernels.MinimalImage(mk.kernels.Morse(2.0, 1.0, 0.1, 0.05)), OBLONG, 1e-4),
 }

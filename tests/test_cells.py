@@ -229,7 +229,7 @@ def test_a_position_that_is_not_finite_is_seen():
 @pytest.mark.parametrize(("n", "bits"), [(1, 0), (1, 20), (2, 31), (1000, 3), (1000, 31)])
 def test_orders_stably(n, bits):
     keys = np.random.default_rng(n).integers(0, 2**bits, n) // 3 * 3
-    np.testing.assert_array_equal(cells._order(jnp.asarray(keys, jnp.int32), bits), np.argsort(keys, kind="stable"))
+    np.testing.assert_array_equal(cells.sort_order(jnp.asarray(keys, jnp.int32), bits), np.argsort(keys, kind="stable"))
 
 
 # Clouds, and how many candidates a particle has: in three rows of width R along (2 + 2/4)R of them, 7.5R² times the

@@ -21,12 +21,12 @@ from tables import (
 import mckean as mk
 from mckean.interactions import (
     FFT,
+    FMM,
     NUFFT,
     Cells,
     Direct,
     Modes,
     Moments,
-    Split,
     Summed,
     certificate,
     choose,
@@ -71,12 +71,13 @@ def test_choices_and_their_reasons(kernel, space, n, sum_, reason):
 
 
 @pytest.mark.parametrize(("n", "tolerance"), [(3000, 1e-9), (20_000, 1e-3)])
-def test_a_kernel_that_is_not_smooth_at_0_is_split_where_the_estimate_says_so(n, tolerance):
+def test_a_kernel_that_is_not_smooth_at_0_is_expanded_where_the_estimate_says_so(n, tolerance):
     mu = cloud(LINE, n)
     choice = choose_for(Summed(mk.kernels.Morse(), tolerance), mu, mu.positions)
     estimates = {name: seconds for name, seconds, _ in choice.others if seconds is not None}
-    assert {"Direct"} <= set(estimates) <= {"Direct", "Split"}
+    assert set(estimates) == {"Direct", "FMM"}
     assert choice.sum.name == min(estimates, key=estimates.get)
+    assert n < 20_000 or isinstance(choice.sum, FMM)
     why = {name: sentence for name, seconds, sentence in choice.others if seconds is None}
     assert "does not vanish" in why["Cells"]
     assert "not smooth" in why["NUFFT"]
@@ -156,7 +157,8 @@ REFUSALS = {
     "cells": (SMOOTH, Cells(), LINE, "Cells needs a kernel that is zero from some distance on"),
     "cells, series": (mk.kernels.Cosine(1.0), Cells(1.0), CIRCLE, "compact support, which a Fourier series has not"),
     "cells, wide": (mk.kernels.MinimalImage(bounded_confidence), Cells(2.0), OBLONG, "at most half the shortest side"),
-    "split, series": (mk.kernels.Cosine(1.0), Split(), CIRCLE, "splits a kernel in space"),
+    "fmm, series": (mk.kernels.Cosine(1.0), FMM(), CIRCLE, "FMM expands a kernel in space"),
+    "fmm of a kink away from 0": (CONFIDENCE, FMM(), LINE, "not touch meets the tolerance 1e-09: it is not smooth"),
     "fft": (SMOOTH, FFT(), PLANE, "FFT serves a density"),
 }
 
@@ -170,7 +172,7 @@ def test_sums_refuse_what_they_do_not_serve(kernel, sum_, space, message):
     assert str(caught.value).count(". ") == 0
 
 
-@pytest.mark.parametrize("sum_", [NUFFT(), Split(), Cells()])
+@pytest.mark.parametrize("sum_", [NUFFT(), FMM(), Cells()])
 def test_a_sum_without_its_plan_refuses_under_a_transformation(sum_):
     go = jax.jit(lambda x: force(Summed(CONFIDENCE, sum=sum_), mk.Particles(LINE, x), x))
     with pytest.raises(ValueError, match=f"{sum_.name}.* needs a .*made from known positions"):
@@ -206,8 +208,8 @@ DERIVED = [
     "nufft, many modes",
     "moments, function",
     "cells, plane",
-    "split, periodic logarithm",
-    "split, morse",
+    "fmm, periodic logarithm",
+    "fmm, morse",
 ]
 
 
@@ -240,7 +242,7 @@ def test_derivatives_are_those_of_the_direct_sum(name):
         assert np.abs(one - other).max() <= 100 * max(entry.tolerance, 1e-13) * total
 
 
-@pytest.mark.parametrize("name", ["nufft, gaussian, plane", "split, morse", "cells, plane"])
+@pytest.mark.parametrize("name", ["nufft, gaussian, plane", "fmm, morse", "cells, plane"])
 def test_vmap_over_clouds_and_kernels_shares_the_plan(name):
     """Clouds of other extents, so that they are on other levels of the box."""
     entry = PLANNED_SUMS[name]

@@ -13,12 +13,12 @@ from mckean.interactions.choose import potential as potential
 from mckean.interactions.field import AbstractField as AbstractField
 from mckean.interactions.summed import Summed as Summed
 from mckean.interactions.sums.boxes import FFT as FFT
+from mckean.interactions.sums.compact import Cells as Cells
 from mckean.interactions.sums.direct import Direct as Direct
+from mckean.interactions.sums.fmm import FMM as FMM
 from mckean.interactions.sums.fourier import NUFFT as NUFFT
 from mckean.interactions.sums.modes import Modes as Modes
 from mckean.interactions.sums.moments import Moments as Moments
-from mckean.interactions.sums.split import Cells as Cells
-from mckean.interactions.sums.split import Split as Split
 from mckean.interactions.sums.sum import AbstractSum as AbstractSum
 from mckean.interactions.sums.sum import Points as Points
 from mckean.interactions.sums.sum import at as at

@@ -1,6 +1,7 @@
 """Which sum evaluates the field of a kernel, chosen before compilation; why; and how far it is from the direct sum."""
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,19 +14,23 @@ from jaxtyping import Array, Float
 from mckean.checks import require, traced
 from mckean.interactions.kernels import AbstractKernel, FourierSeries, PowerLaw, Quadratic, Unresolved, as_kernel
 from mckean.interactions.summed import Summed
-from mckean.interactions.sums import direct, fourier, split
+from mckean.interactions.sums import compact, direct, fmm, fourier
 from mckean.interactions.sums.boxes import FFT
+from mckean.interactions.sums.compact import Cells
 from mckean.interactions.sums.direct import Direct
+from mckean.interactions.sums.fmm import FMM
 from mckean.interactions.sums.fourier import NUFFT
 from mckean.interactions.sums.modes import Modes
 from mckean.interactions.sums.moments import Moments, declared_degree
-from mckean.interactions.sums.split import Cells, Split
 from mckean.interactions.sums.sum import AbstractSum, Points, at
 from mckean.measures import AbstractMeasure, Density, Particles, cast, dtype_of
 from mckean.spaces import AbstractGrid, Torus
 
 # Below so many pairs a plan, which takes a second or so, does not pay for itself in a run.
 _FEW_PAIRS = 1 << 22
+# From so many seconds a step on, all pairs are not taken in silence where nothing else meets the tolerance.
+_SLOW = 0.1
+_TOLERANCES = tuple(10.0**k for k in range(-12, 0))
 # Below so many no other sum costs less.
 _FEWEST_PAIRS = 1 << 16
 
@@ -211,7 +216,7 @@ def _of_function(kernel: AbstractKernel, mu: AbstractMeasure, points: Points, to
     found: list[tuple[float, AbstractSum, str]] = [
         (by_pairs, Direct(), "no other sum meets the tolerance at less cost.")
     ]
-    for label, attempt in (("Moments", _moments), ("Cells", _cells), ("NUFFT", _nufft), ("Split", _split)):
+    for label, attempt in (("Moments", _moments), ("Cells", _cells), ("NUFFT", _nufft), ("FMM", _fmm)):
         seconds, sum_, sentence = attempt(kernel, mu, points, tolerance, (targets + sources) // 2)
         others.append((label, seconds, sentence))
         if sum_ is not None and seconds is not None:
@@ -236,12 +241,12 @@ def _moments(kernel, mu, points: Points, tolerance: float, n: int) -> Attempt:
 
 
 def _cells(kernel, mu, points: Points, tolerance: float, n: int) -> Attempt:
-    radius = split.support(direct.of_pairs(kernel), mu, points)
+    radius = compact.support(direct.of_pairs(kernel), mu, points)
     if radius is None:
         return None, None, "the kernel does not vanish beyond a distance."
-    near = split.candidates_within(mu, points, radius)
+    near = compact.candidates_within(mu, points, radius)
     sentence = f"the kernel vanishes beyond {radius:.4g}, where a point has {near:.3g} others."
-    return split.near_cost(n, near, mu.domain.dim), Cells(radius), sentence
+    return compact.near_cost(n, near, mu.domain.dim), Cells(radius), sentence
 
 
 def _nufft(kernel, mu, points: Points, tolerance: float, n: int) -> Attempt:
@@ -258,20 +263,20 @@ def _nufft(kernel, mu, points: Points, tolerance: float, n: int) -> Attempt:
     return _transforms(n, modes, mu, tolerance), plan, sentence
 
 
-def _split(kernel, mu, points: Points, tolerance: float, n: int) -> Attempt:
-    refused = Split(tolerance).refusal(kernel, mu, points)
+def _fmm(kernel, mu, points: Points, tolerance: float, n: int) -> Attempt:
+    refused = FMM(tolerance).refusal(kernel, mu, points)
     if refused is not None:
         return None, None, f"it {refused}."
     try:
-        plan = Split(tolerance).planned(kernel, mu, points)
+        plan = FMM(tolerance).planned(kernel, mu, points)
     except ValueError:
-        return None, None, "the kernel is not smooth away from 0, or the near part would have to be too small."
-    assert plan.box is not None, "planned"
-    assert plan.reach is not None, "planned"
-    modes = plan.box.levels[0][1] if isinstance(plan.box, fourier.Box) else plan.box[0]
-    near = split.candidates_within(mu, points, plan.reach)
-    seconds = split.near_cost(n, near, mu.domain.dim) + _transforms(n, modes, mu, tolerance)
-    return seconds, plan, f"far part with {modes} modes an axis, near part within {plan.reach:.3g} ({near:.3g} others)."
+        return None, None, "the kernel is not smooth away from 0, as far as its expansions tell."
+    assert plan.expansion is not None, "planned"
+    assert plan.leaf is not None, "planned"
+    order, rank = plan.expansion
+    inside = direct.of_pairs(kernel)
+    seconds = fmm.cost(inside, mu.domain, fmm.number_of_places(mu, points), plan.expansion, plan.leaf, dtype_of(mu))
+    return seconds, plan, f"expansions of order {order} and rank {rank}, leaves of at most {plan.leaf} points."
 
 
 def _transforms(n: int, modes: int, mu: AbstractMeasure, tolerance: float) -> float:
@@ -283,7 +288,8 @@ def _transforms(n: int, modes: int, mu: AbstractMeasure, tolerance: float) -> fl
 def planned(kernel: AbstractKernel, mu: AbstractMeasure) -> AbstractKernel:
     """The kernel with the sum that `choose` picks for it, for use under a transformation, such as inside a time loop.
 
-    A kernel for which there is nothing to plan, a measure that is no cloud, and a traced one, leave it as it is.
+    A kernel for which there is nothing to plan, a measure that is no cloud, and a traced one, leave it as it is. Warns
+    where only the sum over all pairs meets the tolerance, and takes long.
     **Raises** `ValueError` for a sum that was asked for and does not serve.
     """
     if not isinstance(mu, Particles) or traced((kernel, mu)):
@@ -294,10 +300,38 @@ def planned(kernel: AbstractKernel, mu: AbstractMeasure) -> AbstractKernel:
         plan = given.planned(inside, mu, mu.positions)
         _require_serves(plan, inside, mu, mu.positions)
         return Summed(inner(kernel), sum=plan)
-    chosen = choose_for(Summed(inside, kernel.tolerance if isinstance(kernel, Summed) else None), mu, mu.positions).sum
+    summed = Summed(inside, kernel.tolerance if isinstance(kernel, Summed) else None)
+    choice = choose_for(summed, mu, mu.positions)
+    if isinstance(choice.sum, Direct):
+        _warn_if_slow(choice, inside, mu, tolerance_of(summed, dtype_of(mu)))
+    chosen = choice.sum
     # The others are what is chosen under a transformation as well.
     same = isinstance(chosen, Direct | Modes) or chosen == Moments() or isinstance(inside, FourierSeries)
     return kernel if same else Summed(inner(kernel), sum=chosen)
+
+
+def _warn_if_slow(choice: Choice, kernel: AbstractKernel, mu: Particles, tolerance: float) -> None:
+    estimates = {name: seconds for name, seconds, _ in choice.others}
+    seconds = estimates.pop("Direct", None)
+    if seconds is None or seconds < _SLOW or any(estimate is not None for estimate in estimates.values()):
+        return
+    looser = (t for t in _TOLERANCES if t > tolerance)
+    loose = next((t for t in looser if _nearly_linear(kernel, mu, t)), None)
+    mend = (
+        "no tolerance up to 0.1 would do"
+        if loose is None
+        else f"a tolerance of {loose:.0e} would do: mckean.interactions.Summed(kernel, tolerance={loose:.0e})"
+    )
+    warnings.warn(
+        f"no sum that is faster than all pairs meets the tolerance {tolerance:.0e} for this kernel: a step takes "
+        f"{mu.n**2:.2g} pairs, about {seconds:.2g} s; {mend}.",
+        stacklevel=2,
+    )
+
+
+def _nearly_linear(kernel: AbstractKernel, mu: Particles, tolerance: float) -> bool:
+    attempts = (attempt(kernel, mu, mu.positions, tolerance, mu.n) for attempt in (_nufft, _fmm))
+    return any(sum_ is not None for _, sum_, _ in attempts)
 
 
 def complaints(kernel: AbstractKernel | None, mu: Particles) -> dict[str, Float[Array, ""]]:

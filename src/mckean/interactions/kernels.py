@@ -269,7 +269,17 @@ class PowerLaw(AbstractKernel):
     def profile(self, square: Float[Array, "*n"]) -> Float[Array, "*n"]:
         if self.exponent == 0:
             return 0.5 * self.strength * jnp.log(square)
-        return self.strength / self.exponent * square ** (0.5 * self.exponent)
+        return self.strength / self.exponent * _power(square, 0.5 * self.exponent)
+
+
+def _power(x: Float[Array, "*n"], exponent: float) -> Float[Array, "*n"]:
+    """x^p for x > 0; for multiples of ¼ by roots and products, which take a tenth of the time."""
+    roots = next((k for k in (0, 1, 2) if float(2**k * exponent).is_integer()), None)
+    if roots is None:
+        return x**exponent
+    for _ in range(roots):
+        x = jnp.sqrt(x)
+    return x ** int(2**roots * exponent)
 
 
 class Function(AbstractKernel):

@@ -1,15 +1,12 @@
-"""A smooth step whose transform falls as fast as a given error allows, to cut kernels into near and far parts."""
+"""A smooth step whose transform falls as fast as a given error allows, to cut kernels off."""
 
 import functools
 import math
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from numpy.polynomial import Chebyshev
-
-from mckean.interactions.kernels import AbstractKernel
 
 
 @functools.cache
@@ -36,51 +33,3 @@ def step(t: Float[Array, "..."], tolerance: float) -> Float[Array, "..."]:
 def sharpness(tolerance: float) -> float:
     """b with e^{−b} = tolerance, at most what double precision resolves."""
     return round(min(34.0, max(2.0, -math.log(tolerance))), 3)
-
-
-class _Part(AbstractKernel):
-    kernel: AbstractKernel
-    reach: float = eqx.field(static=True)
-    tolerance: float = eqx.field(static=True)
-
-    @property
-    def radial(self) -> bool:
-        return self.kernel.radial
-
-    def share(self, square: Float[Array, "*n"]) -> Float[Array, "*n"]:
-        """step(|z|/ε) from |z|² > 0."""
-        return step(jnp.sqrt(square) / self.reach, self.tolerance)
-
-
-class Far(_Part):
-    """W(z)·step(|z|/ε): W itself from the distance ε on, and smooth at 0."""
-
-    def profile(self, square: Float[Array, "*n"]) -> Float[Array, "*n"]:
-        return self.kernel.profile(square) * self.share(square)
-
-    def __call__(self, z: Float[Array, " d"]) -> Float[Array, ""]:
-        square = jnp.sum(z**2)
-        inside = square <= jnp.finfo(z.dtype).tiny
-        away = jnp.where(inside, jnp.full_like(z, self.reach), z)
-        return jnp.where(inside, 0.0, self.kernel(away) * self.share(jnp.sum(away**2)))
-
-
-class Near(_Part):
-    """W(z)·(1 − step(|z|/ε)): what `Far` leaves, zero from the distance ε on."""
-
-    @property
-    def singular(self) -> bool:
-        return self.kernel.singular
-
-    def profile(self, square: Float[Array, "*n"]) -> Float[Array, "*n"]:
-        return self.kernel.profile(square) * (1 - self.share(square))
-
-    def __call__(self, z: Float[Array, " d"]) -> Float[Array, ""]:
-        square = jnp.sum(z**2)
-        inside = square <= jnp.finfo(z.dtype).tiny
-        away = jnp.where(inside, jnp.full_like(z, self.reach), z)
-        return self.kernel(z) * jnp.where(inside, 1.0, 1 - self.share(jnp.sum(away**2)))
-
-    def cell_mean(self, sides: tuple[float, ...]) -> Float[Array, ""]:
-        # `Far` gives 0 for a density's own cell, however far beyond ε the cell extends: all of its mean is left.
-        return self.kernel.cell_mean(sides)

@@ -53,7 +53,7 @@ class _Pairs(NamedTuple):
     source: Array  # (2n,)
 
 
-def _order(keys: Int[Array, " n"], bits: int) -> Int[Array, " n"]:
+def sort_order(keys: Int[Array, " n"], bits: int) -> Int[Array, " n"]:
     """The stable order of integers in [0, 2^bits).
 
     Key and place go into one word, as many bits of the key at a time as there is room for: XLA sorts words six times
@@ -62,7 +62,7 @@ def _order(keys: Int[Array, " n"], bits: int) -> Int[Array, " n"]:
     width = max(1, (keys.shape[0] - 1).bit_length())
     place = order = jnp.arange(keys.shape[0], dtype=jnp.uint32)
     for low in range(0, bits, 32 - width):
-        digits = keys.astype(jnp.uint32)[order] >> low << width
+        digits = (keys[order] >> low).astype(jnp.uint32) << width
         order = order[jnp.sort(digits | place) & (2**width - 1)]
     return order.astype(jnp.int32)
 
@@ -115,7 +115,7 @@ def _cells(space: AbstractSpace, x: Float[Array, "n d"], radius: Array) -> _Cell
         wide, folded = grid(jnp.maximum(side, extent / (counts - 1))), grid(side)
         crowds = [jnp.sum(t.astype(x.dtype) ** 2) * (1 + 2 * reach[-1] / c.side[-1]) for c, _, _, t in (wide, folded)]
         cells, key, row, tally = jax.tree.map(lambda *a: jnp.where(crowds[0] <= crowds[1], *a), wide, folded)
-    order = _order(key, (size - 1).bit_length())
+    order = sort_order(key, (size - 1).bit_length())
     starts = jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.cumsum(tally, dtype=jnp.int32)])
     row = row[order]
     begin = starts[row]
@@ -130,7 +130,7 @@ def _pairs(space: AbstractSpace, points: Float[Array, "m d"], cells: _Cells, sam
     x = space.retract(points)
     index = _index(cells, x)
     # Neighbours in space stay neighbours in memory among those with equally many candidates.
-    order = cells.order if same else _order(_flat(index, counts), (cells.starts.shape[0] - 2).bit_length())
+    order = cells.order if same else sort_order(_flat(index, counts), (cells.starts.shape[0] - 2).bit_length())
     x, index = x[order], index[:, order]
     # Its row and those next to it, in every direction but the last.
     offsets = np.asarray(list(itertools.product((-1, 0, 1), repeat=d - 1)), np.int32).reshape(3 ** (d - 1), d - 1)
@@ -151,7 +151,7 @@ def _pairs(space: AbstractSpace, points: Float[Array, "m d"], cells: _Cells, sam
     )
     # Most candidates first. The bits of a float are its logarithm, nearly: these eight are its eighths of octaves.
     total = jnp.sum(length, axis=0).astype(jnp.float32)
-    job = _order(255 - (jax.lax.bitcast_convert_type(1 + total, jnp.int32) - 0x3F800000 >> 20), 8)
+    job = sort_order(255 - (jax.lax.bitcast_convert_type(1 + total, jnp.int32) - 0x3F800000 >> 20), 8)
     return _Pairs(order[job % m], _chunks(start[:, job]), _chunks(length[:, job]), cells.members)
 
 
@@ -297,12 +297,12 @@ def _differentiable(part: Callable, space: AbstractSpace, same: bool) -> Callabl
             return jax.jvp(direct, (theta, x, y, w), along)[1]
 
         value = summed(*primals)
-        return value, _linear(push, pull, over_all, tangents[:4], value)
+        return value, linear(push, pull, over_all, tangents[:4], value)
 
     return summed
 
 
-def _linear(push: Callable, pull: Callable, same: Callable, along: tuple, like: Array) -> Array:
+def linear(push: Callable, pull: Callable, same: Callable, along: tuple, like: Array) -> Array:
     """A·along, where `push` is A and `pull` its transpose; `same` is A in a form that JAX can differentiate again.
 
     JAX lets the transpose of a linear map be given if it is that of a solve: (u, v) ↦ (u, v − A u) is undone by

@@ -52,11 +52,7 @@ def potential(
     at_zero: Float[ArrayLike, ""] = 0.0,
 ) -> Float[Array, " m"]:
     """Σ_j w_j W_s(x_i − y_j), where `at_zero` stands for W_s(0) if that is not finite."""
-
-    def pair(*z):
-        return (jax.vmap(jax.vmap(lambda *c: kernel.value(jnp.stack(c), at_zero)))(*z),)
-
-    return _tiled(pair, space, sources, weights, points)[:, 0]
+    return _tiled(values(kernel, at_zero), space, sources, weights, points)[:, 0]
 
 
 def force(
@@ -68,6 +64,11 @@ def force(
 ) -> Float[Array, "m d"]:
     """−Σ_j w_j ∇W_s(x_i − y_j)."""
     return -_tiled(gradients(kernel), space, sources, weights, points)
+
+
+def values(kernel: AbstractKernel, at_zero: Float[ArrayLike, ""] = 0.0) -> Callable[..., Columns]:
+    """W_s of displacements given as one array for each component; `at_zero` at 0, if W_s(0) is not finite."""
+    return lambda *z: (jax.vmap(jax.vmap(lambda *c: kernel.value(jnp.stack(c), at_zero)))(*z),)
 
 
 def gradients(kernel: AbstractKernel) -> Callable[..., Columns]:

@@ -181,29 +181,6 @@ def in_box(kernel: AbstractKernel, box: Box, mu: AbstractMeasure, x: Array, forc
     return branches[0]() if len(branches) == 1 else jax.lax.switch(jnp.sum(extent > fits), branches)
 
 
-def on_torus(kernel: AbstractKernel, modes: tuple[int, ...], mu: AbstractMeasure, x: Array, forces: bool, eps: float):
-    """The potential, shape (n, 1), or the force on a torus of a kernel that is smooth and periodic there, sampled."""
-    assert isinstance(mu.domain, Torus), "refused before"
-    sides = jnp.asarray(mu.domain.lengths, x.dtype)
-    weights, (places, masses) = coefficients(kernel, sides, modes), atoms(mu)
-    analysed = nufft.type1(masses, places / sides, modes, eps)
-    return _synthesised(weights * analysed, x / sides, sides, forces, eps)
-
-
-def torus_modes(kernel: AbstractKernel, torus: Torus, tolerance: float, dtype: Any = float) -> tuple[int, ...] | None:
-    """The fewest modes, of those tried, whose field is that of one source at random displacements."""
-    trial = Trial(kernel, torus.dim, tolerance, dtype)
-    z = np.random.default_rng(0).uniform(-0.5, 0.5, (256, torus.dim)) * np.asarray(torus.lengths)
-    exact = np.asarray(trial.gradient(jnp.asarray(z)), float)
-    periodic = jax.jit(jax.vmap(trial.kernel))
-    for modes in _sizes(15, trial.most):
-        shape = (modes,) * torus.dim
-        field = trial.by_modes(_coefficients(periodic, np.asarray(torus.lengths), modes, torus.dim), torus.lengths, z)
-        if np.mean((field - exact) ** 2) <= (0.5 * tolerance) ** 2 * np.mean(exact**2):
-            return shape
-    return None
-
-
 def cost(points: int, modes: float, dim: int, tolerance: float, transforms: int = 1) -> float:
     """Seconds, roughly, of a type 1, a multiplication and `transforms` complex transforms of type 2."""
     width = max(2.0, 1 - math.log10(tolerance))
@@ -303,9 +280,8 @@ class Trial:
             return None
         if scale == 0:
             return start
-        # Near a singularity the error counts by the force that is there.
-        whole = self.kernel.kernel if isinstance(self.kernel, window.Far) else self.kernel
-        size = np.maximum(scale, np.linalg.norm(np.asarray(jax.vmap(whole.gradient)(jnp.asarray(z)), float), axis=1))
+        # Where the force is larger than elsewhere, the error counts by the force that is there.
+        size = np.maximum(scale, np.linalg.norm(exact, axis=1))
         tried: list[tuple[int, float]] = []
         periodic = jax.jit(jax.vmap(box.periodic(self.kernel, extent)))
         side = float(box.side(extent))
@@ -320,14 +296,20 @@ class Trial:
         return None
 
     def _hopeless(self, tried: list[tuple[int, float]]) -> bool:
-        """Whether the error falls as a power of the modes, that of a kernel which is not smooth, too slowly to end."""
+        """Whether the error falls as a power of the modes, that of a kernel which is not smooth, too slowly to end.
+
+        That of a smooth kernel stands still and then falls faster and faster: only an order that has stopped growing
+        over two doublings is taken for one.
+        """
         modes, error = tried[-1]
-        earlier = [(m, e) for m, e in tried if 2 * m <= modes]
-        if not earlier or error > 0.05:
+        halves = [(m, e) for m, e in tried if 2 * m <= modes]
+        quarters = [(m, e) for m, e in tried if 4 * m <= modes]
+        if not quarters or error > 0.05:
             return False
-        m, e = earlier[-1]
-        order = math.log(max(e, 1e-300) / error) / math.log(modes / m) if error < e else 0.0
-        # A smooth kernel's error falls faster and faster: it is given four times the modes that there may be.
+        (m, middle), (first, start) = halves[-1], quarters[-1]
+        order, before = _order(m, middle, modes, error), _order(first, start, m, middle)
+        if order > 1.25 * before + 0.25:
+            return False
         return order < 0.5 or modes * (error / self.tolerance) ** (1 / order) > 4 * self.most
 
     def by_modes(self, field: np.ndarray, sides, z: np.ndarray) -> np.ndarray:
@@ -367,6 +349,11 @@ class Trial:
         if len(last) == 0 or last[-1] + 1 >= len(radii):
             return None
         return float(radii[last[-1] + 1]) if radii[last[-1] + 1] < extent else None
+
+
+def _order(coarse: int, error: float, fine: int, less: float) -> float:
+    """p where the error goes as modes^{−p}."""
+    return math.log(max(error, 1e-300) / max(less, 1e-300)) / math.log(fine / coarse)
 
 
 _BLOCK = 1 << 14
