@@ -201,8 +201,11 @@ class Engine:
 
     def _action(self, sides: Array) -> tuple[Array, Array, Array]:
         """The combinations of the T_α, (size, rank), what acts between them by kind of displacement, their parities."""
-        coefficients = transfers(self.kernel, self.space, self.basis, self.far.standard, sides)
-        vectors = jax.lax.stop_gradient(principal(coefficients, self.basis, self.far)[0][:, : self.rank])
+        coefficients = transfers(self.kernel, self.space, self.basis, self.far.standard, sides, not self.forces)
+        if self.rank >= self.basis.size:
+            vectors = jnp.eye(self.basis.size, dtype=coefficients.dtype)
+        else:
+            vectors = principal(jax.lax.stop_gradient(coefficients), self.basis, self.far)[0][:, : self.rank]
         order = jnp.asarray(self.far.permutation)
 
         def act(kind):

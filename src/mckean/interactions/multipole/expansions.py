@@ -113,17 +113,16 @@ class Displacements:
         self.kinds, self.kind = np.unique(np.abs(every) if reflects else every, axis=0, return_inverse=True)
         """Those that differ by more than a reflection; which of them a displacement is."""
         self.kind = self.kind.ravel()
-        turn = reflects and turns
-        axes = np.argsort(-self.kinds, axis=1, kind="stable") if turn else np.tile(np.arange(dim), (len(self.kinds), 1))
+        turned = reflects and turns
+        axes = (
+            np.argsort(-self.kinds, axis=1, kind="stable") if turned else np.tile(np.arange(dim), (len(self.kinds), 1))
+        )
         sorted_ = np.take_along_axis(self.kinds, axes, axis=1)
         self.standard, self.origin = np.unique(sorted_, axis=0, return_inverse=True)
         """Those whose coefficients are computed; which of them gives those of a kind."""
         self.origin = self.origin.ravel()
         self.permutation = basis.permuted(axes)
         """α ↦ Pα, by kind."""
-        self.turns = basis.permuted(np.asarray(list(itertools.permutations(range(dim)))) if turn else [range(dim)])
-        """All permutations under which the kernel is symmetric."""
-        self.repeats = np.bincount(self.origin[self.kind], minlength=len(self.standard))
         self.reflects = reflects
 
 
@@ -137,9 +136,9 @@ def symmetries(kernel: AbstractKernel, space: AbstractSpace) -> tuple[bool, bool
 
     A function without parameters is tried; one with parameters may lose a symmetry that it has at one value of them.
     """
-    equal = not isinstance(space, Torus) or np.ptp(space.lengths) == 0
+    equal = not isinstance(space, Torus) or bool(np.ptp(space.lengths) == 0)
     if kernel.radial:
-        return True, bool(equal)
+        return True, equal
     if jax.tree.leaves(eqx.filter(kernel, eqx.is_inexact_array)):
         return False, False
     sides = np.asarray(space.lengths) if isinstance(space, Torus) else np.ones(space.dim)
@@ -151,11 +150,16 @@ def symmetries(kernel: AbstractKernel, space: AbstractSpace) -> tuple[bool, bool
         known = value(z)
         slack = 1e3 * float(jnp.finfo(jnp.result_type(float)).eps) * np.abs(known).max()
         same = [[np.abs(value(other) - known).max() <= slack for other in others] for others in (reflected, turned)]
-    return all(same[0]), bool(all(same[0]) and all(same[1]) and equal)
+    return bool(all(same[0])), bool(all(same[0]) and all(same[1])) and equal
 
 
 def transfers(
-    kernel: AbstractKernel, space: AbstractSpace, basis: Basis, displacements: np.ndarray, sides: Float[Array, " d"]
+    kernel: AbstractKernel,
+    space: AbstractSpace,
+    basis: Basis,
+    displacements: np.ndarray,
+    sides: Float[Array, " d"],
+    constant: bool = True,
 ) -> Float[Array, "k size size"]:
     """A for displacements in boxes of the given sides, from target to source's centre."""
     dim, p = basis.dim, basis.order
@@ -174,27 +178,35 @@ def transfers(
         for _ in range(2 * dim):
             # The transformed axis goes to the end; after all of them the order is the old one.
             values = jnp.tensordot(values, matrix, axes=(0, 1))
-        return values.reshape(p**dim, p**dim)[place][:, place]
+        found = values.reshape(p**dim, p**dim)[place][:, place]
+        # No force comes of the constant, beside which little else may be left to rounding.
+        return found if constant else found.at[0, 0].set(0.0)
 
     return jax.lax.map(one, jnp.asarray(displacements, dtype))
 
 
 def principal(coefficients: Array, basis: Basis, which: Displacements) -> tuple[Array, Array]:
-    """Orthonormal combinations of the T_α in which far boxes act on each other, and their shares; the largest first.
+    """Orthonormal combinations of the T_α in which far boxes act on each other, and their sizes; the largest first.
 
-    The eigenvectors of Σ_o A(o)A(o)ᵀ/‖A(o)‖² over all displacements. Where W is symmetric under reflections each of
-    them is even or odd along every axis; the sum is weighed slightly by these parities, so that none of them mix.
+    The left singular vectors of A(o)/‖A(o)‖ side by side, for all displacements o; where W is symmetric under
+    reflections, of those T_α that have the same parities, so that each combination is even or odd along every axis.
     """
-    size = jnp.sum(coefficients[:, 1:] ** 2, axis=(1, 2))
-    weight = jnp.asarray(which.repeats, size.dtype) / jnp.where(size > 0, size, 1.0)
-    gram = jnp.einsum("k,kab,kcb->ac", weight, coefficients, coefficients)
-    turns = jnp.asarray(which.turns)
-    gram = jnp.mean(gram[turns[:, :, None], turns[:, None, :]], axis=0)
-    if which.reflects:
-        parity = basis.degrees % 2 @ 2 ** np.arange(basis.dim)
-        gram = jnp.where(parity[:, None] == parity[None], gram * (1 + 1e-3 * parity), 0.0)
-    shares, vectors = jnp.linalg.eigh(gram)
-    return vectors[:, ::-1], shares[::-1]
+    size = jnp.sqrt(jnp.sum(coefficients**2, axis=(1, 2), keepdims=True))
+    coefficients = coefficients / jnp.where(size > 0, size, 1.0)
+    parity = basis.degrees % 2 @ 2 ** np.arange(basis.dim) if which.reflects else np.zeros(basis.size, int)
+    vectors, sizes = [], []
+    for one in np.unique(parity):
+        rows = np.flatnonzero(parity == one)
+        # A kind is one of those that were computed with its axes in another order.
+        order = which.permutation
+        turned = coefficients[which.origin[:, None, None], order[:, rows, None], order[:, None]]
+        triangle = jnp.linalg.qr(turned.swapaxes(1, 2).reshape(-1, len(rows)), mode="r")
+        _, found, right = jnp.linalg.svd(triangle, full_matrices=False)
+        vectors.append(jnp.zeros((basis.size, len(rows)), right.dtype).at[rows].set(right.T))
+        sizes.append(found)
+    together = jnp.concatenate(sizes)
+    order = jnp.argsort(-together)
+    return jnp.concatenate(vectors, axis=1)[:, order], together[order]
 
 
 def values_of(kernel: AbstractKernel, space: AbstractSpace, columns: list[Array]) -> Array:

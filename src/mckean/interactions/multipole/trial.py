@@ -1,6 +1,6 @@
 """Expansions tried out on pairs of boxes, to find the order and the rank that a tolerance takes."""
 
-import math
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -9,12 +9,21 @@ from numpy.polynomial import chebyshev
 
 from mckean.checks import traced
 from mckean.interactions.kernels import AbstractKernel
-from mckean.interactions.multipole.expansions import Basis, displacements, homogeneous, principal, transfers
+from mckean.interactions.multipole.expansions import (
+    Basis,
+    displacements,
+    homogeneous,
+    principal,
+    symmetries,
+    transfers,
+)
 from mckean.interactions.multipole.tree import Shape
 from mckean.measures import cast
 from mckean.spaces import AbstractSpace, Torus
 
 _LARGEST_ORDER = (40, 26, 14)
+# Levels that are tried: beyond, W does not look different, and its differences are lost to rounding.
+_LEVELS = 14
 
 
 def expansion_for(
@@ -31,16 +40,20 @@ def expansion_for(
     order, sides = found
     basis = Basis(space.dim, order)
     which = displacements(kernel, space, basis)
+    if space.dim == 3 and not which.reflects:
+        # Their principal combinations would cost more than they save.
+        return order, basis.size
 
     @jax.jit
-    def shares(side):
-        return principal(transfers(kernel, space, basis, which.standard, side), basis, which)[1]
+    def sizes(side):
+        return principal(transfers(kernel, space, basis, which.standard, side, constant=False), basis, which)[1]
 
     ranks = []
     for side in sides:
-        rest = np.cumsum(np.maximum(np.asarray(shares(jnp.asarray(side))), 0)[::-1])[::-1]
+        rest = np.cumsum(np.asarray(sizes(jnp.asarray(side)))[::-1] ** 2)[::-1]
         ranks.append(int(np.sum(rest > (_RANK * tolerance) ** 2 * rest[0])))
-    return order, max(ranks)
+    # One more for the constant, which a potential needs.
+    return order, min(max(ranks) + 1, basis.size)
 
 
 # What the least order and rank may leave, in tolerances: certified errors are relative to the force, which may be
@@ -60,33 +73,48 @@ class _Trial:
         self.value, self.gradient = jax.jit(jax.vmap(kernel.value)), jax.jit(jax.vmap(kernel.gradient))
         rng, dim = np.random.default_rng(0), space.dim
         wide = space.displacement(jnp.asarray(rng.uniform(-1, 1, (256, dim)) * extent), jnp.zeros(dim))
-        self.scale = math.sqrt(np.mean(np.sum(np.asarray(self.gradient(wide), float) ** 2, axis=1)))
-        near = [(2, *rest) for rest in ((), (0,), (1,), (2,), (0, 0), (1, 1), (2, 1)) if len(rest) == dim - 1]
-        near = near or [(2,)]
-        self.displacements = np.asarray([(-1) ** rng.integers(2) * rng.permutation(o) for o in near], float)
+        # The mean root, squared: few places next to a singularity do not make it.
+        sizes = np.linalg.norm(np.asarray(self.gradient(wide), float), axis=1)
+        self.scale = float(np.mean(np.sqrt(sizes)) ** 2)
+        near = {1: [(2,)], 2: [(2, 0), (2, 1), (2, 2)], 3: [(2, 0, 0), (2, 1, 1), (2, 2, 1)]}[dim]
+        if not symmetries(kernel, space)[1]:
+            near = sorted({turned for one in near for turned in itertools.permutations(one)})
+        self.displacements = np.asarray([(-1) ** rng.integers(2, size=dim) * np.asarray(o) for o in near], float)
 
     def error(self, basis: Basis, side: np.ndarray) -> float:
         rng, evaluate = np.random.default_rng(1), (self.value, self.gradient)
-        return _one_error(evaluate, self.space, basis, self.displacements, side, self.scale, rng)
+        far = self.displacements
+        if isinstance(self.space, Torus):
+            counts = np.round(np.asarray(self.space.lengths) / side)
+            far = far[np.abs((far + counts // 2) % counts - counts // 2).max(axis=1) >= 2]
+        if len(far) == 0:
+            return 0.0
+        return _one_error(evaluate, self.space, basis, far, side, self.scale, rng)
 
     def sides(self) -> list[np.ndarray]:
         """Those of the boxes of all levels that may act by expansions."""
         if homogeneous(self.kernel, self.space):
             return [np.full(self.space.dim, self.extent / 8)]
         if isinstance(self.space, Torus):
-            return list(np.asarray(self.space.lengths) / Shape(self.space, 17, 1, 1).counts[2:])
-        return [np.full(self.space.dim, self.extent * 0.5**level) for level in range(18)]
+            return list(np.asarray(self.space.lengths) / Shape(self.space, _LEVELS, 1, 1).counts[2:])
+        return [np.full(self.space.dim, self.extent * 0.5**level) for level in range(_LEVELS)]
 
     def order(self, tolerance: float) -> tuple[int, list[np.ndarray]] | None:
         """The least order that meets the tolerance, and the sides at which it takes most; None for none."""
-        hard = sorted(self.sides(), key=lambda side: -self.error(Basis(self.space.dim, 4), side))[:3]
+        sides, dim = self.sides(), self.space.dim
+        hard = sorted(sides, key=lambda side: -self.error(Basis(dim, 4), side))[:3]
         errors: list[float] = []
-        for order in range(3, _LARGEST_ORDER[self.space.dim - 1] + 1):
-            errors.append(max(self.error(Basis(self.space.dim, order), side) for side in hard))
+        for order in range(3, _LARGEST_ORDER[dim - 1] + 1):
+            basis = Basis(dim, order)
+            errors.append(max(self.error(basis, side) for side in hard))
             if errors[-1] <= _ORDER * tolerance:
-                return order, hard
+                # What is hard at a low order need not be at this one.
+                worst = max(sides, key=lambda side: self.error(basis, side))
+                if self.error(basis, worst) <= _ORDER * tolerance:
+                    return order, hard
+                hard = [*hard[:2], worst]
             # Where W is smooth the error falls by 3 or more with each order, where it has a kink by next to nothing.
-            if len(errors) > 4 and not errors[-1] < 0.3 * errors[-5]:
+            elif len(errors) > 4 and not errors[-1] < 0.3 * errors[-5]:
                 return None
         return None
 
@@ -103,6 +131,7 @@ def _one_error(
         values = np.tensordot(values, basis.analysis, axes=(1, 1))
     place = np.ravel_multi_index(tuple(basis.degrees.T), (p,) * dim)
     matrix = values.reshape(len(displacements), p**dim, p**dim)[:, place][:, :, place]
+    matrix[:, 0, 0] = 0
     at_u, at_v = chebyshev.chebvander(u, p - 1), chebyshev.chebvander(v, p - 1)
     columns = lambda tables: np.prod([t[..., basis.degrees[:, a]] for a, t in enumerate(tables)], axis=0)  # noqa: E731
     field = np.einsum("kab,kib->kia", matrix, columns([at_v[:, :, a] for a in range(dim)]))

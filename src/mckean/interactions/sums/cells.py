@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, ArrayLike, Float, Int
+from jaxtyping import Array, ArrayLike, Float, Int, Integer
 
 from mckean.checks import require, traced
 from mckean.spaces import AbstractSpace, Euclidean, Torus
@@ -53,7 +53,7 @@ class _Pairs(NamedTuple):
     source: Array  # (2n,)
 
 
-def sort_order(keys: Int[Array, " n"], bits: int) -> Int[Array, " n"]:
+def sort_order(keys: Integer[Array, " n"], bits: int) -> Int[Array, " n"]:
     """The stable order of integers in [0, 2^bits).
 
     Key and place go into one word, as many bits of the key at a time as there is room for: XLA sorts words six times

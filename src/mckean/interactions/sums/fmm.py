@@ -94,13 +94,14 @@ class FMM(AbstractSum):
         x = y if same else jnp.where(jnp.isfinite(x), x, 0)
         theta, static = eqx.partition(kernel, eqx.is_inexact_array)
 
-        def field(theta, x, y, w, apart: bool):
+        def field(theta, x, y, w, apart: bool, whole: bool = False):
             kernel, at_zero = eqx.combine(theta[0], static), theta[1]
             if len(x) + apart * len(y) <= leaf:
                 return _by_pairs(kernel, mu.domain, x, y, w, at_zero, forces)
-            engine = Engine(
-                kernel, expansion, tree.Shape(mu.domain, depth, leaf, room), len(x) + apart * len(y), forces
-            )
+            shape, number = tree.Shape(mu.domain, depth, leaf, room), len(x) + apart * len(y)
+            # The combinations that serve W need not serve its derivatives, which take all.
+            rank = Basis(mu.domain.dim, expansion[0]).size if whole else expansion[1]
+            engine = Engine(kernel, (expansion[0], rank), shape, number, forces)
             # Sources and targets share a tree; where they are apart, targets have no mass, and sources are targets too.
             targets = jnp.concatenate([y, x]) if apart else x
             sources = jnp.concatenate([y, x]) if apart else y
@@ -157,20 +158,20 @@ def _differentiable(field: Callable, over_all: Callable, apart: bool, forces: bo
             return slopes, values[0]
 
         def push(*along):
-            return jax.jvp(lambda *a: field(*a, apart), primals, along)[1]
+            return jax.jvp(lambda *a: field(*a, apart, True), primals, along)[1]
 
         def pull(g):
-            dx = jnp.sum(g * along_axes(lambda x: field(theta, x, y, w, apart), x)[0], axis=-1).T
+            dx = jnp.sum(g * along_axes(lambda x: field(theta, x, y, w, apart, True), x)[0], axis=-1).T
             sign = -1.0 if forces else 1.0
 
             def mirrored(k):
                 mass = g[:, k] * sign
-                return along_axes(lambda y: field(theta, y, x, mass, apart)[:, k], y)
+                return along_axes(lambda y: field(theta, y, x, mass, apart, True)[:, k], y)
 
             slopes, values = jax.lax.map(mirrored, jnp.arange(g.shape[1]))
             dy, dw = w[:, None] * jnp.sum(slopes, axis=0).T, jnp.sum(values, axis=0)
             flat, unravel = ravel_pytree(theta)
-            rate = lambda e: jnp.sum(g * jax.jvp(lambda t: field(unravel(t), x, y, w, apart), (flat,), (e,))[1])  # noqa: E731
+            rate = lambda e: jnp.sum(g * jax.jvp(lambda t: field(unravel(t), x, y, w, apart, True), (flat,), (e,))[1])  # noqa: E731
             return unravel(jax.lax.map(rate, jnp.eye(flat.size, dtype=flat.dtype))), dx, dy, dw
 
         def again(*along):
