@@ -152,7 +152,6 @@ SINGLE = (
     "cells, plane",
     "cells, torus",
     "fmm, morse",
-    "fmm, periodic logarithm",
 )
 
 

@@ -30,7 +30,7 @@ from mckean.interactions.sums import direct, fmm, fourier
 from mckean.interactions.sums.sum import AbstractSum
 from mckean.spaces import AbstractSpace
 
-TORI = {1: CIRCLE, 2: mk.Torus(2, (2 * math.pi, 3.0)), 3: mk.Torus(3, (2.0, 3.0, 4.0))}
+TORI = {1: CIRCLE, 2: mk.Torus(2, (2 * math.pi, 3.0)), 3: mk.Torus(3, 2.0)}
 LONG = mk.Torus(2, (8.0, 1.0))
 FEW, MANY, MOST = 1000, 100_000, 1_000_000
 LOGARITHM = mk.kernels.PowerLaw(-1.0, 0.0)
@@ -147,7 +147,7 @@ def test_a_million_particles_are_planned(space):
     assert choice.sum.tolerance == 1e-6
 
 
-@pytest.mark.parametrize("lengths", [(8.0, 1.0), (1.0, 8.0), (1.0, 1.0, 4.0), (4.0, 2.0, 1.0)])
+@pytest.mark.parametrize("lengths", [(8.0, 1.0), (1.0, 8.0)])
 def test_tori_with_sides_of_all_ratios_are_planned(lengths):
     torus = mk.Torus(len(lengths), lengths)
     kernel, mu = periodic(lambda r: -jnp.log(r), torus).on(torus), spread(torus, 100)
