@@ -64,8 +64,8 @@ _ORDER, _RANK = 0.1, 2e-4
 class _Trial:
     """Expansions tried out: the error of the force of one source, for boxes of every size in an extent.
 
-    A root mean square over places in pairs of boxes, relative to the force that is there or to its mean size over the whole
-    extent, whichever is larger.
+    A root mean square over places in pairs of boxes, relative to the force that is there or to its mean size over the
+    whole extent, whichever is larger.
     """
 
     def __init__(self, kernel: AbstractKernel, space: AbstractSpace, extent: float):
