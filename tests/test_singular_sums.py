@@ -438,3 +438,14 @@ def test_a_run_over_all_pairs_that_nobody_asked_for_warns_once(monkeypatch):
     # Where expansions serve there is nothing to warn of.
     assert not warnings_of(model(periodic(lambda r: -jnp.log(r), torus)), mu)
     assert not warnings_of(model(Summed(kernel, sum=Direct())), mu)
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_without_double_precision_expansions_are_found_and_right(dim):
+    """The trial is in double precision: in single, its rounding passed for a kernel that is not smooth."""
+    with jax.enable_x64(False):
+        kernel = mk.kernels.Morse() if dim == 1 else mk.kernels.PowerLaw(-1.0, 0.0)
+        x = np.random.default_rng(3).normal(size=(20_000, dim)).astype(np.float32)
+        mu = mk.Particles(mk.Euclidean(dim), jnp.asarray(x))
+        assert choose_for(kernel, mu, mu.positions).sum.name == "FMM"
+        assert mk.interactions.certificate(kernel, mu, jax.random.key(0)).error <= 1e-5

@@ -32,6 +32,14 @@ def expansion_for(
     """The least order whose expansions meet the tolerance for boxes of every size, and its rank; None for none."""
     if traced(kernel):
         return None
+    # In double precision, whatever that of the run: rounding is not the expansion's error.
+    with jax.enable_x64(True):
+        return _expansion_for(kernel, space, x, tolerance)
+
+
+def _expansion_for(
+    kernel: AbstractKernel, space: AbstractSpace, x: np.ndarray, tolerance: float
+) -> tuple[int, int] | None:
     kernel = cast(kernel, jnp.result_type(float))
     extent = max(space.lengths) if isinstance(space, Torus) else float(np.ptp(x, axis=0).max()) or 1.0
     found = _Trial(kernel, space, extent).order(tolerance)
