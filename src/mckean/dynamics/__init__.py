@@ -1,13 +1,20 @@
 """Time: one loop, and the schemes that it drives."""
 
-from mckean.dynamics.evolve import Interrupted as Interrupted
-from mckean.dynamics.evolve import RunError as RunError
-from mckean.dynamics.evolve import evolve as evolve
+from mckean.dynamics._evolve import evolve as evolve
+from mckean.dynamics.carrier import Carrier as Carrier
+from mckean.dynamics.carrier import CarrierScheme as CarrierScheme
+from mckean.dynamics.carrier import together as together
+from mckean.dynamics.choice import Scheme as Scheme
+from mckean.dynamics.choice import scheme_for as scheme_for
 from mckean.dynamics.geodesic import GeodesicEuler as GeodesicEuler
 from mckean.dynamics.gibbs import log_density as log_density
+from mckean.dynamics.increments import Increments as Increments
+from mckean.dynamics.increments import increments as increments
 from mckean.dynamics.jko import JKO as JKO
 from mckean.dynamics.layers import Layers as Layers
 from mckean.dynamics.limited import FluxLimited as FluxLimited
+from mckean.dynamics.loop import Interrupted as Interrupted
+from mckean.dynamics.loop import RunError as RunError
 from mckean.dynamics.moebius import Moebius as Moebius
 from mckean.dynamics.moments import Moments as Moments
 from mckean.dynamics.nbody import gibbs_density as gibbs_density
@@ -15,6 +22,7 @@ from mckean.dynamics.nbody import liouville as liouville
 from mckean.dynamics.particles import ParticleScheme as ParticleScheme
 from mckean.dynamics.random_batch import RandomBatch as RandomBatch
 from mckean.dynamics.scheme import AbstractScheme as AbstractScheme
+from mckean.dynamics.scheme import Stepper as Stepper
 from mckean.dynamics.spectral import Spectral as Spectral
 from mckean.dynamics.trajectory import Trajectory as Trajectory
 from mckean.dynamics.volumes import FiniteVolume as FiniteVolume

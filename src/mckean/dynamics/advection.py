@@ -42,10 +42,10 @@ from jaxtyping import Array, Float
 _MARGIN = 1.01
 
 
-def transported(
+def transport(
     rho: Float[Array, "..."], displacements: list[Float[Array, "..."]], spacing: tuple[float, ...], walls: bool
 ) -> Float[Array, "..."]:
-    """The cell averages moved.
+    """The cell averages after the displacement.
 
     **Arguments:** `displacements`: for each axis the normal component of u at the face behind each cell, which the cell
     shares with its next, in the grid's shape; length. `walls`: whether the last faces of each axis are walls, through

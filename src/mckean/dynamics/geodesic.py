@@ -1,42 +1,54 @@
 """Euler's method along geodesics."""
 
-import diffrax
-import equinox as eqx
-from jaxtyping import Array, ArrayLike, Float, Int
+from typing import ClassVar
 
-from mckean.dynamics.particles import AbstractParticleScheme, check_calculus, displaced, increments
-from mckean.measures import Particles
+import diffrax
+from jaxtyping import ArrayLike, Int
+
+from mckean.dynamics.increments import increments
+from mckean.dynamics.particles import begin_particles, check_calculus, displacement, inspect_sums, with_positions
+from mckean.dynamics.scheme import AbstractScheme, Stepper
+from mckean.faults import Status, sound
+from mckean.measures import AbstractMeasure, Particles
 from mckean.models import Model
 from mckean.paths import Brownian
 
 
-class GeodesicEuler(AbstractParticleScheme):
+class GeodesicEuler(AbstractScheme):
     """x ← exp_x(b dt + σ dB_i + Σ_k σ_k dB⁰_k), from each point along a great circle.
 
     Converges to the Itô solution, like Euler's method with a retraction, from which a step differs by O(|v|³): exp_x v
     and N(x + v) have the same normal part −½|v|²x. Order 1 without noise; weak order 1, strong order 1/2. In R^d and on
     tori it is Euler's method.
 
-    **Raises** `ValueError`, when used, for noise that is meant in the sense of Stratonovich.
+    **Raises:** `ValueError`, when it begins, for noise that is meant in the sense of Stratonovich.
     """
+
+    moves: ClassVar[str] = "Particles"
 
     @property
     def order(self) -> int:
         return 1
 
-    def check(self, model: Model, measure: Particles, dt: float) -> None:
+    @property
+    def pressure(self) -> bool:
+        return False
+
+    def accepts(self, measure: AbstractMeasure) -> bool:
+        return isinstance(measure, Particles)
+
+    def begin(self, model: Model, measure: Particles, dt: float) -> Stepper:
         if model.noisy:
             check_calculus(diffrax.Euler(), model)
-        super().check(model, measure, dt)
+        return begin_particles(self, model, measure, dt)
 
-    def step(
-        self,
-        model: Model,
-        measure: Particles,
-        prepared: None,
-        path: Brownian | None,
-        index: Int[ArrayLike, ""],
-        dt: Float[Array, ""],
-    ) -> Particles:
-        move = displaced(model, measure, increments(model, measure, path, index, dt), dt)
-        return eqx.tree_at(lambda p: p.positions, measure, measure.space.exponential(measure.positions, move))
+    def advance(
+        self, begun: Stepper, measure: Particles, path: Brownian | None, index: Int[ArrayLike, ""]
+    ) -> tuple[Particles, Status]:
+        noise = increments(begun.model, measure, path, index, begun.dt)
+        move = displacement(begun.model, measure, noise, begun.dt)
+        positions = measure.space.exponential(measure.positions, move)
+        return with_positions(measure, positions), sound(begun.dt.dtype)
+
+    def inspect(self, begun: Stepper, measure: Particles) -> Status:
+        return inspect_sums(begun.model, measure)

@@ -1,12 +1,17 @@
 """A deep network as an evolution: one layer a step."""
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean.checks import require
-from mckean.dynamics.particles import AbstractParticleScheme, increments
+from mckean.dynamics.increments import common_increment
+from mckean.dynamics.particles import begin_particles, inspect_sums, with_positions
+from mckean.dynamics.scheme import AbstractScheme, Stepper
+from mckean.faults import Status, sound
 from mckean.interactions import AbstractField
 from mckean.interactions.kernels import parameter
 from mckean.measures import AbstractMeasure, Particles
@@ -14,7 +19,7 @@ from mckean.models import Model
 from mckean.paths import Brownian
 
 
-class Layers(AbstractParticleScheme):
+class Layers(AbstractScheme):
     """One layer of a random network a step: its parts in turn, each with its own residual connection and normalisation.
 
         x ← N(x + b(x, μ) dt + σ_1(x, μ) dB¹),   x ← N(x + σ_2(x, μ) dB²), …
@@ -29,44 +34,50 @@ class Layers(AbstractParticleScheme):
     covariance at a point is a multiple of the identity (`Heads`, `Neurons`): N(x + v) has the term −⟨x, v⟩P_xv, whose
     mean is then zero. Without noise it is of order 1, and of order 2 for the flow that `modified` gives.
 
-    **Raises** `ValueError`, when used, for a noise that tokens have of their own, and for one that is meant in the
-    sense of Stratonovich.
+    **Raises:** `ValueError`, when it begins, for a noise that tokens have of their own, and for one that is meant in
+    the sense of Stratonovich.
     """
+
+    moves: ClassVar[str] = "Particles"
 
     @property
     def order(self) -> int:
         return 1
 
-    def check(self, model: Model, measure: Particles, dt: float) -> None:
+    @property
+    def pressure(self) -> bool:
+        return False
+
+    def accepts(self, measure: AbstractMeasure) -> bool:
+        return isinstance(measure, Particles)
+
+    def begin(self, model: Model, measure: Particles, dt: float) -> Stepper:
         require(model.noise is None, "tokens share the weights of a layer: a network has no noise of their own.")
         require(
             all(part.same_in_both or part.calculus == "ito" for part in model.common),
             "the layers of a network are increments in the sense of Itô, but the model's noise is meant in that of "
             "Stratonovich.",
         )
-        super().check(model, measure, dt)
+        return begin_particles(self, model, measure, dt)
 
-    def step(
-        self,
-        model: Model,
-        measure: Particles,
-        prepared: None,
-        path: Brownian | None,
-        index: Int[ArrayLike, ""],
-        dt: Float[Array, ""],
-    ) -> Particles:
-        dB = increments(model, measure, path, index, dt).common
+    def advance(
+        self, begun: Stepper, measure: Particles, path: Brownian | None, index: Int[ArrayLike, ""]
+    ) -> tuple[Particles, Status]:
+        model, dt = begun.model, begun.dt
         move = dt * model.force(measure, measure.positions) if model.drifting else jnp.zeros((), dt.dtype)
-        if dB is None:
-            return _added(measure, move)
-        for part, increment in model.common_parts(measure, dB):
-            measure = _added(measure, move + part.displacement(measure, measure.positions, increment))
+        if not model.common:
+            return _add(measure, move), sound(dt.dtype)
+        for part, increment in model.common_parts(measure, common_increment(model, measure, path, index, dt)):
+            measure = _add(measure, move + part.displacement(measure, measure.positions, increment))
             move = jnp.zeros((), dt.dtype)
-        return measure
+        return measure, sound(dt.dtype)
+
+    def inspect(self, begun: Stepper, measure: Particles) -> Status:
+        return inspect_sums(begun.model, measure)
 
 
-def _added(mu: Particles, move: Float[Array, "..."]) -> Particles:
-    return eqx.tree_at(lambda p: p.positions, mu, mu.space.retract(mu.positions + move))
+def _add(mu: Particles, move: Float[Array, "..."]) -> Particles:
+    return with_positions(mu, mu.space.retract(mu.positions + move))
 
 
 def modified(model: Model, dt: float) -> Model:

@@ -24,15 +24,18 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float, Int
 
 from mckean.checks import require
-from mckean.dynamics.advection import transported
+from mckean.dynamics.advection import transport
+from mckean.dynamics.increments import increments
 from mckean.dynamics.scheme import (
     AbstractScheme,
-    evaluate_drift,
-    require_finite_field,
+    Stepper,
+    require_finite_drift,
     require_same_space,
     require_stratonovich,
+    step_length,
     with_unit_mass,
 )
+from mckean.faults import Status, sound
 from mckean.measures import AbstractMeasure, Density
 from mckean.models import Model, Thermal
 from mckean.paths import Brownian
@@ -57,8 +60,8 @@ class FluxLimited(AbstractScheme):
     L² relatively, 0.010 on 64² nodes and 0.066 on 32² for dt = 1/512, 0.033 and 0.17 for dt = 1/8192. Where the density
     is smooth and resolved, take that. Gradients are by reverse mode only.
 
-    **Raises** `ValueError`, when used, for another measure or space, a density that is negative somewhere, an own noise
-    that depends on the state, or a common one in Itô form, unless that is the same.
+    **Raises:** `ValueError`, when it begins, for another measure or space, a density that is negative somewhere, an own
+    noise that depends on the state, or a common one in Itô form, unless that is the same.
     """
 
     moves: ClassVar[str] = "Density on a Fourier grid"
@@ -67,10 +70,14 @@ class FluxLimited(AbstractScheme):
     def order(self) -> int:
         return 2
 
+    @property
+    def pressure(self) -> bool:
+        return False
+
     def accepts(self, measure: AbstractMeasure) -> bool:
         return isinstance(measure, Density) and isinstance(measure.grid, FourierGrid)
 
-    def check(self, model: Model, measure: Density, dt: float) -> None:
+    def begin(self, model: Model, measure: Density, dt: float) -> Stepper:
         require_same_space(model, measure)
         require(
             model.noise is None or isinstance(model.noise, Thermal),
@@ -78,49 +85,46 @@ class FluxLimited(AbstractScheme):
             "state: use Spectral().",
         )
         require_stratonovich(model)
-        nodes = measure.grid.nodes
-        require_finite_field(lambda: evaluate_drift(model, measure, measure.grid), "the drift −∇V − ∇W*μ + b", nodes)
+        require_finite_drift(model, measure, measure.grid)
         require(
             jnp.min(measure.values) >= -_ROUNDING * jnp.max(measure.values),
             "the flux-limited scheme keeps a density positive, but this one is negative somewhere.",
         )
+        step = step_length(measure, dt)
+        return Stepper(self, model, step, _heat_factors(model, measure, step))
 
-    def prepare(self, model: Model, measure: Density, dt: Float[Array, ""]) -> Float[Array, "..."] | None:
-        """The factors of the modes in half a step of heat; None without diffusion."""
-        if model.noise is None:
-            return None
-        grid = cast(FourierGrid, measure.grid)
-        turns = zip(grid.modes, grid.shape, grid.spacing, strict=True)
-        rate = sum((2 * np.sin(np.pi * k / n) / h) ** 2 for k, n, h in turns)
-        return jnp.exp(-0.5 * dt / model.beta * jnp.asarray(rate, dt.dtype))
-
-    def step(
-        self,
-        model: Model,
-        measure: Density,
-        prepared: Float[Array, "..."] | None,
-        path: Brownian | None,
-        index: Int[ArrayLike, ""],
-        dt: Float[Array, ""],
-    ) -> Density:
-        dB = None
-        if model.common:
-            assert path is not None, "evolve has asked for a path"
-            dB = path.environment.increment(index, dt, (model.environments(measure),), dt.dtype)
+    def advance(
+        self, begun: Stepper, measure: Density, path: Brownian | None, index: Int[ArrayLike, ""]
+    ) -> tuple[Density, Status]:
+        model, dt = begun.model, begun.dt
+        dB = increments(model, measure, path, index, dt).common
 
         def towards(state, share):
-            """Moved on, until the density has gone the share of its present displacement."""
+            """On, until the density has gone the share of its present displacement."""
             density, gone = state
             move = [share * u - before for u, before in zip(_displacement(model, density, dt, dB), gone, strict=True)]
-            return (_moved(density, move), [u + v for u, v in zip(gone, move, strict=True)]), None
+            return (_transport(density, move), [u + v for u, v in zip(gone, move, strict=True)]), None
 
         still = [jnp.zeros_like(measure.values) for _ in measure.grid.shape]
         shares = jnp.asarray([0.5, 1.0], dt.dtype)
-        moved = jax.lax.scan(towards, (_heated(measure, prepared), still), shares)[0][0]
-        return with_unit_mass(measure, _heated(moved, prepared).values)
+        end = jax.lax.scan(towards, (_heat(measure, begun.shared), still), shares)[0][0]
+        return with_unit_mass(measure, _heat(end, begun.shared).values), sound(dt.dtype)
+
+    def inspect(self, begun: Stepper, measure: Density) -> Status:
+        return sound(begun.dt.dtype)
 
 
-def _heated(density: Density, factors: Array | None) -> Density:
+def _heat_factors(model: Model, measure: Density, dt: Float[Array, ""]) -> Float[Array, "..."] | None:
+    """The factors of the modes in half a step of heat; None without diffusion."""
+    if model.noise is None:
+        return None
+    grid = cast(FourierGrid, measure.grid)
+    turns = zip(grid.modes, grid.shape, grid.spacing, strict=True)
+    rate = sum((2 * np.sin(np.pi * k / n) / h) ** 2 for k, n, h in turns)
+    return jnp.exp(-0.5 * dt / model.beta * jnp.asarray(rate, dt.dtype))
+
+
+def _heat(density: Density, factors: Array | None) -> Density:
     if factors is None:
         return density
     values = jnp.fft.irfftn(factors * jnp.fft.rfftn(density.values), density.grid.shape)
@@ -128,9 +132,9 @@ def _heated(density: Density, factors: Array | None) -> Density:
     return Density(density.grid, jnp.maximum(values, 0))
 
 
-def _moved(density: Density, displacements: list[Array]) -> Density:
+def _transport(density: Density, displacements: list[Array]) -> Density:
     grid = density.grid
-    return Density(grid, transported(density.values, displacements, grid.spacing, walls=False))
+    return Density(grid, transport(density.values, displacements, grid.spacing, walls=False))
 
 
 def _displacement(model: Model, density: Density, dt: Array, dB: Array | None) -> list[Array]:

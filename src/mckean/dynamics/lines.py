@@ -8,7 +8,7 @@ The edge of a support moves by one cell in each iteration, and a long step carri
 starts with a heat β⁻¹ as large as the potential's range and the pressure's diffusion, which leaves no edges, and takes
 nine tenths of it away whenever it has nearly settled: about fifteen iterations suffice at any dt. Only at very long
 ones, where mass passes between wells that hardly touch, it may circle. Then the step is made of shorter ones, as long
-as they succeed; where even 2⁻²⁰ of it does not, the state is not a number.
+as they succeed; where even 2⁻²⁰ of it does not, the step fails.
 """
 
 from collections.abc import Callable
@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from mckean.dynamics.faces import Faces
+from mckean.faults import Fault, Status, sound, status
 
 _COOLED = 0.1
 # Nearly settled: the last change in units of the mass.
@@ -40,25 +41,26 @@ class Iterate(NamedTuple):
 
 def implicit(
     faces: Faces, xi: Callable[[Array], Array], rho: Float[Array, "..."], dt: Float[Array, ""]
-) -> tuple[Float[Array, "..."], Float[Array, ""]]:
-    """ρ⁺, and Σ −⟨ξ(ρ⁺), ρ⁺ − ρ⟩ over the steps it was made of; not a number where Newton's method fails."""
+) -> tuple[Float[Array, "..."], Float[Array, ""], Status]:
+    """ρ⁺, Σ −⟨ξ(ρ⁺), ρ⁺ − ρ⟩ over the steps it was made of, and whether Newton's method failed: ρ⁺ is then none."""
     if faces.internal is None:
-        return _given(faces, xi, rho, rho, dt)
+        return *_given(faces, xi, rho, rho, dt), sound(dt.dtype)
 
     def attempt(state):
-        done, part, rho, gain = state
-        x, failed = _settled(faces, rho, part * dt)
+        done, part, rho, gain, excess = state
+        x, change = _settle(faces, rho, part * dt)
         new, more = _given(faces, xi, x, rho, part * dt)
+        failed = ~(change <= 1)
         lost = failed & (part <= _SHORTEST)
-        moved = (jnp.where(lost, 1.0, done + part), jnp.where(lost, jnp.nan, new), gain + more)
+        ahead = (jnp.where(lost, 1.0, done + part), new, gain + more, jnp.where(lost, change, excess))
         stay = failed & ~lost
-        done, rho, gain = (jnp.where(stay, a, b) for a, b in zip((done, rho, gain), moved, strict=True))
-        return done, jnp.where(stay, part / 4, jnp.minimum(2 * part, 1 - done)), rho, gain
+        done, rho, gain, excess = (jnp.where(stay, a, b) for a, b in zip((done, rho, gain, excess), ahead, strict=True))
+        return done, jnp.where(stay, part / 4, jnp.minimum(2 * part, 1 - done)), rho, gain, excess
 
     # Fractions of the step are powers of two, and their sums exact. A loop that has a gradient all the same.
-    start = (jnp.zeros_like(dt), jnp.ones_like(dt), rho, jnp.zeros_like(dt))
+    start = (jnp.zeros_like(dt), jnp.ones_like(dt), rho, jnp.zeros_like(dt), jnp.zeros_like(dt))
     end = eqxi.while_loop(lambda s: s[0] < 1, attempt, start, kind="checkpointed", checkpoints=8)
-    return end[2], end[3]
+    return end[2], end[3], status(Fault.NEWTON, ~(end[4] <= 1), end[4])
 
 
 def iterate(faces: Faces, rho: Float[Array, "..."], dt: Float[Array, ""]) -> Iterate:
@@ -81,12 +83,12 @@ def iterate(faces: Faces, rho: Float[Array, "..."], dt: Float[Array, ""]) -> Ite
     return jax.lax.while_loop(lambda s: (s.change > 1) & (s.iterations < _ITERATIONS), improve, start)
 
 
-def _settled(faces: Faces, rho: Array, dt: Array) -> tuple[Array, Array]:
-    """x, with the derivatives of the equation's solution, and whether it is none."""
+def _settle(faces: Faces, rho: Array, dt: Array) -> tuple[Array, Array]:
+    """x, with the derivatives of the equation's solution, and the last change relative to what is allowed."""
     fixed = jax.lax.stop_gradient((faces, rho, dt))
     found = iterate(*fixed)
     x = found.values
-    return jnp.maximum(x + _correction(faces, x, rho, dt, fixed[0].slopes(x)), 0), ~(found.change <= 1)
+    return jnp.maximum(x + _correction(faces, x, rho, dt, fixed[0].slopes(x)), 0), found.change
 
 
 def _given(

@@ -9,7 +9,7 @@ which keeps |x| = 1 and every cross-ratio (1 − R_ij)(1 − R_kl)/((1 − R_ik)
 maps does. The Stratonovich form of P_x∘dB is the Itô equation with the drift −½κ(d − 1)x.
 """
 
-from typing import cast
+from typing import ClassVar, cast
 
 import diffrax
 import equinox as eqx
@@ -18,8 +18,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean.checks import require
-from mckean.dynamics.particles import AbstractParticleScheme, Increments, advance, increments
-from mckean.measures import Particles
+from mckean.dynamics.increments import Increments, common_increment
+from mckean.dynamics.particles import begin_particles, inspect_sums, solve, with_positions
+from mckean.dynamics.scheme import AbstractScheme, Stepper
+from mckean.faults import Status, sound
+from mckean.measures import AbstractMeasure, Particles
 from mckean.models import Isotropic, Model
 from mckean.paths import Brownian
 from mckean.spaces import Sphere
@@ -43,21 +46,30 @@ def moebius(x: Float[Array, "n d"], v: Float[Array, " d"]) -> Float[Array, "n d"
     return jnp.where(moving, across * scale, 1.0)[:, None] * x + jnp.where(moving, along, 0.0)[:, None] * e
 
 
-class Moebius(AbstractParticleScheme):
+class Moebius(AbstractScheme):
     """A Möbius map for the common noise of each step, between two half steps of the drift by Heun's method.
 
     For models on the sphere whose one noise is `Isotropic` and common. √κ is taken where the step begins for Itô noise
     (the toy Transformer of the talk), for Stratonovich noise as the mean of both ends. Norms and cross-ratios are kept
     by the noise to rounding, at any dt. Weak order 1; strong order 1/2, as no Lévy area is drawn.
 
-    **Raises** `ValueError`, when used, for other spaces, and for other or further noise.
+    **Raises:** `ValueError`, when it begins, for other spaces, and for other or further noise.
     """
+
+    moves: ClassVar[str] = "Particles"
 
     @property
     def order(self) -> int:
         return 2
 
-    def check(self, model: Model, measure: Particles, dt: float) -> None:
+    @property
+    def pressure(self) -> bool:
+        return False
+
+    def accepts(self, measure: AbstractMeasure) -> bool:
+        return isinstance(measure, Particles)
+
+    def begin(self, model: Model, measure: Particles, dt: float) -> Stepper:
         require(isinstance(model.space, Sphere), f"Möbius maps move particles on a sphere, not on {model.space}.")
         isotropic = len(model.common) == 1 and isinstance(model.common[0], Isotropic)
         require(
@@ -65,38 +77,31 @@ class Moebius(AbstractParticleScheme):
             "the flow of a noise is Möbius if it is isotropic, common to all particles and the only one: "
             "Model(sphere, common=Isotropic(amplitude)).",
         )
-        super().check(model, measure, dt)
+        return begin_particles(self, model, measure, dt)
 
-    def step(
-        self,
-        model: Model,
-        measure: Particles,
-        prepared: None,
-        path: Brownian | None,
-        index: Int[ArrayLike, ""],
-        dt: Float[Array, ""],
-    ) -> Particles:
-        dB = increments(model, measure, path, index, dt).common
-        assert dB is not None, "check has seen the noise"
+    def advance(
+        self, begun: Stepper, measure: Particles, path: Brownian | None, index: Int[ArrayLike, ""]
+    ) -> tuple[Particles, Status]:
+        model, dt = begun.model, begun.dt
+        dB = common_increment(model, measure, path, index, dt)
         still = eqx.tree_at(lambda m: m.common, model, ())
 
-        def drifted(mu: Particles) -> Particles:
+        def drift(mu: Particles) -> Particles:
             if not model.drifting:
                 return mu
-            return _at(mu, advance(diffrax.Heun(), still, mu, Increments(None, None), 0.5 * dt))
+            return with_positions(mu, solve(diffrax.Heun(), still, mu, Increments(None, None), 0.5 * dt))
 
         noise = cast(Isotropic, model.common[0])
-        return drifted(_moved(noise, drifted(measure), dB))
+        return drift(_map(noise, drift(measure), dB)), sound(dt.dtype)
+
+    def inspect(self, begun: Stepper, measure: Particles) -> Status:
+        return inspect_sums(begun.model, measure)
 
 
-def _moved(noise: Isotropic, mu: Particles, dB: Float[Array, " d"]) -> Particles:
+def _map(noise: Isotropic, mu: Particles, dB: Float[Array, " d"]) -> Particles:
     amplitude = noise.amplitude(mu)
-    moved = _at(mu, moebius(mu.positions, amplitude * dB))
+    new = with_positions(mu, moebius(mu.positions, amplitude * dB))
     if noise.calculus == "ito":
-        return moved
-    mean = 0.5 * (amplitude + noise.amplitude(moved))
-    return _at(mu, moebius(mu.positions, mean * dB))
-
-
-def _at(mu: Particles, positions: Float[Array, "n d"]) -> Particles:
-    return eqx.tree_at(lambda p: p.positions, mu, positions)
+        return new
+    mean = 0.5 * (amplitude + noise.amplitude(new))
+    return with_positions(mu, moebius(mu.positions, mean * dB))

@@ -18,8 +18,10 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean.checks import require, traced
-from mckean.dynamics.particles import Solver, check_solver, increments, ode_order
-from mckean.dynamics.scheme import AbstractScheme, require_same_space, require_stratonovich
+from mckean.dynamics.increments import increments
+from mckean.dynamics.particles import Solver, check_solver, ode_order
+from mckean.dynamics.scheme import AbstractScheme, Stepper, require_same_space, require_stratonovich, step_length
+from mckean.faults import Status, sound
 from mckean.measures import AbstractMeasure, Gaussian
 from mckean.models import Model
 from mckean.paths import Brownian
@@ -28,9 +30,12 @@ from mckean.paths import Brownian
 class Moments(AbstractScheme):
     """Mean and covariance of a linear–quadratic model, by a diffrax solver of ordinary differential equations.
 
-    **Arguments:** `solver`: an explicit diffrax solver; order 5 by default.
-    **Raises** `ValueError`, when used, for a model whose drift or common noise is not affine, whose own noise depends
-    on the state, or whose common noise is meant in the sense of Itô where that makes a difference.
+    **Arguments:**
+
+    - `solver`: an explicit diffrax solver; `diffrax.Dopri5()`, of order 5, by default.
+
+    **Raises:** `ValueError`, when it begins, for a model whose drift or common noise is not affine, whose own noise
+    depends on the state, or whose common noise is meant in the sense of Itô where that makes a difference.
     """
 
     moves: ClassVar[str] = "Gaussian"
@@ -40,10 +45,14 @@ class Moments(AbstractScheme):
     def order(self) -> int:
         return ode_order(self.solver)
 
+    @property
+    def pressure(self) -> bool:
+        return False
+
     def accepts(self, measure: AbstractMeasure) -> bool:
         return isinstance(measure, Gaussian)
 
-    def check(self, model: Model, measure: Gaussian, dt: float) -> None:
+    def begin(self, model: Model, measure: Gaussian, dt: float) -> Stepper:
         require_same_space(model, measure)
         check_solver(self.solver)
         require(
@@ -57,26 +66,22 @@ class Moments(AbstractScheme):
         )
         require_stratonovich(model)
         require_affine(model, measure)
+        return Stepper(self, model, step_length(measure, dt))
 
-    def prepare(self, model: Model, measure: Gaussian, dt: Float[Array, ""]) -> None:
-        return None
-
-    def step(
-        self,
-        model: Model,
-        measure: Gaussian,
-        prepared: None,
-        path: Brownian | None,
-        index: Int[ArrayLike, ""],
-        dt: Float[Array, ""],
-    ) -> Gaussian:
+    def advance(
+        self, begun: Stepper, measure: Gaussian, path: Brownian | None, index: Int[ArrayLike, ""]
+    ) -> tuple[Gaussian, Status]:
+        model, dt = begun.model, begun.dt
         dB = increments(model, measure, path, index, dt).common
         rate = None if dB is None else dB / dt
         term = diffrax.ODETerm(lambda t, y, args: _rates(model, measure, rate, *y))
         y0, zero = (measure.mean, measure.covariance), jnp.zeros((), dt.dtype)
         y1, *_ = self.solver.step(term, zero, dt, y0, None, self.solver.init(term, zero, dt, y0, None), False)
         covariance = 0.5 * (y1[1] + y1[1].T)
-        return eqx.tree_at(lambda g: (g.mean, g.covariance), measure, (y1[0], covariance))
+        return eqx.tree_at(lambda g: (g.mean, g.covariance), measure, (y1[0], covariance)), sound(dt.dtype)
+
+    def inspect(self, begun: Stepper, measure: Gaussian) -> Status:
+        return sound(begun.dt.dtype)
 
 
 def _rates(
@@ -105,7 +110,7 @@ def require_affine(model: Model, measure: Gaussian) -> None:
     if model.common:
         fields += [("common noise", unit) for unit in jnp.eye(model.environments(measure), dtype=away.dtype)]
     for name, unit in fields:
-        value, affine = _linearised(model, measure, unit, away)
+        value, affine = _linearise(model, measure, unit, away)
         if traced(value):
             return
         tolerance = 1e5 * float(jnp.finfo(value.dtype).eps) * (float(jnp.max(jnp.abs(value))) + 1)
@@ -116,7 +121,7 @@ def require_affine(model: Model, measure: Gaussian) -> None:
 
 
 @eqx.filter_jit
-def _linearised(model: Model, measure: Gaussian, unit: Array | None, away: Float[Array, "n d"]) -> tuple[Array, Array]:
+def _linearise(model: Model, measure: Gaussian, unit: Array | None, away: Float[Array, "n d"]) -> tuple[Array, Array]:
     """The field at points so many standard deviations (and ones) away from the mean, and what it is if it is affine."""
     field = lambda x: _field(model, measure, unit, x)  # noqa: E731
     away = away * (jnp.sqrt(jnp.trace(measure.covariance)) + 1)

@@ -1,6 +1,6 @@
 """N particles: any diffrax solver that needs no Lévy area, driven by counter-based increments, then retracted."""
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import diffrax
 import equinox as eqx
@@ -10,13 +10,16 @@ from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean import interactions
 from mckean.checks import require
+from mckean.dynamics.increments import Increments, increments
 from mckean.dynamics.scheme import (
     AbstractScheme,
-    evaluate_drift,
-    require_finite_field,
+    Stepper,
+    require_finite_drift,
     require_motion,
     require_same_space,
+    step_length,
 )
+from mckean.faults import Status, sound
 from mckean.measures import AbstractMeasure, Particles
 from mckean.models import Calculus, Model, Thermal, with_planned_sums
 from mckean.paths import Brownian
@@ -34,95 +37,76 @@ def ode_order(solver: Solver) -> int:
     return order
 
 
-class AbstractParticleScheme(AbstractScheme):
-    """What schemes of particles have in common: sums that are planned for the cloud, and watched while it spreads."""
+def begin_particles(scheme: AbstractScheme, model: Model, measure: Particles, dt: float) -> Stepper:
+    """The steps of a scheme of particles, with sums that are planned for the cloud.
 
-    moves: ClassVar[str] = "Particles"
-
-    def accepts(self, measure: AbstractMeasure) -> bool:
-        return isinstance(measure, Particles)
-
-    def check(self, model: Model, measure: Particles, dt: float) -> None:
-        require_same_space(model, measure)
-        x = measure.positions
-        require_finite_field(lambda: evaluate_drift(model, measure, x), "the drift −∇V − ∇W*μ + b", x)
-        require_motion(model, measure, dt)
-
-    def planned(self, model: Model, measure: Particles) -> Model:
-        return with_planned_sums(model, measure)
-
-    def prepare(self, model: Model, measure: Particles, dt: Float[Array, ""]) -> None:
-        return None
-
-    def complaints(self, model: Model, measure: Particles) -> dict[str, Float[Array, ""]]:
-        return interactions.complaints(model.interaction, measure)
+    **Raises:** `ValueError` for a model of another space, a drift that is not finite at the particles, and a state that
+    would never move.
+    """
+    require_same_space(model, measure)
+    model = with_planned_sums(model, measure)
+    require_finite_drift(model, measure, measure.positions)
+    require_motion(model, measure, dt)
+    return Stepper(scheme, model, step_length(measure, dt))
 
 
-class ParticleScheme(AbstractParticleScheme):
+def inspect_sums(model: Model, measure: Particles) -> Status:
+    """Whether the cloud has outgrown what the sum over the kernel was planned for."""
+    return interactions.inspect(model.interaction, measure)
+
+
+def with_positions(particles: Particles, positions: Float[Array, "n d"]) -> Particles:
+    """The particles elsewhere."""
+    return eqx.tree_at(lambda p: p.positions, particles, positions)
+
+
+class ParticleScheme(AbstractScheme):
     """One step of a diffrax solver for the N-particle system, followed by the space's retraction.
 
-    **Arguments:** `solver`: a diffrax solver; Itô solvers take Itô noise, Stratonovich solvers Stratonovich noise,
-    either takes additive noise, and solvers of ordinary differential equations take none. Strong orders: 1 for
-    additive noise; for noise that depends on the state 1/2 for `Euler`, and 1 for the others where the noise of a
-    particle is commutative (d = 1 with one Brownian motion, or σ diagonal with each entry a function of its own
-    coordinate), else 1/2.
-    **Raises** `ValueError`, when used, for a solver that needs a Lévy area, is implicit or wraps another, or whose
-    calculus is not the noise's.
+    Itô solvers take Itô noise, Stratonovich solvers Stratonovich noise, either takes additive noise, and solvers of
+    ordinary differential equations take none. Strong orders: 1 for additive noise; for noise that depends on the state
+    1/2 for `Euler`, and 1 for the others where the noise of a particle is commutative (d = 1 with one Brownian motion,
+    or σ diagonal with each entry a function of its own coordinate), else 1/2.
+
+    **Arguments:**
+
+    - `solver`: a diffrax solver; `diffrax.Euler()` by default.
+
+    **Raises:** `ValueError`, when it begins, for a solver that needs a Lévy area, is implicit or wraps another, or
+    whose calculus is not the noise's.
     """
 
+    moves: ClassVar[str] = "Particles"
     solver: Solver = eqx.field(default_factory=diffrax.Euler)
 
     @property
     def order(self) -> int:
         return ode_order(self.solver)
 
-    def check(self, model: Model, measure: Particles, dt: float) -> None:
+    @property
+    def pressure(self) -> bool:
+        return False
+
+    def accepts(self, measure: AbstractMeasure) -> bool:
+        return isinstance(measure, Particles)
+
+    def begin(self, model: Model, measure: Particles, dt: float) -> Stepper:
         check_solver(self.solver)
         check_calculus(self.solver, model)
-        super().check(model, measure, dt)
+        return begin_particles(self, model, measure, dt)
 
-    def step(
-        self,
-        model: Model,
-        measure: Particles,
-        prepared: None,
-        path: Brownian | None,
-        index: Int[ArrayLike, ""],
-        dt: Float[Array, ""],
-    ) -> Particles:
-        moved = advance(self.solver, model, measure, increments(model, measure, path, index, dt), dt)
-        return eqx.tree_at(lambda p: p.positions, measure, moved)
+    def advance(
+        self, begun: Stepper, measure: Particles, path: Brownian | None, index: Int[ArrayLike, ""]
+    ) -> tuple[Particles, Status]:
+        noise = increments(begun.model, measure, path, index, begun.dt)
+        positions = solve(self.solver, begun.model, measure, noise, begun.dt)
+        return with_positions(measure, positions), sound(begun.dt.dtype)
+
+    def inspect(self, begun: Stepper, measure: Particles) -> Status:
+        return inspect_sums(begun.model, measure)
 
 
-class Increments(NamedTuple):
-    """What drives one step: each particle's own motions, and the environment's; None where there are none."""
-
-    own: Float[Array, "n m"] | None
-    common: Float[Array, " m"] | None
-
-
-def increments(
-    model: Model, measure: AbstractMeasure, path: Brownian | None, index: Int[ArrayLike, ""], dt: Float[Array, ""]
-) -> Increments:
-    """The increments of one step; a measure that is not made of particles has those of the environment alone."""
-    if path is None:
-        return Increments(None, None)
-    own = common = None
-    if model.noise is not None and isinstance(measure, Particles):
-        n, d = measure.positions.shape
-        own = path.idiosyncratic.increment(index, dt, (n, model.noise.width(measure, d)), dt.dtype)
-    if model.common:
-        common = _once(path.environment.increment(index, dt, (model.environments(measure),), dt.dtype))
-    return Increments(own, common)
-
-
-def _once(drawn: Float[Array, " m"]) -> Float[Array, " m"]:
-    """The same numbers, through a loop: XLA would fuse the draw with its uses, and draw anew for every particle."""
-    halves = jnp.pad(drawn, (0, drawn.size % 2)).reshape(2, -1)
-    return jax.lax.map(lambda half: half * jnp.ones((), drawn.dtype), halves).ravel()[: drawn.size]
-
-
-def displaced(model: Model, particles: Particles, noise: Increments, dt: Float[Array, ""]) -> Float[Array, "n d"]:
+def displacement(model: Model, particles: Particles, noise: Increments, dt: Float[Array, ""]) -> Float[Array, "n d"]:
     """b dt + σ dB_i + Σ_k σ_k dB⁰_k, tangent to the space; length."""
     x = particles.positions
     move = dt * model.drift(particles, x)
@@ -131,7 +115,7 @@ def displaced(model: Model, particles: Particles, noise: Increments, dt: Float[A
     return move
 
 
-def advance(
+def solve(
     solver: Solver,
     model: Model,
     particles: Particles,

@@ -26,15 +26,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
-from mckean import interactions
 from mckean.checks import require
-from mckean.dynamics.particles import Solver, advance, check_calculus, check_solver, increments
-from mckean.dynamics.scheme import AbstractScheme, evaluate_drift, require_finite_field, require_same_space
+from mckean.dynamics.increments import increments
+from mckean.dynamics.particles import Solver, check_calculus, check_solver, solve, with_positions
+from mckean.dynamics.scheme import AbstractScheme, Stepper, require_finite_drift, require_same_space, step_length
+from mckean.faults import Status, sound
+from mckean.interactions import AbstractSum, Points, Summed
+from mckean.interactions.choose import inner
 from mckean.interactions.kernels import AbstractKernel
 from mckean.measures import AbstractMeasure, Particles
 from mckean.models import Model
 from mckean.paths import Brownian
-from mckean.spaces import AbstractSpace
+from mckean.spaces import AbstractGrid, AbstractSpace
 
 # The increments fold their keys with a level of refinement, at most 64, and a path its own key with 0 and 1.
 _STREAM = 2**31 - 1
@@ -56,10 +59,15 @@ class RandomBatch(AbstractScheme):
     Batches are summed pair by pair, which for a Fourier series of m modes (`Cosine`, `Gaussian` on a torus) is O(m) a
     pair. The full sum is O(mN) then, and O(N) for `Quadratic` on R^d: no dearer, and without the error of the batches.
 
-    **Arguments:** `batch`: p ≥ 2; `solver`: as for `ParticleScheme`; `key`: a JAX key, `jax.random.key(seed)`, needed
-    by models without noise, which follow no path; with noise, it redraws the batches on the same path.
-    **Raises** `ValueError` for a p or a key that is none, and, when used, for p > N, for a model without interaction,
-    or without noise where there is no key, and for the solvers that `ParticleScheme` refuses.
+    **Arguments:**
+
+    - `batch`: p ≥ 2, 2 by default.
+    - `solver`: as for `ParticleScheme`.
+    - `key`: a JAX key, `jax.random.key(seed)`. Models without noise need it, as they follow no path; with noise it
+      redraws the batches on the same path.
+
+    **Raises:** `ValueError` for a p or a key that is none, and, when it begins, for p > N, for a model without
+    interaction, or without noise where there is no key, and for the solvers that `ParticleScheme` refuses.
     """
 
     moves: ClassVar[str] = "Particles"
@@ -81,10 +89,14 @@ class RandomBatch(AbstractScheme):
         """The weak order, 1 for any solver."""
         return 1
 
+    @property
+    def pressure(self) -> bool:
+        return False
+
     def accepts(self, measure: AbstractMeasure) -> bool:
         return isinstance(measure, Particles)
 
-    def check(self, model: Model, measure: Particles, dt: float) -> None:
+    def begin(self, model: Model, measure: Particles, dt: float) -> Stepper:
         require_same_space(model, measure)
         check_solver(self.solver)
         check_calculus(self.solver, model)
@@ -99,53 +111,51 @@ class RandomBatch(AbstractScheme):
             "RandomBatch(key=jax.random.key(seed)).",
         )
         # In batches here too: the full sum may be the one that is out of reach.
-        batched, x = InBatches(model, self.batch, jnp.arange(measure.n)), measure.positions
-        require_finite_field(lambda: evaluate_drift(batched, measure, x), "the drift −∇V − ∇W*μ + b", x)
+        require_finite_drift(in_batches(model, self.batch, jnp.arange(measure.n)), measure, measure.positions)
+        return Stepper(self, model, step_length(measure, dt))
 
-    def prepare(self, model: Model, measure: Particles, dt: Float[Array, ""]) -> None:
-        return None
-
-    def dealt(self, n: int, path: Brownian | None, index: Int[ArrayLike, ""]) -> Int[Array, " n"]:
+    def deal(self, n: int, path: Brownian | None, index: Int[ArrayLike, ""]) -> Int[Array, " n"]:
         """The random order of n particles that the batches of a step are cut from."""
-        source = self.key
-        if source is None:
-            assert path is not None, "check has seen that there is a path or a key"
-            source = path.idiosyncratic.key
+        if self.key is None and path is None:
+            raise ValueError("random batches need a path, or a key: RandomBatch(key=jax.random.key(seed)).")
+        source = path.idiosyncratic.key if self.key is None else self.key
         return jax.random.permutation(jax.random.fold_in(jax.random.fold_in(source, _STREAM), index), n)
 
-    def step(
-        self,
-        model: Model,
-        measure: Particles,
-        prepared: None,
-        path: Brownian | None,
-        index: Int[ArrayLike, ""],
-        dt: Float[Array, ""],
-    ) -> Particles:
-        batched = InBatches(model, self.batch, self.dealt(measure.n, path, index))
-        moved = advance(self.solver, batched, measure, increments(model, measure, path, index, dt), dt)
-        return eqx.tree_at(lambda p: p.positions, measure, moved)
+    def advance(
+        self, begun: Stepper, measure: Particles, path: Brownian | None, index: Int[ArrayLike, ""]
+    ) -> tuple[Particles, Status]:
+        model, dt = begun.model, begun.dt
+        batched = in_batches(model, self.batch, self.deal(measure.n, path, index))
+        positions = solve(self.solver, batched, measure, increments(model, measure, path, index, dt), dt)
+        return with_positions(measure, positions), sound(dt.dtype)
+
+    def inspect(self, begun: Stepper, measure: Particles) -> Status:
+        return sound(begun.dt.dtype)
 
 
-class InBatches(Model):
-    """A model over one step: its interaction is within the batches, on the particles' own positions alone."""
+class Batches(AbstractSum):
+    """The force within batches, on the particles' own positions: for one step, whose deal it holds."""
 
-    pairs: AbstractKernel
     batch: int = eqx.field(static=True)
     permutation: Int[Array, " n"]
 
-    def __init__(self, model: Model, batch: int, permutation: Int[Array, " n"]):
-        assert model.interaction is not None, "check has refused a model without interaction"
-        self.space, self.confinement = model.space, model.confinement
-        self.extra, self.noise, self.common = model.extra, model.noise, model.common
-        self.internal = model.internal
-        self.interaction, self.pairs = None, model.interaction
-        self.batch, self.permutation = batch, permutation
+    def refusal(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> str | None:
+        if not isinstance(mu, Particles) or isinstance(points, AbstractGrid) or points.shape != mu.positions.shape:
+            return "is between the particles of a cloud"
+        return None
 
-    def gradient_field(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
-        """−∇V(x_i) and the force of the batch of i, at the positions of all particles."""
-        assert isinstance(mu, Particles)
-        return super().gradient_field(mu, x) + batch_force(self.pairs, mu, self.batch, self.permutation)
+    def potential(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, " n"]:
+        raise ValueError("random batches have a force, and no potential of their own.")
+
+    def force(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, "n d"]:
+        return batch_force(kernel, mu, self.batch, self.permutation)
+
+
+def in_batches(model: Model, batch: int, permutation: Int[Array, " n"]) -> Model:
+    """The model over one step, its interaction within the batches."""
+    return eqx.tree_at(
+        lambda m: m.interaction, model, Summed(inner(model.interaction), sum=Batches(batch, permutation))
+    )
 
 
 def batch_force(

@@ -1,9 +1,8 @@
-"""What a scheme is: numerics, without physics. It moves one form of measure by one step."""
+"""What a scheme is: numerics, without physics. It begins with a model, a measure and a step, and then it steps."""
 
 import abc
 import math
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -11,6 +10,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean.checks import require, traced
+from mckean.faults import Status
+from mckean.interactions import Points
 from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
 from mckean.models import Isotropic, Model, differs
 from mckean.paths import Brownian
@@ -19,57 +20,82 @@ from mckean.paths import Brownian
 class AbstractScheme(eqx.Module):
     """A one-step method for one form of measure.
 
-    `moves` names the form. A scheme keeps nothing from step to step: what follows depends on the state, the path and
-    the step's index alone, so that a run can be cut and gone on with anywhere. `pressure`: whether it knows what to do
-    with a model's internal energy.
+    `begin` checks a model, a measure and a step, plans and weighs what the steps share, and gives the `Stepper` that
+    moves the measure. A scheme keeps nothing from step to step: what follows depends on the state, the path and the
+    step's index alone, so that a run can be cut and gone on with anywhere.
     """
 
-    moves: ClassVar[str]
-    pressure: ClassVar[bool] = False
+    moves: eqx.AbstractClassVar[str]
+    """The form of measure that it moves, in words."""
 
     @property
     @abc.abstractmethod
     def order(self) -> int:
         """The order in time for smooth, noise-free dynamics; strong and weak orders under noise are the solver's."""
 
+    @property
+    @abc.abstractmethod
+    def pressure(self) -> bool:
+        """Whether the scheme knows what to do with a model's internal energy."""
+
     @abc.abstractmethod
     def accepts(self, measure: AbstractMeasure) -> bool:
         """Whether the scheme moves measures of this form."""
 
     @abc.abstractmethod
-    def check(self, model: Model, measure: AbstractMeasure, dt: float) -> None:
-        """Raise `ValueError` where the model, the measure or the step is not for this scheme, before compilation."""
+    def begin(self, model: Model, measure: Any, dt: float) -> "Stepper":
+        """The steps of length dt from a measure.
 
-    def planned(self, model: Model, measure: AbstractMeasure) -> Model:
-        """The model as the scheme evaluates it, with the numbers that it takes from a known measure."""
-        return model
+        **Arguments:**
+
+        - `model`: what is solved, in the measure's precision.
+        - `measure`: a measure of the form that the scheme moves; numbers that are planned are planned for it.
+        - `dt`: the step, time.
+
+        **Returns:** the `Stepper`.
+
+        **Raises:** `ValueError` where the model, the measure or the step is not for this scheme, before compilation.
+        """
 
     @abc.abstractmethod
-    def prepare(self, model: Model, measure: AbstractMeasure, dt: Float[Array, ""]) -> Any:
-        """What the steps share, as a pytree: a function of the model, the grid and dt, not of the state."""
+    def advance(
+        self, begun: "Stepper", measure: Any, path: Brownian | None, index: Int[ArrayLike, ""]
+    ) -> tuple[Any, Status]:
+        """The measure one step later, and what went wrong; the step covers [index·dt, (index + 1)·dt]."""
 
     @abc.abstractmethod
-    def step(
-        self,
-        model: Model,
-        measure: AbstractMeasure,
-        prepared: Any,
-        path: Brownian | None,
-        index: Int[ArrayLike, ""],
-        dt: Float[Array, ""],
-    ) -> AbstractMeasure:
-        """The measure one step later; the step covers [index·dt, (index+1)·dt]."""
+    def inspect(self, begun: "Stepper", measure: Any) -> Status:
+        """What makes a finite measure untrustworthy, which is looked for now and then; it costs a step at most."""
 
-    def complaints(self, model: Model, measure: AbstractMeasure) -> dict[str, Float[Array, ""]]:
-        """What makes a finite state untrustworthy: sentences with a place `{:.3g}` for a number, positive where so."""
-        return {}
 
-    def diagnosis(self, model: Model, measure: AbstractMeasure, dt: Float[Array, ""]) -> str | None:
-        """Why the step from a measure is not finite, where the scheme knows: it gives up by a state that is not."""
-        return None
+class Stepper(eqx.Module):
+    """A scheme that has begun.
+
+    `model`: as the scheme evaluates it, with the sums that are planned; `dt`: the step; `shared`: what the steps have
+    in common, a pytree that does not depend on the state.
+    """
+
+    scheme: AbstractScheme
+    model: Model
+    dt: Float[Array, ""]
+    shared: Any = None
+
+    def step(self, measure: Any, path: Brownian | None, index: Int[ArrayLike, ""]) -> tuple[Any, Status]:
+        """The measure one step later, and what went wrong."""
+        return self.scheme.advance(self, measure, path, index)
+
+    def inspect(self, measure: Any) -> Status:
+        """What makes a finite measure untrustworthy."""
+        return self.scheme.inspect(self, measure)
+
+
+def step_length(measure: AbstractMeasure, dt: float) -> Float[Array, ""]:
+    """dt as an array in the measure's precision."""
+    return jnp.asarray(dt, dtype_of(measure))
 
 
 def require_same_space(model: Model, measure: AbstractMeasure) -> None:
+    """Raise `ValueError` where the measure lives elsewhere than the model."""
     require(
         measure.domain == model.space,
         f"the model lives on {model.space}, but the measure on {measure.domain}.",
@@ -86,19 +112,23 @@ def require_stratonovich(model: Model) -> None:
         )
 
 
-def require_finite_field(field: Callable[[], Array], what: str, positions: Array) -> None:
-    """Evaluate a field at the initial state and refuse non-finite values, saying where the first is."""
-    values = field()
+def require_finite_drift(model: Model, measure: AbstractMeasure, points: Points) -> None:
+    """Raise `ValueError` where the drift at the initial state is not finite, saying where the first such point is."""
+    values = _drift(model, measure, points)
     if traced(values):
         return
-    bad = ~jnp.all(jnp.isfinite(values.reshape(values.shape[0], -1)), axis=1)
+    bad = ~jnp.all(jnp.isfinite(values), axis=1)
     if bool(jnp.any(bad)):
         index = int(jnp.argmax(bad))
-        point = ", ".join(f"{float(c):.6g}" for c in positions[index])
+        places = points if isinstance(points, jax.Array) else points.nodes
+        point = ", ".join(f"{float(c):.6g}" for c in places[index])
         raise ValueError(
-            f"{what} is not finite at {int(bad.sum())} of the {bad.size} points of the initial state; "
-            f"the first is ({point})."
+            f"the drift −∇V − ∇W*μ + b is not finite at {int(bad.sum())} of the {bad.size} points of the initial "
+            f"state; the first is ({point})."
         )
+
+
+_drift = eqx.filter_jit(lambda model, mu, x: model.drift(mu, x))
 
 
 def require_motion(model: Model, measure: Particles, dt: float) -> None:
@@ -129,9 +159,6 @@ def with_unit_mass(density: Density, values: Float[Array, "..."]) -> Density:
     """
     return eqx.tree_at(lambda m: m.values, density, values / (jnp.sum(values) * density.grid.cell_volume))
 
-
-evaluate_drift = eqx.filter_jit(lambda model, mu, x: model.drift(mu, x))
-"""The drift as one compiled call, for checks of the initial state."""
 
 tree_finite = lambda tree: jnp.all(  # noqa: E731
     jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree) if eqx.is_inexact_array(leaf)])

@@ -27,14 +27,17 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float, Int
 
 from mckean.checks import require, traced
+from mckean.dynamics.increments import common_increment
 from mckean.dynamics.scheme import (
     AbstractScheme,
-    evaluate_drift,
-    require_finite_field,
+    Stepper,
+    require_finite_drift,
     require_same_space,
     require_stratonovich,
+    step_length,
     with_unit_mass,
 )
+from mckean.faults import Fault, Status, sound, status
 from mckean.measures import AbstractMeasure, Density
 from mckean.models import AbstractNoise, Model, Thermal, differs
 from mckean.paths import Brownian
@@ -50,10 +53,13 @@ class Spectral(AbstractScheme):
     covariance λ|q|²dt = s² a step and damped by the diffusion D, decays where E log|R(isZ)| < D|q|²dt, R the
     polynomial of the Runge–Kutta method and Z ~ N(0, 1); a longer dt is refused with the bound.
 
-    **Arguments:** `negativity`: how far below 0 the density may fall, relative to its maximum, before the run is
-    stopped as under-resolved.
-    **Raises** `ValueError`, when used, for another measure or space, an own noise in Stratonovich or a common one in
-    Itô form, unless these are the same, and dt above the bound.
+    **Arguments:**
+
+    - `negativity`: how far below 0 the density may fall, relative to its maximum, before the run is stopped as
+      under-resolved; 10⁻³ by default.
+
+    **Raises:** `ValueError`, when it begins, for another measure or space, an own noise in Stratonovich or a common one
+    in Itô form, unless these are the same, and dt above the bound.
     """
 
     moves: ClassVar[str] = "Density on a Fourier grid"
@@ -63,10 +69,14 @@ class Spectral(AbstractScheme):
     def order(self) -> int:
         return 4
 
+    @property
+    def pressure(self) -> bool:
+        return False
+
     def accepts(self, measure: AbstractMeasure) -> bool:
         return isinstance(measure, Density) and isinstance(measure.grid, FourierGrid)
 
-    def check(self, model: Model, measure: Density, dt: float) -> None:
+    def begin(self, model: Model, measure: Density, dt: float) -> Stepper:
         require_same_space(model, measure)
         require(
             model.noise is None or not differs(model.noise, "ito"),
@@ -74,41 +84,30 @@ class Spectral(AbstractScheme):
             'that of Stratonovich: mckean.converted(model, "ito") says the same.',
         )
         require_stratonovich(model)
-        nodes = measure.grid.nodes
-        require_finite_field(lambda: evaluate_drift(model, measure, measure.grid), "the drift −∇V − ∇W*μ + b", nodes)
+        require_finite_drift(model, measure, measure.grid)
         require_stable(model, measure, dt)
+        step = step_length(measure, dt)
+        # Where the diffusion is not constant each step has weights of its own.
+        constant = model.noise is None or isinstance(model.noise, Thermal)
+        return Stepper(self, model, step, eqx.filter_jit(_weights)(model, measure, step) if constant else None)
 
-    def complaints(self, model: Model, measure: Density) -> dict[str, Float[Array, ""]]:
-        depth = -jnp.min(measure.values) / jnp.max(measure.values)
-        sentence = (
-            "the density fell below zero, to {:.3g} of its maximum: the grid is too coarse for it; take more nodes"
-        )
-        return {sentence: jnp.where(depth > self.negativity, depth, 0.0)}
-
-    def prepare(self, model: Model, measure: Density, dt: Float[Array, ""]) -> dict[str, Any] | None:
-        """The weights of the scheme, where the diffusion is constant; else each step has its own."""
-        return _weights(model, measure, dt) if model.noise is None or isinstance(model.noise, Thermal) else None
-
-    def step(
-        self,
-        model: Model,
-        measure: Density,
-        prepared: dict[str, Any] | None,
-        path: Brownian | None,
-        index: Int[ArrayLike, ""],
-        dt: Float[Array, ""],
-    ) -> Density:
-        c = _weights(model, measure, dt) if prepared is None else prepared
+    def advance(
+        self, begun: Stepper, measure: Density, path: Brownian | None, index: Int[ArrayLike, ""]
+    ) -> tuple[Density, Status]:
+        model, dt = begun.model, begun.dt
+        c = _weights(model, measure, dt) if begun.shared is None else begun.shared
         if not model.common:
-            return with_unit_mass(measure, _deterministic(model, measure, c, None))
-        assert path is not None, "evolve has asked for a path"
-        dB = path.environment.increment(index, dt, (model.environments(measure),), dt.dtype)
-        parts = model.common_parts(measure, dB)
+            return with_unit_mass(measure, _deterministic(model, measure, c, None)), sound(dt.dtype)
+        parts = model.common_parts(measure, common_increment(model, measure, path, index, dt))
         shift = _half_shift(measure, [(noise, b) for noise, b in parts if noise.sheared])
-        moved = _shifted(measure, shift, forward=True)
+        middle = _shift(measure, shift, forward=True)
         frozen = _Frozen([(noise, b / dt) for noise, b in parts if not noise.sheared])
-        moved = with_values(moved, _deterministic(model, moved, c, frozen))
-        return with_unit_mass(measure, _shifted(moved, shift, forward=False).values)
+        middle = with_values(middle, _deterministic(model, middle, c, frozen))
+        return with_unit_mass(measure, _shift(middle, shift, forward=False).values), sound(dt.dtype)
+
+    def inspect(self, begun: Stepper, measure: Density) -> Status:
+        depth = -jnp.min(measure.values) / jnp.max(measure.values)
+        return status(Fault.UNDERSHOOT, ~(depth <= self.negativity), depth)
 
 
 def _deterministic(model: Model, measure: Density, c: dict[str, Any], frozen: "_Frozen | None") -> Array:
@@ -158,7 +157,7 @@ def _half_shift(density: Density, parts: list[tuple[AbstractNoise, Array]]) -> l
     return [jax.lax.slice_in_dim(move[..., axis], 0, 1, axis=axis) for axis in range(d)]
 
 
-def _shifted(density: Density, shift: list[Array] | None, forward: bool) -> Density:
+def _shift(density: Density, shift: list[Array] | None, forward: bool) -> Density:
     """ρ moved along one axis after the other: ρ(x − s) for each line of nodes, by its Fourier modes."""
     if shift is None:
         return density
@@ -180,7 +179,7 @@ def with_values(density: Density, values: Array) -> Density:
 def with_values_on(grid: FourierGrid, density: Density) -> Density:
     """The density's trigonometric interpolant on another grid."""
     old = _grid(density)
-    return Density(grid, jnp.fft.irfftn(_resized(jnp.fft.rfftn(density.values), old, grid), grid.shape))
+    return Density(grid, jnp.fft.irfftn(_resize(jnp.fft.rfftn(density.values), old, grid), grid.shape))
 
 
 def require_stable(model: Model, measure: Density, dt: float) -> None:
@@ -290,14 +289,14 @@ def _explicit_rate(
 ) -> Complex[Array, "..."]:
     """Fourier coefficients of everything but D_0Δρ."""
     fine, d = _fine(grid), len(grid.shape)
-    rho = jnp.fft.irfftn(_resized(u, grid, fine), fine.shape)
+    rho = jnp.fft.irfftn(_resize(u, grid, fine), fine.shape)
     density = Density(fine, rho)
     q = [jnp.asarray(k, rho.dtype) for k in grid.wavenumbers]
 
     def back(field: Float[Array, "size k"]) -> Complex[Array, "..."]:
         """The coefficients of ρ times a field, its components leading."""
         product = field.T.reshape(-1, *fine.shape) * rho
-        return _resized(jnp.fft.rfftn(product, axes=range(-d, 0)), fine, grid)
+        return _resize(jnp.fft.rfftn(product, axes=range(-d, 0)), fine, grid)
 
     drift = model.drift(density, fine)
     flux = back(drift if frozen is None or still is None else drift + frozen(density, still))
@@ -313,7 +312,7 @@ def _total(terms: Iterable[Array]) -> Array:
     return functools.reduce(jnp.add, terms)
 
 
-def _resized(u: Complex[Array, "..."], old: FourierGrid, new: FourierGrid) -> Complex[Array, "..."]:
+def _resize(u: Complex[Array, "..."], old: FourierGrid, new: FourierGrid) -> Complex[Array, "..."]:
     """The coefficients, on the last axes, on another grid: the modes below both Nyquist frequencies, others zero."""
     for axis, (n, m) in enumerate(zip(old.shape, new.shape, strict=True), start=-len(old.shape)):
         top = (min(n, m) - 1) // 2

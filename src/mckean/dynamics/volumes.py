@@ -15,23 +15,24 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean.checks import require, traced
-from mckean.dynamics.advection import transported
+from mckean.dynamics.advection import transport
 from mckean.dynamics.faces import Faces, faces, level
-from mckean.dynamics.lines import implicit, iterate
+from mckean.dynamics.increments import common_increment
+from mckean.dynamics.lines import implicit
 from mckean.dynamics.scheme import (
     AbstractScheme,
-    evaluate_drift,
-    require_finite_field,
+    Stepper,
+    require_finite_drift,
     require_same_space,
     require_stratonovich,
+    step_length,
     with_unit_mass,
 )
+from mckean.faults import Fault, Status, sound, status
 from mckean.measures import AbstractMeasure, Density
 from mckean.models import Model, Thermal
 from mckean.paths import Brownian
 from mckean.spaces import BoxGrid, FourierGrid
-
-_NEGATIVE = "the density fell below zero, by {:.3g}: dt exceeds the bound of explicit finite volumes"
 
 
 class FiniteVolume(AbstractScheme):
@@ -61,14 +62,17 @@ class FiniteVolume(AbstractScheme):
     order 2 in h, with a numerical diffusion that a rough noise makes grow as dt^(−1/2): on a fixed grid dt → 0 does not
     converge, h must go along, say dt ∝ h². See `advection` for its size. Gradients are by reverse mode only then.
 
-    **Arguments:** `edge_tolerance`: mass that the cells at the walls may hold before the box is refused as too small
-    for R^d; `math.inf` for reflecting walls. A torus has none.
-    **Raises** `ValueError`, when used, for another measure or space, d > 3, an own noise that depends on the
+    **Arguments:**
+
+    - `time`: "implicit" (the default) or "explicit".
+    - `edge_tolerance`: mass that the cells at the walls may hold before the box is refused as too small for R^d, 10⁻⁶
+      by default; `math.inf` for walls that reflect. A torus has none.
+
+    **Raises:** `ValueError`, when it begins, for another measure or space, d > 3, an own noise that depends on the
     state, a common one in Itô form, unless that is the same, or dt above the bound.
     """
 
     moves: ClassVar[str] = "Density on a box or a Fourier grid"
-    pressure: ClassVar[bool] = True
     time: Literal["implicit", "explicit"] = eqx.field(static=True, default="implicit")
     edge_tolerance: float = eqx.field(static=True, default=1e-6)
 
@@ -82,10 +86,14 @@ class FiniteVolume(AbstractScheme):
     def order(self) -> int:
         return 1 if self.time == "implicit" else 2
 
+    @property
+    def pressure(self) -> bool:
+        return True
+
     def accepts(self, measure: AbstractMeasure) -> bool:
         return isinstance(measure, Density) and isinstance(measure.grid, BoxGrid | FourierGrid)
 
-    def check(self, model: Model, measure: Density, dt: float) -> None:
+    def begin(self, model: Model, measure: Density, dt: float) -> Stepper:
         require_same_space(model, measure)
         require(len(measure.grid.shape) <= 3, "finite volumes are built for dimension 1, 2 and 3.")
         require(
@@ -93,11 +101,7 @@ class FiniteVolume(AbstractScheme):
             "finite volumes take thermal noise or none, not a noise that depends on the state.",
         )
         require_stratonovich(model)
-        nodes = measure.grid.nodes
-        require_finite_field(lambda: evaluate_drift(model, measure, measure.grid), "the drift −∇V − ∇W*μ + b", nodes)
-        self._require_stable(model, measure, dt)
-
-    def _require_stable(self, model: Model, measure: Density, dt: float) -> None:
+        require_finite_drift(model, measure, measure.grid)
         if self.time == "explicit":
             rate = _outflow(model, measure)
             if not traced(rate) and dt * float(rate) > 1:
@@ -105,54 +109,29 @@ class FiniteVolume(AbstractScheme):
                     f"the step dt = {dt:g} is unstable for explicit finite volumes: "
                     f"it must not exceed {1 / float(rate):.3g}."
                 )
+        return Stepper(self, model, step_length(measure, dt))
 
-    def complaints(self, model: Model, measure: Density) -> dict[str, Float[Array, ""]]:
-        lowest = jnp.min(measure.values)
-        found = {_NEGATIVE: jnp.where(lowest < 0, -lowest, 0.0)}
-        if isinstance(measure.grid, BoxGrid):
-            edge = at_walls(measure)
-            found["a mass of {:.3g} stands at the walls of the box, which is too small for it"] = jnp.where(
-                edge > self.edge_tolerance, edge, 0.0
-            )
-        return found
-
-    def diagnosis(self, model: Model, measure: Density, dt: Float[Array, ""]) -> str | None:
-        lowest = float(jnp.min(measure.values))
-        if lowest < 0:
-            return _NEGATIVE.format(-lowest)
-        if self.time == "explicit" or model.internal is None or model.common:
-            return None
-        change, iterations = _unsettled(model, measure, dt)
-        if change <= 1:
-            return None
-        return (
-            f"Newton's method for the pressure did not settle, nor did it in shorter steps: in the whole one, its "
-            f"change after {int(iterations)} iterations is {float(change):.3g} times what is allowed; reduce dt"
-        )
-
-    def prepare(self, model: Model, measure: Density, dt: Float[Array, ""]) -> None:
-        return None
-
-    def step(
-        self,
-        model: Model,
-        measure: Density,
-        prepared: None,
-        path: Brownian | None,
-        index: Int[ArrayLike, ""],
-        dt: Float[Array, ""],
-    ) -> Density:
-        advance = _implicit if self.time == "implicit" else _explicit
+    def advance(
+        self, begun: Stepper, measure: Density, path: Brownian | None, index: Int[ArrayLike, ""]
+    ) -> tuple[Density, Status]:
+        model, dt = begun.model, begun.dt
+        relax = _implicit if self.time == "implicit" else _explicit
         if not model.common:
-            return with_unit_mass(measure, advance(model, measure, dt))
-        assert path is not None, "evolve has asked for a path"
-        dB = path.environment.increment(index, dt, (model.environments(measure),), dt.dtype)
+            values, found = relax(model, measure, dt)
+            return with_unit_mass(measure, values), found
+        dB = common_increment(model, measure, path, index, dt)
         first = _displacement(model, measure, dB)
-        middle = _moved(measure, [0.5 * u for u in first])
-        middle = _with(middle, advance(model, middle, dt))
+        middle = _transport(measure, [0.5 * u for u in first])
+        values, found = relax(model, middle, dt)
+        middle = _with(middle, values)
         whole = _displacement(model, middle, dB)
-        last = _moved(middle, [u - 0.5 * v for u, v in zip(whole, first, strict=True)])
-        return with_unit_mass(measure, last.values)
+        last = _transport(middle, [u - 0.5 * v for u, v in zip(whole, first, strict=True)])
+        return with_unit_mass(measure, last.values), found
+
+    def inspect(self, begun: Stepper, measure: Density) -> Status:
+        lowest = jnp.min(measure.values)
+        found = status(Fault.NEGATIVE, ~(lowest >= 0), -lowest)
+        return found.then(inspect_walls(measure, self.edge_tolerance)) if isinstance(measure.grid, BoxGrid) else found
 
 
 def _rate(across: list[Faces], rho: Array) -> Array:
@@ -164,13 +143,13 @@ def _faces_of(model: Model, density: Density) -> list[Faces]:
     return faces(model, density, level(model, density))
 
 
-def _explicit(model: Model, density: Density, dt: Array) -> Array:
+def _explicit(model: Model, density: Density, dt: Array) -> tuple[Array, Status]:
     """Heun's method in Shu and Osher's form: a convex combination of Euler steps."""
     euler = lambda values: values + dt * _rate(_faces_of(model, _with(density, values)), values)  # noqa: E731
-    return 0.5 * (density.values + euler(euler(density.values)))
+    return 0.5 * (density.values + euler(euler(density.values))), sound(dt.dtype)
 
 
-def _implicit(model: Model, density: Density, dt: Array) -> Array:
+def _implicit(model: Model, density: Density, dt: Array) -> tuple[Array, Status]:
     """One dimension after the other with Φ frozen, each step implicit; then a part θ of the way from ρ to ρ⁺.
 
     G = ∫Φρ + β⁻¹ρ log ρ + U(ρ) is convex, so that each step lowers it by at least −⟨ξ_new, ρ_new − ρ_old⟩, and this is
@@ -180,18 +159,18 @@ def _implicit(model: Model, density: Density, dt: Array) -> Array:
     """
     phi = level(model, density)
     xi = lambda rho: phi + _own(model, rho)  # noqa: E731
-    rho, gain = density.values, jnp.zeros((), dt.dtype)
+    rho, gain, found = density.values, jnp.zeros((), dt.dtype), sound(dt.dtype)
     for side in faces(model, density, phi):
-        rho, more = implicit(side, xi, rho, dt)
-        gain = gain + more
+        rho, more, new = implicit(side, xi, rho, dt)
+        gain, found = gain + more, found.then(new)
     if model.interaction is None or model.extra is not None:
-        return rho
+        return rho, found
     change = rho - density.values
     cost = jnp.sum(change * (level(model, _with(density, rho)) - phi))
     # A gain that rounding has made negative allows no step that an attraction does not pay for.
     far = cost > jnp.minimum(gain, 2 * gain)
     part = jnp.where(far, jnp.maximum(gain, 0.0) / jnp.where(far & (cost != 0), cost, 1.0), 1.0)
-    return density.values + part * change
+    return density.values + part * change, found
 
 
 def _own(model: Model, rho: Array) -> Array:
@@ -212,20 +191,21 @@ def _displacement(model: Model, density: Density, dB: Array) -> list[Array]:
     return moves
 
 
-def _moved(density: Density, displacements: list[Array]) -> Density:
+def _transport(density: Density, displacements: list[Array]) -> Density:
     grid = density.grid
-    return _with(density, transported(density.values, displacements, grid.spacing, isinstance(grid, BoxGrid)))
+    return _with(density, transport(density.values, displacements, grid.spacing, isinstance(grid, BoxGrid)))
 
 
 def _with(density: Density, values: Array) -> Density:
     return eqx.tree_at(lambda m: m.values, density, values)
 
 
-def at_walls(density: Density) -> Float[Array, ""]:
-    """The mass of the cells at the walls."""
+def inspect_walls(density: Density, tolerance: float) -> Status:
+    """Whether the cells at the walls of a box hold more mass than is allowed."""
     rho = density.values
     ends = [jnp.sum(jnp.take(rho, i, axis)) for axis in range(rho.ndim) for i in (0, -1)]
-    return sum(ends, jnp.zeros((), rho.dtype)) * density.grid.cell_volume
+    mass = sum(ends, jnp.zeros((), rho.dtype)) * density.grid.cell_volume
+    return status(Fault.WALLS, ~(mass <= tolerance), mass)
 
 
 @eqx.filter_jit
@@ -236,11 +216,3 @@ def _outflow(model: Model, density: Density) -> Float[Array, ""]:
         right, left = side.rates(density.values)
         total = total + right + jnp.roll(left, 1, side.axis)
     return jnp.max(total)
-
-
-@eqx.filter_jit
-def _unsettled(model: Model, density: Density, dt: Array) -> tuple[Float[Array, ""], Int[Array, ""]]:
-    """By how much more than allowed Newton's method still moves in a step along one axis, and its iterations."""
-    found = [iterate(side, density.values, dt) for side in _faces_of(model, density)]
-    worst = jnp.argmax(jnp.stack([one.change for one in found]))
-    return jnp.stack([one.change for one in found])[worst], jnp.stack([one.iterations for one in found])[worst]

@@ -5,9 +5,9 @@ from mckean.interactions.attention import Attention as Attention
 from mckean.interactions.choose import Certificate as Certificate
 from mckean.interactions.choose import certificate as certificate
 from mckean.interactions.choose import choose as choose
-from mckean.interactions.choose import complaints as complaints
 from mckean.interactions.choose import explain as explain
 from mckean.interactions.choose import force as force
+from mckean.interactions.choose import inspect as inspect
 from mckean.interactions.choose import planned as planned
 from mckean.interactions.choose import potential as potential
 from mckean.interactions.field import AbstractField as AbstractField

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mckean.checks import require, traced
+from mckean.faults import Status, sound
 from mckean.interactions.kernels import AbstractKernel, FourierSeries, PowerLaw, Quadratic, Unresolved, as_kernel
 from mckean.interactions.summed import Summed
 from mckean.interactions.sums import compact, direct, fmm, fourier
@@ -334,10 +335,10 @@ def _nearly_linear(kernel: AbstractKernel, mu: Particles, tolerance: float) -> b
     return any(sum_ is not None for _, sum_, _ in attempts)
 
 
-def complaints(kernel: AbstractKernel | None, mu: Particles) -> dict[str, Float[Array, ""]]:
-    """What makes the planned sum of a kernel untrustworthy for a cloud: sentences, and numbers, positive where so."""
+def inspect(kernel: AbstractKernel | None, mu: Particles) -> Status:
+    """What makes the planned sum of a kernel untrustworthy for a cloud."""
     chosen = kernel.sum if isinstance(kernel, Summed) else None
-    return {} if chosen is None else chosen.complaints(mu, mu.positions)
+    return sound(dtype_of(mu)) if chosen is None else chosen.inspect(mu, mu.positions)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from mckean.measures import Gaussian
 from mckean.models import Model
 
 
-def moved(model: Model, mu: Gaussian, tau: Float[Array, ""]) -> tuple[Gaussian, Float[Array, ""]]:
+def move(model: Model, mu: Gaussian, tau: Float[Array, ""]) -> tuple[Gaussian, Float[Array, ""]]:
     """The minimiser, and F(μ⁺) + W₂²/2τ − F(μ), which is not positive; energy."""
     mean, hessian, rate = _mean(model, mu, tau)
     unit = jnp.eye(mean.shape[0], dtype=mean.dtype)

@@ -11,8 +11,9 @@ from jaxtyping import Array, ArrayLike, Float, Int
 from mckean.checks import require, require_finite, traced
 from mckean.dynamics.jko import dual, gaussian, quantiles
 from mckean.dynamics.moments import require_affine
-from mckean.dynamics.scheme import AbstractScheme, require_same_space
-from mckean.dynamics.volumes import at_walls
+from mckean.dynamics.scheme import AbstractScheme, Stepper, require_same_space, step_length
+from mckean.dynamics.volumes import inspect_walls
+from mckean.faults import Fault, Status, sound, status
 from mckean.measures import AbstractMeasure, Density, Gaussian, dtype_of
 from mckean.measures.lagrangian import Lagrangian
 from mckean.models import Model, Thermal
@@ -30,30 +31,37 @@ class JKO(AbstractScheme):
     entropy or a porous medium, W at the old density). See `dynamics.jko` for each.
 
     In each step the minimiser must be found and F(μ_{n+1}) + W₂²/2τ ≤ F(μ_n) hold up to rounding; a step where it does
-    not ends the run with the residual, the iterations or the excess.
+    not ends the run with the residual or the excess.
 
-    **Raises** `ValueError`, when used, for another form of measure or space, for a drift or a noise that is no
+    **Arguments:**
+
+    - `edge_tolerance`: mass at the walls of a box beyond which a run ends, as the box is then too small for R^d, 10⁻⁶
+      by default; with `math.inf` the walls reflect.
+
+    **Raises:** `ValueError`, when it begins, for another form of measure or space, for a drift or a noise that is no
     gradient flow (not thermal, or common), for a functional that is not bounded below beside W₂²/2τ, saying where,
-    and, for a `Lagrangian`, for a singular W. Mass at the walls of a box beyond `edge_tolerance` ends a run, as the box
-    is then too small for R^d; with `math.inf` the walls reflect.
+    and, for a `Lagrangian`, for a singular W.
 
-    Source: Jordan, Kinderlehrer and Otto, SIAM J. Math. Anal. 29 (1998).
+    **Source:** Jordan, Kinderlehrer and Otto, SIAM J. Math. Anal. 29 (1998).
     """
 
     moves: ClassVar[str] = "a Gaussian, a Lagrangian measure on the line, or a Density on a box"
-    pressure: ClassVar[bool] = True
     edge_tolerance: float = eqx.field(static=True, default=1e-6)
 
     @property
     def order(self) -> int:
         return 1
 
+    @property
+    def pressure(self) -> bool:
+        return True
+
     def accepts(self, measure: AbstractMeasure) -> bool:
         if isinstance(measure, Density):
             return isinstance(measure.grid, BoxGrid)
         return isinstance(measure, Gaussian | Lagrangian)
 
-    def check(self, model: Model, measure: AbstractMeasure, dt: float) -> None:
+    def begin(self, model: Model, measure: Gaussian | Lagrangian | Density, dt: float) -> Stepper:
         require_same_space(model, measure)
         require(
             model.extra is None and not model.common and (model.noise is None or isinstance(model.noise, Thermal)),
@@ -65,64 +73,37 @@ class JKO(AbstractScheme):
         elif isinstance(measure, Density):
             _check_density(model, measure)
         else:
-            assert isinstance(measure, Lagrangian), "accepts has seen to it"
             _check_lagrangian(model, measure, dt)
+        return Stepper(self, model, step_length(measure, dt))
 
-    def prepare(self, model: Model, measure: AbstractMeasure, dt: Float[Array, ""]) -> None:
-        return None
+    def advance(
+        self, begun: Stepper, measure: Any, path: Brownian | None, index: Int[ArrayLike, ""]
+    ) -> tuple[Any, Status]:
+        new, residual, _, excess = minimise(begun.model, measure, begun.dt)
+        found = status(Fault.MINIMISER, ~(residual <= 1), residual)
+        return new, found.then(status(Fault.ASCENT, ~(excess <= 0), excess))
 
-    def step(
-        self,
-        model: Model,
-        measure: AbstractMeasure,
-        prepared: Any,
-        path: Brownian | None,
-        index: Int[ArrayLike, ""],
-        dt: Float[Array, ""],
-    ) -> AbstractMeasure:
-        moved, residual, _, excess = minimised(model, measure, dt)
-        good = (residual <= 1) & (excess <= 0)
-        return jax.tree.map(lambda a: jnp.where(good, a, jnp.nan), moved)
-
-    def complaints(self, model: Model, measure: AbstractMeasure) -> dict[str, Float[Array, ""]]:
-        if not isinstance(measure, Density):
-            return {}
-        edge = at_walls(measure)
-        says = "a mass of {:.3g} stands at the walls of the box, which is too small for it"
-        return {says: jnp.where(edge > self.edge_tolerance, edge, 0.0)}
-
-    def diagnosis(self, model: Model, measure: AbstractMeasure, dt: Float[Array, ""]) -> str | None:
-        _, residual, iterations, excess = minimise(model, measure, dt)
-        if not float(residual) <= 1:
-            return (
-                f"the minimising movement was not found: after {int(iterations)} iterations the residual is "
-                f"{float(residual):.3g} times what is allowed; take a shorter step"
-            )
-        if float(excess) > 0:
-            return f"F(μ⁺) + W₂²/2τ exceeds F(μ) by {float(excess):.3g}; take a shorter step"
-        return None
+    def inspect(self, begun: Stepper, measure: Any) -> Status:
+        if isinstance(measure, Density):
+            return inspect_walls(measure, self.edge_tolerance)
+        return sound(begun.dt.dtype)
 
 
-def minimised(
-    model: Model, mu: AbstractMeasure, tau: Float[Array, ""]
-) -> tuple[AbstractMeasure, Float[Array, ""], Int[Array, ""], Float[Array, ""]]:
+def minimise(
+    model: Model, mu: Gaussian | Lagrangian | Density, tau: Float[Array, ""]
+) -> tuple[Gaussian | Lagrangian | Density, Float[Array, ""], Int[Array, ""], Float[Array, ""]]:
     """The minimiser; its residual over what is allowed; iterations; F(μ⁺) + W₂²/2τ − F(μ) beyond rounding, energy."""
     if isinstance(mu, Gaussian):
-        state, rise = gaussian.moved(model, mu, tau)
+        state, rise = gaussian.move(model, mu, tau)
         return state, jnp.zeros_like(rise), jnp.asarray(1), rise - _rounding(state, jnp.zeros_like(rise))
     if isinstance(mu, Density):
         found = dual.solve(model, mu, tau)
         state = eqx.tree_at(lambda m: m.values, mu, found.values)
     else:
-        assert isinstance(mu, Lagrangian), "JKO.accepts has seen to it"
         found = quantiles.solve(model, mu, tau)
         state = eqx.tree_at(lambda m: m.ends, mu, found.ends)
     size = jnp.abs(free_energy(model, mu))
     return state, found.residual, found.iterations, found.rise - _rounding(mu, size)
-
-
-minimise = eqx.filter_jit(minimised)
-"""`minimised` as one compiled call."""
 
 
 def _rounding(mu: AbstractMeasure, size: Array) -> Array:

@@ -25,6 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
+from mckean.faults import Fault, Status, sound, status
 from mckean.interactions import nufft, window
 from mckean.interactions.kernels import AbstractKernel, FourierSeries
 from mckean.interactions.sums.modes import density_modes
@@ -102,8 +103,8 @@ class NUFFT(AbstractSum):
             raise ValueError("the sum NUFFT needs a kernel that is smooth at 0.")
         return NUFFT(self.tolerance, box_for(kernel, mu, points, self.tolerance))
 
-    def complaints(self, mu: AbstractMeasure, points: Points) -> dict[str, Float[Array, ""]]:
-        return {} if self.box is None else outgrown(self.box, mu, points)
+    def inspect(self, mu: AbstractMeasure, points: Points) -> Status:
+        return sound(dtype_of(mu)) if self.box is None else outgrown(self.box, mu, points)
 
     def potential(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, " n"]:
         return self._evaluate(kernel, mu, points, forces=False)[:, 0]
@@ -188,16 +189,11 @@ def cost(points: int, modes: float, dim: int, tolerance: float, transforms: int 
     return (1 + transforms) * (spread + 1e-9 * modes * 2**dim * math.log2(modes + 2)) + 1.2e-3
 
 
-def outgrown(box: Box, mu: AbstractMeasure, points: Points) -> dict[str, Float[Array, ""]]:
+def outgrown(box: Box, mu: AbstractMeasure, points: Points) -> Status:
     """Whether the cloud has grown beyond what the box resolves."""
     low, high = _corners(atoms(mu)[0], at(points, mu))
-    largest = box.levels[-1][0]
-    over = jnp.max(high - low) / largest
-    sentence = (
-        f"the cloud has spread to {{:.3g}} times the extent of {largest:.4g} that the sum over its kernel was planned "
-        "for: go on from an earlier state, for which the sum is planned anew, or force Direct()"
-    )
-    return {sentence: jnp.where(over <= 1, 0.0, over)}
+    over = jnp.max(high - low) / box.levels[-1][0]
+    return status(Fault.OUTGROWN, ~(over <= 1), over)
 
 
 def _corners(places: Array, x: Array) -> tuple[Array, Array]:

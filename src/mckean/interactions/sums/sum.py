@@ -6,6 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from mckean.faults import Status, sound
 from mckean.interactions.kernels import AbstractKernel
 from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
 from mckean.spaces import AbstractGrid
@@ -34,9 +35,9 @@ class AbstractSum(eqx.Module):
         """
         return self
 
-    def complaints(self, mu: AbstractMeasure, points: Points) -> dict[str, Float[Array, ""]]:
-        """What makes the sum untrustworthy: sentences with a place `{:.3g}` for a number, positive where so."""
-        return {}
+    def inspect(self, mu: AbstractMeasure, points: Points) -> Status:
+        """What makes the sum untrustworthy."""
+        return sound(dtype_of(mu))
 
     @abc.abstractmethod
     def potential(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, " n"]:

@@ -1,0 +1,115 @@
+"""One carrier for all that moves together: several measures, and what is accumulated along them.
+
+A ledger, a pair of solutions, a coupling, a solution with its tangents: each is a `Carrier` with a rule for one step,
+a function of the steppers of its measures. All else (what is checked, planned, weighed and watched) is forwarded here,
+once, to the schemes that move the measures.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import equinox as eqx
+from jaxtyping import ArrayLike, Int
+
+from mckean.checks import require
+from mckean.dynamics.scheme import AbstractScheme, Stepper, step_length
+from mckean.faults import Status
+from mckean.measures import AbstractMeasure
+from mckean.models import Model
+from mckean.paths import Brownian
+from mckean.spaces import AbstractSpace
+
+
+class Carrier(AbstractMeasure):
+    """Measures that move together, a tuple, and `sums`, a pytree of what is accumulated along them.
+
+    As a measure it is the first of them.
+    """
+
+    measures: Any
+    sums: Any = ()
+
+    @property
+    def domain(self) -> AbstractSpace:
+        return self.measures[0].domain
+
+    def integrate(self, phi: Callable) -> Any:
+        """∫φ dμ of the first measure."""
+        return self.measures[0].integrate(phi)
+
+
+Rule = Callable[[Stepper, Carrier, Brownian | None, Any], tuple[Carrier, Status]]
+"""One step: the carrier's stepper, whose `shared` are the steppers of its measures; the carrier; path; index."""
+
+
+class CarrierScheme(AbstractScheme):
+    """The scheme of a carrier: each measure has a scheme of its own, and a rule says how they step together.
+
+    **Arguments:**
+
+    - `schemes`: one for each measure.
+    - `rule`: see `Rule`.
+    - `bare`: the model that the schemes see, a function of the model; the model itself by default.
+
+    **Raises:** `ValueError`, when it begins, for what the schemes refuse.
+    """
+
+    moves: ClassVar[str] = "a Carrier"
+    schemes: tuple[AbstractScheme, ...]
+    rule: Rule
+    bare: Callable[[Model], Model]
+
+    def __init__(self, schemes: Sequence[AbstractScheme], rule: Rule, bare: Callable[[Model], Model] | None = None):
+        self.schemes, self.rule = tuple(schemes), rule
+        self.bare = _itself if bare is None else bare
+
+    @property
+    def order(self) -> int:
+        return min(scheme.order for scheme in self.schemes)
+
+    @property
+    def pressure(self) -> bool:
+        return all(scheme.pressure for scheme in self.schemes)
+
+    def accepts(self, measure: AbstractMeasure) -> bool:
+        return (
+            isinstance(measure, Carrier)
+            and len(measure.measures) == len(self.schemes)
+            and all(scheme.accepts(one) for scheme, one in zip(self.schemes, measure.measures, strict=True))
+        )
+
+    def begin(self, model: Model, measure: Carrier, dt: float) -> Stepper:
+        require(self.accepts(measure), f"the carrier does not hold what its {len(self.schemes)} schemes move.")
+        bare = self.bare(model)
+        steppers = tuple(
+            scheme.begin(bare, one, dt) for scheme, one in zip(self.schemes, measure.measures, strict=True)
+        )
+        planned = steppers[0].model.interaction
+        model = eqx.tree_at(lambda m: m.interaction, model, planned, is_leaf=lambda leaf: leaf is None)
+        return Stepper(self, model, step_length(measure, dt), steppers)
+
+    def advance(
+        self, begun: Stepper, measure: Carrier, path: Brownian | None, index: Int[ArrayLike, ""]
+    ) -> tuple[Carrier, Status]:
+        return self.rule(begun, measure, path, index)
+
+    def inspect(self, begun: Stepper, measure: Carrier) -> Status:
+        first, *others = (stepper.inspect(one) for stepper, one in zip(begun.shared, measure.measures, strict=True))
+        for other in others:
+            first = first.then(other)
+        return first
+
+
+def _itself(model: Model) -> Model:
+    return model
+
+
+def together(
+    begun: Stepper, state: Carrier, path: Brownian | None, index: Int[ArrayLike, ""]
+) -> tuple[tuple[AbstractMeasure, ...], Status]:
+    """Each of the measures one step later, on one path."""
+    moves = [stepper.step(one, path, index) for stepper, one in zip(begun.shared, state.measures, strict=True)]
+    found = moves[0][1]
+    for _, other in moves[1:]:
+        found = found.then(other)
+    return tuple(one for one, _ in moves), found

@@ -1,0 +1,59 @@
+"""Which scheme moves a measure."""
+
+from typing import Any
+
+import diffrax
+
+from mckean.checks import require
+from mckean.dynamics.moments import Moments
+from mckean.dynamics.particles import ParticleScheme
+from mckean.dynamics.scheme import AbstractScheme
+from mckean.dynamics.spectral import Spectral
+from mckean.dynamics.volumes import FiniteVolume
+from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
+from mckean.models import Model
+from mckean.spaces import FourierGrid
+
+Scheme = AbstractScheme | diffrax.AbstractSolver
+
+
+def scheme_for(model: Model, measure: AbstractMeasure, scheme: Scheme | None) -> AbstractScheme:
+    """The scheme asked for, or the one that belongs to the form of the measure."""
+    if isinstance(scheme, diffrax.AbstractSolver):
+        if isinstance(measure, Density):
+            raise ValueError(
+                f"the solver {type(scheme).__name__} moves particles, but the measure is a Density: "
+                "use Spectral() on the torus, FiniteVolume() on a box."
+            )
+        scheme = Moments(scheme) if isinstance(measure, Gaussian) else ParticleScheme(scheme)
+    if scheme is None:
+        scheme = _default(model, measure)
+    if not isinstance(scheme, AbstractScheme):
+        raise ValueError(f"a scheme is a mckean scheme or a diffrax solver, not {scheme!r}.")
+    require(
+        scheme.accepts(measure),
+        f"the scheme {type(scheme).__name__} moves {scheme.moves}, but the measure is {_form(measure)}.",
+    )
+    require(
+        model.internal is None or scheme.pressure,
+        f"the scheme {type(scheme).__name__} does not know an internal energy, but the model has one.",
+    )
+    return scheme
+
+
+def _default(model: Model, measure: AbstractMeasure) -> AbstractScheme:
+    if isinstance(measure, Particles):
+        return ParticleScheme()
+    if isinstance(measure, Gaussian):
+        return Moments()
+    if isinstance(measure, Density):
+        periodic = isinstance(measure.grid, FourierGrid)
+        return Spectral() if periodic and model.internal is None else FiniteVolume()
+    raise ValueError(
+        f"{_form(measure)} cannot be evolved: sample it (Particles), put it on a grid (Density), or use Gaussian."
+    )
+
+
+def _form(measure: Any) -> str:
+    name = type(measure).__name__
+    return f"{name} on a {type(measure.grid).__name__}" if isinstance(measure, Density) else name

@@ -1,0 +1,240 @@
+"""The one loop over time: what is compiled, in chunks, and how a chunk is judged."""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int
+
+from mckean.dynamics.scheme import Stepper, tree_finite
+from mckean.dynamics.trajectory import MeasureT, Trajectory
+from mckean.faults import FAULTS, Fault, Status, sound, status
+from mckean.measures import AbstractMeasure
+from mckean.models import Model
+from mckean.paths import Brownian
+
+_CHUNKS = 20
+# A chunk allocates its end state afresh; over so many steps that no longer counts.
+_SHORTEST_CHUNK = 8
+
+
+class RunError(ArithmeticError):
+    """A run that was stopped because its state is not to be trusted; `step` and `time` say where."""
+
+    def __init__(self, message: str, step: int, time: float):
+        super().__init__(f"{message} (step {step}, t = {time:g}).")
+        self.step, self.time = step, time
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run that was interrupted; `trajectory` is what it had done, from which `evolve` can go on."""
+
+    def __init__(self, trajectory: Trajectory):
+        super().__init__(f"interrupted at time {float(trajectory.times[-1]):g}")
+        self.trajectory = trajectory
+
+
+class Run(eqx.Module):
+    """What is compiled: everything but the counts. `model` is what the observables see."""
+
+    stepper: Stepper
+    path: Brownian | None
+    observe: dict
+
+    @property
+    def model(self) -> Model:
+        return self.stepper.model
+
+    def record(self, measure: AbstractMeasure) -> dict:
+        """The values of the observables."""
+        return {name: f(self.model, measure) for name, f in self.observe.items()}
+
+    def sound(self) -> Status:
+        """No fault."""
+        return sound(self.stepper.dt.dtype)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The counts: index of the first step, number of steps, steps between records."""
+
+    first: int
+    steps: int
+    stride: int
+    dt: float
+
+    def times(self, done: int) -> np.ndarray:
+        """Times of the records after `done` steps, and of the end where it is not one."""
+        at = np.arange(0, done + 1, self.stride)
+        return (self.first + (at if done % self.stride == 0 else np.append(at, done))) * self.dt
+
+    def chunks(self, observed: bool) -> Iterator["Chunk"]:
+        """About 20 chunks, fewer in short runs, of equal length but where nothing divides.
+
+        Short periods are gathered, long ones are cut.
+        """
+        period = self.stride if observed else self.steps
+        target = min(self.steps, max(_SHORTEST_CHUNK, -(-self.steps // _CHUNKS)))
+        if period <= target:
+            length = period * _divisor_near(self.steps // period, -(-target // period))
+            for done in range(0, self.steps, length):
+                yield Chunk(done, period, min(length, self.steps - done) // period, inside=observed)
+            return
+        length = _divisor_near(period, target)
+        for begin in range(0, self.steps, period):
+            for done in range(begin, begin + period, length):
+                yield Chunk(done, min(length, begin + period - done), 1, inside=False)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """`records` times `stride` steps, begun after `done` steps; whether the records are taken inside."""
+
+    done: int
+    stride: int
+    records: int
+    inside: bool
+
+    @property
+    def end(self) -> int:
+        return self.done + self.stride * self.records
+
+
+def _divisor_near(n: int, target: int) -> int:
+    """A divisor of n within a factor 4 of the target, so that one compilation serves all chunks; else the target."""
+    near = [d for d in range(-(-target // 4), 4 * target + 1) if n % d == 0]
+    return min(near, key=lambda d: abs(math.log(d / target)), default=target)
+
+
+def run_whole(run: Run, plan: Plan, measure: MeasureT, made: tuple) -> Trajectory[MeasureT]:
+    """The run under a transformation of JAX: one chunk, whose end raises JAX's own runtime error where it is bad."""
+    start = run.record(measure)
+    at = jnp.asarray(plan.first)
+    final, observed, _, found = _advance(run, measure, at, plan.stride, plan.steps // plan.stride, True, whole=True)
+    sentences = [fault.value.replace("{:.3g}", "…") for fault in FAULTS]
+    final = eqx.branched_error_if(final, found.bad, found.code, sentences)
+    return Trajectory(final, jnp.asarray(plan.times(plan.steps)), _join([_leading(start), observed]), made)
+
+
+def run_in_chunks(run: Run, plan: Plan, measure: MeasureT, made: tuple, progress: bool) -> Trajectory[MeasureT]:
+    """The run chunk by chunk, each judged; an interruption loses no more than the chunk under way."""
+    kept = (measure, 0, [_record_once(run, measure)])
+    with _bar(progress, plan.steps) as tick:
+        try:
+            for chunk in plan.chunks(bool(run.observe)):
+                measure, _, pieces = kept
+                at = jnp.asarray(plan.first + chunk.done)
+                # A traced count: XLA would write out a loop of one step and round it differently from longer ones.
+                stride = jnp.asarray(chunk.stride)
+                new, observed, count, found = _advance(run, measure, at, stride, chunk.records, chunk.inside)
+                _judge(run, plan, measure, chunk, int(count), found)
+                if not chunk.inside and chunk.end % plan.stride == 0:
+                    observed = _record_once(run, new)
+                # One assignment, so that an interruption finds the state, its step and its records together.
+                kept = (new, chunk.end, [*pieces, observed] if observed else pieces)
+                tick(chunk.end)
+        except KeyboardInterrupt as stop:
+            raise Interrupted(_so_far(run, plan, *kept, made)) from stop
+    return _so_far(run, plan, *kept, made)
+
+
+def _so_far(run: Run, plan: Plan, measure: MeasureT, done: int, pieces: list, made: tuple) -> Trajectory[MeasureT]:
+    if done % plan.stride:
+        pieces = [*pieces, _record_once(run, measure)]
+    return Trajectory(measure, jnp.asarray(plan.times(done)), _join(pieces), made)
+
+
+def _judge(run: Run, plan: Plan, before: AbstractMeasure, chunk: Chunk, count: int, found: Status) -> None:
+    """Raise where a chunk ended badly, `count` steps from its beginning.
+
+    A non-finite state is traced to its step by replaying the chunk; the last finite one may tell more.
+    """
+    if not found.bad:
+        return
+    first = plan.first + chunk.done
+    if found.fault is Fault.NON_FINITE:
+        last, steps = _first_bad(run, before, jnp.asarray(first), jnp.asarray(chunk.end - chunk.done))
+        count, found = int(steps), run.stepper.inspect(last).then(found)
+    raise RunError(found.sentence, first + count, (first + count) * plan.dt)
+
+
+@eqx.filter_jit
+def _advance(
+    run: Run, measure: MeasureT, at: Int[Array, ""], stride: int | Array, records: int, observing: bool, whole=False
+) -> tuple[MeasureT, dict, Int[Array, ""], Status]:
+    """`records` times `stride` steps: the end, the observables after each stride, if asked, and what went wrong.
+
+    With it the number of steps that were made: a loop that is not `whole` ends at a step that fails. A whole one has a
+    length that is known before, so that it can be differentiated backwards.
+    """
+
+    def one(begin, k, mu):
+        return run.stepper.step(mu, run.path, begin + k)
+
+    def period(state, r):
+        mu, count, found = state
+        begin = at + r * stride
+        if whole:
+
+            def move(k, state):
+                mu, found = state
+                mu, new = one(begin, k, mu)
+                return mu, found.then(new)
+
+            mu, found = jax.lax.fori_loop(0, stride, move, (mu, found))
+        else:
+            go_on = lambda state: (state[0] < stride) & ~state[2].bad  # noqa: E731
+            move_on = lambda state: (state[0] + 1, *one(begin, state[0], state[1]))  # noqa: E731
+            steps, mu, found = jax.lax.while_loop(go_on, move_on, (jnp.zeros_like(at), mu, found))
+            count = count + steps
+        return (mu, count, found), run.record(mu) if observing else {}
+
+    start = (measure, jnp.zeros_like(at), run.sound())
+    (final, count, found), observed = jax.lax.scan(period, start, jnp.arange(records))
+    lost = ~tree_finite(final)
+    found = found.then(status(Fault.NON_FINITE, lost, jnp.zeros_like(run.stepper.dt)))
+    return final, observed, count, found.then(run.stepper.inspect(final))
+
+
+def _record_once(run: Run, measure: AbstractMeasure) -> dict:
+    return _leading(_record(run, measure)) if run.observe else {}
+
+
+@eqx.filter_jit
+def _record(run: Run, measure: AbstractMeasure) -> dict:
+    return run.record(measure)
+
+
+@eqx.filter_jit
+def _first_bad(run: Run, measure: AbstractMeasure, at, steps) -> tuple[AbstractMeasure, Array]:
+    """The last state before one is not finite, and how many steps there are to that one."""
+    go_on = lambda state: tree_finite(state[1]) & (state[2] < steps)  # noqa: E731
+    move = lambda state: (state[1], run.stepper.step(state[1], run.path, at + state[2])[0], state[2] + 1)  # noqa: E731
+    last, _, count = jax.lax.while_loop(go_on, move, (measure, measure, jnp.zeros((), jnp.result_type(int))))
+    return last, count
+
+
+def _leading(tree: dict) -> dict:
+    return jax.tree.map(lambda a: jnp.asarray(a)[None], tree)
+
+
+def _join(pieces: list[dict]) -> dict:
+    return jax.tree.map(lambda *a: jnp.concatenate(a), *pieces)
+
+
+@contextlib.contextmanager
+def _bar(show: bool, total: int) -> Iterator[Callable[[int], None]]:
+    if not show:
+        yield lambda done: None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("evolve"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns) as bar:
+        task = bar.add_task("evolve", total=total)
+        yield lambda done: bar.update(task, completed=done)
