@@ -8,12 +8,11 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 from scipy import special
 
-from mckean.analysis.rates import Rate, Resampled, fit_rate, resampled
-from mckean.analysis.statistics import side_by_side
 from mckean.checks import require
 from mckean.measures import AbstractLaw, Density, Gaussian, Particles
 from mckean.spaces import Euclidean
-from mckean.transport import wasserstein
+from mckean.statistics import Rate, Resampled, fit_rate, resampled, side_by_side
+from mckean.transport.distance import wasserstein
 from mckean.transport.quantiles import quantiles
 
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 import numpy as np
 
-from mckean.analysis.sampling import GibbsSample
-from mckean.analysis.statistics import Estimate, average
 from mckean.checks import require
+from mckean.equilibrium._sampling import GibbsSample
 from mckean.models import Model
 from mckean.spaces import Torus
+from mckean.statistics import Estimate, average
 
 
 @dataclass(frozen=True)

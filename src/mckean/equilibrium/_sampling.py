@@ -28,12 +28,12 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
-from mckean.analysis.statistics import Estimate, average
 from mckean.checks import require, require_finite
 from mckean.dynamics.gibbs import coupled_log_density, require_gibbs
 from mckean.measures import AbstractLaw, AbstractMeasure, Particles
 from mckean.models import Model, energy, in_precision, with_planned_sums
 from mckean.spaces import Torus
+from mckean.statistics import Estimate, average
 
 Observables = Mapping[str, Callable[[Model, AbstractMeasure], Any]]
 # Of converged half chains of h draws and autocorrelation time τ, R̂ is about 1 + τ/2h: 1.02 asks for h = 25 τ. The 1.01

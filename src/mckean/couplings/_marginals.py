@@ -35,13 +35,12 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 from scipy import special
 
-from mckean.analysis.chaos import recorded
-from mckean.analysis.rates import Rate, Resampled, fit_rate, largest, resampled
-from mckean.analysis.studies import divisor, samples
 from mckean.checks import require
+from mckean.couplings._chaos import recorded
 from mckean.measures import AbstractLaw, AbstractMeasure, Particles
 from mckean.models import Model
 from mckean.spaces import Euclidean, Torus
+from mckean.statistics import Rate, Resampled, divisor, fit_rate, largest, resampled, samples
 from mckean.transport.quantiles import quantiles
 
 _GROUPS = 64

@@ -3,18 +3,18 @@
 import itertools
 from typing import Any, ClassVar
 
+import diffrax
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from mckean.analysis.around import AbstractAround
-from mckean.analysis.long_time import Scheme
-from mckean.analysis.tangent import distance
 from mckean.checks import require
-from mckean.dynamics import Trajectory, evolve
+from mckean.dynamics import AbstractScheme, Trajectory, evolve
+from mckean.dynamics.around import AbstractAround
 from mckean.dynamics.evolve import scheme_for
 from mckean.measures import AbstractMeasure, Particles
+from mckean.measures.norms import distance
 from mckean.models import Model
 from mckean.paths import Brownian
 from mckean.spaces import AbstractSpace
@@ -76,7 +76,7 @@ def nested(
     dt: float,
     path: Brownian | None = None,
     every: int | None = None,
-    scheme: Scheme | None = None,
+    scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
 ) -> Trajectory[Nested]:
     """N particles beside their first n alone, each with its own noise in both: `observed["distance"]` compares the n.
 
@@ -106,7 +106,7 @@ def across_steps(
     dt: float,
     path: Brownian,
     halvings: int = 2,
-    scheme: Scheme | None = None,
+    scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
 ) -> Float[np.ndarray, " halvings"]:
     """How far the ends of runs with dt and dt/2, dt/2 and dt/4, … are apart, all on one path.
 

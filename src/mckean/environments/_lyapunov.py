@@ -22,16 +22,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
-from mckean.analysis.around import AbstractAround
-from mckean.analysis.statistics import Estimate, average, replicate
-from mckean.analysis.tangent import forwards, pushed
 from mckean.checks import require
 from mckean.dynamics import AbstractScheme, RunError, evolve
+from mckean.dynamics.around import AbstractAround
 from mckean.dynamics.evolve import scheme_for
+from mckean.environments._linearisation import forwards, pushed
 from mckean.measures import AbstractMeasure, Particles
 from mckean.models import Model
 from mckean.paths import Brownian
 from mckean.spaces import AbstractSpace
+from mckean.statistics import Estimate, average, replicate
 
 # Above so many exponents the full spectrum must be asked for by its number.
 _FEW = 64

@@ -21,8 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int, PRNGKeyArray
 
-from mckean.analysis.statistics import Estimate, side_by_side
 from mckean.checks import require
+from mckean.statistics import Estimate, side_by_side
 
 
 @dataclass(frozen=True)

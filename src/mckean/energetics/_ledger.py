@@ -14,7 +14,7 @@ A run in steps of dt closes its ledger at O(dt) by trapezoidal sums, which is wh
 the correlation of integrand and increment, and close at O(√dt) once their Itô correction is added, not at all without.
 """
 
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple
 
 import diffrax
 import equinox as eqx
@@ -29,7 +29,8 @@ from mckean.dynamics import AbstractScheme, evolve
 from mckean.dynamics.evolve import scheme_for
 from mckean.dynamics.particles import Increments, increments
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
-from mckean.models import AbstractNoise, Model, Thermal, differs, energy, extra_drift
+from mckean.models import Model, Thermal, differs, energy, extra_drift
+from mckean.models.environment import spreading
 from mckean.paths import Brownian
 from mckean.spaces import AbstractSpace, FourierGrid
 
@@ -243,19 +244,3 @@ def _integrands(
     own = still if own is None else own
     pairs = ((dt * slope, slope), (dt * slope, extra), (gradient, push), (score, push), (gradient, own))
     return jnp.stack([jnp.sum(a * b, axis=-1) for a, b in pairs], axis=-1)
-
-
-def spreading(noise: AbstractNoise, mu: Density) -> Float[Array, "n d"]:
-    """½∇·(σσᵀρ) at the nodes of a Fourier grid: minus the flux of a noise in the sense of Itô."""
-    sigma = noise.matrix(mu, interactions.at(mu.grid, mu))
-    stress = 0.5 * jnp.einsum("nik,njk,n->ijn", sigma, sigma, mu.values.ravel())
-    return jnp.stack([divergence(mu, row) for row in stress], axis=-1)
-
-
-def divergence(mu: Density, flux: Float[Array, "d n"]) -> Float[Array, " n"]:
-    """∇·j at the nodes of a Fourier grid, spectrally."""
-    grid = cast(FourierGrid, mu.grid)
-    shape = grid.shape
-    spectra = jnp.fft.rfftn(flux.reshape(-1, *shape), axes=range(-len(shape), 0))
-    waves = [jnp.asarray(q, flux.dtype) for q in grid.wavenumbers]
-    return jnp.fft.irfftn(sum(1j * q * f for q, f in zip(waves, spectra, strict=True)), shape).ravel()

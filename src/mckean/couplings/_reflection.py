@@ -34,11 +34,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from mckean.analysis.couplings import Coupled
-from mckean.analysis.long_time import Pair
 from mckean.checks import require
+from mckean.couplings._synchronous import Coupled
 from mckean.dynamics import AbstractScheme, ParticleScheme
 from mckean.dynamics.evolve import scheme_for
+from mckean.dynamics.pair import Pair
 from mckean.dynamics.particles import Increments, advance, increments
 from mckean.measures import AbstractMeasure, Particles
 from mckean.models import Model, Thermal

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from mckean.analysis.statistics import Estimate
 from mckean.checks import require
+from mckean.statistics._estimates import Estimate
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key, PRNGKeyArray
 
-from mckean.analysis.rates import Rate, fit_rate, largest, resampled
-from mckean.analysis.statistics import side_by_side
 from mckean.checks import require
+from mckean.statistics._rates import Rate, fit_rate, largest, resampled
+from mckean.statistics._replicas import side_by_side
 
 # Replicas of so many particles in all run as one: the state of a batch then stays in a core's cache.
 _PARTICLES = 1 << 15

@@ -23,53 +23,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
-from mckean.analysis.around import AbstractAround
-from mckean.analysis.statistics import Estimate, average, replicate
 from mckean.checks import require
 from mckean.dynamics import AbstractScheme, Trajectory, evolve
+from mckean.dynamics.around import AbstractAround
 from mckean.dynamics.evolve import scheme_for
-from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
+from mckean.measures import AbstractMeasure, dtype_of
+from mckean.measures.norms import difference, inner
 from mckean.models import Model
 from mckean.paths import Brownian
 from mckean.spaces import AbstractSpace
-
-
-def difference(mu: AbstractMeasure, nu: AbstractMeasure) -> Any:
-    """μ − ν for two measures of one form: the tree of μ's floating arrays, with the differences in their places.
-
-    Densities by their values; particles by the shortest displacements from ν's to μ's, one to one.
-    **Raises** `ValueError` for measures of different forms or sizes.
-    """
-    a, b = (eqx.filter(m, eqx.is_inexact_array) for m in (mu, nu))
-    shapes = [[x.shape for x in jax.tree.leaves(m)] for m in (a, b)]
-    require(
-        type(mu) is type(nu) and mu.domain == nu.domain and shapes[0] == shapes[1],
-        f"two measures are compared in one form and size, not a {type(mu).__name__} with a {type(nu).__name__} "
-        f"of other arrays: {shapes[0]} and {shapes[1]}.",
-    )
-    gap = jax.tree.map(jnp.subtract, a, b)
-    if isinstance(mu, Particles) and isinstance(nu, Particles):
-        gap = eqx.tree_at(lambda m: m.positions, gap, mu.space.displacement(mu.positions, nu.positions))
-    return gap
-
-
-def inner(measure: AbstractMeasure, eta: Any, zeta: Any) -> Float[Array, ""]:
-    """⟨η, ζ⟩ of two tangents: ∫ηζ dx of densities, (1/N)Σ_i η_i·ζ_i of particles, the sum of products otherwise."""
-    total = sum(
-        (jnp.vdot(a, b) for a, b in zip(jax.tree.leaves(eta), jax.tree.leaves(zeta), strict=True)), jnp.zeros(())
-    )
-    if isinstance(measure, Density):
-        return total * measure.grid.cell_volume
-    return total / measure.n if isinstance(measure, Particles) else total
-
-
-def distance(mu: AbstractMeasure, nu: AbstractMeasure) -> Float[Array, ""]:
-    """‖μ − ν‖: in L² for densities, root mean square over particles one to one, |Δm|² + |ΔΣ|² for Gaussians.
-
-    Traceable, unlike `wasserstein`; for particles it is at least W_2 of their empirical measures.
-    """
-    gap = difference(mu, nu)
-    return jnp.sqrt(inner(mu, gap, gap))
+from mckean.statistics import Estimate, average, replicate
 
 
 class Tangent(AbstractMeasure):

@@ -15,14 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from mckean.analysis.sampling import Observables
-from mckean.analysis.statistics import Estimate, average, replicate
 from mckean.checks import require
 from mckean.dynamics import evolve
 from mckean.dynamics.gibbs import require_gibbs
+from mckean.equilibrium._sampling import Observables
 from mckean.measures import AbstractLaw
 from mckean.models import Model
 from mckean.paths import Brownian
+from mckean.statistics import Estimate, average, replicate
 
 
 @dataclass(frozen=True)

@@ -28,15 +28,15 @@ import numpy as np
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 from scipy import special
 
-from mckean.analysis.sampling import Observables
-from mckean.analysis.statistics import Estimate, average
 from mckean.checks import require
 from mckean.dynamics import AbstractScheme, evolve
 from mckean.dynamics.evolve import scheme_for
+from mckean.equilibrium._sampling import Observables
 from mckean.measures import Particles
 from mckean.models import Model, differs
 from mckean.paths import Brownian
 from mckean.spaces import Sphere
+from mckean.statistics import Estimate, average
 
 # Changes below this share of an observable's own spread are rounding.
 _ROUNDING = 1e-9

@@ -19,13 +19,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mckean.analysis.rates import Rate, Resampled, fit_rate, largest, resampled
-from mckean.analysis.studies import samples
 from mckean.checks import require
 from mckean.dynamics import evolve
 from mckean.measures import AbstractLaw, Particles
 from mckean.models import Model
 from mckean.paths import Brownian
+from mckean.statistics import Rate, Resampled, fit_rate, largest, resampled, samples
 
 
 def chaos_rate(

@@ -7,24 +7,21 @@ converge: its environment goes on.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import diffrax
 import equinox as eqx
-from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from mckean.analysis.around import AbstractAround
-from mckean.analysis.ensemble import Ensemble, ensemble
-from mckean.analysis.tangent import distance
 from mckean.checks import require
 from mckean.dynamics import AbstractScheme, Trajectory, evolve
 from mckean.dynamics.evolve import scheme_for
+from mckean.dynamics.pair import Pair, SideBySide
+from mckean.environments._ensemble import Ensemble, ensemble
 from mckean.measures import AbstractMeasure
+from mckean.measures.norms import distance
 from mckean.models import Model
 from mckean.paths import Brownian
-from mckean.spaces import AbstractSpace
-
-Scheme = AbstractScheme | diffrax.AbstractSolver
 
 
 def pullback(
@@ -35,7 +32,7 @@ def pullback(
     dt: float,
     path: Brownian,
     until: float = 0.0,
-    scheme: Scheme | None = None,
+    scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
 ) -> list[AbstractMeasure]:
     """μ at `until` of the runs that start from `measure` at `until` − T, in one environment, for each depth T.
 
@@ -56,7 +53,7 @@ def invariant(
     dt: float,
     key: PRNGKeyArray,
     environments: int,
-    scheme: Scheme | None = None,
+    scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
     batch: int | None = None,
 ) -> Ensemble:
     """Statistics of the invariant random measure: observables at time 0 of runs from −`depth`, over environments.
@@ -76,47 +73,6 @@ def _at_zero(key: PRNGKeyArray, *, model, measure, observe, depth, dt, scheme) -
     return {name: f(model, final) for name, f in observe.items()}
 
 
-class Pair(AbstractMeasure):
-    """Two measures of one form, which move in one environment."""
-
-    first: AbstractMeasure
-    second: AbstractMeasure
-
-    def __check_init__(self):
-        # It refuses measures that cannot be compared.
-        distance(self.first, self.second)
-
-    @property
-    def domain(self) -> AbstractSpace:
-        return self.first.domain
-
-    def integrate(self, phi) -> Any:
-        """∫φ of the first."""
-        return self.first.integrate(phi)
-
-
-class SideBySide(AbstractAround):
-    """One scheme for both of a pair, on one path: particles share their own motions as well."""
-
-    moves: ClassVar[str] = "Pair"
-    state: ClassVar[type[AbstractMeasure]] = Pair
-
-    def held(self, state: Pair) -> tuple[AbstractMeasure, ...]:
-        return (state.first, state.second)
-
-    def step(
-        self,
-        model: Model,
-        measure: Pair,
-        prepared: Any,
-        path: Brownian | None,
-        index: Int[ArrayLike, ""],
-        dt: Float[Array, ""],
-    ) -> Pair:
-        moved = [self.scheme.step(model, one, prepared, path, index, dt) for one in (measure.first, measure.second)]
-        return eqx.tree_at(lambda p: (p.first, p.second), measure, tuple(moved))
-
-
 def separation(
     model: Model,
     first: AbstractMeasure,
@@ -127,7 +83,7 @@ def separation(
     path: Brownian | None = None,
     every: int | None = None,
     start: float = 0.0,
-    scheme: Scheme | None = None,
+    scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
     observe: Mapping[str, Callable[[Model, Pair], Any]] | None = None,
 ) -> Trajectory[Pair]:
     """Two solutions in one environment; `observed["distance"]` is how far apart they are, in the sense of `distance`.

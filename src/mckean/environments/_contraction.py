@@ -14,15 +14,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mckean.analysis.long_time import Pair, SideBySide
-from mckean.analysis.statistics import Estimate, average, replicate
-from mckean.analysis.tangent import distance
 from mckean.checks import require
 from mckean.dynamics import AbstractScheme, evolve
 from mckean.dynamics.evolve import scheme_for
+from mckean.dynamics.pair import Pair, SideBySide
 from mckean.measures import AbstractMeasure, Particles
+from mckean.measures.norms import distance
 from mckean.models import Model
 from mckean.paths import Brownian
+from mckean.statistics import Estimate, average, replicate
 
 # A distance below so many roundings of a point's coordinates is one of rounding.
 _ROUNDINGS = 1e3
