@@ -11,15 +11,14 @@ import numpy as np
 from scipy.special import ive
 
 from mckean import catalogue, observables
-from mckean.analysis import average
-from mckean.analysis.chaos import chaos_rate, distinct_means, joint_cumulant, recorded
-from mckean.analysis.marginals import Marginals, distances, occupation
-from mckean.analysis.rates import Rate, fit_rate
-from mckean.analysis.studies import ladder, samples
 from mckean.catalogue.kuramoto import mean_square_order, order_parameter
 from mckean.catalogue.ornstein_uhlenbeck import marginal_entropy, marginal_excess
+from mckean.couplings import Marginals, chaos_rate, distinct_means, joint_cumulant
+from mckean.couplings._chaos import recorded
+from mckean.couplings._marginals import distances, occupation
 from mckean.measures import Gaussian, Uniform, VonMises
 from mckean.spaces import Torus
+from mckean.statistics import Rate, average, fit_rate, ladder, samples
 from mckean.talk.chapters.clouds import Clouds, run_clouds
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
 

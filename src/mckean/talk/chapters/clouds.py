@@ -7,17 +7,12 @@ import jax
 import numpy as np
 from scipy import stats
 
-from mckean.analysis.empirical import (
-    empirical_distances,
-    fournier_guillin,
-    mean_distance_constant,
-    two_atoms_distance,
-    uniform_square_distance,
-)
-from mckean.analysis.rates import Resampled, fit_rate
 from mckean.measures import Density, Uniform
 from mckean.spaces import Euclidean, Torus
+from mckean.statistics import Resampled, fit_rate
 from mckean.talk.claims import Claim, Figure, Panel, Series
+from mckean.transport import empirical_distances, fournier_guillin, mean_distance_constant
+from mckean.transport.empirical import two_atoms_distance, uniform_square_distance
 
 _CLOUDS = "Fournier and Guillin, Probab. Theory Relat. Fields 162 (2015)"
 _MATCHING = "Ambrosio, Stra and Trevisan, Probab. Theory Relat. Fields 173 (2019)"

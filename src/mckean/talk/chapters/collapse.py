@@ -10,7 +10,6 @@ import numpy as np
 from scipy.stats import norm
 
 from mckean import observables
-from mckean.analysis import Estimate, average, replicate
 from mckean.catalogue.equiangular import high_dimension, passage_time
 from mckean.catalogue.reduced import antipode_rate, low_temperature, meeting_probability, two_tokens
 from mckean.dynamics import evolve
@@ -19,6 +18,7 @@ from mckean.models import Model
 from mckean.models.heads import Heads
 from mckean.paths import Brownian
 from mckean.spaces import Sphere
+from mckean.statistics import Estimate, average, replicate
 from mckean.talk.claims import Chapter, Claim, Figure, Film, Panel, Result, Series
 
 

@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from mckean import catalogue, observables
-from mckean.analysis import Estimate, average, ito_decomposition, log_slope, replicate
+from mckean.couplings import ito_decomposition
 from mckean.dynamics import evolve
 from mckean.measures import Gaussian
 from mckean.models import Multiplicative, langevin
 from mckean.paths import Brownian
+from mckean.statistics import Estimate, average, log_slope, replicate
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
 
 

@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from mckean import observables
-from mckean.analysis import average, log_slope, replicate, root_mean_square
 from mckean.dynamics import evolve
 from mckean.interactions import kernels
 from mckean.measures import Density, Particles, VonMises
 from mckean.models import Additive, Multiplicative, langevin
 from mckean.paths import Brownian
 from mckean.spaces import Torus
+from mckean.statistics import average, log_slope, replicate, root_mean_square
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
 from mckean.transport import wasserstein
 

@@ -8,24 +8,15 @@ import jax
 import numpy as np
 
 from mckean import catalogue
-from mckean.analysis import (
-    Coupled,
-    Estimate,
-    SynchronousCoupling,
-    average,
-    coupling_terms,
-    gronwall,
-    lipschitz,
-    log_slope,
-    replicate,
-)
-from mckean.analysis.couplings import visited
 from mckean.catalogue.ornstein_uhlenbeck import coupling_error, coupling_error_path
+from mckean.couplings import coupling_terms, gronwall, lipschitz, visited
+from mckean.couplings._synchronous import Coupled, SynchronousCoupling
 from mckean.dynamics import evolve
 from mckean.measures import Density, Gaussian, VonMises
 from mckean.models import Additive, Model, langevin
 from mckean.paths import Brownian
 from mckean.spaces import Euclidean, Torus
+from mckean.statistics import Estimate, average, log_slope, replicate
 from mckean.talk.chapters.meetings import Meetings, run_meetings
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
 

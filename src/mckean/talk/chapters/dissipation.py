@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from mckean import catalogue, observables
-from mckean.analysis import energy_balance
 from mckean.catalogue.ornstein_uhlenbeck import free_energy_gap, mean, variance
 from mckean.dynamics import FiniteVolume, evolve
+from mckean.energetics import energy_balance
 from mckean.measures import Density, Gaussian
 from mckean.spaces import Euclidean, Torus
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series

@@ -7,12 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from mckean import catalogue, observables
-from mckean.analysis import average, ito_decomposition, log_slope, replicate
+from mckean.couplings import ito_decomposition
 from mckean.dynamics import evolve
 from mckean.measures import VonMises
 from mckean.models import langevin
 from mckean.paths import Brownian
 from mckean.spaces import Torus
+from mckean.statistics import average, log_slope, replicate
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
 
 

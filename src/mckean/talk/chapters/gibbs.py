@@ -11,12 +11,18 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mckean import observables
-from mckean.analysis.invariance import Invariance, invariance, stationarity
-from mckean.analysis.langevin import LangevinMeans, langevin_means
-from mckean.analysis.partition import log_partition
-from mckean.analysis.sampling import GibbsSample, sample_gibbs
 from mckean.catalogue.kuramoto import critical_strength, gibbs_clouds, kuramoto, mean_square_order, order_parameter
 from mckean.catalogue.kuramoto import log_partition as exact_log_partition
+from mckean.equilibrium import (
+    GibbsSample,
+    Invariance,
+    LangevinMeans,
+    invariance,
+    langevin_means,
+    log_partition,
+    sample_gibbs,
+    stationarity,
+)
 from mckean.measures import AbstractMeasure, Uniform
 from mckean.models import Additive, Model, Multiplicative, Thermal
 from mckean.spaces import Torus

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from mckean import observables
-from mckean.analysis import Estimate, average, log_slope, replicate, root_mean_square
 from mckean.catalogue import random_transformer, toy_transformer
 from mckean.dynamics import Layers, Moebius, ParticleScheme, evolve
 from mckean.dynamics.layers import modified
@@ -19,6 +18,7 @@ from mckean.measures import Particles
 from mckean.models import Heads, Model
 from mckean.paths import Brownian, Recorded
 from mckean.spaces import Sphere
+from mckean.statistics import Estimate, average, log_slope, replicate, root_mean_square
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
 
 

@@ -7,23 +7,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mckean.analysis import (
-    Estimate,
-    average,
-    environment_power,
-    gibbs_drift,
-    ledger,
-    log_slope,
-    moving_frame,
-    replicate,
-    root_mean_square,
-)
 from mckean.dynamics import evolve
+from mckean.energetics import environment_power, ledger, moving_frame
+from mckean.equilibrium import gibbs_drift
 from mckean.interactions import kernels
 from mckean.measures import Density, Gaussian
 from mckean.models import Additive, Model, Multiplicative, TransportNoise, langevin, potentials
 from mckean.paths import Brownian, Recorded
 from mckean.spaces import Euclidean, Torus
+from mckean.statistics import Estimate, average, log_slope, replicate, root_mean_square
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
 
 _CHAIN = "Stratonovich's chain rule along the Wasserstein gradient flow; Otto 2001 for the slope"

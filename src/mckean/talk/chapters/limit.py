@@ -10,12 +10,12 @@ import numpy as np
 from diffrax import Heun
 
 from mckean import catalogue, observables
-from mckean.analysis import Estimate, average, log_slope, replicate, root_mean_square
 from mckean.dynamics import FiniteVolume, Trajectory, evolve
 from mckean.measures import AbstractLaw, Density, Gaussian, Particles, VonMises
 from mckean.models import Model
 from mckean.paths import Brownian
 from mckean.spaces import Torus
+from mckean.statistics import Estimate, average, log_slope, replicate, root_mean_square
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
 from mckean.transport import wasserstein
 

@@ -11,13 +11,14 @@ import numpy as np
 from scipy import special, stats
 
 from mckean import catalogue, observables
-from mckean.analysis import energy_balance, replicate
 from mckean.catalogue.kuramoto import log_partition
 from mckean.catalogue.ornstein_uhlenbeck import marginal_entropy, marginal_excess, mean, variance
 from mckean.dynamics import FiniteVolume, evolve, gibbs_density, liouville
+from mckean.energetics import energy_balance
 from mckean.measures import Density, Gaussian, VonMises, entropy_of_chaos, marginal, relative_entropy, tensor_power
 from mckean.paths import Brownian
 from mckean.spaces import Euclidean, Torus
+from mckean.statistics import replicate
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
 
 _STIFFNESS, _ATTRACTION, _CENTRE, _WIDTH, _GAUSSIAN_TIME = 1.0, 1.0, 0.8, 0.4, 0.5

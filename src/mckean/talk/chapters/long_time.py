@@ -9,16 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from mckean import catalogue
-from mckean.analysis import replicate
-from mckean.analysis.decay import Decay, decay, rate
-from mckean.analysis.functional_inequalities import convexity, poincare_bounds, relaxation
 from mckean.catalogue.desai_zwanzig import critical_beta, magnetisation
 from mckean.catalogue.granular_media import equilibrium, granular_media
 from mckean.dynamics import evolve
+from mckean.energetics import Decay, convexity, decay, poincare_bounds, relaxation
 from mckean.measures import Density, Gaussian, Particles
 from mckean.models import Model
 from mckean.paths import Brownian
 from mckean.spaces import Euclidean
+from mckean.statistics import decay_rate, replicate
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
 
 _OTTO = "Otto and Villani, J. Funct. Anal. 173 (2000); Carrillo, McCann and Villani, Rev. Mat. Iberoamericana 19 (2003)"
@@ -131,7 +130,7 @@ def _wells(config: Config) -> tuple[dict, list[Claim]]:
     for beta in (config.betas[1], config.betas[-2]):
         least, _, times, means = runs[beta]
         window = (times >= 1.0) & (times <= 3.0)
-        measured = rate(times[window], means[window])
+        measured = decay_rate(times[window], means[window])
         # The drift is −V′ − θ(x − m), and m, frozen over a step, lags by θ dt.
         slack = measured.high - measured.value + abs(least) * ((_THETA + abs(least)) * config.dt + h**2)
         side = "<" if beta < critical else ">"
@@ -219,7 +218,7 @@ def _particle_claims(particles: dict) -> list[Claim]:
         claims.append(Claim(f"largest |X − Y|² over e^{{−2at}} of its start, N = {n}", 1.0, worst, 0.0, 0.01,
                             "terms of order dt² in Euler's step of a convex force", _OTTO, "at most"))  # fmt: skip
         late = times >= 1.5
-        measured = rate(times[late], square[:, late])
+        measured = decay_rate(times[late], square[:, late])
         stderr = (measured.high - measured.value) / 4
         exact = -2 * np.log1p(-0.02) / 0.02
         # What is left of the shape, Σ(X − Y)² − N(X̄ − Ȳ)², makes the rate higher, never lower, within the window.

@@ -9,15 +9,16 @@ import numpy as np
 from scipy import special, stats
 
 from mckean import catalogue
-from mckean.analysis import Estimate, average, log_slope, replicate, separation
-from mckean.analysis.couplings import lipschitz
-from mckean.analysis.long_time import Pair, SideBySide
-from mckean.analysis.reflection import ReflectionCoupling, coupling_distance
+from mckean.couplings import coupling_distance, lipschitz
+from mckean.couplings._reflection import ReflectionCoupling
 from mckean.dynamics import ParticleScheme, evolve
+from mckean.dynamics.pair import Pair, SideBySide
+from mckean.environments import separation
 from mckean.measures import Gaussian, Particles
 from mckean.models import Additive, Model, langevin
 from mckean.paths import Brownian
 from mckean.spaces import Euclidean, Torus
+from mckean.statistics import Estimate, average, log_slope, replicate
 from mckean.talk.claims import Claim, Figure, Panel, Series
 
 _WELL_BETA, _WELL_STRENGTH = 2.0, 0.5

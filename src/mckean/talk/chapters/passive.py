@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from mckean import observables
-from mckean.analysis import average, replicate
 from mckean.dynamics import evolve
 from mckean.measures import Density
 from mckean.models import Model, TransportNoise, langevin
 from mckean.paths import Brownian
 from mckean.spaces import Torus
+from mckean.statistics import average, replicate
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
 
 _TORUS = Torus(2)

@@ -12,7 +12,6 @@ import numpy as np
 from scipy.special import ndtr
 
 from mckean import observables
-from mckean.analysis import Estimate, average, replicate
 from mckean.catalogue import encoder, toy_transformer
 from mckean.catalogue.transformer import logistic
 from mckean.dynamics import Moebius, evolve
@@ -20,6 +19,7 @@ from mckean.measures import Particles
 from mckean.models import Heads, Model, Neurons
 from mckean.paths import Brownian
 from mckean.spaces import Sphere
+from mckean.statistics import Estimate, average, replicate
 from mckean.talk.chapters.texts import TEXTS
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
 

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mckean.analysis import average, replicate
 from mckean.catalogue.keller_segel import critical_strength, keller_segel, logarithm
 from mckean.catalogue.log_gas import equilibrium, log_gas, semicircle
 from mckean.dynamics import FiniteVolume, evolve
@@ -17,6 +16,7 @@ from mckean.measures import Density, Gaussian, Particles
 from mckean.models import Model, langevin
 from mckean.paths import Brownian
 from mckean.spaces import Euclidean
+from mckean.statistics import average, replicate
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
 from mckean.transport import wasserstein
 

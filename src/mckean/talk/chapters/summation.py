@@ -12,7 +12,7 @@ import numpy as np
 from diffrax import Heun
 
 from mckean import observables
-from mckean.analysis import average, gronwall
+from mckean.couplings import gronwall
 from mckean.dynamics import ParticleScheme, evolve
 from mckean.interactions import FMM, NUFFT, AbstractSum, Cells, Direct, Modes, Moments, Summed, certificate, kernels
 from mckean.interactions.kernels import AbstractKernel, FourierSeries
@@ -20,6 +20,7 @@ from mckean.measures import AbstractLaw, Density, Gaussian, Particles, VonMises
 from mckean.models import Model, langevin, potentials
 from mckean.paths import Brownian
 from mckean.spaces import AbstractSpace, Euclidean, Torus
+from mckean.statistics import average
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
 from mckean.transport import wasserstein
 

@@ -11,19 +11,16 @@ import numpy as np
 from scipy.integrate import quad
 from scipy.special import ive
 
-from mckean.analysis import pullback
-from mckean.analysis.ergodicity import one_point_ergodicity
-from mckean.analysis.lyapunov import lyapunov
-from mckean.analysis.statistics import Estimate
-from mckean.analysis.synchronisation import Contraction, contraction, radius, spread
 from mckean.catalogue import toy_transformer
 from mckean.catalogue.isotropic_flow import euler_bias, isotropic_flow, spectrum
 from mckean.dynamics import AbstractScheme, Moebius
+from mckean.environments import Contraction, contraction, lyapunov, one_point_ergodicity, pullback, radius, spread
 from mckean.interactions import kernels
 from mckean.measures import Particles
 from mckean.models import Additive, Model, TransportNoise, langevin, potentials
 from mckean.paths import Brownian
 from mckean.spaces import Euclidean, Torus
+from mckean.statistics import Estimate
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
 
 

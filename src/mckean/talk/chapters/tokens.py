@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mckean.analysis import Estimate, average, log_slope, replicate, root_mean_square
 from mckean.catalogue import toy_transformer
 from mckean.dynamics import Moebius, evolve
 from mckean.measures import Particles, VonMisesFisher
 from mckean.models import Heads, Model, Thermal
 from mckean.paths import Brownian
 from mckean.spaces import Sphere
+from mckean.statistics import Estimate, average, log_slope, replicate, root_mean_square
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
 
 

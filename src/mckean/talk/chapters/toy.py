@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from mckean import observables
-from mckean.analysis import Estimate, average, replicate
 from mckean.catalogue import toy_transformer
 from mckean.catalogue.transformer import half_collapse_time, logistic, overlap_bracket, overlap_drift
 from mckean.dynamics import Moebius, evolve
 from mckean.measures import Particles
 from mckean.paths import Brownian
+from mckean.statistics import Estimate, average, replicate
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
 
 

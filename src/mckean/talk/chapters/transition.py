@@ -10,7 +10,6 @@ import numpy as np
 from diffrax import Heun
 
 from mckean import observables
-from mckean.analysis import average, replicate
 from mckean.catalogue.kuramoto import mean_square_order, order_parameter, spectral_gap
 from mckean.dynamics import evolve
 from mckean.interactions import kernels
@@ -18,6 +17,7 @@ from mckean.measures import Density, VonMises
 from mckean.models import langevin
 from mckean.paths import Brownian
 from mckean.spaces import Torus
+from mckean.statistics import average, replicate
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
 
 _REFERENCE = "Bertini, Giacomin and Pakdaman 2010"

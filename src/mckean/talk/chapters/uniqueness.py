@@ -9,8 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from mckean import observables
-from mckean.analysis import Estimate, Growth, average, distance, linearised, replicate, separation
-from mckean.analysis.long_time import Pair
 from mckean.catalogue.kuramoto import order_parameter
 from mckean.catalogue.transport import (
     mean_rates,
@@ -21,11 +19,15 @@ from mckean.catalogue.transport import (
     with_intensity,
 )
 from mckean.dynamics import evolve
+from mckean.dynamics.pair import Pair
+from mckean.environments import Growth, linearised, separation
 from mckean.interactions import kernels
 from mckean.measures import Density
+from mckean.measures.norms import distance
 from mckean.models import Model, TransportNoise, langevin
 from mckean.paths import Brownian
 from mckean.spaces import Torus
+from mckean.statistics import Estimate, average, replicate
 from mckean.talk.claims import Chapter, Claim, Figure, Film, Panel, Result, Series
 
 _TORUS = Torus(2)
