@@ -19,8 +19,8 @@ def main(arguments: list[str]) -> None:
     jax, mk = setup()
     import equinox as eqx
 
-    from mckean.analysis.studies import ladder, samples
     from mckean.measures import Uniform
+    from mckean.statistics import ladder, samples
 
     model, law = mk.catalogue.kuramoto(1.0).model, Uniform(mk.Torus(1))
     one = eqx.Partial(_square, model=model, law=law, mode=mk.observables.mode(1), until=_UNTIL, dt=_DT)

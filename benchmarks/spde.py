@@ -79,7 +79,7 @@ def environments_together(n: int, count: int, dtype: str, steps: int, rounds: in
     together, one = eqx.filter_jit(jax.vmap(go)), eqx.filter_jit(go)
     runners = {
         "vmap": lambda: jax.block_until_ready(together(keys)),
-        "replicate": lambda: mk.analysis.replicate(go, jax.random.key(0), count, batch=1),
+        "replicate": lambda: mk.statistics.replicate(go, jax.random.key(0), count, batch=1),
         "one at a time": lambda: [jax.block_until_ready(one(key)) for key in keys],
     }
     taken = in_turns(runners, rounds)

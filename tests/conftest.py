@@ -7,7 +7,7 @@ os.environ.setdefault("JAX_ENABLE_X64", "1")
 from jaxtyping import install_import_hook
 
 with install_import_hook("mckean", "typechecking.checker"):
-    import mckean.experiments.talk
+    import mckean.talk.run
 
 import hypothesis
 import pytest
@@ -21,4 +21,4 @@ hypothesis.settings.load_profile("mckean")
 def few_programs():
     """Thousands of compiled programs are more than a process can hold."""
     yield
-    mckean.experiments.talk.drop_programs()
+    mckean.talk.run.drop_programs()

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from mckean import catalogue
-from mckean.analysis import chaos, empirical
-from mckean.analysis.marginals import Marginals, distances, marginals, median_gaps, occupation, transport_cost
-from mckean.analysis.statistics import average
+from mckean import catalogue, couplings, transport
 from mckean.catalogue.ornstein_uhlenbeck import marginal_distance, marginal_excess, marginal_variation
+from mckean.couplings import Marginals, marginals
+from mckean.couplings._marginals import distances, median_gaps, occupation, transport_cost
 from mckean.measures import Density, Gaussian, Particles, Uniform
 from mckean.spaces import Euclidean, Torus
+from mckean.statistics import average
+from mckean.transport.empirical import two_atoms_distance, uniform_square_distance
 
 _COMMON = 0.25
 _GAPS = np.diff(stats.norm.ppf([0.125, 0.375, 0.625, 0.875]))
@@ -36,7 +37,7 @@ def _exchangeable(rng, shape, n):
 
 def _means(x, *functions):
     model = catalogue.ornstein_uhlenbeck().model
-    one = lambda y: chaos.distinct_means(model, Particles(model.space, y[:, None]), functions=functions)  # noqa: E731
+    one = lambda y: couplings.distinct_means(model, Particles(model.space, y[:, None]), functions=functions)  # noqa: E731
     return np.asarray(jax.jit(jax.vmap(one))(x.reshape(-1, x.shape[-1]))).reshape(*x.shape[:-1], -1)
 
 
@@ -46,10 +47,10 @@ def test_cumulants_are_unbiased():
     For three particles the jackknife leaves 2/(r(r − 1)) of the cumulant of a run's means, below 2 % at r = 16.
     """
     x = 3 + _exchangeable(np.random.default_rng(1), (4, 4000), 5)
-    pairs = average(chaos.joint_cumulant(_means(x, _coordinate, _coordinate)).estimate.value)
+    pairs = average(couplings.joint_cumulant(_means(x, _coordinate, _coordinate)).estimate.value)
     assert abs(pairs.value - _COMMON) < 5 * pairs.stderr
     x = _exchangeable(np.random.default_rng(2), (16, 4000), 4)
-    triples = average(chaos.joint_cumulant(_means(x, _coordinate, _coordinate, _square)).estimate.value)
+    triples = average(couplings.joint_cumulant(_means(x, _coordinate, _coordinate, _square)).estimate.value)
     assert abs(triples.value - 2 * _COMMON**2) < 5 * triples.stderr + 0.02 * 2 * _COMMON**2
 
 
@@ -161,7 +162,7 @@ def test_linear_model_in_law():
     model, law, steps, dt = catalogue.ornstein_uhlenbeck(1.0, 1.0, 1.0).model, Gaussian(0.0, 0.1), 4, 0.125
     alone, centre = _euler(steps, dt, 0.1, 2.0), _euler(steps, dt, 0.1, 1.0)
     how = {"sizes": (4, 16), "until": steps * dt, "dt": dt, "replicas": 4096, "key": jax.random.key(6)}
-    rate = chaos.chaos_rate(model, law, _coordinate, **how)
+    rate = couplings.chaos_rate(model, law, _coordinate, **how)
     exact = (centre - alone) / np.array([4, 16])
     assert np.all(np.abs(rate.errors.value - exact) < 5 * rate.errors.stderr)
     assert abs(rate.slope.value + 1) < 5 * rate.slope.stderr
@@ -204,10 +205,10 @@ def test_distance_of_gaussian_marginals_in_every_order(p, dim):
 def test_constants_of_the_mean_distance():
     """Uniform on [0, 3], in closed form; N(0, 4); two atoms, E|B/N − ½| → √(2/π)/2√N."""
     box = Density.from_function(Euclidean(1).grid((5,), (0.0,), (3.0,)), lambda x: 1.0 + 0 * x[0])
-    assert empirical.mean_distance_constant(box) == pytest.approx(3 * math.sqrt(2 / math.pi) * math.pi / 8, rel=1e-12)
-    assert empirical.mean_distance_constant(Gaussian(0.0, 4.0)) == pytest.approx(2 * 1.288379190, rel=1e-7)
+    assert transport.mean_distance_constant(box) == pytest.approx(3 * math.sqrt(2 / math.pi) * math.pi / 8, rel=1e-12)
+    assert transport.mean_distance_constant(Gaussian(0.0, 4.0)) == pytest.approx(2 * 1.288379190, rel=1e-7)
     atoms = Particles(Euclidean(1), np.array([[0.0], [1.0]]))
-    assert empirical.mean_distance_constant(atoms) == pytest.approx(math.sqrt(2 / math.pi) / 2, rel=1e-12)
+    assert transport.mean_distance_constant(atoms) == pytest.approx(math.sqrt(2 / math.pi) / 2, rel=1e-12)
 
 
 @pytest.mark.parametrize("dim", [1, 3])
@@ -224,9 +225,9 @@ def test_uniform_points_on_interval_and_circle():
     circle, line, key = Torus(1, 3.0), Euclidean(1), jax.random.key(7)
     flat = Density.from_function(circle.grid(8), lambda x: 1.0 + 0 * x[0])
     for law, exact in ((flat, lambda n: 9 / (12 * n)), (Uniform(line, 0.0, 3.0), lambda n: 9 / (3 * (n + 1)))):
-        found = empirical.empirical_distances(law, (3, 12), key, 128).estimate
+        found = transport.empirical_distances(law, (3, 12), key, 128).estimate
         assert np.all(np.abs(found.value - [exact(3), exact(12)]) < 5 * found.stderr)
-    assert empirical.uniform_square_distance(3, 3.0, periodic=True) == pytest.approx(0.25, rel=1e-14)
+    assert uniform_square_distance(3, 3.0, periodic=True) == pytest.approx(0.25, rel=1e-14)
 
 
 @pytest.mark.parametrize("n", [1, 5])
@@ -237,7 +238,7 @@ def test_uniform_distance_is_that_of_ordered_points(n):
         ordered = stats.beta(i, n + 1 - i)
         levels = np.array([i - 1, i]) / n
         exact += ordered.var() / n + np.diff((levels - ordered.mean()) ** 3)[0] / 3
-    assert empirical.uniform_square_distance(n, 2.0, periodic=False) == pytest.approx(4 * exact, rel=1e-12)
+    assert uniform_square_distance(n, 2.0, periodic=False) == pytest.approx(4 * exact, rel=1e-12)
 
 
 @pytest.mark.parametrize("n", [100, 1000])
@@ -245,11 +246,11 @@ def test_two_atoms_have_the_rate_one_quarter(n):
     """C N^{−1/4}(1 + 2ζ(−½)√(2/π) N^{−3/4}/C), C = E|Z/2|^{1/2}: the sum over the lattice; the rest is below 1/N."""
     limit = math.gamma(0.75) / (2**0.25 * math.sqrt(math.pi))
     lattice = 2 * -0.2078862249773546 * math.sqrt(2 / math.pi) * n**-0.75 / limit
-    assert abs(empirical.two_atoms_distance(n) * n**0.25 / limit - 1 - lattice) < 1 / n
+    assert abs(two_atoms_distance(n) * n**0.25 / limit - 1 - lattice) < 1 / n
 
 
 def test_exponents_of_fournier_and_guillin():
-    assert [empirical.fournier_guillin(d, p) for d, p in ((1, 1), (1, 2), (3, 1), (4, 2), (6, 2))] == pytest.approx(
+    assert [transport.fournier_guillin(d, p) for d, p in ((1, 1), (1, 2), (3, 1), (4, 2), (6, 2))] == pytest.approx(
         [0.5, 0.5, 1 / 3, 0.5, 1 / 3]
     )
 
@@ -262,11 +263,15 @@ _FLAT = Density.from_function(Torus(1).grid(8), lambda x: 1.0 + 0 * x[0])
     ("call", "message"),
     [
         (
-            lambda m, u, v: chaos.chaos_rate(m, u, (_square,) * 3, sizes=(2, 8), **_KURAMOTO, key=jax.random.key(8)),
+            lambda m, u, v: couplings.chaos_rate(
+                m, u, (_square,) * 3, sizes=(2, 8), **_KURAMOTO, key=jax.random.key(8)
+            ),
             "3 particles needs as many",
         ),
         (
-            lambda m, u, v: chaos.chaos_rate(m, u, (_square,) * 4, sizes=(8, 16), **_KURAMOTO, key=jax.random.key(8)),
+            lambda m, u, v: couplings.chaos_rate(
+                m, u, (_square,) * 4, sizes=(8, 16), **_KURAMOTO, key=jax.random.key(8)
+            ),
             "2 or 3 functions",
         ),
         (lambda m, u, v: marginals(m, u, v, k=4, sizes=(8,), **_KURAMOTO, key=jax.random.key(8)), "are not estimated"),
@@ -286,8 +291,8 @@ _FLAT = Density.from_function(Torus(1).grid(8), lambda x: 1.0 + 0 * x[0])
         (lambda m, u, v: marginal_excess(4, 3, 1.0, 0.5, 1.0), "1 to N"),
         (lambda m, u, v: marginal_variation(-1.0), "above −1"),
         (lambda m, u, v: marginal_distance(0.1, 1.0, 0.5), "at least 1"),
-        (lambda m, u, v: empirical.mean_distance_constant(v), "on the line"),
-        (lambda m, u, v: empirical.fournier_guillin(0, 1.0), "dimension d ≥ 1"),
+        (lambda m, u, v: transport.mean_distance_constant(v), "on the line"),
+        (lambda m, u, v: transport.fournier_guillin(0, 1.0), "dimension d ≥ 1"),
     ],
 )
 def test_refusals(call, message):

@@ -8,9 +8,9 @@ from importlib import metadata
 import pytest
 
 import mckean.catalogue
-from mckean import cli, experiments
-from mckean.experiments.chapter import Chapter, Claim, Result
-from mckean.report import writing
+from mckean import cli
+from mckean.talk.claims import Chapter, Claim, Result
+from mckean.talk.report import writing
 
 
 def claim(measured: float = 1.0) -> Claim:
@@ -42,7 +42,7 @@ def mckean_(monkeypatch, tmp_path):
 
     def run(line: str, *chapters: Chapter) -> int:
         known = {chapter.name: chapter for chapter in chapters}
-        monkeypatch.setattr(experiments, "CHAPTERS", known, raising=False)
+        monkeypatch.setattr("mckean.talk.chapters.CHAPTERS", known)
         return cli.main(line.split())
 
     return run
@@ -159,8 +159,8 @@ def test_version(mckean_, capsys):
 
 
 def test_the_library_loads_no_command_line_and_no_pictures():
-    heavy = "{'mckean.cli', 'mckean.report', 'rich', 'cyclopts', 'matplotlib'}"
-    check = f"import sys, mckean; print(*{heavy} & set(sys.modules)); import mckean.cli, mckean.experiments.talk; "
-    check += "assert not {'rich', 'matplotlib', 'mckean.report'} & set(sys.modules)"
+    heavy = "{'mckean.cli', 'mckean.talk.report', 'rich', 'cyclopts', 'matplotlib'}"
+    check = f"import sys, mckean; print(*{heavy} & set(sys.modules)); import mckean.cli, mckean.talk.run; "
+    check += "assert not {'rich', 'matplotlib', 'mckean.talk.report'} & set(sys.modules)"
     done = subprocess.run([sys.executable, "-W", "error", "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

@@ -8,12 +8,13 @@ import pytest
 from scipy import special
 
 import mckean as mk
-from mckean import analysis, catalogue
-from mckean.analysis.couplings import lipschitz, visited
-from mckean.analysis.reflection import ReflectionCoupling, coupling_distance, systems
-from mckean.analysis.resolution import across_steps, nested
+from mckean import catalogue, couplings, statistics
 from mckean.catalogue.ornstein_uhlenbeck import coupling_error_path
+from mckean.couplings import across_steps, coupling_distance, lipschitz, nested, visited
+from mckean.couplings._reflection import ReflectionCoupling, systems
+from mckean.couplings._synchronous import Coupled, SynchronousCoupling
 from mckean.dynamics import FluxLimited, evolve
+from mckean.dynamics.pair import Pair
 
 A, C, BETA, START = 1.0, 0.5, 2.0, 0.3
 LINE = mk.Euclidean(1)
@@ -21,10 +22,10 @@ LINE = mk.Euclidean(1)
 
 def _coupling(key, model, law, n):
     cloud, noise = jax.random.split(key)
-    state = analysis.Coupled(law, law.sample(cloud, n))
+    state = Coupled(law, law.sample(cloud, n))
     run = evolve(
-        model, state, until=1.0, dt=0.05, path=mk.Brownian(noise), scheme=analysis.SynchronousCoupling(),
-        observe={"t": analysis.coupling_terms, "box": visited}, every=5,
+        model, state, until=1.0, dt=0.05, path=mk.Brownian(noise), scheme=SynchronousCoupling(),
+        observe={"t": couplings.coupling_terms, "box": visited}, every=5,
     )  # fmt: skip
     return {**run.observed["t"], **run.observed["box"]}
 
@@ -44,8 +45,8 @@ def test_coupling_error_of_the_linear_model_is_exact(common):
     """E D² against Euler's own second moments at every record, the same with an additive common noise or without."""
     n = 10
     one = eqx.Partial(_coupling, model=_linear(C, common), law=mk.Gaussian(0.0, START), n=n)
-    record = analysis.replicate(one, jax.random.key(5), 400)
-    measured = analysis.average(record["error"][:, 1:])
+    record = statistics.replicate(one, jax.random.key(5), 400)
+    measured = statistics.average(record["error"][:, 1:])
     _within(measured, coupling_error_path(n, 20, 0.05, START, A, C, BETA)[5::5])
     assert not record["error"][:, 0].any()
     # X − Y is the same for all i: the field's two terms are those of a common shift, c² D², and (X̄ − Ȳ)² c².
@@ -55,7 +56,7 @@ def test_coupling_error_of_the_linear_model_is_exact(common):
 
 def test_without_interaction_the_coupling_is_perfect():
     one = eqx.Partial(_coupling, model=_linear(0.0, 0.7), law=mk.Gaussian(0.0, START), n=10)
-    record = analysis.replicate(one, jax.random.key(0), 400)
+    record = statistics.replicate(one, jax.random.key(0), 400)
     assert all(not np.any(record[name]) for name in ("error", "confinement", "space", "measure", "sampling"))
     assert np.all(record["lower"] < record["upper"])
 
@@ -70,8 +71,8 @@ def test_conditional_copies_follow_their_environment():
     start = mk.VonMises(circle, 0.0, 2.0)
     law = mk.Density.from_law(circle.grid(64), start)
     run = evolve(
-        model, analysis.Coupled(law, start.sample(jax.random.key(1), n)), until=0.5, dt=0.02,
-        path=mk.Brownian(jax.random.key(2)), scheme=analysis.SynchronousCoupling(FluxLimited()),
+        model, Coupled(law, start.sample(jax.random.key(1), n)), until=0.5, dt=0.02,
+        path=mk.Brownian(jax.random.key(2)), scheme=SynchronousCoupling(FluxLimited()),
     )  # fmt: skip
     sine = lambda mu: float(mu.integrate(lambda x: jnp.sin(x[0])))  # noqa: E731
     assert abs(sine(run.final.law)) > 0.2, "the environment has moved the law"
@@ -90,12 +91,12 @@ def test_lipschitz_constants():
 def test_gronwall_solves_its_equation():
     """e′ = Le + ε with constant ε is ε(e^{Lt} − 1)/L; the trapezoidal rule errs by (L dt)²/12, relatively."""
     times = np.linspace(0, 2, 201)
-    bound = analysis.gronwall(times, np.full(201, 0.3), (-0.5, 1.0))
+    bound = couplings.gronwall(times, np.full(201, 0.3), (-0.5, 1.0))
     np.testing.assert_allclose(bound, 0.3 * np.expm1(1.5 * times) / 1.5, rtol=(1.5 * 0.01) ** 2 / 12 * 1.1)
 
 
 def _met(model, first, second, until, dt, seed=0, every=None):
-    pair = analysis.Pair(*(mk.Particles(model.space, x) for x in (first, second)))
+    pair = Pair(*(mk.Particles(model.space, x) for x in (first, second)))
     return evolve(
         model, pair, until=until, dt=dt, path=mk.Brownian(jax.random.key(seed)), scheme=ReflectionCoupling(),
         observe={"gap": coupling_distance}, every=every,
@@ -148,7 +149,7 @@ def test_met_particles_part_by_the_mean_field_alone():
     """Particles and copies start as one: without interaction they stay so, exactly; with one they part, and meet."""
     law = mk.Gaussian(0.0, START)
     for model, parts in ((_linear(0.0), False), (_linear(C), True)):
-        state = analysis.Coupled(law, law.sample(jax.random.key(0), 200))
+        state = Coupled(law, law.sample(jax.random.key(0), 200))
         run = evolve(
             model, state, until=1.0, dt=0.05, path=mk.Brownian(jax.random.key(1)), scheme=ReflectionCoupling(),
             observe={"gap": coupling_distance}, every=1,
@@ -169,7 +170,7 @@ def test_nested_systems_of_the_linear_model_are_exact():
     """E(X_i^N − X_i^n)² is that of N = 1 times (1/n − 1/N), by Euler's own moments at every record."""
     n = 16
     one = eqx.Partial(_nested, model=catalogue.ornstein_uhlenbeck(A, C, BETA).model, n=n)
-    measured = analysis.average(analysis.replicate(one, jax.random.key(7), 400)[:, 1:])
+    measured = statistics.average(statistics.replicate(one, jax.random.key(7), 400)[:, 1:])
     _within(measured, coupling_error_path(1, 20, 0.05, START, A, C, BETA)[5::5] * (4 / n - 1 / n))
 
 
@@ -191,8 +192,8 @@ def _pair(space, n=3, m=3):
     [
         (lambda: lipschitz(catalogue.desai_zwanzig().model), "need a region"),
         (lambda: lipschitz(mk.Model(LINE, drift=lambda x, mu: -x), -1, 1), "further drift"),
-        (lambda: analysis.Coupled(*_pair(LINE, 3, 4)), "one copy"),
-        (lambda: analysis.Coupled(*_pair(mk.Torus(1))), "cannot follow"),
+        (lambda: Coupled(*_pair(LINE, 3, 4)), "one copy"),
+        (lambda: Coupled(*_pair(mk.Torus(1))), "cannot follow"),
         (lambda: nested(mk.langevin(LINE), _pair(LINE)[1], 3, until=1.0, dt=0.1), "1 to 2"),
         (lambda: _met(mk.Model(LINE, noise=mk.Additive(1.0)), jnp.zeros((3, 1)), jnp.ones((3, 1)), 1, 0.1), "thermal"),
         (

@@ -8,26 +8,20 @@ import pytest
 
 import mckean as mk
 from mckean import catalogue
-from mckean.analysis.decay import decay, rate
-from mckean.analysis.functional_inequalities import (
-    convexity,
-    log_sobolev_bounds,
-    perturbed,
-    poincare_bounds,
-    relaxation,
-)
 from mckean.catalogue.ornstein_uhlenbeck import free_energy_gap, mean, variance
+from mckean.energetics import convexity, decay, log_sobolev_bounds, perturbed, poincare_bounds, relaxation
+from mckean.statistics import decay_rate
 
 LINE, CIRCLE = mk.Euclidean(1), mk.Torus(1)
 TIMES = np.linspace(0, 6, 61)
 
 
 def test_rate_of_a_sum_of_exponentials_holds_the_slowest():
-    two = rate(TIMES, np.exp(-TIMES) + 3 * np.exp(-3 * TIMES))
+    two = decay_rate(TIMES, np.exp(-TIMES) + 3 * np.exp(-3 * TIMES))
     assert two.holds(1.0)
     assert not two.holds(1.05)
     assert two.value > 1 > two.low
-    pure = rate(TIMES, 0.1 * np.exp(-0.7 * TIMES))
+    pure = decay_rate(TIMES, 0.1 * np.exp(-0.7 * TIMES))
     assert pure.value == pytest.approx(0.7, abs=1e-13)
     assert pure.high - pure.low < 1e-12
 
@@ -36,7 +30,7 @@ def test_rate_over_replicas_covers_the_truth():
     """Multiplicative errors exp(0.1 x) of one sign along a replica, so that the slope's error is 0.1 of a replica's."""
     rng = np.random.default_rng(0)
     tilt = 0.1 * rng.normal(size=(400, 1))
-    measured = rate(TIMES[:21], np.exp(-(1 + tilt) * TIMES[:21]))
+    measured = decay_rate(TIMES[:21], np.exp(-(1 + tilt) * TIMES[:21]))
     # E e^{−τt} = e^{t²/200}: the mean's slope is 1 − t/100 on average over the window [0, 2], 0.99.
     assert measured.holds(0.99)
     assert not measured.holds(1.05)
@@ -57,7 +51,7 @@ def test_rate_over_replicas_covers_the_truth():
 )
 def test_rate_refuses(times, values, message):
     with pytest.raises(ValueError, match=message):
-        rate(times, values)
+        decay_rate(times, values)
 
 
 def test_decay_of_ornstein_uhlenbeck():

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import mckean as mk
-from mckean.analysis import ensemble
-from mckean.analysis.ensemble import gathered, merged
+from mckean.environments import ensemble
+from mckean.environments._ensemble import gathered, merged
 
 A, BETA, SIGMA, DT, STEPS = 1.0, 2.0, 0.7, 0.05, 20
 

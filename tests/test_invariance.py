@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import mckean as mk
-from mckean.analysis.invariance import hotelling, invariance, stationarity
+from mckean.equilibrium import invariance, stationarity
+from mckean.equilibrium._invariance import hotelling
 from mckean.models import Additive, Model, Thermal
 
 A, C, BETA, N, CLOUDS = 1.0, 0.5, 2.0, 6, 2000

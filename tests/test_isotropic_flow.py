@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import mckean as mk
-from mckean.analysis.lyapunov import lyapunov
 from mckean.catalogue.isotropic_flow import euler_bias, isotropic_flow, spectrum
+from mckean.environments import lyapunov
 from mckean.models.calculus import correction
 from mckean.models.isotropic_flow import IsotropicFlow
 

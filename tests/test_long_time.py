@@ -8,8 +8,7 @@ from diffrax import Heun
 from scipy.sparse.linalg import expm_multiply
 
 import mckean as mk
-from mckean import analysis, catalogue
-from mckean.analysis.tangent import difference, inner
+from mckean import catalogue, environments
 from mckean.catalogue.kuramoto import incoherent_rate
 from mckean.catalogue.transport import (
     lattice,
@@ -22,6 +21,9 @@ from mckean.catalogue.transport import (
     with_intensity,
 )
 from mckean.dynamics import Spectral
+from mckean.dynamics.pair import Pair
+from mckean.environments._linearisation import Tangent
+from mckean.measures.norms import difference, distance, inner
 
 CIRCLE, LINE, TORUS = mk.Torus(1), mk.Euclidean(1), mk.Torus(2)
 ATTRACTION = mk.kernels.Cosine(4.0)
@@ -49,7 +51,7 @@ def test_growth_at_the_incoherent_state(k):
     """Without noise all three rates are −k² + K/2 (k = 1 only), up to ETDRK4's (K/2 · dt)⁴/120."""
     model, grid = catalogue.kuramoto(3.0).model, CIRCLE.grid(16)
     towards = ripple(grid, lambda x: jnp.cos(k * x[0]))
-    seen = analysis.growth(
+    seen = environments.growth(
         model, flat(grid), towards, until=1.0, dt=0.05, every=10, key=jax.random.key(0), environments=2
     )
     exact = incoherent_rate(k, 3.0, 1.0)
@@ -67,7 +69,7 @@ def test_synchronisation_by_noise_in_a_double_well():
     """λ = −E V″ = −1.6803949 under e^{−2V/σ²}, σ = 1; Heun's weak order 2 leaves (|V″| dt)² of it, V″ ≤ 8 by far."""
     model = mk.langevin(LINE, double_well, beta=np.inf, common=mk.Additive(1.0))
     at, towards = (mk.Particles(LINE, jnp.array([[x]])) for x in (0.5, 0.6))
-    seen = analysis.growth(
+    seen = environments.growth(
         model, at, towards, until=40.0, dt=0.01, every=500, key=jax.random.key(1), environments=200, scheme=Heun()
     )
     rate = seen.almost_sure(after=5.0)
@@ -84,7 +86,7 @@ def test_tangents_are_derivatives_of_the_flow():
     grid, path, size = CIRCLE.grid(16), mk.Brownian(jax.random.key(3)), 1e-4
     mu, nu = (ripple(grid, f) for f in (lambda x: jnp.cos(x[0]), lambda x: jnp.sin(x[0] + 0.4)))
     options = {"until": 0.5, "dt": 0.05, "path": path}
-    run = analysis.linearised(model, mu, nu, **options)
+    run = environments.linearised(model, mu, nu, **options)
     gap = difference(nu, mu)
     norm = jnp.sqrt(inner(mu, gap, gap))
     ends = [
@@ -158,7 +160,7 @@ def test_brute_force_agrees_with_the_linear_theory():
     model, grid, until = stirred("shears"), TORUS.grid(12), 0.5
     towards = ripple(grid, lambda x: jnp.cos(x[0]))
     options = {"until": until, "key": jax.random.key(7), "environments": 400}
-    fine, coarse = (analysis.growth(model, flat(grid), towards, dt=dt, **options) for dt in (1 / 64, 1 / 32))
+    fine, coarse = (environments.growth(model, flat(grid), towards, dt=dt, **options) for dt in (1 / 64, 1 / 32))
     modes, system = mean_square_system(model, 8)
     start = 0.5 * np.all(np.abs(modes) == [1, 0], axis=1)
     square = np.log(expm_multiply(system * until, start).sum()) / (2 * until)
@@ -175,14 +177,16 @@ def test_pullback_converges_to_the_stationary_integral():
     """m_0 → σ₀∫e^{at}dB_t, the environment piecewise linear; starts are forgotten at the rate a, exactly."""
     path, dt, a = mk.Brownian(jax.random.key(4)), 0.1, 1.2
     depths = (1.0, 2.0, 4.0, 25.0)
-    first, second = (analysis.pullback(OU, mk.Gaussian(m, 0.3), depths=depths, dt=dt, path=path) for m in (1.0, -1.0))
+    first, second = (
+        environments.pullback(OU, mk.Gaussian(m, 0.3), depths=depths, dt=dt, path=path) for m in (1.0, -1.0)
+    )
     k = np.arange(-250, 0)
     dB = np.array([float(path.environment.increment(int(i), dt, (1,))[0]) for i in k])
     weights = 0.7 * np.exp(a * (k + 1) * dt) * -np.expm1(-a * dt) / (a * dt)
     # Dopri5 errs by (a dt)⁵/600 a unit of its variables and step; the start is left by e^(−30).
     error = 10 * (a * dt) ** 5 / 600 / (a * dt)
     assert float(first[-1].mean[0]) == pytest.approx(weights @ dB, abs=error)
-    gaps = [float(analysis.distance(x, y)) for x, y in zip(first, second, strict=True)]
+    gaps = [float(distance(x, y)) for x, y in zip(first, second, strict=True)]
     np.testing.assert_allclose(gaps[:3], 2 * np.exp(-a * np.array(depths[:3])), rtol=4 * error)
     assert float(first[-1].covariance[0, 0]) == pytest.approx(1 / (2 * 1.7), abs=1e-6)
 
@@ -190,7 +194,7 @@ def test_pullback_converges_to_the_stationary_integral():
 def test_statistics_of_the_invariant_measure():
     """m ~ N(0, σ₀²/2a) and v = 1/β(a + c), without a spread."""
     observe = {"m": lambda model, mu: mu.mean[0], "v": lambda model, mu: mu.covariance[0, 0]}
-    seen = analysis.invariant(
+    seen = environments.invariant(
         OU, mk.Gaussian(0.0, 0.3), observe, depth=8.0, dt=0.1, key=jax.random.key(6), environments=400, batch=200
     )
     a, dt = 1.2, 0.1
@@ -205,11 +209,13 @@ def test_statistics_of_the_invariant_measure():
 def test_two_solutions_in_one_environment():
     """Gaussians of one covariance draw near at the rate a; measures that are equal stay so."""
     path = mk.Brownian(jax.random.key(8))
-    run = analysis.separation(OU, mk.Gaussian(0.0, 0.3), mk.Gaussian(1.0, 0.3), until=2.0, dt=0.1, path=path, every=10)
+    run = environments.separation(
+        OU, mk.Gaussian(0.0, 0.3), mk.Gaussian(1.0, 0.3), until=2.0, dt=0.1, path=path, every=10
+    )
     np.testing.assert_allclose(run.observed["distance"], np.exp(-1.2 * np.arange(3)), rtol=1e-6)
     model = mk.langevin(CIRCLE, interaction=mk.kernels.Cosine(3.0), common=mk.Additive(0.8))
     mu = ripple(CIRCLE.grid(16), lambda x: jnp.cos(x[0]))
-    same = analysis.separation(model, mu, mu, until=0.2, dt=0.05, path=path)
+    same = environments.separation(model, mu, mu, until=0.2, dt=0.05, path=path)
     assert np.all(np.asarray(same.observed["distance"]) == 0)
     np.testing.assert_array_equal(
         same.final.first.values, mk.evolve(model, mu, until=0.2, dt=0.05, path=path).final.values
@@ -219,19 +225,19 @@ def test_two_solutions_in_one_environment():
 def test_distances():
     x = mk.Particles(CIRCLE, jnp.array([[0.1], [1.0]]))
     y = mk.Particles(CIRCLE, jnp.array([[2 * jnp.pi - 0.1], [1.4]]))
-    assert float(analysis.distance(x, y)) == pytest.approx(np.sqrt((0.2**2 + 0.4**2) / 2), abs=1e-12)
+    assert float(distance(x, y)) == pytest.approx(np.sqrt((0.2**2 + 0.4**2) / 2), abs=1e-12)
     grid = CIRCLE.grid(16)
-    gap = float(analysis.distance(flat(grid), ripple(grid, lambda x: jnp.cos(x[0]))))
+    gap = float(distance(flat(grid), ripple(grid, lambda x: jnp.cos(x[0]))))
     assert gap == pytest.approx(0.1 / (2 * np.pi) * np.sqrt(np.pi), abs=1e-12)
 
 
-def few(**changes) -> analysis.Growth:
+def few(**changes) -> environments.Growth:
     given = {
         "times": np.array([0.0, 1.0]),
         "log_norm": np.zeros((4, 2)),
         "overlap": np.array([[1.0, s] for s in (1, -1) * 2]),
     }
-    return analysis.Growth(**(given | changes))
+    return environments.Growth(**(given | changes))
 
 
 @pytest.mark.parametrize(
@@ -239,17 +245,17 @@ def few(**changes) -> analysis.Growth:
     [
         (lambda: few().mean(), "has no rate"),
         (lambda: few().almost_sure(after=1.0), "after t = 1"),
-        (lambda: analysis.Tangent(flat(CIRCLE.grid(8)), flat(CIRCLE.grid(8))), "needs a direction"),
-        (lambda: analysis.distance(flat(CIRCLE.grid(8)), flat(CIRCLE.grid(10))), "one form and size"),
-        (lambda: analysis.Pair(mk.Gaussian(0.0, 1.0), flat(CIRCLE.grid(8))), "one form and size"),
+        (lambda: Tangent(flat(CIRCLE.grid(8)), flat(CIRCLE.grid(8))), "needs a direction"),
+        (lambda: distance(flat(CIRCLE.grid(8)), flat(CIRCLE.grid(10))), "one form and size"),
+        (lambda: Pair(mk.Gaussian(0.0, 1.0), flat(CIRCLE.grid(8))), "one form and size"),
         (
-            lambda: analysis.pullback(
+            lambda: environments.pullback(
                 OU, mk.Gaussian(0.0, 1.0), depths=(), dt=0.1, path=mk.Brownian(jax.random.key(0))
             ),
             "positive times",
         ),
         (
-            lambda: analysis.invariant(
+            lambda: environments.invariant(
                 OU, mk.Gaussian(0.0, 1.0), {}, depth=-1.0, dt=0.1, key=jax.random.key(0), environments=2
             ),
             "depth",
@@ -269,7 +275,7 @@ def test_a_scheme_that_refuses_does_so_before_the_run():
     model = mk.langevin(TORUS, common=mk.Multiplicative(lambda x, mu: jnp.sin(x), "ito"))
     grid = TORUS.grid(8)
     with pytest.raises(ValueError, match="Stratonovich"):
-        analysis.growth(
+        environments.growth(
             model, flat(grid), ripple(grid, lambda x: jnp.cos(x[0])), until=1.0, dt=0.1, key=jax.random.key(0),
             environments=2, scheme=Spectral(),
         )  # fmt: skip

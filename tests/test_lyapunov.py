@@ -10,10 +10,10 @@ import pytest
 from scipy.integrate import quad
 
 import mckean as mk
-from mckean.analysis.ergodicity import energy_test, one_point_ergodicity
-from mckean.analysis.lyapunov import Frame, exponents, lyapunov
-from mckean.analysis.synchronisation import Contraction, contraction, radius, spread
 from mckean.catalogue import toy_transformer
+from mckean.environments import Contraction, contraction, exponents, lyapunov, one_point_ergodicity, radius, spread
+from mckean.environments._lyapunov import Frame
+from mckean.statistics import energy_test
 
 LINE, PLANE, SPHERE = mk.Euclidean(1), mk.Euclidean(2), mk.Sphere(4)
 A = np.array([[-0.3, 2.0], [0.0, -1.1]])
@@ -144,7 +144,7 @@ def test_p_values_are_uniform_where_the_laws_are_one():
     def one(i):
         keys = jax.random.split(jax.random.key(i), 3)
         x, y = SPHERE.uniform(keys[0], 12), SPHERE.uniform(keys[1], 8)
-        return energy_test(SPHERE, x, y, key=keys[2], permutations=99).p_value
+        return energy_test(x, y, SPHERE.distance, key=keys[2], permutations=99).p_value
 
     p = np.array([one(i) for i in range(200)])
     for a in (0.05, 0.1, 0.3, 0.5, 0.7, 0.9):
@@ -156,7 +156,7 @@ def test_wrong_laws_are_rejected():
     keys = jax.random.split(jax.random.key(5), 3)
     x = SPHERE.uniform(keys[0], 300)
     belt = SPHERE.retract(SPHERE.uniform(keys[1], 300) * jnp.asarray([0.1, 1, 1, 1]))
-    assert energy_test(SPHERE, x, belt, key=keys[2]).p_value <= 1e-2
+    assert energy_test(x, belt, SPHERE.distance, key=keys[2]).p_value <= 1e-2
 
 
 def test_one_point_of_the_toy_model_becomes_uniform():
@@ -188,8 +188,11 @@ SETTINGS = {"until": 1.0, "dt": 0.1, "key": jax.random.key(0), "environments": 2
         (lambda: contraction(OU, at(LINE, [0.0]), **SETTINGS), "two particles"),
         (lambda: contraction(OU, mk.Gaussian(0.0, 1.0), **SETTINGS), "two particles"),
         (lambda: contraction(OU, at(LINE, [0.0]), at(LINE, [0.0], [1.0]), **SETTINGS), "one form and size"),
-        (lambda: energy_test(LINE, jnp.ones((1, 1)), jnp.ones((3, 1)), key=jax.random.key(0)), "n ≥ 2"),
-        (lambda: energy_test(LINE, jnp.ones((4000, 1)), jnp.ones((300, 1)), key=jax.random.key(0)), "at most 4096"),
+        (lambda: energy_test(jnp.ones((1, 1)), jnp.ones((3, 1)), LINE.distance, key=jax.random.key(0)), "n ≥ 2"),
+        (
+            lambda: energy_test(jnp.ones((4000, 1)), jnp.ones((300, 1)), LINE.distance, key=jax.random.key(0)),
+            "at most 4096",
+        ),
     ],
 )
 def test_refusals(call, message):

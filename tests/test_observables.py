@@ -125,13 +125,13 @@ def test_the_two_martingales_of_a_run():
     cloud = mk.Particles(LINE, np.linspace(-1, 2, n)[:, None])
     run = mk.evolve(model, cloud, until=steps * dt, dt=dt, path=PATH, every=1, observe={"x": look.ito(lambda y: y[0])})
     environment = PATH.environment.recorded(steps, dt, 1).increments
-    parts = mk.analysis.ito_decomposition(run, "x", environment)
+    parts = mk.couplings.ito_decomposition(run, "x", environment)
     own = jax.vmap(lambda k: jnp.mean(PATH.idiosyncratic.increment(k, dt, (n, 1))))(jnp.arange(steps))
     np.testing.assert_allclose(np.diff(parts.own.path), own, atol=1e-14)
     np.testing.assert_allclose(parts.own.path + parts.common.path, parts.whole.path, atol=1e-14)
     np.testing.assert_allclose(parts.own.predicted, parts.times / n, rtol=1e-12)
     with pytest.raises(ValueError, match=r"increments of shape \(40, 1\), not \(39, 1\)"):
-        mk.analysis.ito_decomposition(run, "x", environment[1:])
+        mk.couplings.ito_decomposition(run, "x", environment[1:])
 
 
 def test_equal_observables_are_compiled_once():

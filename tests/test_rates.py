@@ -4,25 +4,25 @@ import jax
 import numpy as np
 import pytest
 
-from mckean.analysis import rates, studies
+from mckean import statistics
 
 _SIZES = np.array([10.0, 40.0, 160.0, 640.0])
 
 
-def _studies(case: str, trials: int, r: int = 32) -> list[rates.Rate]:
+def _studies(case: str, trials: int, r: int = 32) -> list[statistics.Rate]:
     """Synthetic studies of a quantity N^{−1/2}."""
     rng, found = np.random.default_rng(0), []
     for _ in range(trials):
         noise = rng.standard_normal((r, 4))
         if case == "root mean square":
-            errors = rates.resampled(noise**2 / _SIZES, root=2)
+            errors = statistics.resampled(noise**2 / _SIZES, root=2)
         elif case == "supremum over a plateau":
             times = noise[..., None] + rng.standard_normal((r, 4, 6))
-            errors = rates.largest(rates.resampled, (1 + 0.2 * times) / np.sqrt(_SIZES)[:, None])
+            errors = statistics.largest(statistics.resampled, (1 + 0.2 * times) / np.sqrt(_SIZES)[:, None])
         else:
             spread = np.array([0.05, 0.1, 0.2, 0.4]) if case == "unequal noise" else 0.2
-            errors = rates.resampled((1 + spread * noise) / np.sqrt(_SIZES))
-        found.append(rates.fit_rate(_SIZES, errors))
+            errors = statistics.resampled((1 + spread * noise) / np.sqrt(_SIZES))
+        found.append(statistics.fit_rate(_SIZES, errors))
     return found
 
 
@@ -43,7 +43,7 @@ def test_a_supremum_is_not_biased_by_the_noise():
     """θ = (0, −1, −0.9, …) along ten times, with a standard error of 0.35: sup|θ| = 1, a plain maximum is above."""
     theta = np.array([0.0, -1.0, *[-0.9] * 8])
     draws = theta + np.random.default_rng(5).standard_normal((8, 4000, 10))
-    found = rates.largest(rates.resampled, draws).estimate.value
+    found = statistics.largest(statistics.resampled, draws).estimate.value
     assert found.mean() + 5 * found.std() / np.sqrt(found.size) > 0.9
     assert found.mean() < 1 + 5 * found.std() / np.sqrt(found.size)
     assert np.abs(draws.mean(0)).max(-1).mean() > 1.2
@@ -51,13 +51,13 @@ def test_a_supremum_is_not_biased_by_the_noise():
 
 def test_fit_is_exact_and_removes_the_bias_of_logarithms():
     """A power law without noise; and E log of a mean of r exponentials is ψ(r) − log r ≈ −1/2r, which cancels."""
-    exact = rates.fit_rate(_SIZES, rates.resampled(np.tile(3 * _SIZES**-0.7, (5, 1))))
+    exact = statistics.fit_rate(_SIZES, statistics.resampled(np.tile(3 * _SIZES**-0.7, (5, 1))))
     assert exact.slope.value == pytest.approx(-0.7, abs=1e-12)
     assert exact.prefactor == pytest.approx(3.0, rel=1e-12)
     assert exact.curve([100.0])[0] == pytest.approx(3 * 100**-0.7, rel=1e-12)
     assert exact.verdict(exact.slope.value)
     draws = np.random.default_rng(1).exponential(size=(8, 4000))
-    logs = rates.resampled(draws).map(np.log).estimate.value
+    logs = statistics.resampled(draws).map(np.log).estimate.value
     # What is left is 1/12r² − 1/12(r − 1)² times r: below 1/r².
     assert abs(logs.mean()) < 1 / 64 + 5 * logs.std() / np.sqrt(logs.size)
     assert logs.mean() > -1 / 16 + 5 * logs.std() / np.sqrt(logs.size)
@@ -67,7 +67,7 @@ def test_a_floor_is_taken_off_before_the_logarithm():
     """|m|² = 1 in 400 dimensions from 16 draws, whose noise adds a half: log 1.5 − 1/3 = 0.07 where the jackknife comes
     after the logarithm, and within 5σ of 0 where it comes before as well; what is left is of the order of 0.07⁴."""
     noise = np.random.default_rng(6).standard_normal((16, 400, 400))
-    squares = rates.resampled(1 / 20 + noise / np.sqrt(50)).map(lambda m: np.sum(m**2, axis=-1))
+    squares = statistics.resampled(1 / 20 + noise / np.sqrt(50)).map(lambda m: np.sum(m**2, axis=-1))
     plain, free = (each.map(np.log).estimate.value for each in (squares, squares.unbiased))
     assert abs(free.mean()) < 5 * free.std() / 20
     assert plain.mean() > 0.05
@@ -76,7 +76,7 @@ def test_a_floor_is_taken_off_before_the_logarithm():
 def test_runs_on_shared_noise_have_a_narrower_interval():
     """The same noise at all sizes moves all points alike, and leaves the slope."""
     noise = 1 + 0.3 * np.random.default_rng(2).standard_normal((64, 1))
-    rate = rates.fit_rate(_SIZES, rates.resampled(noise / np.sqrt(_SIZES)))
+    rate = statistics.fit_rate(_SIZES, statistics.resampled(noise / np.sqrt(_SIZES)))
     assert rate.slope.stderr < 1e-12
     assert rate.slope.value == pytest.approx(-0.5, abs=1e-12)
 
@@ -92,7 +92,7 @@ def test_noisy_points_count_less():
 
 def test_a_bend_is_a_misfit():
     noise = np.random.default_rng(3).standard_normal((64, 4))
-    bent = rates.fit_rate(_SIZES, rates.resampled((1 + 0.1 * noise) * (_SIZES**-0.5 + 5 / _SIZES)))
+    bent = statistics.fit_rate(_SIZES, statistics.resampled((1 + 0.1 * noise) * (_SIZES**-0.5 + 5 / _SIZES)))
     assert bent.misfit < 1e-6
 
 
@@ -101,11 +101,11 @@ def _squares(n, key):
     return jax.random.normal(key, (2, n)).mean(1) ** 2 * np.array([1.0, 4.0])
 
 
-_LADDER = studies.ladder(10, 160, 3)
+_LADDER = statistics.ladder(10, 160, 3)
 
 
 def test_study_accepts_the_exponent_and_rejects_wrong_ones():
-    rate = studies.study(_squares, _LADDER, jax.random.key(0), 256, root=2)
+    rate = statistics.study(_squares, _LADDER, jax.random.key(0), 256, root=2)
     assert rate.sizes.tolist() == [10, 40, 160]
     assert abs(rate.slope.value + 0.5) < 5 * rate.slope.stderr
     assert np.all(np.abs(rate.errors.value - 2 / np.sqrt(rate.sizes)) < 5 * rate.errors.stderr)
@@ -115,9 +115,9 @@ def test_study_accepts_the_exponent_and_rejects_wrong_ones():
 
 def test_samples_depend_neither_on_the_other_sizes_nor_on_the_batch():
     key = jax.random.key(0)
-    every = studies.samples(_squares, _LADDER, key, 256)
+    every = statistics.samples(_squares, _LADDER, key, 256)
     assert every.shape == (256, 3, 2)
-    np.testing.assert_allclose(every[:, 1:2], studies.samples(_squares, (40,), key, 256, batch=1), rtol=1e-13)
+    np.testing.assert_allclose(every[:, 1:2], statistics.samples(_squares, (40,), key, 256, batch=1), rtol=1e-13)
     assert np.unique(every).size == every.size
 
 
@@ -126,27 +126,30 @@ def _number(n, key):
 
 
 def test_no_two_runs_share_their_noise():
-    assert np.unique(studies.samples(_number, (1, 2, 3), jax.random.key(2), 64)).size == 3 * 64
+    assert np.unique(statistics.samples(_number, (1, 2, 3), jax.random.key(2), 64)).size == 3 * 64
 
 
 def test_ladder():
-    assert studies.ladder(16, 4096) == (16, 64, 256, 1024, 4096)
-    assert studies.ladder(10, 20) == (10, 14, 20)
-    assert studies.ladder(10, 1000, 2) == (10, 1000)
+    assert statistics.ladder(16, 4096) == (16, 64, 256, 1024, 4096)
+    assert statistics.ladder(10, 20) == (10, 14, 20)
+    assert statistics.ladder(10, 1000, 2) == (10, 1000)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: rates.fit_rate([10, 20], rates.resampled(np.ones((1, 2)))), "two replicas"),
-        (lambda: rates.fit_rate([10, 10], rates.resampled(np.ones((4, 2)))), "different sizes"),
-        (lambda: rates.fit_rate([10, 20, 40], rates.resampled(np.ones((4, 2)))), "as many errors"),
-        (lambda: rates.fit_rate([10, 20], rates.resampled([[1.0, 1.0], [1.0, -3.0]])), "N = 20 is lost in its noise"),
-        (lambda: rates.resampled([1.0, np.nan]), "not finite"),
-        (lambda: rates.fit_rate([1, 2], rates.resampled(np.ones((4, 2)))).interval(95), "between 0 and 1"),
-        (lambda: studies.ladder(10, 10), "rises"),
-        (lambda: studies.samples(_squares, (0, 10), jax.random.key(0)), "numbers of particles"),
-        (lambda: studies.samples(_squares, (10,), jax.random.key(0), 4, batch=0), "one replica at least"),
+        (lambda: statistics.fit_rate([10, 20], statistics.resampled(np.ones((1, 2)))), "two replicas"),
+        (lambda: statistics.fit_rate([10, 10], statistics.resampled(np.ones((4, 2)))), "different sizes"),
+        (lambda: statistics.fit_rate([10, 20, 40], statistics.resampled(np.ones((4, 2)))), "as many errors"),
+        (
+            lambda: statistics.fit_rate([10, 20], statistics.resampled([[1.0, 1.0], [1.0, -3.0]])),
+            "N = 20 is lost in its noise",
+        ),
+        (lambda: statistics.resampled([1.0, np.nan]), "not finite"),
+        (lambda: statistics.fit_rate([1, 2], statistics.resampled(np.ones((4, 2)))).interval(95), "between 0 and 1"),
+        (lambda: statistics.ladder(10, 10), "rises"),
+        (lambda: statistics.samples(_squares, (0, 10), jax.random.key(0)), "numbers of particles"),
+        (lambda: statistics.samples(_squares, (10,), jax.random.key(0), 4, batch=0), "one replica at least"),
     ],
 )
 def test_refusals(call, message):

@@ -10,7 +10,7 @@ import pytest
 from scipy.special import erf
 
 from mckean.catalogue import encoder
-from mckean.experiments import real
+from mckean.talk.chapters import real
 
 D, HEADS, INNER, N = 8, 2, 12, 5
 

@@ -9,17 +9,16 @@ import matplotlib
 import numpy as np
 import pytest
 
-from mckean import experiments
-from mckean.experiments import talk as talking
-from mckean.experiments.chapter import Chapter, Claim, Figure, Film, Panel, Result, Series
-from mckean.experiments.talk import Talk, chapter_key, run_chapters, sentence
-from mckean.report import Setting, prepare, write, writing
-from mckean.report.figures import _log_label, film_svg, panel_svg
-from mckean.report.labels import wrap
-from mckean.report.mathematics import inline, mathml, paragraphs
-from mckean.report.numbers import duration, measured, number, predicted
-from mckean.report.page import headline, page
-from mckean.report.terminal import outcome
+from mckean.talk import run as talking
+from mckean.talk.claims import Chapter, Claim, Figure, Film, Panel, Result, Series
+from mckean.talk.report import Setting, prepare, write, writing
+from mckean.talk.report.figures import _log_label, film_svg, panel_svg
+from mckean.talk.report.labels import wrap
+from mckean.talk.report.mathematics import inline, mathml, paragraphs
+from mckean.talk.report.numbers import duration, measured, number, predicted
+from mckean.talk.report.page import headline, page
+from mckean.talk.report.terminal import outcome
+from mckean.talk.run import Talk, chapter_key, run_chapters, sentence
 
 SETTING = Setting("0.1", "0.10", "1 × cpu", 2, "float64", "2026-01-01 00:00 UTC")
 KEYS = {"chapter", "claim", "predicted", "measured", "stderr", "tolerance", "holds", "reference"}
@@ -83,7 +82,7 @@ def talk(monkeypatch):
 
     def make(*chapters: Chapter, **options) -> Talk:
         known = {chapter.name: chapter for chapter in chapters}
-        monkeypatch.setattr(experiments, "CHAPTERS", known, raising=False)
+        monkeypatch.setattr("mckean.talk.chapters.CHAPTERS", known)
         return Talk(list(known), list(run_chapters([], seed=3)), 3, False, 61.0, **options)
 
     return make
@@ -159,7 +158,7 @@ def test_a_chapter_gives_the_same_numbers_alone_as_in_the_talk(monkeypatch):
         return Result([claim(measured=float(jax.random.normal(key)))], ())
 
     known = {name: dataclasses.replace(chapter(name), run=run) for name in ("one", "two", "three")}
-    monkeypatch.setattr(experiments, "CHAPTERS", known, raising=False)
+    monkeypatch.setattr("mckean.talk.chapters.CHAPTERS", known)
     whole = {done.chapter.name: done.claims[0].measured for done in run_chapters([], seed=7)}
     (alone,) = run_chapters(["three"], seed=7)
     assert alone.claims[0].measured == whole["three"]

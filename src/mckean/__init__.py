@@ -1,8 +1,13 @@
 """Interacting particle systems and their mean-field limits: one model definition, every level of description."""
 
-from mckean import analysis as analysis
 from mckean import catalogue as catalogue
+from mckean import couplings as couplings
+from mckean import energetics as energetics
+from mckean import environments as environments
+from mckean import equilibrium as equilibrium
+from mckean import interactions as interactions
 from mckean import observables as observables
+from mckean import statistics as statistics
 from mckean import transport as transport
 from mckean.dynamics import JKO as JKO
 from mckean.dynamics import AbstractScheme as AbstractScheme

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 if TYPE_CHECKING:
-    from mckean.experiments.talk import Talk
+    from mckean.talk.run import Talk
 
 HOLDS, FAILS, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -50,8 +50,8 @@ def talk(
         out: The folder for report.html and claims.json.
         seed: The seed of all randomness; a chapter gives the same numbers alone as in the whole talk.
     """
-    from mckean.report import prepare, write
-    from mckean.report.terminal import claims_table
+    from mckean.talk.report import prepare, write
+    from mckean.talk.report.terminal import claims_table
 
     try:
         names = _chosen(chapters, seed)
@@ -79,8 +79,8 @@ def list_() -> None:
     from rich.text import Text
 
     from mckean.catalogue import MODELS
-    from mckean.experiments import CHAPTERS
-    from mckean.report.mathematics import plain
+    from mckean.talk.chapters import CHAPTERS
+    from mckean.talk.report.mathematics import plain
 
     models = {name: (model.__doc__ or "").strip().partition("\n")[0] for name, model in MODELS.items()}
     chapters = {name: plain(chapter.title) for name, chapter in CHAPTERS.items()}
@@ -97,7 +97,7 @@ def _chosen(chapters: Sequence[str], seed: int) -> list[str]:
 
     # The library never does it; and once the chapters are imported their arrays have a precision.
     jax.config.update("jax_enable_x64", True)
-    from mckean.experiments.talk import LARGEST_SEED, choose
+    from mckean.talk.run import LARGEST_SEED, choose
 
     if not 0 <= seed <= LARGEST_SEED:
         raise ValueError(f"the seed must be between 0 and {LARGEST_SEED}, but it is {seed}.")
@@ -106,8 +106,8 @@ def _chosen(chapters: Sequence[str], seed: int) -> list[str]:
 
 def _run(names: Sequence[str], quick: bool, seed: int) -> "Talk":
     """Run the chapters and show how far they are; an interrupt ends the run and keeps what is finished."""
-    from mckean.experiments.talk import Talk, run_chapters
-    from mckean.report.terminal import progress
+    from mckean.talk.report.terminal import progress
+    from mckean.talk.run import Talk, run_chapters
 
     start, finished, interrupted = time.perf_counter(), [], False
     with progress(_console(error=True), names) as shown:

@@ -12,6 +12,7 @@ from mckean.measures.laws import VonMises as VonMises
 from mckean.measures.measure import AbstractMeasure as AbstractMeasure
 from mckean.measures.measure import cast as cast
 from mckean.measures.measure import dtype_of as dtype_of
+from mckean.measures.norms import distance as distance
 from mckean.measures.particles import Particles as Particles
 from mckean.measures.products import asymmetry as asymmetry
 from mckean.measures.products import entropy_of_chaos as entropy_of_chaos

@@ -6,6 +6,10 @@ from mckean.transport.approximate import sliced as sliced
 from mckean.transport.benamou_brenier import Geodesic as Geodesic
 from mckean.transport.benamou_brenier import geodesic as geodesic
 from mckean.transport.distance import wasserstein as wasserstein
+from mckean.transport.empirical import empirical_distances as empirical_distances
+from mckean.transport.empirical import empirical_rate as empirical_rate
+from mckean.transport.empirical import fournier_guillin as fournier_guillin
+from mckean.transport.empirical import mean_distance_constant as mean_distance_constant
 from mckean.transport.tangent import Tangent as Tangent
 from mckean.transport.tangent import h_minus_one as h_minus_one
 from mckean.transport.tangent import helmholtz as helmholtz

@@ -1,0 +1,72 @@
+"""Grönwall's bound of the error of a synchronous coupling, from the Lipschitz constants of the drift."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from mckean.checks import require
+from mckean.couplings._synchronous import Coupled
+from mckean.models import Model
+from mckean.spaces import Torus
+
+
+def visited(model: Model, state: Coupled) -> dict[str, Float[Array, " d"]]:
+    """Observable: the corners `lower`, `upper` of the smallest box around all X_i and Y_i, for `lipschitz`."""
+    both = jnp.concatenate([state.particles.positions, state.copies.positions])
+    return {"lower": both.min(axis=0), "upper": both.max(axis=0)}
+
+
+def lipschitz(model: Model, lower=None, upper=None, points: int = 257) -> tuple[float, float]:
+    """(ℓ_V, ℓ_W): the largest eigenvalue of −∇²V, and the largest |eigenvalue| of ∇²W_s, over a grid of the region.
+
+    ℓ_V is the one-sided Lipschitz constant of −∇V (negative where V is convex), ℓ_W that of the interaction force; per
+    time. They are maxima over grid points, not proofs; a box is convex, so that the first serves between any two of its
+    points. **Arguments:** `lower`, `upper`: corners of the region that is
+    visited, on R^d, as `visited` records it; displacements then run over its difference set. On a torus the region is
+    the torus. `points`: in each dimension.
+    **Raises** `ValueError` on R^d without a region, and for a drift that is no gradient or a noise that depends on the
+    state, of which the two constants know nothing.
+    """
+    space = model.space
+    parts = [part for part in (model.noise, *model.common) if part is not None]
+    require(
+        model.extra is None and all(part.additive for part in parts),
+        "the constants are those of V and W: this model has a further drift, or a noise that depends on the state.",
+    )
+    if isinstance(space, Torus):
+        lower, upper = np.zeros(space.dim), np.asarray(space.lengths)
+        reach = upper / 2
+    else:
+        require(lower is not None and upper is not None, "on R^d the constants need a region: lower=…, upper=….")
+        lower, upper = (np.broadcast_to(np.asarray(c, float), (space.dim,)) for c in (lower, upper))
+        reach = upper - lower
+    v = _curvatures(model.confinement, lower, upper, points)
+    w = _curvatures(model.interaction, -reach, reach, points)
+    return float(np.max(-v)), float(np.max(np.abs(w)))
+
+
+def _curvatures(energy, lower: np.ndarray, upper: np.ndarray, points: int) -> np.ndarray:
+    """Eigenvalues of the Hessian over a grid; zero for no energy."""
+    if energy is None:
+        return np.zeros(1)
+    axes = [np.linspace(a, b, points) for a, b in zip(lower, upper, strict=True)]
+    grid = np.stack([m.ravel() for m in np.meshgrid(*axes, indexing="ij")], axis=-1)
+    return np.asarray(jnp.linalg.eigvalsh(jax.vmap(jax.hessian(energy))(jnp.asarray(grid))))
+
+
+def gronwall(times, sampling, constants: tuple[float, float]) -> np.ndarray:
+    """e(t) ≤ ∫_0^t e^{L(t−s)} ε(s) ds, L = ℓ_V + 2ℓ_W, for e the root mean square coupling error.
+
+    From e′ ≤ ℓ_V e + ℓ_W e + ℓ_W e + ε: the confinement and the three terms of the decomposition, ε the root mean
+    square of the sampling term. **Arguments:** `times`, `sampling`: shape (t,); `constants`: (ℓ_V, ℓ_W) of
+    `lipschitz`.
+    **Returns** the bound at the times, shape (t,), by the trapezoidal rule; length.
+    """
+    times, sampling = np.asarray(times), np.asarray(sampling)
+    rate = constants[0] + 2 * constants[1]
+    bound = np.zeros_like(sampling)
+    for i, dt in enumerate(np.diff(times)):
+        growth = np.exp(rate * dt)
+        bound[i + 1] = growth * bound[i] + 0.5 * dt * (growth * sampling[i] + sampling[i + 1])
+    return bound

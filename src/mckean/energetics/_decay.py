@@ -1,0 +1,81 @@
+"""Rates of return to equilibrium, measured along a flow.
+
+A gradient flow has dF/dt = −D, and where D ≥ 2λ(F − F*), the Polyak–Łojasiewicz inequality, Grönwall's lemma gives
+F − F* ≤ e^{−2λt}(F(0) − F*); with it W_2²(μ, μ*) ≤ (2/λ)(F − F*) (Otto and Villani, J. Funct. Anal. 173, 2000).
+Rates are of the quantity itself: 2λ for F − F* and for D, λ for W_2.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import jax
+import numpy as np
+
+from mckean.checks import require
+from mckean.dynamics import evolve
+from mckean.measures import AbstractMeasure
+from mckean.models import Model
+from mckean.models.energy import dissipation, free_energy
+from mckean.statistics import ExponentialRate, decay_rate
+from mckean.transport import wasserstein
+
+
+@dataclass(frozen=True)
+class Decay:
+    """F − F*, D and W_2(μ_t, μ*) along a flow, shape (k,) each; W_2 is None where no exact distance is at hand."""
+
+    times: np.ndarray
+    gap: np.ndarray
+    dissipation: np.ndarray
+    distance: np.ndarray | None
+
+    @cached_property
+    def inequality(self) -> float:
+        """inf over the records of D/2(F − F*): no λ of a Polyak–Łojasiewicz inequality is larger; per time."""
+        return float(np.min(self.dissipation / (2 * self.gap)))
+
+    def rates(self, begin: float = 0.0, end: float = math.inf) -> dict[str, ExponentialRate]:
+        """The rates of the three within [begin, end]."""
+        inside = (self.times >= begin) & (self.times <= end)
+        curves = {"gap": self.gap, "dissipation": self.dissipation, "distance": self.distance}
+        return {name: decay_rate(self.times[inside], y[inside]) for name, y in curves.items() if y is not None}
+
+
+def decay(
+    model: Model, mu: AbstractMeasure, equilibrium: AbstractMeasure, *, until: float, dt: float, every: int = 1, **how
+) -> Decay:
+    """F − F*, D and W_2 to the equilibrium along the flow from μ, at the start and after each `every` steps.
+
+    **Arguments:** `mu`, `equilibrium`: both a `Density` on one grid, or both `Gaussian`; F* is the free energy of the
+    equilibrium, which should be that of the scheme: what a grid misplaces shows as a floor of F − F*. `until`, `dt`,
+    and `how`, such as `scheme`: as for `evolve`.
+    **Raises** `ValueError` as `evolve` does, where the measures are not of one kind, and where F falls to F* or below,
+    as it does when the equilibrium is not the state of least free energy or the run goes on to rounding.
+    """
+    alike = type(mu) is type(equilibrium) and getattr(mu, "grid", None) == getattr(equilibrium, "grid", None)
+    require(alike, "a decay compares two measures of one kind: two densities on one grid, or two Gaussians.")
+    run = evolve(model, mu, until=until, dt=dt, every=every, observe=_OBSERVE, **how)
+    gap = np.asarray(run.observed["energy"], np.float64) - float(free_energy(model, equilibrium))
+    least = int(np.argmin(gap))
+    require(
+        gap[least] > 0,
+        f"F − F* is {gap[least]:.3g} at t = {float(run.times[least]):g}: the equilibrium is not the state of least "
+        "free energy of the scheme, or the run goes on to rounding.",
+    )
+    return Decay(np.asarray(run.times), gap, np.asarray(run.observed["dissipation"]), _distances(run, equilibrium))
+
+
+def _itself(model: Model, mu: AbstractMeasure) -> AbstractMeasure:
+    return mu
+
+
+_OBSERVE = {"energy": free_energy, "dissipation": dissipation, "state": _itself}
+
+
+def _distances(run, equilibrium: AbstractMeasure) -> np.ndarray | None:
+    if equilibrium.domain.dim > 1 and hasattr(equilibrium, "grid"):
+        return None
+    states = run.observed["state"]
+    at = lambda i: jax.tree.map(lambda a: a[i], states)  # noqa: E731
+    return np.array([wasserstein(at(i), equilibrium) for i in range(len(run.times))])

@@ -1,0 +1,246 @@
+"""The energy ledger of a run: what the free energy is spent on, and what the environment pays in.
+
+For dX_i = −∇δE(X_i) dt + b(X_i) dt + σ∘dB_i + Σ_k σ_k(X_i)∘dB⁰_k with δE = V + W_s*μ, μ the law of X given B⁰ and
+thermal noise of the particles' own (or none), F = E + β⁻¹∫ρ log ρ obeys the chain rule of Stratonovich's calculus:
+
+    dF = −D dt + ⟨∇δF·b, μ⟩ dt + Σ_k ⟨∇δE·σ_k, μ⟩∘dB⁰_k + β⁻¹ Σ_k ⟨∇log ρ·σ_k, μ⟩∘dB⁰_k,   D = ⟨|∇δF|², μ⟩.
+
+Since ⟨∇log ρ·σ_k, μ⟩ = −⟨∇·σ_k, μ⟩, the last sum, of the entropy, is zero for divergence-free fields, as it is for an
+additive noise. N particles have no entropy, and the same holds for E alone, with D = ⟨|∇δE|², μ⟩ and with the work of
+their own noise, (1/N) Σ_i ∇δE(X_i)·σ(X_i)∘dB_i. A density whose own noise is not thermal has no temperature: its ledger
+too is that of E, and the work of its own noise is the heat −½⟨∇δE·∇·(aρ)/ρ, μ⟩ dt, a = σσᵀ, the limit of the former.
+
+A run in steps of dt closes its ledger at O(dt) by trapezoidal sums, which is what ∘ says; left-point sums do not see
+the correlation of integrand and increment, and close at O(√dt) once their Itô correction is added, not at all without.
+"""
+
+from typing import Any, ClassVar, NamedTuple
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Int
+
+from mckean import interactions
+from mckean.checks import require
+from mckean.dynamics import AbstractScheme, evolve
+from mckean.dynamics.evolve import scheme_for
+from mckean.dynamics.particles import Increments, increments
+from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
+from mckean.models import Model, Thermal, differs, energy, extra_drift
+from mckean.models.environment import spreading
+from mckean.paths import Brownian
+from mckean.spaces import AbstractSpace, FourierGrid
+
+
+class Accounts(NamedTuple):
+    """The sums of a ledger from its start; energy per particle.
+
+    `dissipated`: ∫D ds; `driven`: what the drift that is no gradient pays in; `work` and `entropy`: what the
+    environment pays into E and into β⁻¹∫ρ log ρ; `own`: what the particles' own noise pays in.
+    """
+
+    dissipated: Float[Array | np.ndarray, "*t"]
+    driven: Float[Array | np.ndarray, "*t"]
+    work: Float[Array | np.ndarray, "*t"]
+    entropy: Float[Array | np.ndarray, "*t"]
+    own: Float[Array | np.ndarray, "*t"]
+
+
+class Ledger(eqx.Module):
+    """A run's ledger at the recorded times: arrays of shape (t,), or with leading axes of replicas.
+
+    `change` is F(t) − F(0), or E(t) − E(0) where there is no entropy to be had; `accounts` are what it is made of.
+    """
+
+    times: Float[Array | np.ndarray, "*r t"]
+    change: Float[Array | np.ndarray, "*r t"]
+    accounts: Accounts
+
+    @property
+    def residual(self) -> Float[Array | np.ndarray, "*r t"]:
+        """What the accounts leave unexplained; O(dt) for a run whose scheme is one of Stratonovich's calculus."""
+        a = self.accounts
+        return self.change + a.dissipated - a.driven - a.work - a.entropy - a.own
+
+    @property
+    def power(self) -> Float[Array | np.ndarray, "*r"]:
+        """What the environment pays in for a unit of time, from start to end; `average` it over environments."""
+        paid = self.accounts.work + self.accounts.entropy
+        return paid[..., -1] / (self.times[..., -1] - self.times[..., 0])
+
+
+def ledger(
+    model: Model,
+    measure: Particles | Density | Gaussian,
+    *,
+    until: float,
+    dt: float,
+    start: float = 0.0,
+    path: Brownian | None = None,
+    scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
+    every: int | None = None,
+) -> Ledger:
+    """Run a model and keep its energy ledger: F(t) − F(0), and the accounts that it is made of.
+
+    Memory does not grow with the number of steps, nor, for densities, with that of the environment's motions; at
+    particles a step evaluates the field twice more than the scheme does.
+
+    **Arguments:** as for `evolve`; `measure`: particles, a density on the torus, or a Gaussian; `scheme`: for particles
+    Heun's where nothing is said. With Euler's the ledger closes as fast where the noise is additive, and only at
+    O(√dt) where it depends on the state (as a transport noise does). What the force of a scheme lacks (random
+    batches, a sum's tolerance) is in the residual, and so is what a grid does not resolve. `every`: steps between
+    records; the start and the end alone where it is not given.
+    **Raises** `ValueError` for whatever `evolve` refuses, for a density on a box (`energy_balance` serves, and
+    `moving_frame` for an additive common noise), and for a noise in the sense of Itô that depends on the state: the
+    work of a noise is a Stratonovich integral.
+    """
+    if scheme is None and isinstance(measure, Particles):
+        scheme = diffrax.Heun()
+    run = evolve(
+        model, Accounted(measure), until=until, dt=dt, start=start, path=path,
+        scheme=Accounting(scheme_for(model, measure, scheme)), observe={"free": _free, "accounts": _accounts},
+        every=every,
+    )  # fmt: skip
+    free = run.observed["free"]
+    return Ledger(run.times, free - free[0], run.observed["accounts"])
+
+
+def has_entropy(model: Model, mu: AbstractMeasure) -> bool:
+    """Whether the ledger is that of F: there is a density, and its own noise is thermal."""
+    return isinstance(mu, Density | Gaussian) and isinstance(model.noise, Thermal)
+
+
+def _free(model: Model, state: "Accounted") -> Float[Array, ""]:
+    mu = state.measure
+    return energy.free_energy(model, mu) if has_entropy(model, mu) else energy.energy(model, mu)
+
+
+def _accounts(model: Model, state: "Accounted") -> Accounts:
+    return state.accounts
+
+
+class Accounted(AbstractMeasure):
+    """A measure that is moved, with the accounts of what it has done."""
+
+    measure: Particles | Density | Gaussian
+    accounts: Accounts
+
+    def __init__(self, measure: Particles | Density | Gaussian):
+        self.measure = measure
+        dtype = jnp.result_type(*(leaf for leaf in jax.tree.leaves(measure) if eqx.is_inexact_array(leaf)))
+        self.accounts = Accounts(*jnp.zeros(len(Accounts._fields), dtype))
+
+    @property
+    def domain(self) -> AbstractSpace:
+        return self.measure.domain
+
+    def integrate(self, phi) -> Any:
+        """∫φ dμ."""
+        return self.measure.integrate(phi)
+
+
+class Accounting(AbstractScheme):
+    """Another scheme's steps, with the ledger's trapezoidal sums; the increments are drawn again, not kept.
+
+    **Arguments:** `inner`: the scheme that moves the measure.
+    **Raises** `ValueError`, when used, for whatever the inner scheme refuses, and as `ledger` does.
+    """
+
+    moves: ClassVar[str] = "Accounted"
+    inner: AbstractScheme
+
+    @property
+    def order(self) -> int:
+        return min(2, self.inner.order)
+
+    def accepts(self, measure: AbstractMeasure) -> bool:
+        return isinstance(measure, Accounted) and self.inner.accepts(measure.measure)
+
+    def check(self, model: Model, measure: Accounted, dt: float) -> None:
+        mu = measure.measure
+        require(
+            not isinstance(mu, Density) or isinstance(mu.grid, FourierGrid),
+            "the ledger of a density is kept on the torus; on a box, use energy_balance, or moving_frame for an "
+            "additive common noise.",
+        )
+        own = [model.noise] if isinstance(mu, Particles) and model.noise is not None else []
+        require(
+            not any(differs(noise, "stratonovich") for noise in (*own, *model.common)),
+            "the work of a noise is a Stratonovich integral, but the model's noise is meant in the sense of Itô: "
+            'mckean.converted(model, "stratonovich") says the same.',
+        )
+        self.inner.check(model, mu, dt)
+
+    def planned(self, model: Model, measure: Accounted) -> Model:
+        return self.inner.planned(model, measure.measure)
+
+    def prepare(self, model: Model, measure: Accounted, dt: Float[Array, ""]) -> Any:
+        return self.inner.prepare(model, measure.measure, dt)
+
+    def complaints(self, model: Model, measure: Accounted) -> dict[str, Float[Array, ""]]:
+        return self.inner.complaints(model, measure.measure)
+
+    def step(
+        self,
+        model: Model,
+        measure: Accounted,
+        prepared: Any,
+        path: Brownian | None,
+        index: Int[ArrayLike, ""],
+        dt: Float[Array, ""],
+    ) -> Accounted:
+        before = measure.measure
+        after: Any = self.inner.step(model, before, prepared, path, index, dt)
+        noise = increments(model, before, path, index, dt)
+        left, right = entries(model, before, noise, dt), entries(model, after, noise, dt)
+        accounts = jax.tree.map(lambda sum_, a, b: sum_ + 0.5 * (a + b), measure.accounts, left, right)
+        return eqx.tree_at(lambda m: (m.measure, m.accounts), measure, (after, accounts))
+
+
+def entries(model: Model, mu: Particles | Density | Gaussian, noise: Increments, dt: Float[Array, ""]) -> Accounts:
+    """What a step of length dt with these increments adds to the accounts, the integrands taken at μ."""
+    if isinstance(mu, Gaussian):
+        entropic = has_entropy(model, mu)
+        precision = jnp.linalg.inv(mu.covariance) if entropic else jnp.zeros_like(mu.covariance)
+
+        def at(x):
+            score = -(x - mu.mean)[None] @ precision / model.beta
+            return _integrands(model, mu, x[None], score, None, noise.common, dt)[0]
+
+        return Accounts(*mu.integrate(at))
+    if isinstance(mu, Particles):
+        x = mu.positions
+        own = None
+        if model.noise is not None and noise.own is not None:
+            own = model.noise.apply(model.noise.matrix(mu, x), noise.own)
+        return Accounts(*mu.mean(_integrands(model, mu, x, jnp.zeros_like(x), own, noise.common, dt)))
+    score, own = jnp.zeros((mu.grid.size, mu.domain.dim), mu.values.dtype), None
+    if has_entropy(model, mu):
+        score = energy.score(mu) / model.beta
+    elif model.noise is not None:
+        own = -dt * spreading(model.noise, mu) / energy.floored(mu.values).reshape(-1, 1)
+    values = _integrands(model, mu, mu.grid, score, own, noise.common, dt)
+    return Accounts(*(mu.values.ravel() @ values * mu.grid.cell_volume))
+
+
+def _integrands(
+    model: Model,
+    mu: AbstractMeasure,
+    x: interactions.Points,
+    score: Float[Array, "n d"],
+    own: Float[Array, "n d"] | None,
+    common: Float[Array, " m"] | None,
+    dt: Float[Array, ""],
+) -> Float[Array, "n 5"]:
+    """The integrands of the accounts at points; `score`: β⁻¹∇log ρ; `own`: what a point's own noise moves it by."""
+    gradient = -model.gradient_field(mu, x)
+    still = jnp.zeros_like(gradient)
+    slope = gradient + score
+    extra = extra_drift(model.extra, mu, interactions.at(x, mu))
+    push = still if common is None else model.common_displacement(mu, x, common)
+    own = still if own is None else own
+    pairs = ((dt * slope, slope), (dt * slope, extra), (gradient, push), (score, push), (gradient, own))
+    return jnp.stack([jnp.sum(a * b, axis=-1) for a, b in pairs], axis=-1)

@@ -1,0 +1,34 @@
+"""The work that an environment does in mean, as a rate."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from mckean.dynamics.particles import Increments
+from mckean.dynamics.scheme import require_stratonovich
+from mckean.energetics._ledger import entries
+from mckean.measures import AbstractMeasure, dtype_of
+from mckean.models import Model
+from mckean.models.environment import derivative, require_movable, total_over_motions
+
+
+def environment_power(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
+    """½Σ_k 𝒜_k⟨∇δF·σ_k, μ⟩: the work that the environment does in mean in a unit of time; energy per particle and time.
+
+    An observable. The work of a run less the integral of this along it is a martingale (its drift in Itô's sense): an
+    additive noise σ₀ does (σ₀²/2)⟨ΔV, μ⟩. Each field costs a derivative of the free energy's slope.
+    **Raises** `ValueError` for other measures than particles and densities on the torus, and for a common noise in the
+    sense of Itô that depends on the state.
+    """
+    require_stratonovich(model)
+    mu = require_movable(mu)
+    one = jnp.ones((), dtype_of(mu))
+
+    def rate(unit):
+        paid = lambda law: _paid(entries(model, law, Increments(None, unit), one))  # noqa: E731
+        return 0.5 * derivative(model, mu, unit, paid)
+
+    return total_over_motions(model, mu, rate, jnp.zeros_like(one))
+
+
+def _paid(accounts) -> Float[Array, ""]:
+    return accounts.work + accounts.entropy

@@ -1,0 +1,127 @@
+"""How two solutions, or the points of a cloud, draw together in one environment.
+
+By Lyapunov's top exponent λ, E log|x_t − y_t| ~ λt where λ < 0 and the points have come near; where λ > 0 they stay
+apart, and the mean of the logarithm tends to a constant. A cloud that moves in one environment shows the random
+attractor as it is pulled back: a point where the flow synchronises (Crauel and Flandoli, J. Dynam. Differential
+Equations 10, 1998; Flandoli, Gess and Scheutzow, Probab. Theory Relat. Fields 168, 2017).
+"""
+
+from dataclasses import dataclass
+
+import diffrax
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from mckean.checks import require
+from mckean.dynamics import AbstractScheme, evolve
+from mckean.dynamics.evolve import scheme_for
+from mckean.dynamics.pair import Pair, SideBySide
+from mckean.measures import AbstractMeasure, Particles
+from mckean.measures.norms import distance
+from mckean.models import Model
+from mckean.paths import Brownian
+from mckean.statistics import Estimate, average, replicate
+
+# A distance below so many roundings of a point's coordinates is one of rounding.
+_ROUNDINGS = 1e3
+
+
+def spread(particles: Particles) -> Float[Array, ""]:
+    """√ of the mean of dist(x_i, x_{i+1})² over the cloud, in the order given and closed to a ring; length.
+
+    For independent points that of all pairs, without bias and at a cost of n; zero where and only where all are one.
+    """
+    x = particles.positions
+    return jnp.sqrt(jnp.mean(particles.space.distance(x, jnp.roll(x, 1, axis=0)) ** 2))
+
+
+def radius(particles: Particles) -> Float[Array, ""]:
+    """max_i dist(x_i, x_0): the diameter of the cloud lies between this and twice this; length."""
+    x = particles.positions
+    return jnp.max(particles.space.distance(x, x[:1]))
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """The distance of two solutions, or the spread of a cloud, over environments: shape (r, t), at the times.
+
+    Distances of at most `rounding` are those of rounded numbers.
+    """
+
+    times: Float[np.ndarray, " t"]
+    distance: Float[np.ndarray, "r t"]
+    rounding: float
+
+    @property
+    def log_distance(self) -> Estimate:
+        """E log distance at the times, with standard errors. **Raises** `ValueError` where a distance is zero."""
+        return average(self._logarithm(slice(None)))
+
+    def rate(self, after: float = 0.0) -> Estimate:
+        """(1/(T − s)) E log(distance(T)/distance(s)), s = `after`, with its standard error over environments; 1/time.
+
+        **Raises** `ValueError` for s ≥ T, and where a distance has fallen to rounding: it decays no further.
+        """
+        begin = int(np.searchsorted(self.times, after - 1e-9 * self.times[-1]))
+        require(begin < len(self.times) - 1, f"a rate is measured up to t = {self.times[-1]:g}, after t = {after:g}.")
+        log = self._logarithm([begin, -1])
+        return average((log[:, 1] - log[:, 0]) / (self.times[-1] - self.times[begin]))
+
+    def _logarithm(self, at) -> np.ndarray:
+        chosen = self.distance[:, at]
+        met = np.any(self.distance <= self.rounding, axis=0)
+        first = self.times[np.argmax(met)]
+        require(
+            np.all(chosen > self.rounding),
+            f"by t = {first:g} points have met up to rounding in some environment, and have no distance to take the "
+            "logarithm of: end the run before.",
+        )
+        return np.log(chosen)
+
+
+def contraction(
+    model: Model,
+    first: AbstractMeasure,
+    second: AbstractMeasure | None = None,
+    *,
+    until: float,
+    dt: float,
+    key: PRNGKeyArray,
+    environments: int,
+    every: int | None = None,
+    scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
+    batch: int | None = None,
+) -> Contraction:
+    """How two solutions draw together, or, where no second is given, the points of a cloud of particles.
+
+    Two particles of one cloud feel each other where the model has an interaction; two solutions do not.
+    **Arguments:** as for `evolve`; `environments`, `batch`: as for `replicate`.
+    **Raises** `ValueError` for measures of different forms, a single one that is no cloud of two particles or more,
+    fewer than two environments, and for whatever `evolve` refuses.
+    """
+    require(environments >= 2, "standard errors over environments need at least two of them.")
+    inner = scheme_for(model, first, scheme)
+    if second is None:
+        cloud = isinstance(first, Particles) and first.n >= 2
+        require(cloud, "what draws together is a cloud of two particles or more, or two solutions.")
+        state, flow = first, inner
+    else:
+        state, flow = Pair(first, second), SideBySide(inner)
+    flow.check(model, state, dt)
+    run = eqx.Partial(_apart, model=model, state=state, flow=flow, until=until, dt=dt, every=every)
+    times, apart = replicate(run, key, environments, batch)
+    return Contraction(times[0], apart, _ROUNDINGS * float(np.finfo(apart.dtype).eps))
+
+
+def _apart(key: PRNGKeyArray, *, model, state, flow, **settings) -> tuple[Array, Array]:
+    run = evolve(model, state, path=Brownian(key), scheme=flow, observe={"distance": _distance}, **settings)
+    return run.times, run.observed["distance"]
+
+
+def _distance(model: Model, state: AbstractMeasure) -> Float[Array, ""]:
+    if isinstance(state, Pair):
+        return distance(state.first, state.second)
+    assert isinstance(state, Particles)
+    return spread(state)

@@ -1,0 +1,233 @@
+"""The linearised equation along a solution, and how fast its solutions grow.
+
+For the flow Φ of a scheme, environment included, η_{k+1} = DΦ_k(μ_k) η_k is carried beside μ_{k+1} = Φ_k(μ_k), and
+brought back to norm 1 after every step; the logarithms add up. Over environments
+
+    almost sure:   λ = lim (1/t) log‖η_t‖,                 the top Lyapunov exponent;
+    mean square:   γ = lim (1/2t) log E‖η_t‖²  ≥ λ,        by Jensen's inequality;
+    mean:          m = lim (1/t) log |E⟨η_t, η_0⟩|  ≤ γ.
+
+They differ, and say different things: a solution goes back to a steady state where λ < 0, though E‖η_t‖² may grow by
+environments that hardly ever come (Arnold, Random Dynamical Systems, 1998; Khasminskii, Stochastic Stability, 2012).
+"""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
+
+from mckean.checks import require
+from mckean.dynamics import AbstractScheme, Trajectory, evolve
+from mckean.dynamics.around import AbstractAround
+from mckean.dynamics.evolve import scheme_for
+from mckean.measures import AbstractMeasure, dtype_of
+from mckean.measures.norms import difference, inner
+from mckean.models import Model
+from mckean.paths import Brownian
+from mckean.spaces import AbstractSpace
+from mckean.statistics import Estimate, average, replicate
+
+
+class Tangent(AbstractMeasure):
+    """A measure with a tangent of norm 1 at it, the tangent that it started from, and the logarithm of its growth.
+
+    **Arguments:** `measure`; `towards`: another of the same form: η_0 = (towards − measure)/norm.
+    **Raises** `ValueError` for another form, or the same measure.
+    """
+
+    measure: AbstractMeasure
+    direction: Any
+    first: Any
+    log_norm: Float[Array, ""]
+
+    def __init__(self, measure: AbstractMeasure, towards: AbstractMeasure):
+        gap = difference(towards, measure)
+        norm = jnp.sqrt(inner(measure, gap, gap))
+        require(norm > 0, "a tangent needs a direction: another measure than the one that it starts from.")
+        self.measure = measure
+        self.direction = self.first = jax.tree.map(lambda x: x / norm, gap)
+        self.log_norm = jnp.zeros((), dtype_of(measure))
+
+    @property
+    def domain(self) -> AbstractSpace:
+        return self.measure.domain
+
+    def integrate(self, phi) -> Any:
+        """∫φ dμ."""
+        return self.measure.integrate(phi)
+
+
+def forwards(scheme: AbstractScheme) -> AbstractScheme:
+    """The scheme with its diffrax solver, if it has one, in the form that forward differentiation goes through."""
+    solver: Any = getattr(scheme, "solver", None)
+    if getattr(solver, "scan_kind", "lax") is not None:
+        return scheme
+    return eqx.tree_at(lambda s: s.solver, scheme, dataclasses.replace(solver, scan_kind="lax"))
+
+
+def pushed(move: Callable, measure: AbstractMeasure, eta: Any) -> tuple[AbstractMeasure, Any]:
+    """move(μ), and the derivative of `move` at μ in the direction η, a tree of μ's floating arrays."""
+    moving, still = eqx.partition(measure, eqx.is_inexact_array)
+    arrays = lambda moving: eqx.filter(move(eqx.combine(moving, still)), eqx.is_inexact_array)  # noqa: E731
+    moved, derivative = jax.jvp(arrays, (moving,), (eta,))
+    return eqx.combine(moved, still), derivative
+
+
+class TangentFlow(AbstractAround):
+    """A scheme for a measure and its derivative for a tangent, by forward differentiation of the step.
+
+    What grows is then the derivative of the scheme itself, exactly. **Arguments:** `scheme`: of the measure.
+    **Raises** `ValueError`, when used, for whatever the scheme refuses.
+    """
+
+    moves: ClassVar[str] = "Tangent"
+    state: ClassVar[type[AbstractMeasure]] = Tangent
+
+    def held(self, state: Tangent) -> tuple[AbstractMeasure, ...]:
+        return (state.measure,)
+
+    def step(
+        self,
+        model: Model,
+        measure: Tangent,
+        prepared: Any,
+        path: Brownian | None,
+        index: Int[ArrayLike, ""],
+        dt: Float[Array, ""],
+    ) -> Tangent:
+        move = lambda mu: self.scheme.step(model, mu, prepared, path, index, dt)  # noqa: E731
+        moved, eta = pushed(move, measure.measure, measure.direction)
+        norm = jnp.sqrt(inner(measure.measure, eta, eta))
+        parts = (moved, jax.tree.map(lambda x: x / norm, eta), measure.log_norm + jnp.log(norm))
+        return eqx.tree_at(lambda m: (m.measure, m.direction, m.log_norm), measure, parts)
+
+
+@dataclass(frozen=True)
+class Growth:
+    """‖η_t‖ over environments: `log_norm` is log‖η_t‖/‖η_0‖, `overlap` is ⟨η_t, η_0⟩/(‖η_t‖‖η_0‖); shape (r, t)."""
+
+    times: Float[np.ndarray, " t"]
+    log_norm: Float[np.ndarray, "r t"]
+    overlap: Float[np.ndarray, "r t"]
+
+    def almost_sure(self, after: float = 0.0) -> Estimate:
+        """λ, from the mean of log‖η_T‖/‖η_s‖ over T − s, s = `after`."""
+        begin = self._index(after)
+        return average((self.log_norm[:, -1] - self.log_norm[:, begin]) / (self.times[-1] - self.times[begin]))
+
+    def moment(self, power: float = 2.0, after: float = 0.0) -> Estimate:
+        """The growth of E‖η_t‖^p to the power 1/p, from s to T: γ for p = 2.
+
+        The tails are heavy: as T grows, ever fewer environments carry the mean, and both the value and its stated error
+        fall short when none of these was met. See `effective`, and keep T short or p small.
+        """
+        return self._logarithmic(np.exp(power * self._levelled()), after, power)
+
+    def mean(self, after: float = 0.0) -> Estimate:
+        """m, from E⟨η_t, η_0⟩: exact at all times where η_0 is an eigenvector of the mean equation.
+
+        **Raises** `ValueError` where this mean is within 4 standard errors of zero: then it has no rate.
+        """
+        samples = self.overlap * np.exp(self._levelled())
+        level = average(samples[:, [self._index(after), -1]])
+        require(
+            np.all(level.value > 4 * level.stderr),
+            "a mean over environments that is within 4 standard errors of zero has no rate: take a shorter time, or "
+            "more environments.",
+        )
+        return self._logarithmic(samples, after, 1.0)
+
+    def effective(self, power: float = 2.0) -> float:
+        """(Σw)²/Σw² with w = ‖η_T‖^p: about how many environments carry the mean."""
+        w = np.exp(power * (self.log_norm[:, -1] - self.log_norm[:, -1].max()))
+        return float(w.sum() ** 2 / np.sum(w**2))
+
+    def _index(self, after: float) -> int:
+        begin = int(np.searchsorted(self.times, after - 1e-9 * self.times[-1]))
+        require(begin < len(self.times) - 1, f"a rate is measured up to t = {self.times[-1]:g}, after t = {after:g}.")
+        return begin
+
+    def _levelled(self) -> np.ndarray:
+        """Logarithms below the largest of each time, which `_logarithmic` puts back."""
+        return self.log_norm - self.log_norm.max(axis=0)
+
+    def _logarithmic(self, samples: np.ndarray, after: float, power: float) -> Estimate:
+        """(1/p(T − s)) log of the quotient of two means over environments, with its error to first order."""
+        begin = self._index(after)
+        pair = samples[:, [begin, -1]]
+        level = average(pair)
+        relative = pair / level.value
+        span = power * (self.times[-1] - self.times[begin])
+        scale = power * (self.log_norm[:, -1].max() - self.log_norm[:, begin].max())
+        error = average(relative[:, 1] - relative[:, 0]).stderr
+        return Estimate((np.log(level.value[1] / level.value[0]) + scale) / span, error / span)
+
+
+def linearised(
+    model: Model,
+    measure: AbstractMeasure,
+    towards: AbstractMeasure,
+    *,
+    until: float,
+    dt: float,
+    path: Brownian | None = None,
+    every: int | None = None,
+    scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
+) -> Trajectory[Tangent]:
+    """A solution and a small perturbation of it, η_0 ∝ `towards` − `measure`, in one environment.
+
+    Records `log_norm`, log‖η_t‖/‖η_0‖, and `overlap`, ⟨η_t, η_0⟩/(‖η_t‖‖η_0‖). **Arguments:** as for `evolve`.
+    **Raises** `ValueError` for measures of different forms, or the same one, and for whatever `evolve` refuses.
+    """
+    state, flow = Tangent(measure, towards), TangentFlow(forwards(scheme_for(model, measure, scheme)))
+    observe = {"log_norm": _log_norm, "overlap": _overlap}
+    return evolve(model, state, until=until, dt=dt, path=path, scheme=flow, observe=observe, every=every)
+
+
+def growth(
+    model: Model,
+    measure: AbstractMeasure,
+    towards: AbstractMeasure,
+    *,
+    until: float,
+    dt: float,
+    key: PRNGKeyArray,
+    environments: int,
+    every: int | None = None,
+    scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
+    batch: int | None = None,
+) -> Growth:
+    """The growth of a small perturbation of a solution in independent environments; see the module.
+
+    **Arguments:** `measure`: where the solution starts, a steady state for instance; `towards`: another measure of the
+    same form, the direction of the perturbation; `until`, `dt`, `every`, `scheme`: as for `evolve`; `environments`: how
+    many paths, `batch` of them at a time.
+    **Raises** `ValueError` for whatever the scheme refuses, for measures of different forms, or the same one.
+    """
+    flow = TangentFlow(forwards(scheme_for(model, measure, scheme)))
+    flow.check(model, Tangent(measure, towards), dt)
+    run = eqx.Partial(
+        _grown, model=model, measure=measure, towards=towards, until=until, dt=dt, every=every, scheme=flow.scheme
+    )
+    times, log_norm, overlap = replicate(run, key, environments, batch)
+    return Growth(times[0], log_norm, overlap)
+
+
+def _grown(key: PRNGKeyArray, *, model: Model, measure, towards, **options) -> tuple[Array, Array, Array]:
+    run = linearised(model, measure, towards, path=Brownian(key), **options)
+    return run.times, run.observed["log_norm"], run.observed["overlap"]
+
+
+def _log_norm(model: Model, eta: Tangent) -> Float[Array, ""]:
+    return eta.log_norm
+
+
+def _overlap(model: Model, eta: Tangent) -> Float[Array, ""]:
+    return inner(eta.measure, eta.direction, eta.first)

@@ -1,0 +1,254 @@
+"""The Lyapunov spectrum of a flow in a given environment.
+
+For the flow Φ of a scheme, environment included, a frame of k tangents is carried along a solution, Q ↦ DΦ(x) Q, and
+every few steps orthonormalised, DΦ Q = Q′R. The logarithms of R's diagonal add up to
+
+    λ_1 ≥ … ≥ λ_k,   λ_1 + … + λ_j = lim (1/t) log vol(DΦ_t η_1, …, DΦ_t η_j)
+
+(Oseledets 1968; Benettin, Galgani, Giorgilli and Strelcyn, Meccanica 15, 1980). They do not depend on the environment
+where the flow with its noise is ergodic, nor on the inner product in which R is taken, here that of R^{n·d}, in which
+the tangent spaces of the sphere lie. For one particle they are the exponents of the flow of points; n particles have
+those of the system, n·m in all where the space has dimension m.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
+
+from mckean.checks import require
+from mckean.dynamics import AbstractScheme, RunError, evolve
+from mckean.dynamics.around import AbstractAround
+from mckean.dynamics.evolve import scheme_for
+from mckean.environments._linearisation import forwards, pushed
+from mckean.measures import AbstractMeasure, Particles
+from mckean.models import Model
+from mckean.paths import Brownian
+from mckean.spaces import AbstractSpace
+from mckean.statistics import Estimate, average, replicate
+
+# Above so many exponents the full spectrum must be asked for by its number.
+_FEW = 64
+
+
+class Frame(AbstractMeasure):
+    """Particles with k tangents at them, orthonormal in R^{n·d}, and the logarithms of how much these have grown.
+
+    **Arguments:** `particles`; `count`: k ≤ n·m, m the dimension of the space. The tangents that it starts from are
+    always the same, and in no special position.
+    **Raises** `ValueError` for another measure than particles, and for another number.
+    """
+
+    particles: Particles
+    tangents: Float[Array, "k n d"]
+    log_growth: Float[Array, " k"]
+    lost: Int[Array, ""]
+
+    def __init__(self, particles: Particles, count: int):
+        require(
+            isinstance(particles, Particles),
+            f"the Lyapunov spectrum is that of particles, not of a {type(particles).__name__}; `growth` finds the top "
+            "exponent of any measure.",
+        )
+        full = particles.n * particles.space.tangent_dim
+        whole = isinstance(count, int) and not isinstance(count, bool) and 1 <= count <= full
+        require(whole, f"{particles.n} particles on {particles.space} have 1 to {full} exponents, not {count!r}.")
+        x = particles.positions
+        arrows = jax.random.normal(jax.random.key(0), (count, *x.shape), x.dtype)
+        self.particles = particles
+        self.tangents, _ = _orthonormal(particles.space.project(x[None], arrows))
+        self.log_growth = jnp.zeros(count, x.dtype)
+        self.lost = jnp.asarray(-1)
+
+    @property
+    def domain(self) -> AbstractSpace:
+        return self.particles.space
+
+    def integrate(self, phi):
+        """∫φ dμ of the particles."""
+        return self.particles.integrate(phi)
+
+
+def _orthonormal(tangents: Float[Array, "k n d"]) -> tuple[Float[Array, "k n d"], Float[Array, " k"]]:
+    """Q and |diag R|."""
+    q, r = jnp.linalg.qr(tangents.reshape(tangents.shape[0], -1).T)
+    return q.T.reshape(tangents.shape), jnp.abs(jnp.diagonal(r))
+
+
+class FrameFlow(AbstractAround):
+    """A scheme for particles, and the derivative of its step for k tangents at once; R is taken after `every` steps.
+
+    What is added up before the step `after` is left out. Where a tangent has become shorter than the longest by the
+    precision of its numbers its direction is lost: `lost` is then the first step after which it was.
+
+    **Arguments:** `scheme`: of the particles; `every` ≥ 1, `after`: in steps.
+    """
+
+    moves: ClassVar[str] = "Frame"
+    state: ClassVar[type[AbstractMeasure]] = Frame
+    scheme: AbstractScheme
+    every: int = eqx.field(static=True, default=1)
+    after: int = eqx.field(static=True, default=0)
+
+    def held(self, state: Frame) -> tuple[AbstractMeasure, ...]:
+        return (state.particles,)
+
+    def step(
+        self,
+        model: Model,
+        measure: Frame,
+        prepared: None,
+        path: Brownian | None,
+        index: Int[ArrayLike, ""],
+        dt: Float[Array, ""],
+    ) -> Frame:
+        move = lambda mu: self.scheme.step(model, mu, prepared, path, index, dt)  # noqa: E731
+
+        still = jax.tree.map(jnp.zeros_like, eqx.filter(measure.particles, eqx.is_inexact_array))
+
+        def along(tangent):
+            moved, eta = pushed(move, measure.particles, eqx.tree_at(lambda p: p.positions, still, tangent))
+            return moved, eta.positions
+
+        moved, tangents = jax.vmap(along, out_axes=(None, 0))(measure.tangents)
+        frame = eqx.tree_at(lambda m: (m.particles, m.tangents), measure, (moved, tangents))
+        # The predicate is the same for all environments that run as one, so that only one branch is executed.
+        done = jnp.asarray(index) + 1
+        return jax.lax.cond(done % self.every == 0, partial(self._levelled, done), lambda f: f, frame)
+
+    def _levelled(self, step: Int[Array, ""], frame: Frame) -> Frame:
+        tangents, stretched = _orthonormal(frame.tangents)
+        negligible = jnp.finfo(stretched.dtype).eps * jnp.max(stretched)
+        floored = jnp.maximum(stretched, jnp.maximum(negligible, jnp.finfo(stretched.dtype).tiny))
+        gone = (frame.lost < 0) & jnp.any(stretched <= negligible)
+        growth = frame.log_growth + jnp.where(step > self.after, jnp.log(floored), 0.0)
+        parts = (tangents, growth, jnp.where(gone, jnp.asarray(step, frame.lost.dtype), frame.lost))
+        return eqx.tree_at(lambda f: (f.tangents, f.log_growth, f.lost), frame, parts)
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Lyapunov exponents over environments; `samples` are those of each, shape (r, k), 1/time.
+
+    The frame turns towards the directions that grow most, so that the largest comes first in the long run; they are not
+    sorted, which would set exponents apart that are equal.
+    """
+
+    samples: Float[np.ndarray, "r k"]
+
+    @property
+    def exponents(self) -> Estimate:
+        """λ_1 ≥ … ≥ λ_k with their standard errors."""
+        return average(self.samples)
+
+    @property
+    def sums(self) -> Estimate:
+        """λ_1 + … + λ_j, the growth of j-dimensional volumes, with standard errors; for j = k, of the full spectrum,
+        that of volume itself."""
+        return average(np.cumsum(self.samples, axis=1))
+
+
+def lyapunov(
+    model: Model,
+    particles: Particles,
+    *,
+    until: float,
+    dt: float,
+    key: PRNGKeyArray,
+    environments: int,
+    after: float = 0.0,
+    count: int | None = None,
+    every: int = 1,
+    scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
+    batch: int | None = None,
+) -> Spectrum:
+    """The Lyapunov spectrum of particles in independent environments, each followed from 0 to `until`.
+
+    **Arguments:** `particles`: where they start; one for the flow of points. `after`: from when on growth counts, for
+    what is left of the start to pass; `count`: how many exponents, all of them where nothing is said; `every`: steps
+    from one orthonormalisation to the next; `until`, `dt`, `scheme`: as for `evolve`; `environments`, `batch`: as for
+    `replicate`. Memory O(n·d·count), for each environment of a batch.
+    **Raises** `ValueError` for more exponents than there are, a full spectrum of more than 64, times that do not fit
+    together, fewer than two environments, and for whatever `evolve` refuses; `RunError` where the directions of the
+    frame are lost between two orthonormalisations: it is then too long to the next, or the scheme's step is no longer
+    one to one.
+    """
+    require(environments >= 2, "standard errors over environments need at least two; for one there is `exponents`.")
+    flow, frame = _prepared(model, particles, until, dt, after, count, every, scheme)
+    run = eqx.Partial(_in_environment, model=model, frame=frame, flow=flow, until=until, dt=dt)
+    samples, lost = replicate(run, key, environments, batch)
+    return Spectrum(_sound(samples, lost, dt))
+
+
+def exponents(
+    model: Model,
+    particles: Particles,
+    *,
+    until: float,
+    dt: float,
+    path: Brownian | None = None,
+    after: float = 0.0,
+    count: int | None = None,
+    every: int = 1,
+    scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
+) -> Float[np.ndarray, " k"]:
+    """λ_1, …, λ_k up to time `until` in one given environment, or without noise; 1/time.
+
+    **Arguments** and **raises** as for `lyapunov`, `path` in place of the key.
+    """
+    flow, frame = _prepared(model, particles, until, dt, after, count, every, scheme)
+    final = evolve(model, frame, until=until, dt=dt, path=path, scheme=flow).final
+    return _sound(np.asarray(_rates(final, flow, until, dt))[None], np.asarray(final.lost)[None], dt)[0]
+
+
+def _prepared(model, particles, until, dt, after, count, every, scheme) -> tuple[FrameFlow, Frame]:
+    """The scheme and its start, the arguments checked before anything is compiled."""
+    if count is None:
+        count = particles.n * particles.space.tangent_dim if isinstance(particles, Particles) else 1
+        require(
+            count <= _FEW,
+            f"{particles.n} particles on {particles.space} have {count} exponents, and the full spectrum takes as many "
+            "tangents of that size: say how many you want, count=….",
+        )
+    frame = Frame(particles, count)
+    require(
+        isinstance(every, int) and not isinstance(every, bool) and every >= 1,
+        f"every must be a positive number of steps, but {every!r} was given.",
+    )
+    stages = np.array([until, after]) / (dt * every)
+    require(
+        np.all(np.abs(stages - np.round(stages)) < 1e-6) and 0 <= after < until,
+        f"the frame is orthonormalised after every {every} steps of {dt:g}: `until` = {until:g} and `after` = "
+        f"{after:g} must be multiples of that time, with 0 ≤ after < until.",
+    )
+    flow = FrameFlow(forwards(scheme_for(model, particles, scheme)), every, round(after / dt))
+    flow.check(model, frame, dt)
+    return flow, frame
+
+
+def _in_environment(key: PRNGKeyArray, *, model, frame, flow, until, dt) -> tuple[Array, Array]:
+    final = evolve(model, frame, until=until, dt=dt, path=Brownian(key), scheme=flow).final
+    return _rates(final, flow, until, dt), final.lost
+
+
+def _rates(final: Frame, flow: FrameFlow, until: float, dt: float) -> Float[Array, " k"]:
+    return final.log_growth / (until - flow.after * dt)
+
+
+def _sound(samples: Float[np.ndarray, "r k"], lost: Int[np.ndarray, " r"], dt: float) -> Float[np.ndarray, "r k"]:
+    """The exponents; raises `RunError` where directions were lost."""
+    if np.any(lost >= 0):
+        step = int(np.min(lost[lost >= 0]))
+        raise RunError(
+            "a direction of the frame has shrunk to nothing beside the others: orthonormalise more often, or reduce "
+            "dt, at which the scheme's step may no longer be one to one",
+            step,
+            step * dt,
+        )
+    return samples

@@ -1,0 +1,57 @@
+"""Whether an environment leaves a law in place, in mean and along its paths, as rates."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from mckean.checks import require
+from mckean.dynamics.scheme import require_stratonovich
+from mckean.measures import Density
+from mckean.models import Model, differs, energy
+from mckean.models.environment import derivative, divergence, require_movable, spreading, tangent, total_over_motions
+
+
+class GibbsDrift(NamedTuple):
+    """How fast a law is left; 0 where it survives.
+
+    `averaged`: ‖∂_tE ρ‖ in L¹, twice the rate in total variation; per time. `pathwise`: d/dt E∫(ρ_t − ρ)²/ρ, by the
+    environment alone; per time.
+    """
+
+    averaged: Float[Array, ""]
+    pathwise: Float[Array, ""]
+
+
+def gibbs_drift(model: Model, state: Density) -> GibbsDrift:
+    """How fast a law such as e^{−βV}/Z is left under all of a model's noise: in mean, and along its paths.
+
+        averaged = ‖−∇·(ρb) + ½∂_i∂_j(a_ijρ) + ½Σ_k 𝒜_kA_k(ρ)‖_{L¹},   pathwise = Σ_k ∫A_k(ρ)²/ρ,   A_k = −∇·(ρσ_k).
+
+    The Gibbs measure is the law of one particle in equilibrium: a thermal noise leaves it in place, be it the
+    particles' own or common. The law given the environment stays there only if no field moves it, ∇·(ρσ_k) = 0: the
+    uniform one under a transport noise. The fields cos x and sin x on the circle leave the uniform law in place in
+    mean, and destroy it along every path.
+    **Raises** `ValueError` for a density on a box, an own noise in the sense of Stratonovich, or a common one in that
+    of Itô, where these differ.
+    """
+    require_stratonovich(model)
+    require(
+        model.noise is None or not differs(model.noise, "ito"),
+        "the Fokker–Planck equation is written for an own noise in the sense of Itô, but the model's is meant in "
+        'that of Stratonovich: mckean.converted(model, "ito") says the same.',
+    )
+    require_movable(state)
+    rho = state.values.ravel()
+
+    def rates(unit):
+        flow = lambda law: tangent(model, law, unit)  # noqa: E731
+        first, second = flow(state), derivative(model, state, unit, flow)
+        return 0.5 * second.ravel(), jnp.sum(first.ravel() ** 2 / energy.floored(rho))
+
+    change, square = total_over_motions(model, state, rates, (jnp.zeros_like(rho), jnp.zeros((), rho.dtype)))
+    flux = rho[:, None] * model.drift(state, state.grid)
+    if model.noise is not None:
+        flux = flux - spreading(model.noise, state)
+    change = change - divergence(state, flux.T)
+    return GibbsDrift(jnp.sum(jnp.abs(change)) * state.grid.cell_volume, square * state.grid.cell_volume)

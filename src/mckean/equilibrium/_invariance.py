@@ -1,0 +1,191 @@
+"""Does a dynamics leave a law invariant? Two tests that can say no.
+
+Let X be distributed by the law, say by the Gibbs measure π_N, and φ_1 … φ_p be functions of the N particles.
+
+- `invariance`: if the dynamics, as it is stepped, leaves the law invariant, then E[φ(X_t) − φ(X_0)] = 0. The changes
+  are paired, so that a slow φ adds little noise.
+- `stationarity`: if the equation does, then E[Lφ(X)] = 0 (Echeverría, Z. Wahrscheinlichkeitstheorie 61, 1982), with
+
+    Lφ = b·∇φ + ½Σ_i tr(σσᵀ(x_i)∇²_{x_i}φ) + ½Σ_k (σ⁰_k·∇)²φ,   (σ⁰_k·∇)² the second derivative along the field, Itô.
+
+  No step is taken, hence none is to blame. For π_N it is Stein's identity.
+
+Both means are compared with 0 by Hotelling's T² = c m̄ᵀS⁻¹m̄ over c independent draws of X, with T²(c − p)/(p(c − 1))
+distributed as F(p, c − p) where changes are Gaussian, and nearly so otherwise, by the central limit theorem. A p-value
+is small with its own probability where the law is invariant; that it is not small shows no more than that these φ, in
+this time and with so many draws, see no change: `resolution` says which change they would have seen.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key, PRNGKeyArray
+from scipy import special
+
+from mckean.checks import require
+from mckean.dynamics import AbstractScheme, evolve
+from mckean.dynamics.evolve import scheme_for
+from mckean.equilibrium._sampling import Observables
+from mckean.measures import Particles
+from mckean.models import Model, differs
+from mckean.paths import Brownian
+from mckean.spaces import Sphere
+from mckean.statistics import Estimate, average
+
+# Changes below this share of an observable's own spread are rounding.
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Invariance:
+    """The p-value of the hypothesis that a law is invariant, and the means that should vanish, one for each φ.
+
+    `spread`: the standard deviation of each φ under the law; `changes` are in its unit where Lφ is asked for, per time.
+    """
+
+    p_value: float
+    changes: Mapping[str, Estimate]
+    spread: Mapping[str, float]
+
+    @property
+    def resolution(self) -> dict[str, float]:
+        """Four standard errors of each mean in units of the spread of φ: what would have been seen by φ alone."""
+        return {name: 4 * float(e.stderr) / self.spread[name] for name, e in self.changes.items()}
+
+    def rejected(self, level: float = 1e-3) -> bool:
+        """Whether invariance is rejected; a law that is invariant is rejected with probability `level`."""
+        require(0 < level < 1, f"a level lies between 0 and 1, but {level} was given.")
+        return self.p_value < level
+
+
+def invariance(
+    model: Model,
+    clouds: Float[Array, "c n d"],
+    observe: Observables,
+    *,
+    dt: float,
+    until: float,
+    key: PRNGKeyArray,
+    scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
+) -> Invariance:
+    """Whether the steps of a dynamics leave the law invariant from which the clouds are drawn.
+
+    **Arguments:** `model`: the dynamics, which may have any drift and noise; `clouds`: c independent draws of the n
+    particles, such as `GibbsSample.positions[:, -1]`; `observe`: the φ, real scalar functions of (model, measure) by
+    name; `until`: how long it runs: a bias is seen best after about the time in which φ relaxes; others as in `evolve`.
+    **Raises** `ValueError` for fewer than ten draws for each φ, and for whatever `evolve` refuses.
+    """
+    _require_draws(model, clouds, observe)
+    first = Particles(model.space, clouds[0])
+    scheme_for(model, first, scheme).check(model, first, dt)
+    keys, names = jax.random.split(key, clouds.shape[0]), tuple(observe)
+    before, after = _run(model, jnp.asarray(clouds), dict(observe), keys, (dt, until), scheme)
+    before, after = _table(names, before), _table(names, after)
+    return _judged(names, after - before, before)
+
+
+def stationarity(model: Model, clouds: Float[Array, "c n d"], observe: Observables) -> Invariance:
+    """Whether the equation of the N particles leaves the law invariant from which the clouds are drawn.
+
+    The means are those of Lφ, per time. **Arguments:** as for `invariance`; the φ are twice differentiable. Cost: one
+    second derivative of φ for every motion, N·d and those of the environment, at each cloud.
+    **Raises** `ValueError` for fewer than ten draws for each φ, on spheres, and for a noise in the sense of
+    Stratonovich where that matters: `mckean.converted` says the same in Itô's.
+    """
+    _require_draws(model, clouds, observe)
+    require(not isinstance(model.space, Sphere), "the generator is written for R^d and tori, not for a sphere.")
+    for part in (*model.common, *(() if model.noise is None else (model.noise,))):
+        require(not differs(part, "ito"), 'the generator is that of Itô: take mckean.converted(model, "ito").')
+    values, slopes = _generator(model, jnp.asarray(clouds), dict(observe))
+    names = tuple(observe)
+    return _judged(names, _table(names, slopes), _table(names, values))
+
+
+def _require_draws(model: Model, clouds: Float[Array, "c n d"], observe: Observables) -> None:
+    require(len(observe) > 0, "a test of invariance needs at least one observable.")
+    require(
+        clouds.ndim == 3 and clouds.shape[0] >= 10 * len(observe),
+        f"{len(observe)} observables need at least {10 * len(observe)} independent clouds, of shape (c, n, d), "
+        f"but the shape is {clouds.shape}.",
+    )
+
+
+@eqx.filter_jit
+def _run(model: Model, clouds, observe: dict, keys: Key[Array, " c"], times: tuple[float, float], scheme) -> Any:
+    def one(x, key):
+        run = evolve(
+            model, Particles(model.space, x), until=times[1], dt=times[0], path=Brownian(key), scheme=scheme,
+            observe=observe,
+        )  # fmt: skip
+        return tuple({name: run.observed[name][i] for name in observe} for i in (0, -1))
+
+    return jax.vmap(one)(clouds, keys)
+
+
+@eqx.filter_jit
+def _generator(model: Model, clouds: Float[Array, "c n d"], observe: dict) -> Any:
+    def one(x):
+        f = lambda y: {name: g(model, Particles(model.space, y)) for name, g in observe.items()}  # noqa: E731
+        return f(x), _applied(model, f, x)
+
+    return jax.lax.map(one, clouds, batch_size=64)
+
+
+def _applied(model: Model, f: Callable, x: Float[Array, "n d"]) -> dict[str, Float[Array, ""]]:
+    """Lf at x, for all f as one."""
+    cloud = Particles(model.space, x)
+    n, d = x.shape
+    sigma = jnp.zeros((n, d, 0), x.dtype) if model.noise is None else model.noise.matrix(cloud, x)
+    own, common = n * sigma.shape[2], model.environments(cloud) if model.common else 0
+
+    def curvature(k):
+        """½ of the second derivative along the field of the motion k, of all particles' own and the environment's."""
+        unit = jnp.zeros(own + common, x.dtype).at[k].set(1)
+        direction = jnp.einsum("ndm,nm->nd", sigma, unit[:own].reshape(n, -1))
+        if common:
+            direction = direction + model.common_displacement(cloud, x, unit[own:])
+        slope = lambda y: jax.jvp(f, (y,), (direction,))[1]  # noqa: E731
+        return jax.tree.map(lambda second: 0.5 * second, jax.jvp(slope, (x,), (direction,))[1])
+
+    first = jax.jvp(f, (x,), (model.drift(cloud, x),))[1]
+    second = jax.lax.map(curvature, jnp.arange(own + common))
+    return jax.tree.map(lambda drift, terms: drift + jnp.sum(terms), first, second)
+
+
+def _table(names: Sequence[str], values: Mapping[str, Any]) -> np.ndarray:
+    """Columns of observables, shape (c, p), in the order of the names: JAX hands dicts back sorted."""
+    for name, v in values.items():
+        require(jnp.ndim(v) == 1 and not jnp.iscomplexobj(v), f"the observable {name!r} must be a real number.")
+        require(np.isfinite(v).all(), f"the observable {name!r} is not finite after the run.")
+    return np.stack([np.asarray(values[name], np.float64) for name in names], axis=1)
+
+
+def _judged(names: tuple[str, ...], changes: np.ndarray, values: np.ndarray) -> Invariance:
+    spread = values.std(axis=0, ddof=1)
+    require(np.all(spread > 0), "an observable is the same for all clouds, and cannot tell laws apart.")
+    means = {name: average(column) for name, column in zip(names, changes.T, strict=True)}
+    return Invariance(hotelling(changes / spread), means, dict(zip(names, map(float, spread), strict=True)))
+
+
+def hotelling(changes: Float[np.ndarray, "c p"]) -> float:
+    """The p-value of a mean of 0, of c independent vectors; entries are in units of the size that matters.
+
+    Directions that do not vary are held apart: where their change is rounding they say nothing, else it is certain.
+    """
+    c = changes.shape[0]
+    mean = changes.mean(axis=0)
+    variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(changes, rowvar=False)))
+    along, seen = mean @ axes, variances > _ROUNDING**2
+    if np.any(np.abs(along[~seen]) > _ROUNDING):
+        return 0.0
+    p = int(seen.sum())
+    if p == 0:
+        return 1.0
+    square = c * float(np.sum(along[seen] ** 2 / variances[seen]))
+    return float(special.fdtrc(p, c - p, square * (c - p) / (p * (c - 1))))

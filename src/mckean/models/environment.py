@@ -1,0 +1,71 @@
+"""How the environment of a common noise moves a law, and derivatives in that direction.
+
+Along its fields the environment moves a law by the second-order operator ½Σ_k 𝒜_k𝒜_k of Stratonovich's calculus, 𝒜_k
+the derivative in the direction A_k(ρ) = −∇·(ρσ_k[ρ]), under which ρ flows by σ_k.
+"""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from mckean import interactions
+from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
+from mckean.models.model import Model
+from mckean.models.noise import AbstractNoise
+from mckean.spaces import FourierGrid
+
+
+def total_over_motions(model: Model, mu: AbstractMeasure, rate: Callable, zero: Any) -> Any:
+    """Σ_k rate(e_k) over the environment's motions, one at a time: memory does not grow with their number."""
+    if not model.common:
+        return zero
+    width = model.environments(mu)
+
+    def add(k, total):
+        return jax.tree.map(jnp.add, total, rate(jax.nn.one_hot(k, width, dtype=dtype_of(mu))))
+
+    return jax.lax.fori_loop(0, width, add, zero)
+
+
+def tangent(model: Model, mu: Particles | Density, unit: Float[Array, " m"]) -> Array:
+    """How Σ_kσ_k unit_k moves a measure: the velocities of particles, −∇·(ρσ) of a density."""
+    if isinstance(mu, Particles):
+        return jnp.broadcast_to(model.common_displacement(mu, mu.positions, unit), mu.positions.shape)
+    velocity = jnp.broadcast_to(model.common_displacement(mu, mu.grid, unit), (mu.grid.size, mu.domain.dim))
+    return -divergence(mu, mu.values.ravel() * velocity.T).reshape(mu.grid.shape)
+
+
+def derivative(model: Model, mu: Particles | Density, unit: Float[Array, " m"], f: Callable) -> Any:
+    """The derivative of f at μ in the direction in which the environment's field moves μ."""
+    where = lambda m: m.positions if isinstance(m, Particles) else m.values  # noqa: E731
+    at = lambda values: f(eqx.tree_at(where, mu, values))  # noqa: E731
+    return jax.jvp(at, (where(mu),), (tangent(model, mu, unit),))[1]
+
+
+def require_movable(mu: AbstractMeasure) -> Particles | Density:
+    if isinstance(mu, Particles) or (isinstance(mu, Density) and isinstance(mu.grid, FourierGrid)):
+        return mu
+    raise ValueError(
+        "how an environment moves a law is known here for particles and for a density on the torus, not for a "
+        f"{type(mu).__name__}{' on a box' if isinstance(mu, Density) else ''}."
+    )
+
+
+def spreading(noise: AbstractNoise, mu: Density) -> Float[Array, "n d"]:
+    """½∇·(σσᵀρ) at the nodes of a Fourier grid: minus the flux of a noise in the sense of Itô."""
+    sigma = noise.matrix(mu, interactions.at(mu.grid, mu))
+    stress = 0.5 * jnp.einsum("nik,njk,n->ijn", sigma, sigma, mu.values.ravel())
+    return jnp.stack([divergence(mu, row) for row in stress], axis=-1)
+
+
+def divergence(mu: Density, flux: Float[Array, "d n"]) -> Float[Array, " n"]:
+    """∇·j at the nodes of a Fourier grid, spectrally."""
+    grid = cast(FourierGrid, mu.grid)
+    shape = grid.shape
+    spectra = jnp.fft.rfftn(flux.reshape(-1, *shape), axes=range(-len(shape), 0))
+    waves = [jnp.asarray(q, flux.dtype) for q in grid.wavenumbers]
+    return jnp.fft.irfftn(sum(1j * q * f for q, f in zip(waves, spectra, strict=True)), shape).ravel()

@@ -1,0 +1,63 @@
+"""The rate γ of a quantity that decays like e^{−γt}, with an interval."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mckean.checks import require
+
+
+@dataclass(frozen=True)
+class ExponentialRate:
+    """A rate γ of e^{−γt}, per time, with the interval [low, high] in which it lies."""
+
+    value: float
+    low: float
+    high: float
+
+    def holds(self, rate: float) -> bool:
+        """Whether the rate lies in the interval."""
+        return self.low <= rate <= self.high
+
+
+def decay_rate(times: Any, values: Any) -> ExponentialRate:
+    """γ of values ∝ e^{−γt}, by least squares of their logarithm along time.
+
+    One curve, shape (k,): the window is cut in three; γ is the slope of the last part, and the interval γ ± the change
+    of slope from the second part to the third. That holds the final rate where each part brings the slope at least
+    half of the way nearer to it, as a sum of exponentials does once the parts are longer than log 2/(γ₂ − γ₁).
+    Replicas, shape (r, k): γ is the slope of the logarithm of their mean, the interval four standard errors, by leaving
+    out one replica at a time.
+
+    **Arguments:** `times`: shape (k,), increasing; `values`: positive.
+    **Raises** `ValueError` for values that are not positive (below rounding there is nothing to fit: shorten the
+    window), for fewer than six times and, for replicas, fewer than two.
+    """
+    times, values = np.asarray(times, np.float64), np.asarray(values, np.float64)
+    require(values.shape[-1:] == times.shape, f"{times.size} times need as many values, not shape {values.shape}.")
+    require(times.size >= 6, "a rate of decay needs at least six times.")
+    require(bool(np.all(np.diff(times) > 0)), "the times of a decay must increase.")
+    if values.ndim == 2:
+        return _over_replicas(times, values)
+    require(bool(np.all(values > 0)), "a rate of decay needs positive values: shorten the window, or mend F*.")
+    _, middle, last = (_slope(t, v) for t, v in zip(np.array_split(times, 3), np.array_split(values, 3), strict=True))
+    drift = abs(last - middle)
+    return ExponentialRate(last, last - drift, last + drift)
+
+
+def _slope(times: np.ndarray, values: np.ndarray) -> float:
+    centred = times - times.mean()
+    return float(-(centred @ np.log(values)) / (centred @ centred))
+
+
+def _over_replicas(times: np.ndarray, values: np.ndarray) -> ExponentialRate:
+    r = values.shape[0]
+    require(r >= 2, "a standard error needs at least two replicas.")
+    total = values.sum(0)
+    require(bool(np.all(total > 0)), "a rate of decay needs positive means: shorten the window.")
+    left_out = np.array([_slope(times, (total - v) / (r - 1)) for v in values])
+    stderr = math.sqrt((r - 1) / r * np.sum((left_out - left_out.mean()) ** 2))
+    value = _slope(times, total)
+    return ExponentialRate(value, value - 4 * stderr, value + 4 * stderr)

@@ -1,0 +1,105 @@
+"""Replicas over a ladder of N as one compiled program: from a conjectured exponent to an interval."""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Key, PRNGKeyArray
+
+from mckean.checks import require
+from mckean.statistics._rates import Rate, fit_rate, largest, resampled
+from mckean.statistics._replicas import side_by_side
+
+# Replicas of so many particles in all run as one: the state of a batch then stays in a core's cache.
+_PARTICLES = 1 << 15
+_SHARES = 16
+
+
+def ladder(smallest: int, largest: int, rungs: int | None = None) -> tuple[int, ...]:
+    """Numbers of particles in geometric progression from `smallest` to `largest`.
+
+    By factors of at most 4 where no number of rungs is given, and three rungs or more, so that a bend can be seen; the
+    largest then costs up to three quarters of the whole. **Raises** `ValueError` unless 1 ≤ smallest < largest.
+    """
+    require(1 <= smallest < largest, f"a ladder rises from 1 or more, but {smallest} and {largest} were given.")
+    if rungs is None:
+        rungs = max(3, 1 + math.ceil(math.log(largest / smallest, 4) - 1e-9))
+    require(rungs >= 2, f"a ladder has at least two rungs, not {rungs}.")
+    return tuple(int(n) for n in np.unique(np.rint(np.geomspace(smallest, largest, rungs)).astype(int)))
+
+
+def samples(
+    run: Callable[[int, PRNGKeyArray], Any],
+    sizes: Sequence[int],
+    key: PRNGKeyArray,
+    replicas: int = 64,
+    batch: int | None = None,
+    progress: bool = False,
+) -> Any:
+    """run(n, key) for each n of a ladder and independent keys, as one program: leaves of shape (replicas, sizes, …).
+
+    The program holds every rung once, with replicas side by side in batches, and is called for a share of the replicas
+    at a time, on every core. What a size gives does not depend on the other sizes. A run of a module's function, by
+    `equinox.Partial`, is compiled once for all values of its arrays.
+
+    **Arguments:** `run`: traceable by JAX, with results of one shape for all n; `batch`: replicas that run as one, at
+    most; where nothing is said, so many that they have 2¹⁵ particles together; `progress`: show a bar.
+    **Raises** `ValueError` for sizes or replicas below 1 or a batch below 1.
+    """
+    sizes = tuple(int(n) for n in sizes)
+    require(len(sizes) >= 1 and min(sizes) >= 1, f"a ladder is made of numbers of particles, not {sizes}.")
+    require(replicas >= 1, f"there must be a replica at least, but {replicas} were asked for.")
+    require(batch is None or batch >= 1, f"a batch holds one replica at least, not {batch}.")
+    share = divisor(replicas, max(1, -(-replicas // _SHARES)))
+    batches = tuple(divisor(share, batch or max(1, _PARTICLES // n)) for n in sizes)
+    keys = jnp.stack([jax.random.split(jax.random.fold_in(key, n), replicas) for n in sizes])
+    shares = [keys[:, i : i + share] for i in range(0, replicas, share)]
+    one = lambda k: jax.tree.map(np.asarray, _ladder(run, sizes, batches, k))  # noqa: E731
+    return jax.tree.map(lambda *a: np.concatenate(a), *_shown(side_by_side(one, shares), len(shares), progress))
+
+
+def study(
+    run: Callable[[int, PRNGKeyArray], Any],
+    sizes: Sequence[int],
+    key: PRNGKeyArray,
+    replicas: int = 64,
+    root: float = 1,
+    batch: int | None = None,
+    progress: bool = False,
+) -> Rate:
+    """The exponent in N of sup_t (E run(n, key))^{1/root}, with its interval; see `samples` and `fit_rate`.
+
+    **Arguments:** `run`: a number ≥ 0, or numbers along times, shape (t,), of which the `largest` mean counts: the
+    error uniformly over the times; for E sup_t return the supremum. `root`: 2 for a root mean square, of squares.
+    """
+    found = samples(run, sizes, key, replicas, batch, progress)
+    require(
+        found.ndim <= 3, f"a run returns a number, or numbers along times, not an array of shape {found.shape[2:]}."
+    )
+    along = found if found.ndim == 3 else found[..., None]
+    return fit_rate(sizes, largest(lambda x: resampled(x, root), along))
+
+
+@eqx.filter_jit
+def _ladder(run: Callable, sizes: tuple[int, ...], batches: tuple[int, ...], keys: Key[Array, "k r"]) -> Any:
+    rungs = [
+        jax.lax.map(partial(run, n), each, batch_size=batch)
+        for n, batch, each in zip(sizes, batches, keys, strict=True)
+    ]
+    return jax.tree.map(lambda *a: jnp.stack(a, axis=1), *rungs)
+
+
+def divisor(n: int, most: int) -> int:
+    """The largest divisor of n up to `most`."""
+    return max(d for d in range(1, min(n, most) + 1) if n % d == 0)
+
+
+def _shown(pieces, total: int, progress: bool) -> list:
+    from rich.progress import track
+
+    return list(track(pieces, "study", total=total, disable=not progress))

@@ -1,0 +1,231 @@
+"""Chapter: the equation is the steepest descent of F in W_2: minimising movements, speed and slope."""
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+
+from mckean import catalogue, observables
+from mckean.catalogue.ornstein_uhlenbeck import mean, variance
+from mckean.catalogue.porous_medium import barenblatt as profile
+from mckean.catalogue.porous_medium import radius, spreading
+from mckean.dynamics import FiniteVolume, evolve
+from mckean.dynamics.jko import JKO
+from mckean.measures import Density, Gaussian
+from mckean.measures.lagrangian import Lagrangian
+from mckean.models import Model, energy
+from mckean.models.internal import PorousMedium
+from mckean.spaces import Euclidean
+from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
+from mckean.transport import wasserstein
+
+_JKO = "Jordan, Kinderlehrer and Otto 1998"
+_SPEED = "Ambrosio, Gigli and Savaré, Gradient flows, theorem 8.3.1 and chapter 11"
+_STIFFNESS, _STRENGTH, _BETA, _START, _WIDTH = 1.0, 0.5, 2.0, 0.7, 0.4
+_AGE = 0.2
+
+
+@dataclass(frozen=True)
+class Config:
+    steps: tuple[int, ...] = (10, 20, 40, 80)
+    cells: int = 400
+    well_cells: int = 400
+    segments: int = 40
+    plane_cells: int = 128
+
+
+def run(config: Config, key, progress) -> Result:
+    linear, line = _linear(config)
+    progress(0.2)
+    medium, gaps = _barenblatt_line(config)
+    progress(0.5)
+    speed, record = _speed(config)
+    plane = _plane(config)
+    return Result([*linear, *medium, *plane, *speed], _figures(config, line, gaps, record))
+
+
+def closed_form(steps: int, tau: float) -> tuple[float, float]:
+    """m⁺ = m/(1 + aτ), s⁺ = (s + √(s² + 4τk/β))/2k, k = 1 + τ(a + c): mean and variance after the steps."""
+    m, s, k = _START, math.sqrt(_WIDTH), 1 + tau * (_STIFFNESS + _STRENGTH)
+    for _ in range(steps):
+        m, s = m / (1 + tau * _STIFFNESS), (s + math.sqrt(s * s + 4 * tau * k / _BETA)) / (2 * k)
+    return m, s * s
+
+
+def _order(name: str, steps, errors) -> Claim:
+    """The exponent of τ from the last two runs, extrapolated with the one before."""
+    slopes = np.log(np.divide(errors[:-1], errors[1:])) / np.log(np.divide(steps[1:], steps[:-1]))
+    change = abs(slopes[-1] - slopes[-2])
+    return Claim(
+        f"order of JKO in τ, {name}", 1.0, float(2 * slopes[-1] - slopes[-2]), 0.0, float(change),
+        "the last correction of the extrapolation, as the exponent errs by O(τ)", _JKO,
+    )  # fmt: skip
+
+
+def _linear(config: Config):
+    """Gaussians and quantiles of the linear model, to T = 1."""
+    model = catalogue.ornstein_uhlenbeck(_STIFFNESS, _STRENGTH, _BETA).model
+    start = Gaussian(_START, _WIDTH)
+    exact = Gaussian(mean(1.0, _START, _STIFFNESS), variance(1.0, _WIDTH, _STIFFNESS, _STRENGTH, _BETA))
+    ends = [evolve(model, start, until=1.0, dt=1 / n, scheme=JKO()).final for n in config.steps]
+    forms = [closed_form(n, 1 / n) for n in config.steps]
+    gap = max(abs(float(e.mean[0]) - m) + abs(float(e.covariance[0, 0]) - v)
+              for e, (m, v) in zip(ends, forms, strict=True))  # fmt: skip
+    errors = [wasserstein(end, exact) for end in ends]
+    grid = Euclidean(1).grid(config.cells, -5.0, 5.0)
+    cells = Lagrangian.from_density(Density.from_law(grid, start))
+    held = evolve(model, cells, until=1.0, dt=1 / config.steps[0], scheme=JKO()).final
+    h = grid.spacing[0]
+    claims = [
+        Claim("Gaussian JKO beside the closed form, mean and variance", 0.0, gap, 0.0, 1e-13 * config.steps[-1],
+              "rounding, 1e-13 a step", "closed form of the Ornstein–Uhlenbeck step"),
+        _order("Ornstein–Uhlenbeck, Gaussians", config.steps, errors),
+        Claim("W₂ of quantile JKO and Gaussian JKO", 0.0, wasserstein(held, ends[0]), 0.0, h * h / math.sqrt(_WIDTH),
+              "h²/σ: cells of width h spread a law of width σ evenly", "closed form of the Ornstein–Uhlenbeck step"),
+    ]  # fmt: skip
+    return claims, errors
+
+
+def barenblatt(time: float):
+    """ρ = t^{−1/3}(C − x²t^{−2/3}/12)₊ of ∂ρ = ∂²ρ², mass 1."""
+    top = (3 * math.sqrt(1 / 12) / 4) ** (2 / 3)
+    return lambda x: time ** (-1 / 3) * jnp.maximum(top - x[0] ** 2 * time ** (-2 / 3) / 12, 0.0)
+
+
+def _barenblatt_line(config: Config):
+    """The porous medium ∂ρ = ∂²ρ² by quantiles, from age 0.2 to 1.2."""
+    line = Euclidean(1)
+    model = Model(line, internal=PorousMedium(2.0))
+    grid, fine = line.grid(config.cells, -4.0, 4.0), line.grid(20_000, -4.0, 4.0)
+    start = Lagrangian.from_density(Density.from_function(grid, barenblatt(_AGE)))
+    exact = Density.from_function(fine, barenblatt(_AGE + 1))
+    ends = [evolve(model, start, until=1.0, dt=1 / n, scheme=JKO()).final for n in config.steps]
+    gaps = [wasserstein(end, exact) for end in ends]
+    return [_order("porous medium on the line, quantiles", config.steps, gaps)], gaps
+
+
+def _plane(config: Config) -> list[Claim]:
+    """A step from Barenblatt's profile in the plane, its dilation by s: 2E s⁻³ = M(s − 1)/τ, E = ∫ρ², M = ∫|x|²ρ."""
+    tau, plane = 0.1, Euclidean(2)
+    grid = plane.grid(config.plane_cells, -2.5, 2.5)
+    reach = radius(2.0, 1.0, 1.0, 2) * spreading(_AGE, 0.0, 2.0, 1.0, 2)
+    start = profile(grid, 2.0, 1.0, 1.0, scale=spreading(_AGE, 0.0, 2.0, 1.0, 2))
+    model = Model(plane, internal=PorousMedium(2.0))
+    end = evolve(model, start, until=tau, dt=tau, scheme=JKO()).final
+    square = lambda mu: float(mu.integrate(lambda x: jnp.sum(x**2)))  # noqa: E731
+    power, moment = float(observables.free_energy(model, start)), square(start)
+    s = max(np.roots([1, -1, 0, 0, -2 * power * tau / moment]).real)
+    ratio = (square(end) / moment - 1) / (s**2 - 1)
+    return [
+        Claim("change of ∫|x|²ρ in a step of a porous medium in the plane, over that of the exact dilation", 1.0,
+              float(ratio), 0.0, (grid.spacing[0] / reach) ** 2, "h²/R²: order 2 in the cells of a support of radius R",
+              "Barenblatt's profile dilates: 2E s⁻³ = M(s − 1)/τ"),
+    ]  # fmt: skip
+
+
+def _speed(config: Config):
+    """|μ′|, D and v along the solution of a double well with attraction, by finite volumes."""
+    model = catalogue.desai_zwanzig(1.0, 2.0).model
+    grid = Euclidean(1).grid(config.well_cells, -3.5, 3.5)
+    mu = Density.from_law(grid, Gaussian(0.5, 0.3))
+    span = 1.0 / config.segments
+    substeps = math.ceil(2 * span / grid.spacing[0] ** 2)
+    scheme = FiniteVolume("explicit")
+    states = [mu]
+    for _ in range(config.segments):
+        states.append(evolve(model, states[-1], until=span, dt=span / substeps, scheme=scheme).final)
+    free = np.array([float(observables.free_energy(model, s)) for s in states])
+    slope = np.array([float(observables.dissipation(model, s)) for s in states])
+    squares = np.array([wasserstein(a, b) ** 2 / span**2 for a, b in itertools.pairwise(states)])
+    middle = 0.5 * (slope[1:] + slope[:-1])
+    coarse = np.array(
+        [wasserstein(a, b) ** 2 / (2 * span) ** 2 for a, b in zip(states[:-2:2], states[2::2], strict=True)]
+    )
+    wide = 0.5 * (slope[2::2] + slope[:-2:2])
+    at = config.segments // 4
+    left = span * float(squares.sum() + middle.sum()) / 2
+    double = 2 * span * float(coarse.sum() + wide.sum()) / 2
+    ratio, broad = squares[2 * at] / middle[2 * at], coarse[at] / wide[at]
+    # Both rules err by h²/12 and h²/24 of second derivatives: the pair of step lengths gives the limit, but for h⁴.
+    spent, ratio, part = left + (left - double) / 3, ratio + (ratio - broad) / 3, abs(left - double) / 3
+    change, space = abs(ratio - broad) / 4, grid.spacing[0] ** 2
+    velocity = _velocity_gap(model, states[2 * at : 2 * at + 3], span)
+    claims = [
+        Claim("|μ′|²/D at T/2, double well", 1.0, float(ratio), 0.0, float(change + space),
+              "the correction by extrapolation in the time between the measures, and h²", _SPEED),
+        Claim("½∫|μ′|² + ½∫D over F(0) − F(T)", 1.0, spent / float(free[0] - free[-1]), 0.0,
+              float(part / (free[0] - free[-1]) + space),
+              "the correction by extrapolation in the time between the measures, and h²", _SPEED),
+        Claim("|v + ∇δF| over |v| in L²(μ)", 0.0, velocity[0], 0.0, velocity[1],
+              "what doubling the time between the measures changes, and h²", _SPEED),
+    ]  # fmt: skip
+    times = span * (np.arange(config.segments) + 0.5)
+    return claims, (times, squares, middle)
+
+
+def _velocity_gap(model: Model, states, span: float) -> tuple[float, float]:
+    """|v + ∇δF|/|v| for v = −∂_tF/ρ on the faces, F the distribution function, and its allowance."""
+    first, now, last = states
+    h = now.grid.spacing[0]
+    rho = np.asarray(now.values)
+    slope = np.diff(np.asarray(energy.first_variation(model, now))) / h
+    weight = 0.5 * (rho[1:] + rho[:-1])
+    held = weight > 1e-8 * weight.max()
+    flux = -np.cumsum(np.asarray(last.values) - np.asarray(first.values))[:-1] * h / (2 * span)
+    one_sided = -np.cumsum(np.asarray(last.values) - rho)[:-1] * h / span
+    other = -np.cumsum(rho - np.asarray(first.values))[:-1] * h / span
+    norm = lambda j: math.sqrt(np.sum((j[held]) ** 2 / weight[held]))  # noqa: E731
+    gap = norm(flux + weight * slope) / norm(flux)
+    return gap, norm(one_sided - other) ** 2 / norm(flux) ** 2 + h * h
+
+
+def _figures(config: Config, line, gaps, record) -> list[Figure]:
+    tau = 1 / np.array(config.steps)
+    orders = Panel(
+        "step τ (time)", "W₂ to the solution at T = 1 (length)",
+        [Series(tau, line, "Ornstein–Uhlenbeck, Gaussians", kind="points"),
+         Series(tau, gaps, "Barenblatt, quantiles", kind="points"),
+         Series(tau, line[0] * tau / tau[0], "order 1", kind="dashed")],
+        xscale="log", yscale="log",
+    )  # fmt: skip
+    times, squares, middle = record
+    speed = Panel(
+        "time t", "energy per time",
+        [Series(times, middle, r"dissipation $D(\mu_t)$"),
+         Series(times, squares, r"$W_2(\mu_t, \mu_{t+h})^2/h^2$", kind="points")],
+        yscale="log",
+    )  # fmt: skip
+    caption = (
+        "Left: distance of minimising movements from the solution against τ. Right: the squared speed in W₂ beside the "
+        "dissipation, double well."
+    )
+    return [Figure(caption, [orders, speed])]
+
+
+CHAPTER = Chapter(
+    name="gradient_flow",
+    title="Steepest descent in the Wasserstein metric",
+    statement=(
+        "The equation $\\partial_t\\rho = \\nabla\\cdot(\\rho\\nabla\\delta F)$ is the gradient flow of $F$: the "
+        "limit $\\tau \\to 0$ of $$\\mu_{n+1} = \\mathrm{argmin}_\\mu\\; F(\\mu) + \\frac{W_2^2(\\mu, "
+        "\\mu_n)}{2\\tau}.$$ "
+        "Its velocity is $v = -\\nabla\\delta F$, its squared speed $|\\mu'|^2$ in $W_2$ is $D = "
+        "\\int|\\nabla\\delta F|^2"
+        "d\\mu$, and $F(\\mu_0) - F(\\mu_T) = \\frac12\\int|\\mu'|^2dt + \\frac12\\int D\\,dt$. For Gaussians the step "
+        "is explicit, $s_{n+1} = \\bigl(s_n + \\sqrt{s_n^2 + 4\\tau k/\\beta}\\bigr)/2k$ with $k = 1 + \\tau(a + c)$."
+    ),
+    what=lambda c: (
+        f"Ornstein–Uhlenbeck (a = 1, c = 0.5, β = 2) and the porous medium (m = 2) with up to {c.steps[-1]} steps, "
+        f"{c.cells} cells on the line, {c.plane_cells}² in the plane; a double well with attraction by explicit "
+        f"finite volumes, {c.well_cells} cells."
+    ),
+    run=run,
+    config=Config(),
+    quick=Config(steps=(8, 16, 32), cells=200, well_cells=160, segments=20, plane_cells=64),
+    references=(
+        "R. Jordan, D. Kinderlehrer and F. Otto, SIAM J. Math. Anal. 29, 1998.",
+        "L. Ambrosio, N. Gigli and G. Savaré, Gradient flows, 2008.",
+    ),
+)

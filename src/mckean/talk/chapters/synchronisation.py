@@ -1,0 +1,376 @@
+"""Chapter: synchronisation by noise: one point wanders ergodically, two points meet, or never do."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.integrate import quad
+from scipy.special import ive
+
+from mckean.catalogue import toy_transformer
+from mckean.catalogue.isotropic_flow import euler_bias, isotropic_flow, spectrum
+from mckean.dynamics import AbstractScheme, Moebius
+from mckean.environments import Contraction, contraction, lyapunov, one_point_ergodicity, pullback, radius, spread
+from mckean.interactions import kernels
+from mckean.measures import Particles
+from mckean.models import Additive, Model, TransportNoise, langevin, potentials
+from mckean.paths import Brownian
+from mckean.spaces import Euclidean, Torus
+from mckean.statistics import Estimate
+from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
+
+
+@dataclass(frozen=True)
+class Config:
+    amplitudes: tuple[float, ...] = (0.5, 1.0, 2.0)
+    attraction: float = 0.7
+    well: float = 1.0
+    intensity: float = 1.0
+    token_dim: int = 8
+    flow_dim: int = 4
+    chaotic_dim: int = 9
+    environments: int = 64
+    samples: int = 128
+    cloud: int = 400
+    depths: tuple[float, ...] = (1.0, 4.0, 8.0, 16.0, 32.0)
+
+
+_LINE = Euclidean(1)
+_CIRCLE = Torus(1)
+# The waves (2, 0), (1, 1), (1, −1) of this torus have length 1 and stand at 60° to each other.
+_HEXAGON = Torus(2, (4 * math.pi, 4 * math.pi / math.sqrt(3)))
+_BY_NOISE = "λ = −E V″ under the stationary law e^{−2V/σ²} of one point"
+_SMOOTH, _MIXED = (0.5, 1.0), (0.0, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A flow, what its exponents are, how far a step of dt leads astray, and where that is known from."""
+
+    name: str
+    group: str
+    model: Model
+    start: Sequence[Sequence[float]]
+    exact: np.ndarray
+    bias: np.ndarray
+    origin: str
+    reference: str
+    until: float
+    dt: float
+    after: float
+    scheme: AbstractScheme | diffrax.AbstractSolver
+    every: int = 5
+
+    def particles(self) -> Particles:
+        return Particles(self.model.space, jnp.asarray(self.start, float))
+
+
+def _double_well(sigma: float, theta: float | None = None) -> Model:
+    attraction = None if theta is None else kernels.Quadratic(theta)
+    return langevin(_LINE, potentials.DoubleWell(), attraction, math.inf, Additive(sigma))
+
+
+def _curvature(sigma: float) -> float:
+    """E V″ for V = x⁴/4 − x²/2 under e^{−2V/σ²}, 1/time."""
+    density = lambda x: math.exp(-2 * (x**4 / 4 - x**2 / 2 + 0.25) / sigma**2)  # noqa: E731
+    return quad(lambda x: (3 * x**2 - 1) * density(x), -8, 8)[0] / quad(density, -8, 8)[0]
+
+
+@dataclass(frozen=True)
+class _Cosines:
+    """−h Σ_i cos x_i: equal where h is, so that equal models are compiled once."""
+
+    height: float
+
+    def __call__(self, x):
+        return -self.height * jnp.sum(jnp.cos(x))
+
+
+def _stirred(config: Config) -> Model:
+    noise = TransportNoise(_HEXAGON, [[2, 0], [1, 1], [1, -1]], intensity=config.intensity)
+    return langevin(_HEXAGON, beta=math.inf, common=noise)
+
+
+def _confined(config: Config, space: Torus) -> Model:
+    return langevin(space, _Cosines(config.well), beta=math.inf, common=Additive(1.0))
+
+
+def _confined_exponent(config: Config) -> float:
+    """−E V″ = −h E cos x = −h I₁(2h)/I₀(2h) for each coordinate, σ = 1; 1/time."""
+    return -config.well * float(ive(1, 2 * config.well) / ive(0, 2 * config.well))
+
+
+def _on_the_line(config: Config) -> list[_Case]:
+    heun, dt, cases = diffrax.Heun(), 0.01, []
+    for sigma in config.amplitudes:
+        exact = np.array([-_curvature(sigma)])
+        cases.append(
+            _Case(f"double well, σ = {sigma:g}", "line", _double_well(sigma), [[0.5]], exact, exact * (8 * dt) ** 2,
+                  "weak order 2: (V″dt)² relatively, V″ ≤ 8 but for rare times", _BY_NOISE, 45.0, dt, 5.0, heun)
+        )  # fmt: skip
+    exact = -_curvature(1.0) - config.attraction * np.array([0, 1, 1])
+    cases.append(
+        _Case(f"three particles that attract, θ = {config.attraction:g}", "line", _double_well(1.0, config.attraction),
+              [[0.5]] * 3, exact, exact * (8 * dt) ** 2, "weak order 2: (V″dt)² relatively",
+              "the mean of particles that have met sees V alone, each difference V and θ", 20.0, dt, 5.0, heun)
+    )  # fmt: skip
+    return cases
+
+
+def _on_the_torus(config: Config) -> list[_Case]:
+    h, k, dt = config.well, config.intensity, 0.005
+    exact = np.array([_confined_exponent(config)])
+    return [
+        _Case("−h cos x on the circle", "torus", _confined(config, _CIRCLE), [[1.0]], exact, exact * (h * 0.02) ** 2,
+              "weak order 2: (V″dt)² relatively", _BY_NOISE, 32.0, 0.02, 4.0, diffrax.Heun()),
+        _Case("incompressible waves", "stirred", _stirred(config), [[1.0, 2.0]], 0.5 * k * np.array([1, -1]),
+              np.full(2, -0.75 * k**2 * dt), "one step's E log‖A‖ expanded to the second order: −¾K²dt",
+              "λ₁ = dβ_L/2 with β_L = K/2: E(v·∇ξ v)² of three waves at 60°", 26.0, dt, 1.0, diffrax.Euler()),
+    ]  # fmt: skip
+
+
+def _on_the_sphere(config: Config) -> list[_Case]:
+    d, dt = config.token_dim, 0.005
+    toy = toy_transformer(d, float(d))
+    value = float(toy["synchronised exponent"])
+    cases = [
+        _Case(f"one token, d = {d}", "tokens", toy.model, [[1.0] + [0.0] * (d - 1)], np.full(d - 1, value),
+              np.full(d - 1, value**2 * dt / 3), "Möbius steps: E log(cosh s + s⁻¹sinh s p) expanded: λ²dt/3",
+              toy.facts["synchronised exponent"].reference, 4.0, dt, 0.0, Moebius())
+    ]  # fmt: skip
+    for d, coefficients, group, until in (
+        (config.flow_dim, _SMOOTH, "sphere", 14.0),
+        (config.chaotic_dim, _MIXED, "mixing", 9.0),
+    ):
+        entry = isotropic_flow(d, coefficients)
+        at_one, slope = sum(coefficients), sum(p * c for p, c in enumerate(coefficients))
+        exact, (bias, error) = spectrum(d, at_one, slope), euler_bias(d, at_one, slope, dt)
+        # Of the mixing flow the one exponent that matters: its spectrum has d − 1 tangents.
+        kept = d - 1 if group == "sphere" else 1
+        bias = (np.abs(bias) + 4 * error)[:kept]
+        cases.append(
+            _Case(f"isotropic flow, d = {d}, k = {_written(coefficients)}", group, entry.model,
+                  [[1.0] + [0.0] * (d - 1)], exact[:kept], bias, "exact law of one Euler step, by its samples",
+                  entry.facts["top exponent"].reference, until, dt, 2.0 if kept > 1 else 0.0, diffrax.Euler())
+        )  # fmt: skip
+    return cases
+
+
+def _written(coefficients) -> str:
+    powers = ["", "t", "t²", "t³"]
+    terms = [f"{c:g}{powers[p]}" if c != 1 or p == 0 else powers[p] for p, c in enumerate(coefficients) if c]
+    return " + ".join(terms)
+
+
+def run(config: Config, key, progress) -> Result:
+    cases = [*_on_the_line(config), *_on_the_torus(config), *_on_the_sphere(config)]
+    found: list[Estimate] = []
+    for i, case in enumerate(cases):
+        seen = lyapunov(
+            case.model, case.particles(), until=case.until, dt=case.dt, after=case.after, every=case.every,
+            count=len(case.exact), scheme=case.scheme, key=jax.random.fold_in(key, i),
+            environments=config.environments, batch=min(config.environments // 2, 64),
+        )  # fmt: skip
+        found.append(seen.exponents)
+        progress((i + 1) / (len(cases) + 3))
+    pairs = _pairs(config, jax.random.fold_in(key, 100))
+    progress((len(cases) + 1) / (len(cases) + 3))
+    wandering = _one_point_claims(config, jax.random.fold_in(key, 101))
+    progress((len(cases) + 2) / (len(cases) + 3))
+    clouds = _clouds(config, jax.random.fold_in(key, 102))
+    claims = [claim for case, seen in zip(cases, found, strict=True) for claim in _exponent_claims(case, seen)]
+    claims += [pair.claim for pair in pairs] + wandering + _cloud_claims(config, clouds)
+    return Result(claims, [_exponents_figure(cases, found, pairs), _attractor_figure(config, clouds)])
+
+
+def _exponent_claims(case: _Case, seen: Estimate) -> list[Claim]:
+    claims = []
+    for i in range(len(case.exact)):
+        # Equal by conformality: one figure says all.
+        if case.group == "tokens" and i > 0:
+            break
+        name = "each λ" if case.group == "tokens" else f"λ{'₁₂₃'[i]}"
+        claims.append(
+            Claim(f"{case.name}: {name}, 1/time", float(case.exact[i]), float(seen.value[i]), float(seen.stderr[i]),
+                  float(abs(case.bias[i])), f"bias of a step of {case.dt:g}: {case.origin}", case.reference)
+        )  # fmt: skip
+    return claims
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """The distance of two points over time, and what is claimed of its rate."""
+
+    name: str
+    seen: Contraction
+    rate: float
+    claim: Claim
+
+
+def _pairs(config: Config, key) -> list[_Pair]:
+    """Two points in one environment: they meet at the rate λ₁ < 0, or part at λ₁ > 0 until they are far apart."""
+    d, theta = config.token_dim, config.attraction
+    toy, value = toy_transformer(d, float(d)).model, -_curvature(1.0) - theta
+    pole, equator = np.eye(d)[:2]
+    tokens = -0.5 * (d - 1)
+    plans = [
+        ("two particles that attract, double well", _double_well(1.0, theta), [[-0.2], [0.5]], value, 5.0, 0.01,
+         diffrax.Heun(), (2.0, 5.0), abs(value) * (8 * 0.01) ** 2),
+        (f"two tokens, d = {d}", toy, [pole, equator], tokens, 4.0, 0.005, Moebius(), (2.0, 4.0),
+         tokens**2 * 0.005 / 3),
+        ("two points in incompressible waves", _stirred(config), [[1.0, 2.0], [1.0 + 1e-8, 2.0]],
+         0.5 * config.intensity, 45.0, 0.01, diffrax.Euler(), (1.0, 12.0), 0.75 * config.intensity**2 * 0.01),
+    ]  # fmt: skip
+    found = []
+    for i, (name, model, start, rate, until, dt, scheme, (after, end), bias) in enumerate(plans):
+        seen = contraction(
+            model, Particles(model.space, jnp.asarray(np.array(start))), until=until, dt=dt, every=round(0.5 / dt),
+            key=jax.random.fold_in(key, i), environments=config.environments, scheme=scheme,
+        )  # fmt: skip
+        within = seen.times <= end + 1e-9
+        measured = Contraction(seen.times[within], seen.distance[:, within], seen.rounding).rate(after)
+        claim = Claim(f"{name}: d/dt E log distance from t = {after:g} to {end:g}, 1/time", rate,
+                      float(measured.value), float(measured.stderr), bias, f"bias of a step of {dt:g}, as for λ₁",
+                      "Lyapunov's first exponent while the distance is small")  # fmt: skip
+        found.append(_Pair(name, seen, rate, claim))
+    return found
+
+
+def _one_point_claims(config: Config, key) -> list[Claim]:
+    toy = toy_transformer(config.token_dim, float(config.token_dim)).model
+    tests: list[tuple[str, Model, list, float, float, AbstractScheme | diffrax.AbstractSolver]] = [
+        ("one token", toy, [1.0] + [0.0] * (config.token_dim - 1), 4.0, 0.02, Moebius()),
+        ("one point in incompressible waves", _stirred(config), [1.0, 2.0], 32.0, 0.04, diffrax.Heun()),
+    ]
+    claims = []
+    for i, (name, model, start, until, dt, scheme) in enumerate(tests):
+        seen = one_point_ergodicity(
+            model, Particles(model.space, jnp.asarray([start])), model.space.uniform, until=until, dt=dt,
+            key=jax.random.fold_in(key, i), environments=config.samples, permutations=1999, scheme=scheme,
+        )  # fmt: skip
+        claims.append(
+            Claim(f"{name}: p-value of the uniform law at t = {until:g}, over {config.samples} environments", 1e-3,
+                  seen.p_value, 0.0, 0.0, "a p-value is below 10⁻³ by chance once in 1000 runs",
+                  "the flow's law is invariant under rotations, or translations and a lattice of turns", "at least")
+        )  # fmt: skip
+    return claims
+
+
+def _clouds(config: Config, key) -> dict[str, tuple[Particles, list[Particles]]]:
+    """A uniform cloud, and where it is at time 0 if it starts at −T, in one environment, for each depth T."""
+    seed, noise = jax.random.split(key)
+    clouds = {}
+    flows: dict[str, Callable[[Config], Model]] = {"meeting": lambda c: _confined(c, Torus(2)), "stirred": _stirred}
+    for name, flow in flows.items():
+        model = flow(config)
+        cloud = Particles(model.space, model.space.uniform(seed, config.cloud))
+        settings = {"depths": config.depths, "dt": 0.02, "path": Brownian(noise), "scheme": diffrax.Heun()}
+        clouds[name] = (cloud, pullback(model, cloud, **settings))
+    return clouds
+
+
+def _cloud_claims(config: Config, clouds) -> list[Claim]:
+    depth, dt = config.depths[-1], 0.02
+    start, pulled = clouds["meeting"]
+    bound = float(radius(start)) * math.exp(0.5 * _confined_exponent(config) * depth)
+    x = np.asarray(clouds["stirred"][1][-1].positions)
+    square = np.asarray(_HEXAGON.distance(jnp.asarray(x), jnp.roll(jnp.asarray(x), 1, axis=0))) ** 2
+    uniform = sum(side**2 for side in _HEXAGON.lengths) / 12
+    return [
+        Claim(f"−h(cos x₁ + cos x₂): radius of the cloud pulled back from −{depth:g}", bound, float(radius(pulled[-1])),
+              0.0, 0.0, "the first radius times e^{λT/2}: half of the exponent for what fluctuates", _BY_NOISE,
+              "at most"),
+        Claim(f"incompressible waves: mean square distance of two points of the cloud, pulled back from −{depth:g}",
+              uniform, float(square.mean()), float(square.std(ddof=1) / math.sqrt(len(square))),
+              config.intensity * dt * uniform, "the flow keeps volume, its Heun steps but for Kdt",
+              "(L₁² + L₂²)/12 for independent uniform points, which stay so in every environment"),
+    ]  # fmt: skip
+
+
+_TITLES = {
+    "line": "line", "torus": "circle", "stirred": "torus, stirred", "tokens": "sphere, token",
+    "sphere": "sphere, smooth flow", "mixing": "sphere, mixing flow",
+}  # fmt: skip
+
+
+def _exponents_figure(cases: list[_Case], found: list[Estimate], pairs: list[_Pair]) -> Figure:
+    points = []
+    for group, title in _TITLES.items():
+        chosen = [(case, seen) for case, seen in zip(cases, found, strict=True) if case.group == group]
+        exact = np.concatenate([case.exact for case, _ in chosen])
+        value, error = (np.concatenate([getattr(seen, name) for _, seen in chosen]) for name in ("value", "stderr"))
+        points.append(Series(exact, value, title, error, "points"))
+    low, high = (f([f(case.exact) for case in cases]) for f in (np.min, np.max))
+    points.append(Series([low, high], [low, high], "measured = predicted", kind="dashed"))
+    decay = []
+    for pair in pairs:
+        log = pair.seen.log_distance
+        pace = abs(pair.rate) * pair.seen.times
+        decay.append(Series(pace, log.value - log.value[0], pair.name, log.stderr))
+    reach = max(float(series.x[-1]) for series in decay)
+    decay.append(Series([reach, 0, reach], [reach, 0, -reach], r"slope $\pm1$", kind="dashed"))
+    caption = (
+        "Left: every exponent measured against its closed form; below zero points meet. Right: the mean logarithm of "
+        "the distance of two points, in one environment each, with time in units of 1/|λ₁|: it falls, or rises until "
+        "the points are as far apart as two independent ones."
+    )
+    panels = [
+        Panel("exponent predicted, 1/time", "exponent measured, 1/time", points),
+        Panel(r"$|\lambda_1|\,t$", r"$E$ log distance($t$)/distance(0)", decay),
+    ]
+    return Figure(caption, panels)
+
+
+def _attractor_figure(config: Config, clouds) -> Figure:
+    panels = []
+    for name, title in (("meeting", "a flow that synchronises"), ("stirred", "a flow that does not")):
+        series = []
+        for i in sorted({0, 1, len(config.depths) - 1}):
+            x = np.asarray(clouds[name][1][i].positions)
+            series.append(Series(x[:, 0], x[:, 1], f"from t = −{config.depths[i]:g}", kind="points"))
+        panels.append(Panel("$x_1$", "$x_2$", series, title))
+    sizes = []
+    for name, title in (("meeting", "synchronises"), ("stirred", "does not")):
+        start, pulled = clouds[name]
+        size = [float(spread(cloud)) for cloud in (start, *pulled)]
+        sizes.append(Series([0.0, *config.depths], size, title, kind="points"))
+    panels.append(Panel("depth T", "spread of the cloud at time 0, length", sizes, yscale="log"))
+    caption = (
+        "The random attractor by pullback: a uniform cloud that starts at −T, seen at time 0 in one environment. Left "
+        "it shrinks to a random point as T grows; in the middle, where volume is kept, it stays spread over the torus."
+    )
+    return Figure(caption, panels)
+
+
+CHAPTER = Chapter(
+    name="synchronisation",
+    title="Synchronisation: one point is ergodic, two points meet",
+    statement=(
+        "Points that move in one environment, $dX = b(X)\\,dt + \\sum_k\\sigma_k(X)\\,dB^k$, may each wander "
+        "ergodically and yet meet: the sign of the top Lyapunov exponent decides. On the line, with an additive noise, "
+        "$\\lambda = -E\\,V'' = -\\frac2{\\sigma^2}E\\,V'^2 < 0$ under $e^{-2V/\\sigma^2}$, in a double well too: "
+        "noise destroys its bistability. An attraction $\\theta x^2/2$ takes $\\theta$ off the exponents of "
+        "differences, and leaves that of the mean. One token of the toy Transformer has $\\lambda = "
+        "-\\kappa(d-1)/2$ in every direction. An isotropic flow of the sphere with covariance "
+        "$k(\\langle x,y\\rangle)$ has $$\\lambda_i = \\tfrac12(m-2i)\\,k'(1) - \\tfrac12 m\\,k(1),\\qquad m = d-1,$$ "
+        "so that fields which vary fast in high dimension tear points apart, and waves that keep the volume of the "
+        "torus always do: $\\lambda_1 = K/2$ for three waves at 60°, with $\\lambda_1 + \\lambda_2 = 0$."
+    ),
+    what=lambda c: (
+        f"{c.environments} environments for each exponent; double well with σ = {', '.join(map(str, c.amplitudes))}; "
+        f"tokens on S^{c.token_dim - 1}; isotropic flows with k = {_written(_SMOOTH)} for d = {c.flow_dim} and "
+        f"k = {_written(_MIXED)} for d = {c.chaotic_dim}; clouds of {c.cloud} points."
+    ),
+    run=run,
+    config=Config(environments=1024, samples=512),
+    quick=Config(),
+    references=(
+        "F. Flandoli, B. Gess and M. Scheutzow, Synchronization by noise, Probab. Theory Relat. Fields 168 (2017).",
+        "O. Raimond, Flots browniens isotropes sur la sphère, Ann. Inst. H. Poincaré 35 (1999).",
+        "P. Baxendale and T. Harris, Isotropic stochastic flows, Ann. Probab. 14 (1986).",
+    ),
+)

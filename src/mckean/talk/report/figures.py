@@ -1,0 +1,210 @@
+"""Panels drawn to SVG that stands in the page itself: it takes the page's ink, light or dark."""
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from mckean.talk.claims import Film, Panel
+from mckean.talk.report.curves import draw_series
+from mckean.talk.report.labels import wrap
+from mckean.talk.report.mathematics import plain
+
+# About the width of a third of the page, so that the text is as large there as it is here, in points.
+_WIDTH, _HEIGHT = 3.6, 2.7
+# A colour that nothing is drawn in, replaced by the page's own.
+_INK = "#010203"
+
+_STYLE: dict[str, Any] = {
+    "font.size": 10,
+    "axes.titlesize": 10.5,
+    "axes.labelsize": 10,
+    "xtick.labelsize": 9.5,
+    "ytick.labelsize": 9.5,
+    "legend.fontsize": 9.5,
+    "legend.frameon": False,
+    "legend.handlelength": 2.6,
+    "legend.columnspacing": 1.4,
+    "axes.titlelocation": "left",
+    "axes.formatter.use_mathtext": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.alpha": 0.16,
+    "grid.linewidth": 0.7,
+    "lines.linewidth": 1.7,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "savefig.dpi": 200,
+    # Letters as outlines: a formula keeps its shape whatever fonts the reader has.
+    "svg.fonttype": "path",
+} | dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "grid.color"), _INK)
+
+
+def panel_svg(panel: Panel, prefix: str) -> str:
+    """The panel as an SVG element whose ids all begin with `prefix`, the same bytes for the same panel."""
+    with _look(prefix):
+        figure = Canvas(figsize=(_WIDTH, _HEIGHT), layout="constrained")
+        rows = _draw(figure.add_subplot(), panel)
+        figure.set_figheight(_HEIGHT + 13 * rows / 72)
+        _legend(figure, panel)
+        return _written(figure, prefix, describe(panel))
+
+
+def film_svg(film: Film, prefix: str) -> str:
+    """The film as an SVG element, as `panel_svg` has it: rows of frames, and one bar of colours."""
+    frames = np.asarray(film.frames, dtype=float)
+    if frames.ndim != 4 or frames.shape[:2] != (len(film.rows), len(film.columns)):
+        raise ValueError(f"a film of {len(film.rows)} rows and {len(film.columns)} columns has frames {frames.shape}.")
+    with _look(prefix):
+        width = 1.15 * len(film.columns)
+        height = 1.15 * len(film.rows) * film.sides[1] / film.sides[0]
+        figure = Canvas(figsize=(width + 2.0, height + 0.9), layout="compressed")
+        grid = figure.subplots(*frames.shape[:2], sharex=True, sharey=True, squeeze=False)
+        # Sequential, even in lightness, and told apart with any colour vision.
+        limits = {"vmin": np.nanmin(frames), "vmax": np.nanmax(frames), "cmap": "cividis"}
+        place = (0.0, film.sides[0], 0.0, film.sides[1])
+        for (i, j), axes in np.ndenumerate(grid):
+            drawn = axes.imshow(frames[i, j].T, origin="lower", extent=place, **limits)
+            axes.grid(False)
+        for axes, label in zip(grid[0], film.columns, strict=True):
+            axes.set_title(label, loc="center")
+        for axes, label in zip(grid[:, 0], film.rows, strict=True):
+            axes.set_ylabel(f"{label}\n{film.ylabel}")
+        for axes in grid[-1]:
+            axes.set_xlabel(film.xlabel)
+        figure.colorbar(drawn, ax=grid, label=film.label, shrink=0.9, aspect=12 * len(film.rows))
+        if film.title:
+            figure.suptitle(film.title, x=0.02, ha="left", fontsize=10.5)
+        return _written(figure, prefix, _described(film))
+
+
+def _described(film: Film) -> str:
+    """The film in words."""
+    title = f"{plain(film.title)}: " if film.title else ""
+    rows, columns = (", ".join(plain(label) for label in labels) for labels in (film.rows, film.columns))
+    return f"{title}{plain(film.label)} as colours; rows: {rows}; columns: {columns}."
+
+
+@contextmanager
+def _look(prefix: str) -> Iterator[None]:
+    """Our style, from the defaults, so that a reader's own matplotlib settings do not change the report."""
+    style: Any = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
+    with matplotlib.rc_context(style | _STYLE | {"svg.hashsalt": prefix}):
+        yield
+
+
+def _written(figure: Canvas, prefix: str, description: str) -> str:
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    return _inlined(buffer.getvalue(), prefix, description)
+
+
+def describe(panel: Panel) -> str:
+    """The panel in words, for a reader who does not see it."""
+    names = [plain(series.label) for series in panel.series if series.label]
+    title = f"{plain(panel.title)}: " if panel.title else ""
+    curves = f"; shown: {', '.join(names)}" if names else ""
+    return f"{title}{plain(panel.ylabel)} against {plain(panel.xlabel)}{curves}."
+
+
+def _draw(axes: Axes, panel: Panel) -> int:
+    """Draw the panel; returns the rows of labels above the axes."""
+    axes.set_xscale(panel.xscale)
+    axes.set_yscale(panel.yscale)
+    draw_series(axes, panel)
+    axes.margins(x=0.03)
+    for axis in (axes.xaxis, axes.yaxis):
+        if axis.get_scale() == "log":
+            _log_ticks(axis)
+    axes.set_xlabel(wrap(panel.xlabel, 38))
+    axes.set_ylabel(wrap(panel.ylabel, 28))
+    rows = _verticals(axes, panel)
+    if panel.title:
+        axes.set_title(wrap(panel.title, 42), pad=6 + 13 * rows)
+    return rows
+
+
+def _log_ticks(axis: Axis) -> None:
+    """Labels that do not run into one another: at 1, 2, 5 within two decades, at the decades beyond."""
+    low, high = axis.get_view_interval()
+    axis.set_minor_formatter(NullFormatter())
+    if high < 100 * low:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(FuncFormatter(_log_label))
+
+
+def _log_label(value: float, _: int | None = None) -> str:
+    if 1e-3 <= value < 1e5:
+        return f"{value:g}"
+    digit, exponent = f"{value:.0e}".split("e")
+    return f"${digit}\\times10^{{{int(exponent)}}}$"
+
+
+def _verticals(axes: Axes, panel: Panel) -> int:
+    """The vertical lines, labelled above the axes, where no curve is; returns the rows of labels used."""
+    for x, _ in panel.vertical:
+        axes.axvline(x, color=_INK, linestyle=(0, (1.5, 2)), linewidth=1.1, alpha=0.75)
+    rows, last, row = 0, -1.0, 0
+    for x, label in sorted(panel.vertical):
+        place = float(axes.transAxes.inverted().transform(axes.transData.transform((x, 1.0)))[0])
+        # A label that would run into its neighbour stands a row higher.
+        row = row + 1 if place - last < 0.22 and last >= 0 else 0
+        side = "left" if place < 0.12 else "right" if place > 0.88 else "center"
+        axes.annotate(
+            label, (x, 1.0), (0, 3 + 13 * row), xycoords=axes.get_xaxis_transform(), ha=side, va="bottom",
+            textcoords="offset points", fontsize=9.5, annotation_clip=False,
+        )  # fmt: skip
+        rows, last = max(rows, row + 1), place
+    return rows
+
+
+def _legend(figure: Canvas, panel: Panel) -> None:
+    """A legend below the axes in as many columns as fit; the figure grows by its height, the axes stay."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    drawn = dict(zip(labels, handles, strict=True))
+    # In the order of the panel: matplotlib puts error bars last.
+    named = {series.label: drawn[series.label] for series in panel.series if series.label in drawn}
+    if not named:
+        return
+    labels = [wrap(label, 44) for label in named]
+    for columns in (3, 2, 1):
+        legend = figure.legend(
+            list(named.values()), labels, loc="outside lower center", ncols=min(columns, len(labels))
+        )
+        box = legend.get_window_extent()
+        if columns == 1 or box.width <= figure.bbox.width:
+            figure.set_figheight(figure.get_figheight() + box.height / figure.dpi)
+            return
+        legend.remove()
+
+
+def _inlined(svg: str, prefix: str, description: str) -> str:
+    """The SVG element alone, with ids of its own, in the page's ink, and read out as one image."""
+    view = re.search(r'viewBox="([^"]*)"', svg)
+    body = re.search(r"<svg[^>]*>(.*)</svg>", svg, re.DOTALL)
+    assert view is not None
+    assert body is not None
+    # Its style sheet would rule the whole page, and the page has the rule.
+    text = re.sub(r"<style.*?</style>|<defs>\s*</defs>", "", body[1], flags=re.DOTALL)
+    for old, new in (
+        ("xlink:href=", "href="),
+        (' id="', f' id="{prefix}-'),
+        ('href="#', f'href="#{prefix}-'),
+        ("url(#", f"url(#{prefix}-"),
+        (_INK, "currentColor"),
+    ):
+        text = text.replace(old, new)
+    label = escape(description, quote=True)
+    return f'<svg role="img" aria-label="{label}" viewBox="{view[1]}">{text}</svg>'

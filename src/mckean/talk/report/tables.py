@@ -1,0 +1,121 @@
+"""The tables of the page: every claim with its verdict, and the settings of a run."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from mckean.talk.claims import STANDARD_ERRORS, Claim
+from mckean.talk.report.mathematics import inline
+from mckean.talk.report.numbers import measured, number, predicted
+from mckean.talk.run import Finished, Talk
+
+RULE = (
+    f"A claim holds when the measured value stands in the stated relation to the predicted one up to "
+    f"{STANDARD_ERRORS:g} standard errors plus the tolerance."
+)
+
+
+def all_claims(talk: Talk) -> str:
+    """Every claim of the talk, a group of rows a chapter, with links to the chapters."""
+    head = _head("Chapter", "Claim", "Predicted", "Measured ± s.e.", "Tolerance", "Verdict")
+    groups = "".join(_group(done) for done in talk.finished)
+    return _scroll("All claims", f"<table class='claims'><caption><span>{RULE}</span></caption>{head}{groups}</table>")
+
+
+def chapter_claims(done: Finished) -> str:
+    """The claims of one chapter, with where each prediction and each tolerance comes from."""
+    head = _head("Claim", "Predicted", "Measured ± s.e.", "Tolerance, and its origin", "Verdict")
+    rows = "".join(_full_row(done, number, claim) for number, claim in enumerate(done.claims, 1))
+    caption = "<caption><span>The claims of this chapter.</span></caption>"
+    table = f"<table class='claims'>{caption}{head}<tbody>{rows}</tbody></table>"
+    return _scroll(f"Claims of {done.chapter.title}", table)
+
+
+def settings(values: Mapping[str, Any]) -> str:
+    """Names and values as a definition list."""
+    pairs = ((escape(name), escape(_value(value))) for name, value in values.items())
+    return f"<dl>{''.join(f'<div><dt>{name}</dt><dd>{value}</dd></div>' for name, value in pairs)}</dl>"
+
+
+def fields(config: Any) -> dict[str, Any]:
+    """The settings in a chapter's configuration, by name."""
+    if isinstance(config, Mapping):
+        return {str(name): value for name, value in config.items()}
+    if dataclasses.is_dataclass(config):
+        return {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    return {} if config is None else {"config": config}
+
+
+def anchor(done: Finished, number: int) -> str:
+    """The id of a claim's row in its chapter's table."""
+    return f"{escape(done.chapter.name, quote=True)}-claim-{number}"
+
+
+def _group(done: Finished) -> str:
+    chapter = (
+        f"<th scope='rowgroup' rowspan='{len(done.claims)}'>"
+        f"<a href='#{escape(done.chapter.name, quote=True)}'>{escape(done.chapter.name)}</a></th>"
+    )
+    rows = []
+    for index, claim in enumerate(done.claims, 1):
+        name = f"<th scope='row'><a href='#{anchor(done, index)}'>{inline(claim.claim)}</a></th>"
+        rows.append(
+            f"<tr>{chapter}{name}{_figures(claim)}<td>{number(claim.tolerance, 3)}</td>{verdict(claim.holds)}</tr>"
+        )
+        chapter = ""
+    return f"<tbody>{''.join(rows)}</tbody>"
+
+
+def _full_row(done: Finished, index: int, claim: Claim) -> str:
+    reference = f"<small>{inline(claim.reference)}</small>" if claim.reference else ""
+    origin = f"<small>{inline(claim.origin)}</small>" if claim.origin else ""
+    return (
+        f"<tr id='{anchor(done, index)}'><th scope='row'>{inline(claim.claim)}{reference}</th>"
+        f"{_figures(claim)}<td class='origin'>{number(claim.tolerance, 3)}{origin}</td>{verdict(claim.holds)}</tr>"
+    )
+
+
+def verdict(holds: bool) -> str:
+    """A cell that says the verdict by a sign and a word; the colour only repeats them."""
+    word, sign, name = ("holds", "✓", "good") if holds else ("fails", "✗", "bad")
+    return f"<td class='verdict {name}'><span aria-hidden='true'>{sign}</span> {word}</td>"
+
+
+def _figures(claim: Claim) -> str:
+    expected, found = predicted(claim.predicted, claim.relation), measured(claim.measured, claim.stderr)
+    return f"<td class='number'>{expected}</td><td class='number'>{found}</td>"
+
+
+def _head(*names: str) -> str:
+    cells = "".join(f"<th scope='col'>{name}</th>" for name in names)
+    return f"<thead><tr>{cells}</tr></thead>"
+
+
+def _scroll(label: str, table: str) -> str:
+    """A table in a container of its own, which scrolls where the page is narrow, by keyboard too."""
+    name = escape(label, quote=True)
+    return f"<div class='scroll' role='region' tabindex='0' aria-label='{name}'>{table}</div>"
+
+
+def _value(value: Any) -> str:
+    """A setting in a line: numbers to six digits, long lists by their ends."""
+    if isinstance(value, bool | str) or value is None:
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}".replace(",", "\u202f") if abs(value) >= 10_000 else str(value)
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, Sequence):
+        return _list(list(value))
+    if hasattr(value, "shape"):
+        array = np.asarray(value)
+        return _value(array.item()) if array.ndim == 0 else _list(array.ravel().tolist())
+    return str(value)
+
+
+def _list(values: list[Any]) -> str:
+    shown = values if len(values) <= 12 else [*values[:3], "…", *values[-2:]]
+    return ", ".join(_value(value) for value in shown)
