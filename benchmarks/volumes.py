@@ -13,7 +13,7 @@ def main(arguments: list[str]) -> None:
 
     def step_of(model, start, time, dt):
         scheme = mk.FiniteVolume(time, edge_tolerance=math.inf)
-        moved = jax.jit(lambda mu: scheme.step(model, mu, None, None, 0, jnp.asarray(dt)))
+        moved = jax.jit(lambda mu: scheme.begin(model, mu, dt).step(mu, None, 0)[0])
         return lambda: jax.block_until_ready(moved(start).values)
 
     for name, noise in (("porous medium", None), ("porous medium and heat", mk.Thermal(5.0))):

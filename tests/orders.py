@@ -39,15 +39,14 @@ def ends(scheme, model, start, levels, environments: int, until: float = 1.0):
     drawn = np.random.default_rng(17).normal(scale=np.sqrt(until / finest), size=shape)
 
     @eqx.filter_jit
-    @eqx.filter_vmap(in_axes=(0, None, None))
-    def end(increments, n, dt):
+    @eqx.filter_vmap(in_axes=(None, 0, None))
+    def end(stepper, increments, n):
         path = mk.Brownian(jax.random.key(0), environment=mk.Recorded(increments, 1.0))
-        prepared = scheme.prepare(model, start, dt)
-        return jax.lax.fori_loop(0, n, lambda k, mu: scheme.step(model, mu, prepared, path, k, dt), start)
+        return jax.lax.fori_loop(0, n, lambda k, mu: stepper.step(mu, path, k)[0], start)
 
     runs = []
     for n in levels:
         padded = np.zeros(shape)
         padded[:, :n] = drawn.reshape(environments, n, finest // n, -1).sum(axis=2)
-        runs.append(end(jnp.asarray(padded), jnp.asarray(n), jnp.asarray(until / n)))
+        runs.append(end(scheme.begin(model, start, until / n), jnp.asarray(padded), jnp.asarray(n)))
     return runs, drawn.sum(axis=1)

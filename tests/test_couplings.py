@@ -10,11 +10,16 @@ from scipy import special
 import mckean as mk
 from mckean import catalogue, couplings, statistics
 from mckean.catalogue.ornstein_uhlenbeck import coupling_error_path
-from mckean.couplings import across_steps, coupling_distance, lipschitz, nested, visited
-from mckean.couplings._reflection import ReflectionCoupling, systems
-from mckean.couplings._synchronous import Coupled, SynchronousCoupling
+from mckean.couplings import (
+    across_steps,
+    coupling_distance,
+    lipschitz,
+    nested,
+    reflection_coupling,
+    synchronous_coupling,
+    visited,
+)
 from mckean.dynamics import FluxLimited, evolve
-from mckean.dynamics.pair import Pair
 
 A, C, BETA, START = 1.0, 0.5, 2.0, 0.3
 LINE = mk.Euclidean(1)
@@ -22,9 +27,8 @@ LINE = mk.Euclidean(1)
 
 def _coupling(key, model, law, n):
     cloud, noise = jax.random.split(key)
-    state = Coupled(law, law.sample(cloud, n))
-    run = evolve(
-        model, state, until=1.0, dt=0.05, path=mk.Brownian(noise), scheme=SynchronousCoupling(),
+    run = synchronous_coupling(
+        model, law, law.sample(cloud, n), until=1.0, dt=0.05, path=mk.Brownian(noise),
         observe={"t": couplings.coupling_terms, "box": visited}, every=5,
     )  # fmt: skip
     return {**run.observed["t"], **run.observed["box"]}
@@ -70,13 +74,12 @@ def test_conditional_copies_follow_their_environment():
     model = mk.langevin(circle, interaction=mk.kernels.Cosine(1.0), common=mk.Additive(1.0))
     start = mk.VonMises(circle, 0.0, 2.0)
     law = mk.Density.from_law(circle.grid(64), start)
-    run = evolve(
-        model, Coupled(law, start.sample(jax.random.key(1), n)), until=0.5, dt=0.02,
-        path=mk.Brownian(jax.random.key(2)), scheme=SynchronousCoupling(FluxLimited()),
-    )  # fmt: skip
+    cloud, path = start.sample(jax.random.key(1), n), mk.Brownian(jax.random.key(2))
+    run = synchronous_coupling(model, law, cloud, until=0.5, dt=0.02, path=path, scheme=FluxLimited())
     sine = lambda mu: float(mu.integrate(lambda x: jnp.sin(x[0])))  # noqa: E731
-    assert abs(sine(run.final.law)) > 0.2, "the environment has moved the law"
-    assert abs(sine(run.final.copies) - sine(run.final.law)) < 5 / np.sqrt(n)
+    end = run.final.measures
+    assert abs(sine(end.law)) > 0.2, "the environment has moved the law"
+    assert abs(sine(end.copies) - sine(end.law)) < 5 / np.sqrt(n)
 
 
 def test_lipschitz_constants():
@@ -96,9 +99,9 @@ def test_gronwall_solves_its_equation():
 
 
 def _met(model, first, second, until, dt, seed=0, every=None):
-    pair = Pair(*(mk.Particles(model.space, x) for x in (first, second)))
-    return evolve(
-        model, pair, until=until, dt=dt, path=mk.Brownian(jax.random.key(seed)), scheme=ReflectionCoupling(),
+    clouds = (mk.Particles(model.space, x) for x in (first, second))
+    return reflection_coupling(
+        model, *clouds, until=until, dt=dt, path=mk.Brownian(jax.random.key(seed)),
         observe={"gap": coupling_distance}, every=every,
     )  # fmt: skip
 
@@ -134,7 +137,7 @@ def test_reflection_leaves_both_laws_as_they_are():
     first, second = jnp.zeros((n, 1)), jnp.full((n, 1), y0)
     run = _met(model, first, second, steps * dt, dt, seed=3)
     alone = evolve(model, mk.Particles(LINE, first), until=steps * dt, dt=dt, path=mk.Brownian(jax.random.key(3)))
-    x, y = (np.asarray(p.positions)[:, 0] for p in systems(run.final))
+    x, y = (np.asarray(p.positions)[:, 0] for p in run.final.measures)
     np.testing.assert_allclose(x, alone.final.positions[:, 0], atol=1e-13)
     shrink = (1 - dt) ** 2
     variance = 2 * dt / beta * (1 - shrink**steps) / (1 - shrink)
@@ -149,9 +152,9 @@ def test_met_particles_part_by_the_mean_field_alone():
     """Particles and copies start as one: without interaction they stay so, exactly; with one they part, and meet."""
     law = mk.Gaussian(0.0, START)
     for model, parts in ((_linear(0.0), False), (_linear(C), True)):
-        state = Coupled(law, law.sample(jax.random.key(0), 200))
-        run = evolve(
-            model, state, until=1.0, dt=0.05, path=mk.Brownian(jax.random.key(1)), scheme=ReflectionCoupling(),
+        cloud = law.sample(jax.random.key(0), 200)
+        run = reflection_coupling(
+            model, cloud, cloud, law=law, until=1.0, dt=0.05, path=mk.Brownian(jax.random.key(1)),
             observe={"gap": coupling_distance}, every=1,
         )  # fmt: skip
         apart = run.observed["gap"]["apart"]
@@ -192,8 +195,8 @@ def _pair(space, n=3, m=3):
     [
         (lambda: lipschitz(catalogue.desai_zwanzig().model), "need a region"),
         (lambda: lipschitz(mk.Model(LINE, drift=lambda x, mu: -x), -1, 1), "further drift"),
-        (lambda: Coupled(*_pair(LINE, 3, 4)), "one copy"),
-        (lambda: Coupled(*_pair(mk.Torus(1))), "cannot follow"),
+        (lambda: synchronous_coupling(_linear(C), *_pair(LINE, 3, 4), until=1.0, dt=0.1), "one copy"),
+        (lambda: synchronous_coupling(_linear(C), *_pair(mk.Torus(1)), until=1.0, dt=0.1), "cannot follow"),
         (lambda: nested(mk.langevin(LINE), _pair(LINE)[1], 3, until=1.0, dt=0.1), "1 to 2"),
         (lambda: _met(mk.Model(LINE, noise=mk.Additive(1.0)), jnp.zeros((3, 1)), jnp.ones((3, 1)), 1, 0.1), "thermal"),
         (

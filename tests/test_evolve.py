@@ -1,7 +1,5 @@
 """The one time loop: what it promises of every scheme in the table, and what it does by itself."""
 
-import importlib
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,8 +7,8 @@ import pytest
 from schemes import CIRCLE, CLOUD, LINE, TABLE, linear, probe
 
 import mckean as mk
+from mckean.dynamics import loop
 
-loop = importlib.import_module("mckean.dynamics.evolve")  # the package's attribute of this name is the function
 EULER = TABLE[0]
 
 every_scheme = pytest.mark.parametrize("entry", TABLE, ids=lambda entry: entry.name)

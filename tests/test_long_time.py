@@ -21,8 +21,8 @@ from mckean.catalogue.transport import (
     with_intensity,
 )
 from mckean.dynamics import Spectral
-from mckean.dynamics.pair import Pair
-from mckean.environments._linearisation import Tangent
+from mckean.dynamics.pair import pair
+from mckean.environments._linearisation import tangent
 from mckean.measures.norms import difference, distance, inner
 
 CIRCLE, LINE, TORUS = mk.Torus(1), mk.Euclidean(1), mk.Torus(2)
@@ -94,9 +94,9 @@ def test_tangents_are_derivatives_of_the_flow():
         for sign in (1, -1)
     ]
     exact = (ends[0] - ends[1]) / (2 * size)
-    measured = jnp.exp(run.final.log_norm) * run.final.direction.values
+    measured = jnp.exp(run.final.sums.log_norm) * run.final.sums.direction.values
     np.testing.assert_allclose(measured, exact, atol=50 * size**2)
-    np.testing.assert_array_equal(run.final.measure.values, mk.evolve(model, mu, **options).final.values)
+    np.testing.assert_array_equal(run.final.measures[0].values, mk.evolve(model, mu, **options).final.values)
 
 
 @pytest.mark.parametrize("name", list(SPECTRA))
@@ -218,7 +218,7 @@ def test_two_solutions_in_one_environment():
     same = environments.separation(model, mu, mu, until=0.2, dt=0.05, path=path)
     assert np.all(np.asarray(same.observed["distance"]) == 0)
     np.testing.assert_array_equal(
-        same.final.first.values, mk.evolve(model, mu, until=0.2, dt=0.05, path=path).final.values
+        same.final.measures.first.values, mk.evolve(model, mu, until=0.2, dt=0.05, path=path).final.values
     )
 
 
@@ -245,9 +245,9 @@ def few(**changes) -> environments.Growth:
     [
         (lambda: few().mean(), "has no rate"),
         (lambda: few().almost_sure(after=1.0), "after t = 1"),
-        (lambda: Tangent(flat(CIRCLE.grid(8)), flat(CIRCLE.grid(8))), "needs a direction"),
+        (lambda: tangent(flat(CIRCLE.grid(8)), flat(CIRCLE.grid(8))), "needs a direction"),
         (lambda: distance(flat(CIRCLE.grid(8)), flat(CIRCLE.grid(10))), "one form and size"),
-        (lambda: Pair(mk.Gaussian(0.0, 1.0), flat(CIRCLE.grid(8))), "one form and size"),
+        (lambda: pair(mk.Gaussian(0.0, 1.0), flat(CIRCLE.grid(8))), "one form and size"),
         (
             lambda: environments.pullback(
                 OU, mk.Gaussian(0.0, 1.0), depths=(), dt=0.1, path=mk.Brownian(jax.random.key(0))

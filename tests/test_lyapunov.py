@@ -12,7 +12,7 @@ from scipy.integrate import quad
 import mckean as mk
 from mckean.catalogue import toy_transformer
 from mckean.environments import Contraction, contraction, exponents, lyapunov, one_point_ergodicity, radius, spread
-from mckean.environments._lyapunov import Frame
+from mckean.environments._lyapunov import frame
 from mckean.statistics import energy_test
 
 LINE, PLANE, SPHERE = mk.Euclidean(1), mk.Euclidean(2), mk.Sphere(4)
@@ -177,7 +177,7 @@ SETTINGS = {"until": 1.0, "dt": 0.1, "key": jax.random.key(0), "environments": 2
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: Frame(at(SPHERE, [1, 0, 0, 0]), 4), "1 to 3 exponents, not 4"),
+        (lambda: frame(at(SPHERE, [1, 0, 0, 0]), 4), "1 to 3 exponents, not 4"),
         (lambda: lyapunov(OU, at(LINE, *[[0.1 * i] for i in range(65)]), **SETTINGS), "count=…"),
         (lambda: lyapunov(OU, at(LINE, [0.0]), **SETTINGS, every=0), "positive number of steps"),
         (lambda: lyapunov(OU, at(LINE, [0.0]), **SETTINGS, every=3), "multiples of that time"),

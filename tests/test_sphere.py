@@ -14,6 +14,7 @@ from scipy import stats
 import mckean as mk
 from mckean.catalogue import toy_transformer
 from mckean.dynamics.moebius import moebius
+from mckean.faults import Fault
 from mckean.models.calculus import correction
 
 DIMS = (2, 3, 8)
@@ -269,7 +270,10 @@ def test_moebius_steps_watch_the_sums_of_their_interaction():
     near = mk.SphericalCauchy(mk.Sphere(3), [0.8, 0.0, 0.0]).sample(jax.random.key(0), 50)
     kernel = mk.interactions.Summed(mk.kernels.Gaussian(5.0, 0.5), sum=mk.interactions.NUFFT(1e-4))
     model = mk.Model(mk.Sphere(3), interaction=kernel, common=mk.Isotropic(lambda mu: jnp.ones(())))
-    assert mk.Moebius().complaints(mk.Moebius().planned(model, near), near)
+    far = mk.Particles(near.space, jnp.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]]))
+    stepper = mk.Moebius().begin(model, near, 0.1)
+    assert not stepper.inspect(near).bad
+    assert stepper.inspect(far).fault is Fault.OUTGROWN
 
 
 def test_frozen_where_the_tokens_balance():

@@ -11,6 +11,8 @@ from mckean.couplings._gronwall import visited as visited
 from mckean.couplings._marginals import Marginals as Marginals
 from mckean.couplings._marginals import marginals as marginals
 from mckean.couplings._reflection import coupling_distance as coupling_distance
+from mckean.couplings._reflection import reflection_coupling as reflection_coupling
 from mckean.couplings._resolution import across_steps as across_steps
 from mckean.couplings._resolution import nested as nested
 from mckean.couplings._synchronous import coupling_terms as coupling_terms
+from mckean.couplings._synchronous import synchronous_coupling as synchronous_coupling

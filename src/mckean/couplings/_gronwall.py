@@ -6,14 +6,14 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mckean.checks import require
-from mckean.couplings._synchronous import Coupled
+from mckean.dynamics import Carrier
 from mckean.models import Model
 from mckean.spaces import Torus
 
 
-def visited(model: Model, state: Coupled) -> dict[str, Float[Array, " d"]]:
+def visited(model: Model, state: Carrier) -> dict[str, Float[Array, " d"]]:
     """Observable: the corners `lower`, `upper` of the smallest box around all X_i and Y_i, for `lipschitz`."""
-    both = jnp.concatenate([state.particles.positions, state.copies.positions])
+    both = jnp.concatenate([cloud.positions for cloud in state.measures[:2]])
     return {"lower": both.min(axis=0), "upper": both.max(axis=0)}
 
 

@@ -26,7 +26,7 @@ the step lets them part with a probability of order √dt and meets again soon. 
 it by a noise that turns from reflected to synchronous as r → 0; here there is no such length to choose.
 """
 
-from typing import Any, ClassVar, cast
+from typing import cast
 
 import diffrax
 import equinox as eqx
@@ -35,12 +35,24 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from mckean.checks import require
-from mckean.couplings._synchronous import Coupled
-from mckean.dynamics import AbstractScheme, ParticleScheme
-from mckean.dynamics.evolve import scheme_for
+from mckean.couplings._synchronous import coupled, require_alike
+from mckean.dynamics import (
+    Carrier,
+    CarrierScheme,
+    Increments,
+    Observables,
+    ParticleScheme,
+    Scheme,
+    Stepper,
+    Trajectory,
+    evolve,
+    increments,
+    scheme_for,
+)
 from mckean.dynamics.pair import Pair
-from mckean.dynamics.particles import Increments, advance, increments
-from mckean.measures import AbstractMeasure, Particles
+from mckean.dynamics.particles import solve, with_positions
+from mckean.faults import Status, sound
+from mckean.measures import Density, Gaussian, Particles
 from mckean.models import Model, Thermal
 from mckean.paths import Brownian, Stream
 from mckean.spaces import Sphere
@@ -48,90 +60,84 @@ from mckean.spaces import Sphere
 _CHOICE = 0x5EED
 
 
-class ReflectionCoupling(AbstractScheme):
-    """Two systems of N particles (`Pair`), or particles and copies (`Coupled`), by reflection until they meet.
+def reflection_coupling(
+    model: Model,
+    first: Particles,
+    second: Particles,
+    *,
+    law: Density | Gaussian | None = None,
+    until: float,
+    dt: float,
+    start: float = 0.0,
+    path: Brownian | None = None,
+    scheme: Scheme | None = None,
+    observe: Observables | None = None,
+    every: int | None = None,
+) -> Trajectory[Carrier]:
+    """Two systems of N particles, or particles and copies of McKean's process, by reflection until they meet.
 
-    Both move by Euler's scheme, their laws as they are without the coupling. X, the pair's first, is driven by the
-    path's own motions, as in a run of its own; a common noise is the same for both. On a torus e is along the shortest
+    Both move by Euler's scheme, their laws as they are without the coupling. X, the first, is driven by the path's own
+    motions, as in a run of its own; a common noise is the same for both. On a torus e is along the shortest
     displacement.
-    **Arguments:** `law`: the scheme that moves the law of `Coupled`; that of `evolve` where nothing is said.
-    **Raises** `ValueError`, when used, for other measures, on a sphere, for a noise that is not thermal, and for
-    whatever the parts refuse.
+
+    **Arguments:**
+
+    - `first`, `second`: X(0) and Y(0), as many.
+    - `law`: the law μ_0 that moves Y where Y are copies of McKean's process; by default Y is a system of its own.
+    - `scheme`: the scheme of the law; by default that of `evolve`.
+    - `observe`: functions of (model, state) by name, where the first two of `state.measures` are X and Y: for instance
+      `coupling_distance`.
+    - `until`, `dt`, `start`, `path`, `every`: as for `evolve`.
+
+    **Returns:** the run; `final.measures` has X, Y and the law, if there is one, at the end.
+
+    **Raises:** `ValueError` on a sphere, for a noise that is not thermal, for particles with weights or in another
+    number, and for what `evolve` refuses.
     """
-
-    moves: ClassVar[str] = "Coupled, or a Pair of Particles"
-    law: AbstractScheme | None = None
-
-    @property
-    def order(self) -> int:
-        return 1
-
-    def accepts(self, measure: AbstractMeasure) -> bool:
-        return isinstance(measure, Coupled) or (isinstance(measure, Pair) and isinstance(measure.first, Particles))
-
-    def check(self, model: Model, measure: Coupled | Pair, dt: float) -> None:
-        require(isinstance(model.noise, Thermal), "only a thermal noise, the same everywhere, can be reflected.")
-        require(not isinstance(model.space, Sphere), "a reflection coupling is on R^d or a torus, not on a sphere.")
-        for cloud in systems(measure):
-            require(cloud.weights is None, "a coupling is of particles of equal weight.")
-            ParticleScheme().check(model, cloud, dt)
-        if isinstance(measure, Coupled):
-            scheme_for(model, measure.law, self.law).check(model, measure.law, dt)
-
-    def prepare(self, model: Model, measure: Coupled | Pair, dt: Float[Array, ""]) -> Any:
-        if isinstance(measure, Coupled):
-            return scheme_for(model, measure.law, self.law).prepare(model, measure.law, dt)
-        return None
-
-    def complaints(self, model: Model, measure: Coupled | Pair) -> dict[str, Float[Array, ""]]:
-        if isinstance(measure, Coupled):
-            return scheme_for(model, measure.law, self.law).complaints(model, measure.law)
-        return {}
-
-    def step(
-        self,
-        model: Model,
-        measure: Coupled | Pair,
-        prepared: Any,
-        path: Brownian,
-        index: Int[ArrayLike, ""],
-        dt: Float[Array, ""],
-    ) -> Coupled | Pair:
-        first, second = systems(measure)
-        law = measure.law if isinstance(measure, Coupled) else None
-        noise = increments(model, first, path, index, dt)
-        assert isinstance(model.noise, Thermal)
-        assert noise.own is not None
-        still = Increments(jnp.zeros_like(noise.own), noise.common)
-        x = advance(diffrax.Euler(), model, first, still, dt)
-        y = advance(diffrax.Euler(), model, second, still, dt, law=law)
-        scale = jnp.sqrt(dt) * model.noise.amplitude.astype(dt.dtype)
-        eta = noise.own / jnp.sqrt(dt)
-        z = model.space.displacement(x, y) / scale
-        reflected, meet = _reflected(z, eta, _levels(path, index, dt, len(x)))
-        x, y = (model.space.retract(v) for v in (x + scale * eta, y + scale * reflected))
-        y = jnp.where(meet[:, None], x, y)
-        if law is None:
-            return eqx.tree_at(lambda p: (p.first.positions, p.second.positions), measure, (x, y))
-        law = scheme_for(model, law, self.law).step(model, law, prepared, path, index, dt)
-        return eqx.tree_at(lambda m: (m.particles.positions, m.copies.positions, m.law), measure, (x, y, law))
+    require(isinstance(model.noise, Thermal), "only a thermal noise, the same everywhere, can be reflected.")
+    require(not isinstance(model.space, Sphere), "a reflection coupling is on R^d or a torus, not on a sphere.")
+    require_alike(first, second)
+    state, schemes = Carrier(Pair(first, second)), (ParticleScheme(), ParticleScheme())
+    if law is not None:
+        state, schemes = coupled(law, first, second), (*schemes, scheme_for(model, law, scheme))
+    return evolve(
+        model, state, until=until, dt=dt, start=start, path=path, scheme=CarrierScheme(schemes, _reflect),
+        observe=observe, every=every,
+    )  # fmt: skip
 
 
-def systems(state: Coupled | Pair) -> tuple[Particles, Particles]:
-    """X and Y."""
-    if isinstance(state, Coupled):
-        return state.particles, state.copies
-    return cast(Particles, state.first), cast(Particles, state.second)
+def _reflect(
+    begun: Stepper, state: Carrier, path: Brownian | None, index: Int[ArrayLike, ""]
+) -> tuple[Carrier, Status]:
+    (first, second, *law), dt, space = state.measures, begun.dt, begun.model.space
+    noise = increments(begun.model, first, path, index, dt)
+    # Checked at the start: a thermal noise, and with it a path.
+    path, own, thermal = cast(Brownian, path), cast(Array, noise.own), cast(Thermal, begun.model.noise)
+    still = Increments(jnp.zeros_like(own), noise.common)
+    x = solve(diffrax.Euler(), begun.shared[0].model, first, still, dt)
+    # The copies of McKean's process see the law, whose stepper is the last.
+    y = solve(diffrax.Euler(), begun.shared[-1].model, second, still, dt, law=law[0] if law else None)
+    scale = jnp.sqrt(dt) * thermal.amplitude.astype(dt.dtype)
+    eta = own / jnp.sqrt(dt)
+    z = space.displacement(x, y) / scale
+    mirrored, meet = _mirror(z, eta, _levels(path, index, dt, first.n))
+    x, y = (space.retract(v) for v in (x + scale * eta, y + scale * mirrored))
+    y = jnp.where(meet[:, None], x, y)
+    found = sound(dt.dtype)
+    if law:
+        law[0], found = begun.shared[-1].step(law[0], path, index)
+    new = (with_positions(first, x), with_positions(second, y), *law)
+    return eqx.tree_at(lambda c: tuple(c.measures), state, new), found
 
 
-def _reflected(
+def _mirror(
     z: Float[Array, "n d"], eta: Float[Array, "n d"], level: Float[Array, " n"]
 ) -> tuple[Float[Array, "n d"], Bool[Array, " n"]]:
     """The noise reflected across z, and who meets instead: log u ≤ log φ(η + z)/φ(η); all in units of σ√dt."""
     square = jnp.sum(z**2, axis=1)
     along = jnp.sum(z * eta, axis=1)
-    reflected = eta - 2 * (along / jnp.where(square > 0, square, 1))[:, None] * z
-    return reflected, level <= -along - 0.5 * square
+    mirrored = eta - 2 * (along / jnp.where(square > 0, square, 1))[:, None] * z
+    return mirrored, level <= -along - 0.5 * square
 
 
 def _levels(path: Brownian, index, dt: Float[Array, ""], n: int) -> Float[Array, " n"]:
@@ -141,8 +147,8 @@ def _levels(path: Brownian, index, dt: Float[Array, ""], n: int) -> Float[Array,
     return jax.scipy.special.log_ndtr(stream.increment(index, dt, (n, 1), dt.dtype)[:, 0] / jnp.sqrt(dt))
 
 
-def coupling_distance(model: Model, state: Coupled | Pair) -> dict[str, Float[Array, ""]]:
+def coupling_distance(model: Model, state: Carrier) -> dict[str, Float[Array, ""]]:
     """Observable: `mean`, (1/N)Σ|X_i − Y_i| ≥ W_1 of the clouds, and `apart`, the fraction with X_i ≠ Y_i."""
-    x, y = systems(state)
-    gaps = state.domain.distance(x.positions, y.positions)
-    return {"mean": jnp.mean(gaps), "apart": jnp.mean(jnp.any(x.positions != y.positions, axis=1).astype(gaps.dtype))}
+    x, y = (cloud.positions for cloud in state.measures[:2])
+    gaps = state.domain.distance(x, y)
+    return {"mean": jnp.mean(gaps), "apart": jnp.mean(jnp.any(x != y, axis=1).astype(gaps.dtype))}

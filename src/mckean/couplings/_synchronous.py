@@ -13,105 +13,118 @@ how the field varies in space, how it varies with the measure, and the sampling 
 depends on the state adds Σ_k(σ_k(X_i, μ_X) − σ_k(Y_i, μ_t)) dB⁰_k, which is no drift and is not among the terms.
 """
 
-from typing import Any, ClassVar
+from typing import NamedTuple
 
 import diffrax
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean import interactions
 from mckean.checks import require
-from mckean.dynamics import AbstractScheme, ParticleScheme
-from mckean.dynamics.evolve import scheme_for
-from mckean.dynamics.particles import advance, increments
+from mckean.dynamics import (
+    Carrier,
+    CarrierScheme,
+    Observables,
+    ParticleScheme,
+    Scheme,
+    Stepper,
+    Trajectory,
+    evolve,
+    increments,
+    scheme_for,
+)
+from mckean.dynamics.particles import solve, with_positions
+from mckean.faults import Status
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
 from mckean.models import Model
 from mckean.models.model import extra_drift
 from mckean.paths import Brownian
-from mckean.spaces import AbstractSpace
 
 
-class Coupled(AbstractMeasure):
-    """The state of a coupling: the particles X, the copies Y, and the law that moves the copies.
-
-    **Arguments:** `law`: a `Density` or a `Gaussian`; `particles`: X; `copies`: Y, as many, which start where X does
-    where nothing is said.
-    **Raises** `ValueError` for particles with weights, in another number, or on another space.
-    """
+class Coupled(NamedTuple):
+    """The measures of a coupling: the particles X, the copies Y, and the law that moves the copies."""
 
     particles: Particles
     copies: Particles
     law: Density | Gaussian
 
-    def __init__(self, law: Density | Gaussian, particles: Particles, copies: Particles | None = None):
-        copies = particles if copies is None else copies
-        for cloud in (particles, copies):
-            require(cloud.weights is None, "a coupling is of particles of equal weight.")
-            require(cloud.space == law.domain, f"particles on {cloud.space} cannot follow a law on {law.domain}.")
-        n, m = len(particles.positions), len(copies.positions)
-        require(n == m, f"each particle has one copy, but there are {n} particles and {m} copies.")
-        self.particles, self.copies, self.law = particles, copies, law
 
-    @property
-    def domain(self) -> AbstractSpace:
-        return self.particles.space
+def coupled(law: Density | Gaussian, particles: Particles, copies: Particles | None = None) -> Carrier:
+    """The start of a coupling; copies are by default where the particles are.
 
-    def integrate(self, phi) -> Any:
-        """∫φ dμ^N_X."""
-        return self.particles.integrate(phi)
-
-
-class SynchronousCoupling(AbstractScheme):
-    """Euler for X and Y with one noise, the law by a scheme of its own; it acts on Y as it is at the step's start.
-
-    **Arguments:** `law`: the scheme that moves the law, as `FluxLimited()`; that of `evolve` where nothing is said.
-    **Raises** `ValueError`, when used, for another measure and for whatever the parts refuse.
+    **Raises:** `ValueError` for particles with weights, in another number, or on another space.
     """
-
-    moves: ClassVar[str] = "Coupled"
-    law: AbstractScheme | None = None
-
-    @property
-    def order(self) -> int:
-        return 1
-
-    def accepts(self, measure: AbstractMeasure) -> bool:
-        return isinstance(measure, Coupled)
-
-    def check(self, model: Model, measure: Coupled, dt: float) -> None:
-        ParticleScheme().check(model, measure.particles, dt)
-        scheme_for(model, measure.law, self.law).check(model, measure.law, dt)
-
-    def prepare(self, model: Model, measure: Coupled, dt: Float[Array, ""]) -> Any:
-        return scheme_for(model, measure.law, self.law).prepare(model, measure.law, dt)
-
-    def complaints(self, model: Model, measure: Coupled) -> dict[str, Float[Array, ""]]:
-        return scheme_for(model, measure.law, self.law).complaints(model, measure.law)
-
-    def step(
-        self,
-        model: Model,
-        measure: Coupled,
-        prepared: Any,
-        path: Brownian | None,
-        index: Int[ArrayLike, ""],
-        dt: Float[Array, ""],
-    ) -> Coupled:
-        noise = increments(model, measure.particles, path, index, dt)
-        x = advance(diffrax.Euler(), model, measure.particles, noise, dt)
-        y = advance(diffrax.Euler(), model, measure.copies, noise, dt, law=measure.law)
-        law = scheme_for(model, measure.law, self.law).step(model, measure.law, prepared, path, index, dt)
-        return eqx.tree_at(lambda m: (m.particles.positions, m.copies.positions, m.law), measure, (x, y, law))
+    copies = particles if copies is None else copies
+    require_alike(particles, copies)
+    require(particles.space == law.domain, f"particles on {particles.space} cannot follow a law on {law.domain}.")
+    return Carrier(Coupled(particles, copies, law))
 
 
-def coupling_terms(model: Model, state: Coupled) -> dict[str, Float[Array, ""]]:
+def require_alike(first: Particles, second: Particles) -> None:
+    """Raise `ValueError` unless each particle of one cloud can be coupled with one of the other."""
+    for cloud in (first, second):
+        require(cloud.weights is None, "a coupling is of particles of equal weight.")
+    require(first.space == second.space, f"particles on {first.space} are not coupled with some on {second.space}.")
+    n, m = first.n, second.n
+    require(n == m, f"each particle has one copy, but there are {n} particles and {m} copies.")
+
+
+def synchronous_coupling(
+    model: Model,
+    law: Density | Gaussian,
+    particles: Particles,
+    copies: Particles | None = None,
+    *,
+    until: float,
+    dt: float,
+    start: float = 0.0,
+    path: Brownian | None = None,
+    scheme: Scheme | None = None,
+    observe: Observables | None = None,
+    every: int | None = None,
+) -> Trajectory[Carrier]:
+    """N particles beside N copies of McKean's process with the same noise, by Euler's scheme; see the module.
+
+    The law acts on the copies as it is at the start of a step.
+
+    **Arguments:**
+
+    - `law`: μ_0, which moves the copies: a `Density` or a `Gaussian`.
+    - `particles`: X(0); `copies`: Y(0), as many; by default X(0).
+    - `scheme`: the scheme of the law, such as `FluxLimited()`; by default that of `evolve`.
+    - `observe`: functions of (model, state) by name, where `state.measures` has the fields `particles`, `copies` and
+      `law`: for instance `coupling_terms`, `coupling_distance`, `visited`.
+    - `until`, `dt`, `start`, `path`, `every`: as for `evolve`.
+
+    **Returns:** the run; `final.measures` has the three at the end.
+
+    **Raises:** `ValueError` for particles with weights, in another number, or on another space, and for what `evolve`
+    refuses.
+    """
+    state = coupled(law, particles, copies)
+    schemes = (ParticleScheme(), ParticleScheme(), scheme_for(model, law, scheme))
+    return evolve(
+        model, state, until=until, dt=dt, start=start, path=path, scheme=CarrierScheme(schemes, _couple),
+        observe=observe, every=every,
+    )  # fmt: skip
+
+
+def _couple(begun: Stepper, state: Carrier, path: Brownian | None, index: Int[ArrayLike, ""]) -> tuple[Carrier, Status]:
+    (particles, copies, law), (own, _, mean_field) = state.measures, begun.shared
+    noise = increments(begun.model, particles, path, index, begun.dt)
+    x = solve(diffrax.Euler(), own.model, particles, noise, begun.dt)
+    y = solve(diffrax.Euler(), mean_field.model, copies, noise, begun.dt, law=law)
+    law, found = mean_field.step(law, path, index)
+    return Carrier(Coupled(with_positions(particles, x), with_positions(copies, y), law)), found
+
+
+def coupling_terms(model: Model, state: Carrier) -> dict[str, Float[Array, ""]]:
     """Observable: mean squares over i of the coupling error |X_i − Y_i| and of the drift's parts (see the module).
 
     Fields `error`, `confinement`, `space`, `measure`, `sampling`, each (1/N)Σ_i|·|². On a torus or R^d.
     """
-    x, y = state.particles, state.copies
+    x, y, law = state.measures
     square = lambda v: jnp.mean(jnp.sum(v**2, axis=-1))  # noqa: E731
     field = lambda mu, at: _acting(model, mu, at.positions)  # noqa: E731
     return {
@@ -119,7 +132,7 @@ def coupling_terms(model: Model, state: Coupled) -> dict[str, Float[Array, ""]]:
         "confinement": square(_confinement(model, x) - _confinement(model, y)),
         "space": square(field(x, x) - field(x, y)),
         "measure": square(field(x, y) - field(y, y)),
-        "sampling": square(field(y, y) - field(state.law, y)),
+        "sampling": square(field(y, y) - field(law, y)),
     }
 
 

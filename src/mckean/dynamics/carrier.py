@@ -106,10 +106,10 @@ def _itself(model: Model) -> Model:
 
 def together(
     begun: Stepper, state: Carrier, path: Brownian | None, index: Int[ArrayLike, ""]
-) -> tuple[tuple[AbstractMeasure, ...], Status]:
-    """Each of the measures one step later, on one path."""
+) -> tuple[Carrier, Status]:
+    """The rule by which each of the measures goes its own way, on one path."""
     moves = [stepper.step(one, path, index) for stepper, one in zip(begun.shared, state.measures, strict=True)]
     found = moves[0][1]
     for _, other in moves[1:]:
         found = found.then(other)
-    return tuple(one for one, _ in moves), found
+    return eqx.tree_at(lambda c: tuple(c.measures), state, tuple(one for one, _ in moves)), found

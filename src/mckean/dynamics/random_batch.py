@@ -18,7 +18,7 @@ Jin, Li and Liu, *Random batch methods (RBM) for interacting particle systems*, 
 with weights, SIAM J. Numer. Anal. 59 (2021) 746.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 import diffrax
 import equinox as eqx
@@ -116,9 +116,11 @@ class RandomBatch(AbstractScheme):
 
     def deal(self, n: int, path: Brownian | None, index: Int[ArrayLike, ""]) -> Int[Array, " n"]:
         """The random order of n particles that the batches of a step are cut from."""
-        if self.key is None and path is None:
-            raise ValueError("random batches need a path, or a key: RandomBatch(key=jax.random.key(seed)).")
-        source = path.idiosyncratic.key if self.key is None else self.key
+        source = self.key
+        if source is None:
+            if path is None:
+                raise ValueError("random batches need a path, or a key: RandomBatch(key=jax.random.key(seed)).")
+            source = path.idiosyncratic.key
         return jax.random.permutation(jax.random.fold_in(jax.random.fold_in(source, _STREAM), index), n)
 
     def advance(
@@ -153,14 +155,11 @@ class Batches(AbstractSum):
 
 def in_batches(model: Model, batch: int, permutation: Int[Array, " n"]) -> Model:
     """The model over one step, its interaction within the batches."""
-    return eqx.tree_at(
-        lambda m: m.interaction, model, Summed(inner(model.interaction), sum=Batches(batch, permutation))
-    )
+    kernel = Summed(inner(cast(AbstractKernel, model.interaction)), sum=Batches(batch, permutation))
+    return eqx.tree_at(lambda m: m.interaction, model, kernel)
 
 
-def batch_force(
-    kernel: AbstractKernel, mu: Particles, batch: int, permutation: Int[Array, " n"]
-) -> Float[Array, "n d"]:
+def batch_force(kernel: AbstractKernel, mu: Any, batch: int, permutation: Int[Array, " n"]) -> Float[Array, "n d"]:
     """−(N−1)/(s−1) Σ_{j∈B_i} w_j ∇W_s(x_i − x_j) for all i; B_i is the batch, of s, that i has in the permutation."""
     size, larger = divmod(mu.n, mu.n // batch)
     split = larger * (size + 1)

@@ -13,7 +13,8 @@ each as exact as F itself: the first is −∫D ds up to the scheme's error, the
 no integral to be discretised (K. Sekimoto, Stochastic Energetics, 2010, splits heat and work so).
 """
 
-from typing import Any, ClassVar
+import dataclasses
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -21,13 +22,11 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean.checks import require
-from mckean.dynamics import AbstractScheme, evolve
-from mckean.dynamics.evolve import scheme_for
-from mckean.dynamics.particles import increments
+from mckean.dynamics import Carrier, CarrierScheme, Scheme, Stepper, evolve, increments, scheme_for
+from mckean.faults import Status
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of
 from mckean.models import Model, Thermal, energy
 from mckean.paths import Brownian
-from mckean.spaces import AbstractSpace
 
 
 class Descent(eqx.Module):
@@ -59,7 +58,7 @@ def moving_frame(
     dt: float,
     start: float = 0.0,
     path: Brownian | None = None,
-    scheme: AbstractScheme | None = None,
+    scheme: Scheme | None = None,
     every: int | None = None,
 ) -> Descent:
     """Run a model in the frame y = x − σ₀B⁰ of its additive common noise, as a gradient flow of V(· + σ₀B⁰_t).
@@ -80,44 +79,37 @@ def moving_frame(
         model.noise is None or (isinstance(model.noise, Thermal) and not isinstance(measure, Particles)),
         "in the moving frame a law descends if its own noise is thermal, and particles if they have none of their own.",
     )
+    inner = scheme_for(model, measure, scheme)
     run = evolve(
-        model, Framed(measure), until=until, dt=dt, start=start, path=path,
-        scheme=_InFrame(scheme_for(model, measure, scheme)), observe={"free": _free, "sums": _sums}, every=every,
+        model, Carrier((measure,), _start(measure)), until=until, dt=dt, start=start, path=path,
+        scheme=CarrierScheme((inner,), _descend, bare=_without_environment),
+        observe={"free": _free, "sums": _sums}, every=every,
     )  # fmt: skip
     free = run.observed["free"]
-    return Descent(run.times, change=free - free[0], final=run.final.measure, **run.observed["sums"])
+    return Descent(run.times, change=free - free[0], final=run.final.measures[0], **run.observed["sums"]._asdict())
 
 
-class Framed(AbstractMeasure):
-    """A law in the moving frame, how far the frame has moved, and what the law has done."""
+class _Sums(NamedTuple):
+    """How far the frame has moved, and what the law has done in it."""
 
-    measure: Particles | Density | Gaussian
     shift: Float[Array, " d"]
     descent: Float[Array, ""]
     work: Float[Array, ""]
     dissipated: Float[Array, ""]
 
-    def __init__(self, measure: Particles | Density | Gaussian):
-        dtype = dtype_of(measure)
-        self.measure = measure
-        self.shift = jnp.zeros(measure.domain.dim, dtype)
-        self.descent = self.work = self.dissipated = jnp.zeros((), dtype)
 
-    @property
-    def domain(self) -> AbstractSpace:
-        return self.measure.domain
-
-    def integrate(self, phi) -> Any:
-        """∫φ dμ, in the laboratory: φ at y + s."""
-        return self.measure.integrate(lambda y: phi(y + self.shift))
+def _start(measure: AbstractMeasure) -> _Sums:
+    dtype = dtype_of(measure)
+    zero = jnp.zeros((), dtype)
+    return _Sums(jnp.zeros(measure.domain.dim, dtype), zero, zero, zero)
 
 
-def _free(model: Model, state: Framed) -> Float[Array, ""]:
-    return energy.free_energy(_landscape(model, state.shift), state.measure)
+def _free(model: Model, state: Carrier) -> Float[Array, ""]:
+    return energy.free_energy(_landscape(model, state.sums.shift), state.measures[0])
 
 
-def _sums(model: Model, state: Framed) -> dict[str, Array]:
-    return {name: getattr(state, name) for name in ("shift", "descent", "work", "dissipated")}
+def _sums(model: Model, state: Carrier) -> _Sums:
+    return state.sums
 
 
 class _Shifted(eqx.Module):
@@ -130,56 +122,31 @@ class _Shifted(eqx.Module):
         return self.potential(y + self.shift)
 
 
+def _without_environment(model: Model) -> Model:
+    return eqx.tree_at(lambda m: m.common, model, ())
+
+
 def _landscape(model: Model, shift: Float[Array, " d"]) -> Model:
     """The model in the moving frame, its landscape standing still and without its environment."""
-    potential = None if model.confinement is None else _Shifted(model.confinement, shift)
-    return eqx.tree_at(lambda m: (m.confinement, m.common), model, (potential, ()), is_leaf=lambda v: v is None)
+    still = _without_environment(model)
+    if model.confinement is None:
+        return still
+    return eqx.tree_at(lambda m: m.confinement, still, _Shifted(model.confinement, shift))
 
 
-class _InFrame(AbstractScheme):
-    """The steps of a scheme in landscapes that stand still, with sums of what is descended and worked."""
-
-    moves: ClassVar[str] = "Framed"
-    inner: AbstractScheme
-
-    @property
-    def order(self) -> int:
-        return self.inner.order
-
-    def accepts(self, measure: AbstractMeasure) -> bool:
-        return isinstance(measure, Framed) and self.inner.accepts(measure.measure)
-
-    def check(self, model: Model, measure: Framed, dt: float) -> None:
-        self.inner.check(_landscape(model, measure.shift), measure.measure, dt)
-
-    def planned(self, model: Model, measure: Framed) -> Model:
-        return self.inner.planned(model, measure.measure)
-
-    def prepare(self, model: Model, measure: Framed, dt: Float[Array, ""]) -> Any:
-        return self.inner.prepare(model, measure.measure, dt)
-
-    def complaints(self, model: Model, measure: Framed) -> dict[str, Float[Array, ""]]:
-        return self.inner.complaints(_landscape(model, measure.shift), measure.measure)
-
-    def step(
-        self,
-        model: Model,
-        measure: Framed,
-        prepared: Any,
-        path: Brownian | None,
-        index: Int[ArrayLike, ""],
-        dt: Float[Array, ""],
-    ) -> Framed:
-        before, s0 = measure.measure, measure.shift
-        dB = increments(model, before, path, index, dt).common
-        move = jnp.zeros_like(s0) if dB is None else model.common_displacement(before, jnp.zeros((1, s0.size)), dB)[0]
-        still, s1 = _landscape(model, s0 + 0.5 * move), s0 + move
-        after = self.inner.step(still, before, prepared, None, index, dt)
-        confined = lambda mu, s: energy.confinement_energy(_landscape(model, s), mu)  # noqa: E731
-        spent = 0.5 * dt * (energy.dissipation(still, before) + energy.dissipation(still, after))
-        descent = energy.free_energy(still, after) - energy.free_energy(still, before)
-        middle = s0 + 0.5 * move
-        work = confined(before, middle) - confined(before, s0) + confined(after, s1) - confined(after, middle)
-        sums = (measure.descent + descent, measure.work + work, measure.dissipated + spent)
-        where = lambda m: (m.measure, m.shift, m.descent, m.work, m.dissipated)  # noqa: E731
-        return eqx.tree_at(where, measure, (after, s1, *sums))
+def _descend(
+    begun: Stepper, state: Carrier, path: Brownian | None, index: Int[ArrayLike, ""]
+) -> tuple[Carrier, Status]:
+    """A step in a landscape that stands still half-way, with sums of what is descended and worked."""
+    model, dt, sums = begun.model, begun.dt, state.sums
+    (before,), s0 = state.measures, state.sums.shift
+    dB = increments(model, before, path, index, dt).common
+    move = jnp.zeros_like(s0) if dB is None else model.common_displacement(before, jnp.zeros((1, s0.size)), dB)[0]
+    middle, s1 = s0 + 0.5 * move, s0 + move
+    still = _landscape(model, middle)
+    after, found = dataclasses.replace(begun.shared[0], model=still).step(before, None, index)
+    confinement = lambda mu, s: energy.confinement_energy(_landscape(model, s), mu)  # noqa: E731
+    spent = 0.5 * dt * (energy.dissipation(still, before) + energy.dissipation(still, after))
+    descent = energy.free_energy(still, after) - energy.free_energy(still, before)
+    work = confinement(before, middle) - confinement(before, s0) + confinement(after, s1) - confinement(after, middle)
+    return Carrier((after,), _Sums(s1, sums.descent + descent, sums.work + work, sums.dissipated + spent)), found

@@ -14,7 +14,7 @@ A run in steps of dt closes its ledger at O(dt) by trapezoidal sums, which is wh
 the correlation of integrand and increment, and close at O(√dt) once their Itô correction is added, not at all without.
 """
 
-from typing import Any, ClassVar, NamedTuple
+from typing import NamedTuple
 
 import diffrax
 import equinox as eqx
@@ -25,14 +25,22 @@ from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean import interactions
 from mckean.checks import require
-from mckean.dynamics import AbstractScheme, evolve
-from mckean.dynamics.evolve import scheme_for
-from mckean.dynamics.particles import Increments, increments
-from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
+from mckean.dynamics import (
+    Carrier,
+    CarrierScheme,
+    Increments,
+    Scheme,
+    Stepper,
+    evolve,
+    increments,
+    scheme_for,
+)
+from mckean.faults import Status
+from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of
 from mckean.models import Model, Thermal, differs, energy, extra_drift
 from mckean.models.environment import spreading
 from mckean.paths import Brownian
-from mckean.spaces import AbstractSpace, FourierGrid
+from mckean.spaces import FourierGrid
 
 
 class Accounts(NamedTuple):
@@ -80,7 +88,7 @@ def ledger(
     dt: float,
     start: float = 0.0,
     path: Brownian | None = None,
-    scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
+    scheme: Scheme | None = None,
     every: int | None = None,
 ) -> Ledger:
     """Run a model and keep its energy ledger: F(t) − F(0), and the accounts that it is made of.
@@ -99,13 +107,28 @@ def ledger(
     """
     if scheme is None and isinstance(measure, Particles):
         scheme = diffrax.Heun()
+    inner = scheme_for(model, measure, scheme)
+    _check(model, measure)
     run = evolve(
-        model, Accounted(measure), until=until, dt=dt, start=start, path=path,
-        scheme=Accounting(scheme_for(model, measure, scheme)), observe={"free": _free, "accounts": _accounts},
-        every=every,
+        model, Carrier((measure,), zero_accounts(measure)), until=until, dt=dt, start=start, path=path,
+        scheme=CarrierScheme((inner,), _account), observe={"free": _free, "accounts": _accounts}, every=every,
     )  # fmt: skip
     free = run.observed["free"]
     return Ledger(run.times, free - free[0], run.observed["accounts"])
+
+
+def _check(model: Model, mu: AbstractMeasure) -> None:
+    require(
+        not isinstance(mu, Density) or isinstance(mu.grid, FourierGrid),
+        "the ledger of a density is kept on the torus; on a box, use energy_balance, or moving_frame for an "
+        "additive common noise.",
+    )
+    own = [model.noise] if isinstance(mu, Particles) and model.noise is not None else []
+    require(
+        not any(differs(noise, "stratonovich") for noise in (*own, *model.common)),
+        "the work of a noise is a Stratonovich integral, but the model's noise is meant in the sense of Itô: "
+        'mckean.converted(model, "stratonovich") says the same.',
+    )
 
 
 def has_entropy(model: Model, mu: AbstractMeasure) -> bool:
@@ -113,91 +136,30 @@ def has_entropy(model: Model, mu: AbstractMeasure) -> bool:
     return isinstance(mu, Density | Gaussian) and isinstance(model.noise, Thermal)
 
 
-def _free(model: Model, state: "Accounted") -> Float[Array, ""]:
-    mu = state.measure
+def _free(model: Model, state: Carrier) -> Float[Array, ""]:
+    (mu,) = state.measures
     return energy.free_energy(model, mu) if has_entropy(model, mu) else energy.energy(model, mu)
 
 
-def _accounts(model: Model, state: "Accounted") -> Accounts:
-    return state.accounts
+def _accounts(model: Model, state: Carrier) -> Accounts:
+    return state.sums
 
 
-class Accounted(AbstractMeasure):
-    """A measure that is moved, with the accounts of what it has done."""
-
-    measure: Particles | Density | Gaussian
-    accounts: Accounts
-
-    def __init__(self, measure: Particles | Density | Gaussian):
-        self.measure = measure
-        dtype = jnp.result_type(*(leaf for leaf in jax.tree.leaves(measure) if eqx.is_inexact_array(leaf)))
-        self.accounts = Accounts(*jnp.zeros(len(Accounts._fields), dtype))
-
-    @property
-    def domain(self) -> AbstractSpace:
-        return self.measure.domain
-
-    def integrate(self, phi) -> Any:
-        """∫φ dμ."""
-        return self.measure.integrate(phi)
+def zero_accounts(measure: AbstractMeasure) -> Accounts:
+    """The accounts at the start."""
+    return Accounts(*jnp.zeros(len(Accounts._fields), dtype_of(measure)))
 
 
-class Accounting(AbstractScheme):
-    """Another scheme's steps, with the ledger's trapezoidal sums; the increments are drawn again, not kept.
-
-    **Arguments:** `inner`: the scheme that moves the measure.
-    **Raises** `ValueError`, when used, for whatever the inner scheme refuses, and as `ledger` does.
-    """
-
-    moves: ClassVar[str] = "Accounted"
-    inner: AbstractScheme
-
-    @property
-    def order(self) -> int:
-        return min(2, self.inner.order)
-
-    def accepts(self, measure: AbstractMeasure) -> bool:
-        return isinstance(measure, Accounted) and self.inner.accepts(measure.measure)
-
-    def check(self, model: Model, measure: Accounted, dt: float) -> None:
-        mu = measure.measure
-        require(
-            not isinstance(mu, Density) or isinstance(mu.grid, FourierGrid),
-            "the ledger of a density is kept on the torus; on a box, use energy_balance, or moving_frame for an "
-            "additive common noise.",
-        )
-        own = [model.noise] if isinstance(mu, Particles) and model.noise is not None else []
-        require(
-            not any(differs(noise, "stratonovich") for noise in (*own, *model.common)),
-            "the work of a noise is a Stratonovich integral, but the model's noise is meant in the sense of Itô: "
-            'mckean.converted(model, "stratonovich") says the same.',
-        )
-        self.inner.check(model, mu, dt)
-
-    def planned(self, model: Model, measure: Accounted) -> Model:
-        return self.inner.planned(model, measure.measure)
-
-    def prepare(self, model: Model, measure: Accounted, dt: Float[Array, ""]) -> Any:
-        return self.inner.prepare(model, measure.measure, dt)
-
-    def complaints(self, model: Model, measure: Accounted) -> dict[str, Float[Array, ""]]:
-        return self.inner.complaints(model, measure.measure)
-
-    def step(
-        self,
-        model: Model,
-        measure: Accounted,
-        prepared: Any,
-        path: Brownian | None,
-        index: Int[ArrayLike, ""],
-        dt: Float[Array, ""],
-    ) -> Accounted:
-        before = measure.measure
-        after: Any = self.inner.step(model, before, prepared, path, index, dt)
-        noise = increments(model, before, path, index, dt)
-        left, right = entries(model, before, noise, dt), entries(model, after, noise, dt)
-        accounts = jax.tree.map(lambda sum_, a, b: sum_ + 0.5 * (a + b), measure.accounts, left, right)
-        return eqx.tree_at(lambda m: (m.measure, m.accounts), measure, (after, accounts))
+def _account(
+    begun: Stepper, state: Carrier, path: Brownian | None, index: Int[ArrayLike, ""]
+) -> tuple[Carrier, Status]:
+    """A step of the measure, with the ledger's trapezoidal sums; the increments are drawn again, not kept."""
+    (before,) = state.measures
+    after, found = begun.shared[0].step(before, path, index)
+    noise = increments(begun.model, before, path, index, begun.dt)
+    left, right = (entries(begun.model, mu, noise, begun.dt) for mu in (before, after))
+    accounts = jax.tree.map(lambda sum_, a, b: sum_ + 0.5 * (a + b), state.sums, left, right)
+    return Carrier((after,), accounts), found
 
 
 def entries(model: Model, mu: Particles | Density | Gaussian, noise: Increments, dt: Float[Array, ""]) -> Accounts:

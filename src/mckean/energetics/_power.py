@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from mckean.dynamics.particles import Increments
+from mckean.dynamics import Increments
 from mckean.dynamics.scheme import require_stratonovich
 from mckean.energetics._ledger import entries
 from mckean.measures import AbstractMeasure, dtype_of

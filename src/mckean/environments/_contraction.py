@@ -8,18 +8,16 @@ Equations 10, 1998; Flandoli, Gess and Scheutzow, Probab. Theory Relat. Fields 1
 
 from dataclasses import dataclass
 
-import diffrax
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mckean.checks import require
-from mckean.dynamics import AbstractScheme, evolve
-from mckean.dynamics.evolve import scheme_for
-from mckean.dynamics.pair import Pair, SideBySide
+from mckean.dynamics import CarrierScheme, Scheme, evolve, scheme_for, together
+from mckean.dynamics.pair import pair
+from mckean.environments._long_time import distance_of_pair
 from mckean.measures import AbstractMeasure, Particles
-from mckean.measures.norms import distance
 from mckean.models import Model
 from mckean.paths import Brownian
 from mckean.statistics import Estimate, average, replicate
@@ -91,7 +89,7 @@ def contraction(
     key: PRNGKeyArray,
     environments: int,
     every: int | None = None,
-    scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
+    scheme: Scheme | None = None,
     batch: int | None = None,
 ) -> Contraction:
     """How two solutions draw together, or, where no second is given, the points of a cloud of particles.
@@ -102,26 +100,23 @@ def contraction(
     fewer than two environments, and for whatever `evolve` refuses.
     """
     require(environments >= 2, "standard errors over environments need at least two of them.")
-    inner = scheme_for(model, first, scheme)
+    one = scheme_for(model, first, scheme)
     if second is None:
         cloud = isinstance(first, Particles) and first.n >= 2
         require(cloud, "what draws together is a cloud of two particles or more, or two solutions.")
-        state, flow = first, inner
+        state, flow, apart = first, one, _spread
     else:
-        state, flow = Pair(first, second), SideBySide(inner)
-    flow.check(model, state, dt)
-    run = eqx.Partial(_apart, model=model, state=state, flow=flow, until=until, dt=dt, every=every)
-    times, apart = replicate(run, key, environments, batch)
-    return Contraction(times[0], apart, _ROUNDINGS * float(np.finfo(apart.dtype).eps))
+        state, flow, apart = pair(first, second), CarrierScheme((one, one), together), distance_of_pair
+    planned = scheme_for(model, state, flow).begin(model, state, dt).model
+    run = eqx.Partial(_record, model=planned, state=state, flow=flow, apart=apart, until=until, dt=dt, every=every)
+    times, distances = replicate(run, key, environments, batch)
+    return Contraction(times[0], distances, _ROUNDINGS * float(np.finfo(distances.dtype).eps))
 
 
-def _apart(key: PRNGKeyArray, *, model, state, flow, **settings) -> tuple[Array, Array]:
-    run = evolve(model, state, path=Brownian(key), scheme=flow, observe={"distance": _distance}, **settings)
+def _record(key: PRNGKeyArray, *, model, state, flow, apart, **times) -> tuple[Array, Array]:
+    run = evolve(model, state, path=Brownian(key), scheme=flow, observe={"distance": apart}, **times)
     return run.times, run.observed["distance"]
 
 
-def _distance(model: Model, state: AbstractMeasure) -> Float[Array, ""]:
-    if isinstance(state, Pair):
-        return distance(state.first, state.second)
-    assert isinstance(state, Particles)
-    return spread(state)
+def _spread(model: Model, cloud: Particles) -> Float[Array, ""]:
+    return spread(cloud)

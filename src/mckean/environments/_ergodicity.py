@@ -2,14 +2,12 @@
 
 from collections.abc import Callable
 
-import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mckean.dynamics import AbstractScheme, evolve
-from mckean.dynamics.evolve import scheme_for
+from mckean.dynamics import Scheme, evolve, scheme_for
 from mckean.measures import Particles
 from mckean.models import Model
 from mckean.paths import Brownian
@@ -26,7 +24,7 @@ def one_point_ergodicity(
     key: PRNGKeyArray,
     environments: int,
     permutations: int = 999,
-    scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
+    scheme: Scheme | None = None,
     batch: int | None = None,
 ) -> EnergyTest:
     """Whether the first particle has at time `until`, over independent environments, the invariant law.
@@ -37,7 +35,7 @@ def one_point_ergodicity(
     independent points of that law as value, or such points, shape (m, d); others as for `lyapunov`.
     **Raises** `ValueError` for samples of another shape, and for whatever `evolve` and `energy_test` refuse.
     """
-    scheme_for(model, start, scheme).check(model, start, dt)
+    model = scheme_for(model, start, scheme).begin(model, start, dt).model
     driving, drawing, dealing = jax.random.split(key, 3)
     expected = invariant(drawing, environments) if callable(invariant) else jnp.asarray(invariant)
     run = eqx.Partial(_first_at_the_end, model=model, start=start, until=until, dt=dt, scheme=scheme)

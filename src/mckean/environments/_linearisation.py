@@ -14,9 +14,8 @@ environments that hardly ever come (Arnold, Random Dynamical Systems, 1998; Khas
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, NamedTuple
 
-import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -24,47 +23,45 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
 from mckean.checks import require
-from mckean.dynamics import AbstractScheme, Trajectory, evolve
-from mckean.dynamics.around import AbstractAround
-from mckean.dynamics.evolve import scheme_for
+from mckean.dynamics import (
+    AbstractScheme,
+    Carrier,
+    CarrierScheme,
+    Scheme,
+    Stepper,
+    Trajectory,
+    evolve,
+    scheme_for,
+)
+from mckean.faults import Status
 from mckean.measures import AbstractMeasure, dtype_of
 from mckean.measures.norms import difference, inner
 from mckean.models import Model
 from mckean.paths import Brownian
-from mckean.spaces import AbstractSpace
 from mckean.statistics import Estimate, average, replicate
 
 
-class Tangent(AbstractMeasure):
-    """A measure with a tangent of norm 1 at it, the tangent that it started from, and the logarithm of its growth.
+class TangentSums(NamedTuple):
+    """A tangent of norm 1, the tangent that it started from, and log‖η_t‖/‖η_0‖."""
 
-    **Arguments:** `measure`; `towards`: another of the same form: η_0 = (towards − measure)/norm.
-    **Raises** `ValueError` for another form, or the same measure.
-    """
-
-    measure: AbstractMeasure
     direction: Any
     first: Any
     log_norm: Float[Array, ""]
 
-    def __init__(self, measure: AbstractMeasure, towards: AbstractMeasure):
-        gap = difference(towards, measure)
-        norm = jnp.sqrt(inner(measure, gap, gap))
-        require(norm > 0, "a tangent needs a direction: another measure than the one that it starts from.")
-        self.measure = measure
-        self.direction = self.first = jax.tree.map(lambda x: x / norm, gap)
-        self.log_norm = jnp.zeros((), dtype_of(measure))
 
-    @property
-    def domain(self) -> AbstractSpace:
-        return self.measure.domain
+def tangent(measure: AbstractMeasure, towards: AbstractMeasure) -> Carrier:
+    """A measure with the tangent η_0 = (towards − measure)/norm at it.
 
-    def integrate(self, phi) -> Any:
-        """∫φ dμ."""
-        return self.measure.integrate(phi)
+    **Raises:** `ValueError` for measures of different forms, or the same one.
+    """
+    gap = difference(towards, measure)
+    norm = jnp.sqrt(inner(measure, gap, gap))
+    require(norm > 0, "a tangent needs a direction: another measure than the one that it starts from.")
+    direction = jax.tree.map(lambda x: x / norm, gap)
+    return Carrier((measure,), TangentSums(direction, direction, jnp.zeros((), dtype_of(measure))))
 
 
-def forwards(scheme: AbstractScheme) -> AbstractScheme:
+def differentiable(scheme: AbstractScheme) -> AbstractScheme:
     """The scheme with its diffrax solver, if it has one, in the form that forward differentiation goes through."""
     solver: Any = getattr(scheme, "solver", None)
     if getattr(solver, "scan_kind", "lax") is not None:
@@ -72,41 +69,25 @@ def forwards(scheme: AbstractScheme) -> AbstractScheme:
     return eqx.tree_at(lambda s: s.solver, scheme, dataclasses.replace(solver, scan_kind="lax"))
 
 
-def pushed(move: Callable, measure: AbstractMeasure, eta: Any) -> tuple[AbstractMeasure, Any]:
-    """move(μ), and the derivative of `move` at μ in the direction η, a tree of μ's floating arrays."""
+def push(move: Callable, measure: AbstractMeasure, eta: Any) -> tuple[AbstractMeasure, Any, Status]:
+    """`move` at μ, the measure's derivative in the direction η, a tree of μ's floating arrays, and the status."""
     moving, still = eqx.partition(measure, eqx.is_inexact_array)
-    arrays = lambda moving: eqx.filter(move(eqx.combine(moving, still)), eqx.is_inexact_array)  # noqa: E731
-    moved, derivative = jax.jvp(arrays, (moving,), (eta,))
-    return eqx.combine(moved, still), derivative
+
+    def arrays(moving):
+        new, found = move(eqx.combine(moving, still))
+        return eqx.filter(new, eqx.is_inexact_array), found
+
+    new, derivative, found = jax.jvp(arrays, (moving,), (eta,), has_aux=True)
+    return eqx.combine(new, still), derivative, found
 
 
-class TangentFlow(AbstractAround):
-    """A scheme for a measure and its derivative for a tangent, by forward differentiation of the step.
-
-    What grows is then the derivative of the scheme itself, exactly. **Arguments:** `scheme`: of the measure.
-    **Raises** `ValueError`, when used, for whatever the scheme refuses.
-    """
-
-    moves: ClassVar[str] = "Tangent"
-    state: ClassVar[type[AbstractMeasure]] = Tangent
-
-    def held(self, state: Tangent) -> tuple[AbstractMeasure, ...]:
-        return (state.measure,)
-
-    def step(
-        self,
-        model: Model,
-        measure: Tangent,
-        prepared: Any,
-        path: Brownian | None,
-        index: Int[ArrayLike, ""],
-        dt: Float[Array, ""],
-    ) -> Tangent:
-        move = lambda mu: self.scheme.step(model, mu, prepared, path, index, dt)  # noqa: E731
-        moved, eta = pushed(move, measure.measure, measure.direction)
-        norm = jnp.sqrt(inner(measure.measure, eta, eta))
-        parts = (moved, jax.tree.map(lambda x: x / norm, eta), measure.log_norm + jnp.log(norm))
-        return eqx.tree_at(lambda m: (m.measure, m.direction, m.log_norm), measure, parts)
+def _grow(begun: Stepper, state: Carrier, path: Brownian | None, index: Int[ArrayLike, ""]) -> tuple[Carrier, Status]:
+    """A step of the measure, and the derivative of this step, exactly, for the tangent."""
+    (mu,), sums = state.measures, state.sums
+    new, eta, found = push(lambda nu: begun.shared[0].step(nu, path, index), mu, sums.direction)
+    norm = jnp.sqrt(inner(mu, eta, eta))
+    direction = jax.tree.map(lambda x: x / norm, eta)
+    return Carrier((new,), TangentSums(direction, sums.first, sums.log_norm + jnp.log(norm))), found
 
 
 @dataclass(frozen=True)
@@ -179,16 +160,15 @@ def linearised(
     dt: float,
     path: Brownian | None = None,
     every: int | None = None,
-    scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
-) -> Trajectory[Tangent]:
+    scheme: Scheme | None = None,
+) -> Trajectory[Carrier]:
     """A solution and a small perturbation of it, η_0 ∝ `towards` − `measure`, in one environment.
 
     Records `log_norm`, log‖η_t‖/‖η_0‖, and `overlap`, ⟨η_t, η_0⟩/(‖η_t‖‖η_0‖). **Arguments:** as for `evolve`.
     **Raises** `ValueError` for measures of different forms, or the same one, and for whatever `evolve` refuses.
     """
-    state, flow = Tangent(measure, towards), TangentFlow(forwards(scheme_for(model, measure, scheme)))
-    observe = {"log_norm": _log_norm, "overlap": _overlap}
-    return evolve(model, state, until=until, dt=dt, path=path, scheme=flow, observe=observe, every=every)
+    state, flow = tangent(measure, towards), _flow(scheme_for(model, measure, scheme))
+    return evolve(model, state, until=until, dt=dt, path=path, scheme=flow, observe=_OBSERVE, every=every)
 
 
 def growth(
@@ -201,7 +181,7 @@ def growth(
     key: PRNGKeyArray,
     environments: int,
     every: int | None = None,
-    scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
+    scheme: Scheme | None = None,
     batch: int | None = None,
 ) -> Growth:
     """The growth of a small perturbation of a solution in independent environments; see the module.
@@ -211,23 +191,30 @@ def growth(
     many paths, `batch` of them at a time.
     **Raises** `ValueError` for whatever the scheme refuses, for measures of different forms, or the same one.
     """
-    flow = TangentFlow(forwards(scheme_for(model, measure, scheme)))
-    flow.check(model, Tangent(measure, towards), dt)
-    run = eqx.Partial(
-        _grown, model=model, measure=measure, towards=towards, until=until, dt=dt, every=every, scheme=flow.scheme
-    )
+    flow = _flow(scheme_for(model, measure, scheme))
+    state = tangent(measure, towards)
+    # Refused, and planned, while the values are known.
+    planned = flow.begin(model, state, dt).model
+    run = eqx.Partial(_follow, model=planned, state=state, flow=flow, until=until, dt=dt, every=every)
     times, log_norm, overlap = replicate(run, key, environments, batch)
     return Growth(times[0], log_norm, overlap)
 
 
-def _grown(key: PRNGKeyArray, *, model: Model, measure, towards, **options) -> tuple[Array, Array, Array]:
-    run = linearised(model, measure, towards, path=Brownian(key), **options)
+def _flow(scheme: AbstractScheme) -> CarrierScheme:
+    return CarrierScheme((differentiable(scheme),), _grow)
+
+
+def _follow(key: PRNGKeyArray, *, model: Model, state: Carrier, flow: CarrierScheme, **times) -> tuple:
+    run = evolve(model, state, path=Brownian(key), scheme=flow, observe=_OBSERVE, **times)
     return run.times, run.observed["log_norm"], run.observed["overlap"]
 
 
-def _log_norm(model: Model, eta: Tangent) -> Float[Array, ""]:
-    return eta.log_norm
+def _log_norm(model: Model, state: Carrier) -> Float[Array, ""]:
+    return state.sums.log_norm
 
 
-def _overlap(model: Model, eta: Tangent) -> Float[Array, ""]:
-    return inner(eta.measure, eta.direction, eta.first)
+def _overlap(model: Model, state: Carrier) -> Float[Array, ""]:
+    return inner(state.measures[0], state.sums.direction, state.sums.first)
+
+
+_OBSERVE = {"log_norm": _log_norm, "overlap": _overlap}

@@ -9,14 +9,12 @@ converge: its environment goes on.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import diffrax
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mckean.checks import require
-from mckean.dynamics import AbstractScheme, Trajectory, evolve
-from mckean.dynamics.evolve import scheme_for
-from mckean.dynamics.pair import Pair, SideBySide
+from mckean.dynamics import Carrier, CarrierScheme, Scheme, Trajectory, evolve, scheme_for, together
+from mckean.dynamics.pair import pair
 from mckean.environments._ensemble import Ensemble, ensemble
 from mckean.measures import AbstractMeasure
 from mckean.measures.norms import distance
@@ -32,7 +30,7 @@ def pullback(
     dt: float,
     path: Brownian,
     until: float = 0.0,
-    scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
+    scheme: Scheme | None = None,
 ) -> list[AbstractMeasure]:
     """μ at `until` of the runs that start from `measure` at `until` − T, in one environment, for each depth T.
 
@@ -53,7 +51,7 @@ def invariant(
     dt: float,
     key: PRNGKeyArray,
     environments: int,
-    scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
+    scheme: Scheme | None = None,
     batch: int | None = None,
 ) -> Ensemble:
     """Statistics of the invariant random measure: observables at time 0 of runs from −`depth`, over environments.
@@ -63,8 +61,10 @@ def invariant(
     **Raises** `ValueError` for a depth that is not positive, and for whatever `evolve` and `ensemble` refuse.
     """
     require(depth > 0, f"the depth of a pullback is a positive time, not {depth}.")
-    scheme_for(model, measure, scheme).check(model, measure, dt)
-    run = eqx.Partial(_at_zero, model=model, measure=measure, observe=dict(observe), depth=depth, dt=dt, scheme=scheme)
+    planned = scheme_for(model, measure, scheme).begin(model, measure, dt).model
+    run = eqx.Partial(
+        _at_zero, model=planned, measure=measure, observe=dict(observe), depth=depth, dt=dt, scheme=scheme
+    )
     return ensemble(run, key, environments, batch)
 
 
@@ -83,19 +83,28 @@ def separation(
     path: Brownian | None = None,
     every: int | None = None,
     start: float = 0.0,
-    scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
-    observe: Mapping[str, Callable[[Model, Pair], Any]] | None = None,
-) -> Trajectory[Pair]:
+    scheme: Scheme | None = None,
+    observe: Mapping[str, Callable[[Model, Carrier], Any]] | None = None,
+) -> Trajectory[Carrier]:
     """Two solutions in one environment; `observed["distance"]` is how far apart they are, in the sense of `distance`.
 
-    **Arguments:** as for `evolve`; `observe`: further functions of (model, pair). **Returns** the run of the `Pair`.
-    **Raises** `ValueError` for measures of different forms, and for whatever `evolve` refuses.
+    Particles share their own motions as well.
+
+    **Arguments:** as for `evolve`; `observe`: further functions of (model, state), where `state.measures` are `first`
+    and `second`.
+
+    **Returns:** the run of both; its `final.measures` are the two at the end.
+
+    **Raises:** `ValueError` for measures of different forms, and for what `evolve` refuses.
     """
-    beside = SideBySide(scheme_for(model, first, scheme))
-    watched = {"distance": _apart, **(observe or {})}
-    pair = Pair(first, second)
-    return evolve(model, pair, until=until, dt=dt, start=start, path=path, scheme=beside, observe=watched, every=every)
+    one = scheme_for(model, first, scheme)
+    watch = {"distance": distance_of_pair, **(observe or {})}
+    return evolve(
+        model, pair(first, second), until=until, dt=dt, start=start, path=path,
+        scheme=CarrierScheme((one, one), together), observe=watch, every=every,
+    )  # fmt: skip
 
 
-def _apart(model: Model, pair: Pair) -> Float[Array, ""]:
-    return distance(pair.first, pair.second)
+def distance_of_pair(model: Model, state: Carrier) -> Float[Array, ""]:
+    """Observable: the distance of the two measures of a pair."""
+    return distance(*state.measures)

@@ -13,9 +13,8 @@ those of the system, n·m in all where the space has dimension m.
 
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import NamedTuple
 
-import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -23,56 +22,48 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
 from mckean.checks import require
-from mckean.dynamics import AbstractScheme, RunError, evolve
-from mckean.dynamics.around import AbstractAround
-from mckean.dynamics.evolve import scheme_for
-from mckean.environments._linearisation import forwards, pushed
-from mckean.measures import AbstractMeasure, Particles
+from mckean.dynamics import Carrier, CarrierScheme, RunError, Scheme, Stepper, evolve, scheme_for
+from mckean.environments._linearisation import differentiable, push
+from mckean.faults import Status
+from mckean.measures import Particles
 from mckean.models import Model
 from mckean.paths import Brownian
-from mckean.spaces import AbstractSpace
 from mckean.statistics import Estimate, average, replicate
 
 # Above so many exponents the full spectrum must be asked for by its number.
 _FEW = 64
 
 
-class Frame(AbstractMeasure):
-    """Particles with k tangents at them, orthonormal in R^{n·d}, and the logarithms of how much these have grown.
+class TangentFrame(NamedTuple):
+    """k tangents of particles, orthonormal in R^{n·d}, and the logarithms of how much they have grown.
 
-    **Arguments:** `particles`; `count`: k ≤ n·m, m the dimension of the space. The tangents that it starts from are
-    always the same, and in no special position.
-    **Raises** `ValueError` for another measure than particles, and for another number.
+    `lost`: the first step after which a tangent had become shorter than the longest by the precision of its numbers, so
+    that its direction was lost; −1 for none.
     """
 
-    particles: Particles
     tangents: Float[Array, "k n d"]
     log_growth: Float[Array, " k"]
     lost: Int[Array, ""]
 
-    def __init__(self, particles: Particles, count: int):
-        require(
-            isinstance(particles, Particles),
-            f"the Lyapunov spectrum is that of particles, not of a {type(particles).__name__}; `growth` finds the top "
-            "exponent of any measure.",
-        )
-        full = particles.n * particles.space.tangent_dim
-        whole = isinstance(count, int) and not isinstance(count, bool) and 1 <= count <= full
-        require(whole, f"{particles.n} particles on {particles.space} have 1 to {full} exponents, not {count!r}.")
-        x = particles.positions
-        arrows = jax.random.normal(jax.random.key(0), (count, *x.shape), x.dtype)
-        self.particles = particles
-        self.tangents, _ = _orthonormal(particles.space.project(x[None], arrows))
-        self.log_growth = jnp.zeros(count, x.dtype)
-        self.lost = jnp.asarray(-1)
 
-    @property
-    def domain(self) -> AbstractSpace:
-        return self.particles.space
+def frame(particles: Particles, count: int) -> Carrier:
+    """Particles with k = `count` tangents, k ≤ n·m, m the dimension of the space.
 
-    def integrate(self, phi):
-        """∫φ dμ of the particles."""
-        return self.particles.integrate(phi)
+    The tangents that it starts from are always the same, and in no special position.
+    **Raises:** `ValueError` for another measure than particles, and for another number.
+    """
+    require(
+        isinstance(particles, Particles),
+        f"the Lyapunov spectrum is that of particles, not of a {type(particles).__name__}; `growth` finds the top "
+        "exponent of any measure.",
+    )
+    full = particles.n * particles.space.tangent_dim
+    whole = isinstance(count, int) and not isinstance(count, bool) and 1 <= count <= full
+    require(whole, f"{particles.n} particles on {particles.space} have 1 to {full} exponents, not {count!r}.")
+    x = particles.positions
+    arrows = jax.random.normal(jax.random.key(0), (count, *x.shape), x.dtype)
+    tangents, _ = _orthonormal(particles.space.project(x[None], arrows))
+    return Carrier((particles,), TangentFrame(tangents, jnp.zeros(count, x.dtype), jnp.asarray(-1)))
 
 
 def _orthonormal(tangents: Float[Array, "k n d"]) -> tuple[Float[Array, "k n d"], Float[Array, " k"]]:
@@ -81,55 +72,43 @@ def _orthonormal(tangents: Float[Array, "k n d"]) -> tuple[Float[Array, "k n d"]
     return q.T.reshape(tangents.shape), jnp.abs(jnp.diagonal(r))
 
 
-class FrameFlow(AbstractAround):
-    """A scheme for particles, and the derivative of its step for k tangents at once; R is taken after `every` steps.
+def _stretch(
+    begun: Stepper,
+    state: Carrier,
+    path: Brownian | None,
+    index: Int[ArrayLike, ""],
+    *,
+    every: int,
+    after: int,
+) -> tuple[Carrier, Status]:
+    """A step of the particles, and its derivative for all tangents at once; R is taken after `every` steps.
 
-    What is added up before the step `after` is left out. Where a tangent has become shorter than the longest by the
-    precision of its numbers its direction is lost: `lost` is then the first step after which it was.
-
-    **Arguments:** `scheme`: of the particles; `every` ≥ 1, `after`: in steps.
+    What is added up before the step `after` is left out.
     """
+    (particles,), sums = state.measures, state.sums
+    move = lambda mu: begun.shared[0].step(mu, path, index)  # noqa: E731
+    still = jax.tree.map(jnp.zeros_like, eqx.filter(particles, eqx.is_inexact_array))
 
-    moves: ClassVar[str] = "Frame"
-    state: ClassVar[type[AbstractMeasure]] = Frame
-    scheme: AbstractScheme
-    every: int = eqx.field(static=True, default=1)
-    after: int = eqx.field(static=True, default=0)
+    def along(arrow):
+        new, eta, found = push(move, particles, eqx.tree_at(lambda p: p.positions, still, arrow))
+        return new, eta.positions, found
 
-    def held(self, state: Frame) -> tuple[AbstractMeasure, ...]:
-        return (state.particles,)
+    new, tangents, found = jax.vmap(along, out_axes=(None, 0, None))(sums.tangents)
+    # The predicate is the same for all environments that run as one, so that only one branch is executed.
+    done = jnp.asarray(index) + 1
+    sums = sums._replace(tangents=tangents)
+    level = partial(_level, done, after)
+    return Carrier((new,), jax.lax.cond(done % every == 0, level, lambda unchanged: unchanged, sums)), found
 
-    def step(
-        self,
-        model: Model,
-        measure: Frame,
-        prepared: None,
-        path: Brownian | None,
-        index: Int[ArrayLike, ""],
-        dt: Float[Array, ""],
-    ) -> Frame:
-        move = lambda mu: self.scheme.step(model, mu, prepared, path, index, dt)  # noqa: E731
 
-        still = jax.tree.map(jnp.zeros_like, eqx.filter(measure.particles, eqx.is_inexact_array))
-
-        def along(tangent):
-            moved, eta = pushed(move, measure.particles, eqx.tree_at(lambda p: p.positions, still, tangent))
-            return moved, eta.positions
-
-        moved, tangents = jax.vmap(along, out_axes=(None, 0))(measure.tangents)
-        frame = eqx.tree_at(lambda m: (m.particles, m.tangents), measure, (moved, tangents))
-        # The predicate is the same for all environments that run as one, so that only one branch is executed.
-        done = jnp.asarray(index) + 1
-        return jax.lax.cond(done % self.every == 0, partial(self._levelled, done), lambda f: f, frame)
-
-    def _levelled(self, step: Int[Array, ""], frame: Frame) -> Frame:
-        tangents, stretched = _orthonormal(frame.tangents)
-        negligible = jnp.finfo(stretched.dtype).eps * jnp.max(stretched)
-        floored = jnp.maximum(stretched, jnp.maximum(negligible, jnp.finfo(stretched.dtype).tiny))
-        gone = (frame.lost < 0) & jnp.any(stretched <= negligible)
-        growth = frame.log_growth + jnp.where(step > self.after, jnp.log(floored), 0.0)
-        parts = (tangents, growth, jnp.where(gone, jnp.asarray(step, frame.lost.dtype), frame.lost))
-        return eqx.tree_at(lambda f: (f.tangents, f.log_growth, f.lost), frame, parts)
+def _level(step: Int[Array, ""], after: int, sums: TangentFrame) -> TangentFrame:
+    """The tangents orthonormal again, the logarithms of R added up."""
+    tangents, lengths = _orthonormal(sums.tangents)
+    negligible = jnp.finfo(lengths.dtype).eps * jnp.max(lengths)
+    floored = jnp.maximum(lengths, jnp.maximum(negligible, jnp.finfo(lengths.dtype).tiny))
+    gone = (sums.lost < 0) & jnp.any(lengths <= negligible)
+    growth = sums.log_growth + jnp.where(step > after, jnp.log(floored), 0.0)
+    return TangentFrame(tangents, growth, jnp.where(gone, jnp.asarray(step, sums.lost.dtype), sums.lost))
 
 
 @dataclass(frozen=True)
@@ -165,7 +144,7 @@ def lyapunov(
     after: float = 0.0,
     count: int | None = None,
     every: int = 1,
-    scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
+    scheme: Scheme | None = None,
     batch: int | None = None,
 ) -> Spectrum:
     """The Lyapunov spectrum of particles in independent environments, each followed from 0 to `until`.
@@ -180,10 +159,10 @@ def lyapunov(
     one to one.
     """
     require(environments >= 2, "standard errors over environments need at least two; for one there is `exponents`.")
-    flow, frame = _prepared(model, particles, until, dt, after, count, every, scheme)
-    run = eqx.Partial(_in_environment, model=model, frame=frame, flow=flow, until=until, dt=dt)
-    samples, lost = replicate(run, key, environments, batch)
-    return Spectrum(_sound(samples, lost, dt))
+    planned, flow, state = _prepare(model, particles, until, dt, after, count, every, scheme)
+    run = eqx.Partial(_in_environment, model=planned, state=state, flow=flow, until=until, dt=dt)
+    growth, lost = replicate(run, key, environments, batch)
+    return Spectrum(_rates(growth, lost, until - after, dt))
 
 
 def exponents(
@@ -196,18 +175,18 @@ def exponents(
     after: float = 0.0,
     count: int | None = None,
     every: int = 1,
-    scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
+    scheme: Scheme | None = None,
 ) -> Float[np.ndarray, " k"]:
     """λ_1, …, λ_k up to time `until` in one given environment, or without noise; 1/time.
 
     **Arguments** and **raises** as for `lyapunov`, `path` in place of the key.
     """
-    flow, frame = _prepared(model, particles, until, dt, after, count, every, scheme)
-    final = evolve(model, frame, until=until, dt=dt, path=path, scheme=flow).final
-    return _sound(np.asarray(_rates(final, flow, until, dt))[None], np.asarray(final.lost)[None], dt)[0]
+    planned, flow, state = _prepare(model, particles, until, dt, after, count, every, scheme)
+    sums = evolve(planned, state, until=until, dt=dt, path=path, scheme=flow).final.sums
+    return _rates(np.asarray(sums.log_growth)[None], np.asarray(sums.lost)[None], until - after, dt)[0]
 
 
-def _prepared(model, particles, until, dt, after, count, every, scheme) -> tuple[FrameFlow, Frame]:
+def _prepare(model, particles, until, dt, after, count, every, scheme) -> tuple[Model, CarrierScheme, Carrier]:
     """The scheme and its start, the arguments checked before anything is compiled."""
     if count is None:
         count = particles.n * particles.space.tangent_dim if isinstance(particles, Particles) else 1
@@ -216,7 +195,7 @@ def _prepared(model, particles, until, dt, after, count, every, scheme) -> tuple
             f"{particles.n} particles on {particles.space} have {count} exponents, and the full spectrum takes as many "
             "tangents of that size: say how many you want, count=….",
         )
-    frame = Frame(particles, count)
+    state = frame(particles, count)
     require(
         isinstance(every, int) and not isinstance(every, bool) and every >= 1,
         f"every must be a positive number of steps, but {every!r} was given.",
@@ -227,22 +206,20 @@ def _prepared(model, particles, until, dt, after, count, every, scheme) -> tuple
         f"the frame is orthonormalised after every {every} steps of {dt:g}: `until` = {until:g} and `after` = "
         f"{after:g} must be multiples of that time, with 0 ≤ after < until.",
     )
-    flow = FrameFlow(forwards(scheme_for(model, particles, scheme)), every, round(after / dt))
-    flow.check(model, frame, dt)
-    return flow, frame
+    rule = eqx.Partial(_stretch, every=every, after=round(after / dt))
+    flow = CarrierScheme((differentiable(scheme_for(model, particles, scheme)),), rule)
+    return flow.begin(model, state, dt).model, flow, state
 
 
-def _in_environment(key: PRNGKeyArray, *, model, frame, flow, until, dt) -> tuple[Array, Array]:
-    final = evolve(model, frame, until=until, dt=dt, path=Brownian(key), scheme=flow).final
-    return _rates(final, flow, until, dt), final.lost
+def _in_environment(key: PRNGKeyArray, *, model, state, flow, until, dt) -> tuple[Array, Array]:
+    sums = evolve(model, state, until=until, dt=dt, path=Brownian(key), scheme=flow).final.sums
+    return sums.log_growth, sums.lost
 
 
-def _rates(final: Frame, flow: FrameFlow, until: float, dt: float) -> Float[Array, " k"]:
-    return final.log_growth / (until - flow.after * dt)
-
-
-def _sound(samples: Float[np.ndarray, "r k"], lost: Int[np.ndarray, " r"], dt: float) -> Float[np.ndarray, "r k"]:
-    """The exponents; raises `RunError` where directions were lost."""
+def _rates(
+    growth: Float[np.ndarray, "r k"], lost: Int[np.ndarray, " r"], span: float, dt: float
+) -> Float[np.ndarray, "r k"]:
+    """The exponents over a span of time; raises `RunError` where directions were lost."""
     if np.any(lost >= 0):
         step = int(np.min(lost[lost >= 0]))
         raise RunError(
@@ -251,4 +228,4 @@ def _sound(samples: Float[np.ndarray, "r k"], lost: Int[np.ndarray, " r"], dt: f
             step,
             step * dt,
         )
-    return samples
+    return growth / span

@@ -20,7 +20,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -29,8 +28,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from scipy import special
 
 from mckean.checks import require
-from mckean.dynamics import AbstractScheme, evolve
-from mckean.dynamics.evolve import scheme_for
+from mckean.dynamics import Scheme, evolve, scheme_for
 from mckean.equilibrium._sampling import Observables
 from mckean.measures import Particles
 from mckean.models import Model, differs
@@ -72,7 +70,7 @@ def invariance(
     dt: float,
     until: float,
     key: PRNGKeyArray,
-    scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
+    scheme: Scheme | None = None,
 ) -> Invariance:
     """Whether the steps of a dynamics leave the law invariant from which the clouds are drawn.
 
@@ -83,7 +81,7 @@ def invariance(
     """
     _require_draws(model, clouds, observe)
     first = Particles(model.space, clouds[0])
-    scheme_for(model, first, scheme).check(model, first, dt)
+    model = scheme_for(model, first, scheme).begin(model, first, dt).model
     keys, names = jax.random.split(key, clouds.shape[0]), tuple(observe)
     before, after = _run(model, jnp.asarray(clouds), dict(observe), keys, (dt, until), scheme)
     before, after = _table(names, before), _table(names, after)

@@ -9,9 +9,7 @@ import numpy as np
 
 from mckean import catalogue
 from mckean.catalogue.ornstein_uhlenbeck import coupling_error, coupling_error_path
-from mckean.couplings import coupling_terms, gronwall, lipschitz, visited
-from mckean.couplings._synchronous import Coupled, SynchronousCoupling
-from mckean.dynamics import evolve
+from mckean.couplings import coupling_terms, gronwall, lipschitz, synchronous_coupling, visited
 from mckean.measures import Density, Gaussian, VonMises
 from mckean.models import Additive, Model, langevin
 from mckean.paths import Brownian
@@ -71,9 +69,8 @@ def _linear(common: float) -> Model:
 
 def _coupled_run(key, model: Model, start, law, size: int, config: Config):
     cloud, noise = jax.random.split(key)
-    state = Coupled(law, start.sample(cloud, size))
-    run = evolve(
-        model, state, until=config.until, dt=config.dt, path=Brownian(noise), scheme=SynchronousCoupling(),
+    run = synchronous_coupling(
+        model, law, start.sample(cloud, size), until=config.until, dt=config.dt, path=Brownian(noise),
         observe=_OBSERVE, every=4,
     )  # fmt: skip
     return {"times": run.times, **run.observed["terms"], **run.observed["box"]}

@@ -9,10 +9,7 @@ import numpy as np
 from scipy import special, stats
 
 from mckean import catalogue
-from mckean.couplings import coupling_distance, lipschitz
-from mckean.couplings._reflection import ReflectionCoupling
-from mckean.dynamics import ParticleScheme, evolve
-from mckean.dynamics.pair import Pair, SideBySide
+from mckean.couplings import coupling_distance, lipschitz, reflection_coupling
 from mckean.environments import separation
 from mckean.measures import Gaussian, Particles
 from mckean.models import Additive, Model, langevin
@@ -126,9 +123,9 @@ def reflected(config: Meetings, key) -> tuple[list[Claim], list[Panel]]:
     return claims + more, [panel, *panels]
 
 
-def _beside(model: Model, start: Pair, scheme, until: float, dt: float, key) -> dict:
+def _beside(couple, model: Model, first: Particles, second: Particles, until: float, dt: float, key) -> dict:
     observe = {"gap": coupling_distance}
-    run = evolve(model, start, until=until, dt=dt, path=Brownian(key), scheme=scheme, observe=observe, every=10)
+    run = couple(model, first, second, until=until, dt=dt, path=Brownian(key), observe=observe, every=10)
     return {"times": run.times, **run.observed["gap"]}
 
 
@@ -136,7 +133,7 @@ def _antipodes(config: Meetings, key) -> tuple[list[Claim], Panel]:
     """dX = √2 dB on the circle: |X − Y| is a Brownian motion of variance 8t on (0, 2π), killed at both ends."""
     circle, until = Torus(1), 2.0
     at = lambda x: Particles(circle, jnp.full((config.pairs, 1), x))  # noqa: E731
-    run = _beside(langevin(circle), Pair(at(0.0), at(np.pi)), ReflectionCoupling(), until, 0.02, key)
+    run = _beside(reflection_coupling, langevin(circle), at(0.0), at(np.pi), until, 0.02, key)
     odd = np.arange(1, 60, 2)
     exact = np.exp(-np.outer(run["times"][1:], odd**2)) @ (4 / (np.pi * odd) * np.sin(odd * np.pi / 2))
     apart = np.asarray(run["apart"])[1:]
@@ -158,8 +155,8 @@ def _antipodes(config: Meetings, key) -> tuple[list[Claim], Panel]:
 def _wells(config: Meetings, key) -> tuple[list[Claim], list[Panel]]:
     """On the line one noise keeps the order of ordered systems: it is optimal for W_1, and nobody meets."""
     runs = {}
-    for name, scheme in (("synchronous", SideBySide(ParticleScheme())), ("reflection", ReflectionCoupling())):
-        one = eqx.Partial(_two_wells, model=_well(), scheme=scheme, config=config)
+    for name, couple in (("synchronous", separation), ("reflection", reflection_coupling)):
+        one = eqx.Partial(_two_wells, model=_well(), couple=couple, config=config)
         runs[name] = replicate(one, key, config.replicas)
     times = runs["reflection"]["times"][0]
     mean = {name: average(run["mean"]) for name, run in runs.items()}
@@ -187,10 +184,10 @@ def _wells(config: Meetings, key) -> tuple[list[Claim], list[Panel]]:
                     panel("mean |X − Y| (length), wells", mean, "linear")]  # fmt: skip
 
 
-def _two_wells(key, model: Model, scheme, config: Meetings) -> dict:
+def _two_wells(key, model: Model, couple, config: Meetings) -> dict:
     """Either side of the barrier, a tenth away."""
     at = lambda x: Particles(Euclidean(1), jnp.full((config.particles, 1), x))  # noqa: E731
-    return _beside(model, Pair(at(-0.1), at(0.1)), scheme, config.until, config.dt, key)
+    return _beside(couple, model, at(-0.1), at(0.1), config.until, config.dt, key)
 
 
 def run_meetings(config: Meetings, key) -> tuple[list[Claim], list[Figure]]:

@@ -13,7 +13,7 @@ from diffrax import Heun
 
 from mckean import observables
 from mckean.couplings import gronwall
-from mckean.dynamics import ParticleScheme, evolve
+from mckean.dynamics import ParticleScheme, Stepper, evolve
 from mckean.interactions import FMM, NUFFT, AbstractSum, Cells, Direct, Modes, Moments, Summed, certificate, kernels
 from mckean.interactions.kernels import AbstractKernel, FourierSeries
 from mckean.measures import AbstractLaw, Density, Gaussian, Particles, VonMises
@@ -139,11 +139,12 @@ def _compare(config: Config, case: Case, key) -> Comparison:
     x = _moved(exact, cloud, path, config.until, dt)
     times = dt * np.arange(len(x))
     distance, bound, error = {}, {}, {}
+    begun = ParticleScheme().begin(exact, cloud, dt)
     for tolerance, by in case.fast.items():
         near = _moved(case.summed(by, cloud), cloud, path, config.until, dt)
         z = np.asarray(case.model.space.displacement(near, x))
         distance[tolerance] = np.sqrt(np.mean(np.sum(z**2, axis=-1), axis=-1))
-        error[tolerance] = np.asarray(_errors(exact, cloud, path, near, jnp.asarray(dt)))
+        error[tolerance] = np.asarray(_errors(begun, cloud, path, near))
         bound[tolerance] = gronwall(times, np.full(len(times), error[tolerance].max()), case.constants)
     rate = case.constants[0] + 2 * case.constants[1]
     size = min(float(_slope_sizes(case.kernel, case.model.space, places)[0]) for places in (x[0], x[-1]))
@@ -162,7 +163,7 @@ def _moved(model: Model, cloud: Particles, path: Brownian, until: float, dt: flo
 
 
 @eqx.filter_jit
-def _errors(exact: Model, cloud: Particles, path: Brownian, x, dt):
+def _errors(exact: Stepper, cloud: Particles, path: Brownian, x):
     """The error of the force at every step, root mean square over the particles.
 
     Euler's step by the exact sum, from where the fast one stood and with the same noise, ends dt·ε from where it went.
@@ -170,8 +171,8 @@ def _errors(exact: Model, cloud: Particles, path: Brownian, x, dt):
 
     def at(step):
         mu = eqx.tree_at(lambda m: m.positions, cloud, x[step])
-        ahead = ParticleScheme().step(exact, mu, None, path, step, dt)
-        return _rms(cloud.space.displacement(x[step + 1], ahead.positions)) / dt
+        ahead, _ = exact.step(mu, path, step)
+        return _rms(cloud.space.displacement(x[step + 1], ahead.positions)) / exact.dt
 
     return jax.lax.map(at, jnp.arange(len(x) - 1))
 

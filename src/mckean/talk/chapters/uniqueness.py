@@ -18,8 +18,7 @@ from mckean.catalogue.transport import (
     mean_threshold,
     with_intensity,
 )
-from mckean.dynamics import evolve
-from mckean.dynamics.pair import Pair
+from mckean.dynamics import Carrier, evolve
 from mckean.environments import Growth, linearised, separation
 from mckean.interactions import kernels
 from mckean.measures import Density
@@ -135,8 +134,8 @@ def _solutions(key, *, model: Model, nodes: int, until: float, dt: float) -> dic
     return {"times": run.times, **run.observed}
 
 
-def _from_uniform(model: Model, pair: Pair, *, uniform: Density) -> jax.Array:
-    return jnp.stack([distance(pair.first, uniform), distance(pair.second, uniform)])
+def _from_uniform(model: Model, pair: Carrier, *, uniform: Density) -> jax.Array:
+    return jnp.stack([distance(mu, uniform) for mu in pair.measures])
 
 
 @eqx.filter_jit
