@@ -12,6 +12,7 @@ from threading import Event
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
@@ -112,8 +113,11 @@ def run_chapters(
 
     A chapter that raises is yielded with its error and the others run; only an interrupt ends the talk.
     `progress` is called with a chapter's name and the fraction of it that is done, from the thread that runs it.
+    Raises `ValueError` for a name that is not known, a seed out of range, and a process in single precision.
     """
     require(0 <= seed <= LARGEST_SEED, f"the seed must be between 0 and {LARGEST_SEED}, but it is {seed}.")
+    double = jnp.result_type(float) == jnp.float64
+    require(double, "the talk runs in double precision: call jax.config.update('jax_enable_x64', True) before it.")
     chosen = [chapters.CHAPTERS[name] for name in choose(names)]
     return _side_by_side(chosen, quick, seed, progress or _unheard)
 
