@@ -11,10 +11,16 @@ VOID = {"meta", "link", "br", "img", "hr", "input", "wbr"}
 
 
 @dataclasses.dataclass(frozen=True)
+class Part:
+    runs: int = 77
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
     particles: int = 100_000
     sizes: tuple[int, ...] = (10, 20)
     beta: float = 0.5
+    part: Part = dataclasses.field(default_factory=Part)
 
 
 def claim(**changes) -> Claim:

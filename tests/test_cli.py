@@ -224,7 +224,7 @@ def test_no_programs_are_kept_if_asked_not_to(tmp_path):
 def test_the_folder_of_programs(monkeypatch, tmp_path, given, home):
     settings = {}
     (tmp_path / "file").write_text("")
-    fake = SimpleNamespace(jax_compilation_cache_dir=given, update=settings.__setitem__)
+    fake = SimpleNamespace(values={"jax_compilation_cache_dir": given}, update=settings.__setitem__)
     monkeypatch.setattr(programs, "jax", SimpleNamespace(config=fake))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / home))
     monkeypatch.delenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", raising=False)

@@ -153,6 +153,7 @@ def test_the_page_stands_alone_and_shows_every_claim(talk):
     assert "time step &amp; grid" in text
     assert "Theorem 1 of &lt;somebody&gt;" in text
     assert "100\u202f000" in text
+    assert "<dt>part.runs</dt><dd>77</dd>" in text
     assert "Bars and bands: ±1 standard error." in text
     command = re.sub("<[^>]*>", "", text)
     assert "mckean talk limit --seed 3" in command

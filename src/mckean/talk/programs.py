@@ -26,7 +26,7 @@ def keep_programs() -> Path | None:
 
     - The folder; None where it cannot be written, and the cache stays off.
     """
-    folder = jax.config.jax_compilation_cache_dir or _folder()
+    folder = jax.config.values["jax_compilation_cache_dir"] or _folder()
     if folder is None:
         return None
     jax.config.update("jax_compilation_cache_dir", str(folder))

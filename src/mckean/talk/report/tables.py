@@ -41,12 +41,20 @@ def settings(values: Mapping[str, Any]) -> str:
 
 
 def fields(config: Any) -> dict[str, Any]:
-    """The settings in a chapter's configuration, by name."""
+    """The settings in a chapter's configuration, by name; those of its parts by the part's name and theirs."""
     if isinstance(config, Mapping):
         return {str(name): value for name, value in config.items()}
     if dataclasses.is_dataclass(config):
-        return {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+        return _flat({field.name: getattr(config, field.name) for field in dataclasses.fields(config)})
     return {} if config is None else {"config": config}
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    flat = {}
+    for name, value in values.items():
+        part = fields(value) if dataclasses.is_dataclass(value) else None
+        flat |= {name: value} if part is None else {f"{name}.{inner}": part[inner] for inner in part}
+    return flat
 
 
 def anchor(outcome: Outcome, number: int) -> str:
