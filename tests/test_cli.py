@@ -1,20 +1,26 @@
 """The command line: its exit status, one sentence where it refuses, and a report whatever happens."""
 
 import json
+import os
 import subprocess
 import sys
 from importlib import metadata
+from types import SimpleNamespace
 
+import matplotlib
 import pytest
 
 import mckean.catalogue
 from mckean import cli
+from mckean.talk import programs
 from mckean.talk.claims import Chapter, Claim, Result
 from mckean.talk.report import writing
 
 
 def claim(measured: float = 1.0) -> Claim:
-    return Claim("the value in [0, 1] of $x$", 1.0, measured, 0.01, 0.0, "", "Theorem 1")
+    return Claim(
+        quantity="the value in [0, 1] of $x$", predicted=1.0, measured=measured, stderr=0.01, reference="Theorem 1"
+    )
 
 
 def chapter(name: str, *claims: Claim, raises: BaseException | None = None) -> Chapter:
@@ -38,6 +44,8 @@ def kuramoto():
 def mckean_(monkeypatch, tmp_path):
     """A function that runs the command line on fake chapters, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
+    # It is for a whole process, and this one runs tests.
+    monkeypatch.setattr(cli, "_configure", lambda cache: None)
     monkeypatch.setattr(mckean.catalogue, "MODELS", {"kuramoto": kuramoto}, raising=False)
 
     def run(line: str, *chapters: Chapter) -> int:
@@ -164,3 +172,68 @@ def test_the_library_loads_no_command_line_and_no_pictures():
     check += "assert not {'rich', 'matplotlib', 'mckean.talk.report'} & set(sys.modules)"
     done = subprocess.run([sys.executable, "-W", "error", "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+TALK = """
+import sys
+import jax, jax.numpy as jnp
+jnp.zeros(3) + 1
+from mckean import cli
+from mckean.talk import chapters
+from mckean.talk.claims import Chapter, Claim, Result
+
+def run(config, key, progress):
+    size = jax.jit(lambda x: jnp.sin(x) @ x)(jnp.ones(5)).dtype.itemsize
+    return Result([Claim(quantity="bytes of a number", predicted=8.0, measured=float(size), reference="")], ())
+
+chapters.CHAPTERS = {"one": Chapter("one", "One", "", lambda config: "", run, None, None)}
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def run_talk(folder, *options: str) -> list[str]:
+    """Run a talk of one chapter in a process that has used JAX in single precision; the lines of the standard error."""
+    # Matplotlib may say that it lists the fonts: it has a list already.
+    ours = {"XDG_CACHE_HOME": str(folder), "JAX_ENABLE_X64": "0", "MPLCONFIGDIR": matplotlib.get_cachedir()}
+    others = {name: value for name, value in os.environ.items() if not name.startswith("JAX_") or "PLATFORM" in name}
+    command = [sys.executable, "-c", TALK, "talk", *options, "--out", str(folder / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=others | ours)
+    return done.stderr.splitlines()
+
+
+def test_programs_are_kept_from_run_to_run_and_in_silence(tmp_path):
+    (line,) = run_talk(tmp_path)
+    assert line.startswith("one: 1 of 1 claims hold")
+    (folder,) = (tmp_path / "mckean").iterdir()
+    assert folder.name.startswith(f"jax-{metadata.version('jaxlib')}-")
+    kept = sorted(folder.iterdir())
+    assert kept
+    # A run that was killed leaves such an entry; the others are loaded.
+    kept[0].write_bytes(kept[0].read_bytes()[:50])
+    assert len(run_talk(tmp_path)) == 1
+    assert sorted(folder.iterdir()) == kept
+
+
+def test_no_programs_are_kept_if_asked_not_to(tmp_path):
+    assert len(run_talk(tmp_path, "--no-cache")) == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("given", [None, "of my own"])
+@pytest.mark.parametrize("home", ["caches", "file"])
+def test_the_folder_of_programs(monkeypatch, tmp_path, given, home):
+    settings = {}
+    (tmp_path / "file").write_text("")
+    fake = SimpleNamespace(values={"jax_compilation_cache_dir": given}, update=settings.__setitem__)
+    monkeypatch.setattr(programs, "jax", SimpleNamespace(config=fake))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / home))
+    monkeypatch.delenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", raising=False)
+    folder = programs.keep_programs()
+    if given is None and home == "file":
+        assert folder is None
+        assert settings == {}
+    else:
+        assert str(folder) == settings["jax_compilation_cache_dir"]
+        assert folder.name == "of my own" if given else folder.parent == tmp_path / "caches" / "mckean"
+        assert settings["jax_persistent_cache_min_compile_time_secs"] == 0.0
+    assert (tmp_path / "caches").exists() == (given is None and home == "caches")

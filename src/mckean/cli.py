@@ -41,6 +41,7 @@ def talk(
     quick: Annotated[bool, Parameter(negative="")] = False,
     out: Path = Path("mckean-report"),
     seed: int = 0,
+    cache: bool = True,
 ) -> int:
     """Run the chapters of the talk, judge their claims and write a report.
 
@@ -49,26 +50,28 @@ def talk(
         quick: Run with fewer particles and shorter times.
         out: The folder for report.html and claims.json.
         seed: The seed of all randomness; a chapter gives the same numbers alone as in the whole talk.
+        cache: Keep compiled programs in your cache folder, so that the next run starts sooner.
     """
+    _configure(cache)
     from mckean.talk.report import prepare, write
     from mckean.talk.report.terminal import claims_table
 
     try:
-        names = _chosen(chapters, seed)
+        names = _choose(chapters, seed)
         prepare(out)
     except ValueError as error:
         return _refuse(error)
-    told, refused = _run(names, quick, seed), None
+    result, reason = _run(names, quick, seed), None
     try:
-        path = write(told, out)
+        path = write(result, out)
     except OSError as error:
-        path, refused = None, f"the report could not be written to '{out}': {error.strerror or error}."
+        path, reason = None, f"the report could not be written to '{out}': {error.strerror or error}."
     console = _console()
-    console.print(claims_table(told))
+    console.print(claims_table(result))
     if path is None:
-        return _refuse(refused)
+        return _refuse(reason)
     console.print(str(path), markup=False, highlight=False, soft_wrap=True)
-    return INTERRUPTED if told.interrupted else HOLDS if told.holds else FAILS
+    return INTERRUPTED if result.interrupted else HOLDS if result.holds else FAILS
 
 
 @app.command(name="list")
@@ -91,12 +94,22 @@ def list_() -> None:
         _console().print(table)
 
 
-def _chosen(chapters: Sequence[str], seed: int) -> list[str]:
-    """The chapters asked for; refused, as `ValueError`, is what nothing can be run for."""
+def _configure(cache: bool) -> None:
+    """What the process of a talk has and the library never sets: double precision, and compiled programs on disk."""
     import jax
 
-    # The library never does it; and once the chapters are imported their arrays have a precision.
+    from mckean.talk.programs import keep_programs
+
+    # Whatever JAX was told or has computed before: importing the library and the chapters makes no array.
     jax.config.update("jax_enable_x64", True)
+    if cache:
+        keep_programs()
+    else:
+        jax.config.update("jax_enable_compilation_cache", False)
+
+
+def _choose(chapters: Sequence[str], seed: int) -> list[str]:
+    """The names of the chapters to run; `ValueError` where nothing can be run."""
     from mckean.talk.run import LARGEST_SEED, choose
 
     if not 0 <= seed <= LARGEST_SEED:
@@ -109,15 +122,15 @@ def _run(names: Sequence[str], quick: bool, seed: int) -> "Talk":
     from mckean.talk.report.terminal import progress
     from mckean.talk.run import Talk, run_chapters
 
-    start, finished, interrupted = time.perf_counter(), [], False
+    start, outcomes, interrupted = time.perf_counter(), [], False
     with progress(_console(error=True), names) as shown:
         try:
-            for done in run_chapters(names, quick=quick, seed=seed, progress=shown.update):
-                finished.append(done)
-                shown.done(done)
+            for outcome in run_chapters(names, quick=quick, seed=seed, progress=shown.update):
+                outcomes.append(outcome)
+                shown.close(outcome)
         except KeyboardInterrupt:
             interrupted = True
-    return Talk(names, finished, seed, quick, time.perf_counter() - start, interrupted)
+    return Talk(names, outcomes, seed, quick, time.perf_counter() - start, interrupted)
 
 
 def _console(error: bool = False):
