@@ -24,7 +24,7 @@ from mckean.dynamics import evolve
 from mckean.measures import AbstractLaw, Particles
 from mckean.models import Model
 from mckean.paths import Brownian
-from mckean.statistics import Rate, Resampled, fit_rate, largest, resampled, samples
+from mckean.statistics import Jackknife, Rate, fit_rate, jackknife, largest, samples
 
 
 def chaos_rate(
@@ -52,20 +52,20 @@ def chaos_rate(
     which, and only then, particles become independent), a cumulant that is lost in its noise, and for whatever
     `evolve` refuses.
     """
-    functions = _checked(functions, min(sizes, default=0))
+    functions = _check_functions(functions, min(sizes, default=0))
     require(
         not model.common,
         "with a common noise particles are independent given the environment only: their correlations do not vanish.",
     )
     observe = {"means": eqx.Partial(distinct_means, functions=functions)}
     run = eqx.Partial(
-        recorded, model=model, law=law, observe=observe, until=until, dt=dt, every=every, scheme=scheme
+        run_from_law, model=model, law=law, observe=observe, until=until, dt=dt, every=every, scheme=scheme
     )  # fmt: skip
     means = samples(run, sizes, key, replicas, batch, progress)["means"]
     return fit_rate(sizes, largest(joint_cumulant, means).map(np.abs))
 
 
-def joint_cumulant(means: Any) -> Resampled:
+def joint_cumulant(means: Any) -> Jackknife:
     """The joint cumulant from the `distinct_means` of replicas, shape (r, …, 2^k − 1); without bias for k = 2.
 
     For k = 3 a bias of order 1/r² is left. **Raises** `ValueError` for a last axis that is not 3 or 7 long.
@@ -73,7 +73,7 @@ def joint_cumulant(means: Any) -> Resampled:
     k = {3: 2, 7: 3}.get(np.shape(means)[-1])
     require(k is not None, f"means over pairs and triples are 3 and 7 numbers, not {np.shape(means)[-1]}.")
     items = tuple(range(k or 0))
-    return resampled(means).map(lambda m: _cumulant(lambda block: m[..., _place(block)], items))
+    return jackknife(means).map(lambda m: _cumulant(lambda block: m[..., _place(block)], items))
 
 
 def distinct_means(model: Model, mu: Particles, *, functions: tuple[Callable, ...]) -> Float[Array, " m"]:
@@ -87,7 +87,7 @@ def distinct_means(model: Model, mu: Particles, *, functions: tuple[Callable, ..
     return jnp.stack([_over_distinct(sums.__getitem__, block) / math.perm(n, len(block)) for block in _sets(k)])
 
 
-def recorded(n: int, key: PRNGKeyArray, *, model, law, observe, until, dt, every, scheme) -> Any:
+def run_from_law(n: int, key: PRNGKeyArray, *, model, law, observe, until, dt, every, scheme) -> Any:
     """The observables of a run from n independent particles, after time 0, at which they are independent."""
     start, noise = jax.random.split(key)
     cloud, path = law.sample(start, n), Brownian(noise)
@@ -95,7 +95,7 @@ def recorded(n: int, key: PRNGKeyArray, *, model, law, observe, until, dt, every
     return {name: values[1:] for name, values in run.observed.items()}
 
 
-def _checked(functions: Any, smallest: int) -> tuple[Callable, ...]:
+def _check_functions(functions: Any, smallest: int) -> tuple[Callable, ...]:
     functions = (functions, functions) if callable(functions) else tuple(functions)
     k = len(functions)
     require(k in (2, 3) and all(map(callable, functions)), f"correlations are of 2 or 3 functions, not of {k}.")

@@ -52,10 +52,10 @@ def ito_decomposition(trajectory: Trajectory, name: str, environment=None) -> It
     times = np.asarray(trajectory.times)
     times = times[0] if times.ndim == 2 else times
     step = np.diff(times)
-    drift = _running(record["drift"][..., :-1] * step)
-    moved = record["value"] - record["value"][..., :1] - drift
-    brackets = {part: _running(record[part][..., :-1] * step) for part in ("own", "common")}
-    whole = _martingale(moved, brackets["own"] + brackets["common"])
+    drift = _cumulative(record["drift"][..., :-1] * step)
+    path = record["value"] - record["value"][..., :1] - drift
+    brackets = {part: _cumulative(record[part][..., :-1] * step) for part in ("own", "common")}
+    whole = _martingale(path, brackets["own"] + brackets["common"])
     if environment is None:
         return ItoDecomposition(times, drift, whole, None, None)
     fields, increments = record["fields"][..., :-1, :], np.asarray(environment)
@@ -63,17 +63,17 @@ def ito_decomposition(trajectory: Trajectory, name: str, environment=None) -> It
         increments.shape == fields.shape,
         f"the environment of this run has increments of shape {fields.shape}, not {increments.shape}.",
     )
-    shared = _running(np.sum(fields * increments, axis=-1))
-    parts = {"own": moved - shared, "common": shared}
+    shared = _cumulative(np.sum(fields * increments, axis=-1))
+    parts = {"own": path - shared, "common": shared}
     own, common = (_martingale(parts[part], brackets[part]) for part in ("own", "common"))
     return ItoDecomposition(times, drift, whole, own, common)
 
 
 def _martingale(path: np.ndarray, predicted: np.ndarray) -> Martingale:
-    return Martingale(path, _running(np.diff(path, axis=-1) ** 2), predicted)
+    return Martingale(path, _cumulative(np.diff(path, axis=-1) ** 2), predicted)
 
 
-def _running(increments: np.ndarray) -> np.ndarray:
+def _cumulative(increments: np.ndarray) -> np.ndarray:
     """Cumulative sums along the last axis, from 0."""
     zero = np.zeros((*increments.shape[:-1], 1))
     return np.concatenate([zero, np.cumsum(increments, axis=-1)], axis=-1)

@@ -36,11 +36,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from scipy import special
 
 from mckean.checks import require
-from mckean.couplings._chaos import recorded
+from mckean.couplings._chaos import run_from_law
 from mckean.measures import AbstractLaw, AbstractMeasure, Particles
 from mckean.models import Model
 from mckean.spaces import Euclidean, Torus
-from mckean.statistics import Rate, Resampled, divisor, fit_rate, largest, resampled, samples
+from mckean.statistics import Jackknife, Rate, divisor, fit_rate, jackknife, largest, samples
 from mckean.transport.quantiles import quantiles
 
 _GROUPS = 64
@@ -56,11 +56,11 @@ class Marginals:
     """
 
     sizes: tuple[int, ...]
-    entropy: Resampled
-    dependence: Resampled
-    square: Resampled
-    transport: Resampled
-    variation: Resampled
+    entropy: Jackknife
+    dependence: Jackknife
+    square: Jackknife
+    transport: Jackknife
+    variation: Jackknife
 
     def rate(self, distance: Literal["entropy", "dependence", "square", "transport", "variation"] = "entropy") -> Rate:
         """The exponent in N: −2, and −1 for the variation, by Lacker (arXiv 2105.02983).
@@ -96,7 +96,7 @@ def marginals(
     """
     _check(model, limit, k, min(sizes, default=0), cells, replicas)
     run = eqx.Partial(
-        recorded, model=model, law=law, observe={"numbers": eqx.Partial(occupation, edges=_edges(limit, cells))},
+        run_from_law, model=model, law=law, observe={"numbers": eqx.Partial(occupation, edges=_edges(limit, cells))},
         until=until, dt=dt, every=every, scheme=scheme,
     )  # fmt: skip
     numbers = samples(run, sizes, key, replicas, progress=progress)["numbers"]
@@ -128,9 +128,9 @@ def distances(sizes: Sequence[int], numbers: Any, k: int, gaps: Any) -> Marginal
     dependence = lambda q: np.sum(special.xlogy(q, q / _independent(q, m, k)), axis=-1)  # noqa: E731
     square = lambda q: np.sum((q - even) ** 2, axis=-1) / even  # noqa: E731
     cost = lambda q: transport_cost(q - even, gaps, k)  # noqa: E731
-    taken = lambda f: largest(lambda x: resampled(x).map(f).unbiased, p)  # noqa: E731
+    taken = lambda f: largest(lambda x: jackknife(x).map(f).unbiased, p)  # noqa: E731
     return Marginals(
-        tuple(sizes), taken(entropy), taken(dependence), taken(square), taken(cost), largest(resampled, gain)
+        tuple(sizes), taken(entropy), taken(dependence), taken(square), taken(cost), largest(jackknife, gain)
     )
 
 

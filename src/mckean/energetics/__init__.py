@@ -6,8 +6,8 @@ from mckean.energetics._decay import decay as decay
 from mckean.energetics._frame import Descent as Descent
 from mckean.energetics._frame import moving_frame as moving_frame
 from mckean.energetics._inequalities import convexity as convexity
+from mckean.energetics._inequalities import holley_stroock as holley_stroock
 from mckean.energetics._inequalities import log_sobolev_bounds as log_sobolev_bounds
-from mckean.energetics._inequalities import perturbed as perturbed
 from mckean.energetics._inequalities import poincare_bounds as poincare_bounds
 from mckean.energetics._inequalities import relaxation as relaxation
 from mckean.energetics._ledger import Accounts as Accounts

@@ -62,12 +62,12 @@ def _least_hessian(function: Callable, dim: int, lower: float, upper: float) -> 
     """The least eigenvalue of the Hessian over a grid without the centre of the box, where W may have a kink."""
     axis = np.linspace(lower, upper, _POINTS[dim] + 1)
     points = jnp.asarray(np.stack(np.meshgrid(*[axis] * dim, indexing="ij"), axis=-1).reshape(-1, dim), float)
-    least = jnp.asarray(np.linalg.eigvalsh(_over(jax.hessian(_called(function)), points)).min())
+    least = jnp.asarray(np.linalg.eigvalsh(_at_points(jax.hessian(_plain(function)), points)).min())
     require_finite("the Hessian on this box", least)
     return float(least)
 
 
-def perturbed(model: Model, convex: Callable | None, lower: float = 0.0, upper: float = 0.0) -> float:
+def holley_stroock(model: Model, convex: Callable | None, lower: float = 0.0, upper: float = 0.0) -> float:
     """λ = (κ₀/β) e^{−β(osc B + osc W)}, a lower bound of the PL constant for V = V₀ + B, W of positive type; per time.
 
     Where ½∬W dμdμ is convex in μ (all Fourier coefficients of W ≥ 0, or no W), with μ̂ ∝ e^{−β(V + W*μ)}
@@ -101,12 +101,12 @@ def perturbed(model: Model, convex: Callable | None, lower: float = 0.0, upper: 
     return reference / beta * math.exp(-beta * oscillation)
 
 
-def _called(function: Callable) -> Callable:
+def _plain(function: Callable) -> Callable:
     """A plain function: JAX cannot hash a module that holds arrays."""
     return lambda x: function(x) + 0.0
 
 
-def _over(function: Callable, points: Float[Array, "n d"]) -> np.ndarray:
+def _at_points(function: Callable, points: Float[Array, "n d"]) -> np.ndarray:
     """The function of a point at many of them, compiled as one."""
     return np.asarray(jax.jit(jax.vmap(function))(points))
 
@@ -118,7 +118,7 @@ def _value(function: Callable | None, x):
 def _oscillation(function: Callable, box: list[tuple[float, float]]) -> float:
     axes = [np.linspace(*side, _POINTS[len(box)]) for side in box]
     points = jnp.asarray(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(box)), float)
-    return float(np.ptp(_over(_called(function), points)))
+    return float(np.ptp(_at_points(_plain(function), points)))
 
 
 def relaxation(model: Model, equilibrium: Density) -> Float[np.ndarray, " k"]:

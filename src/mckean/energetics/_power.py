@@ -24,11 +24,11 @@ def environment_power(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     one = jnp.ones((), dtype_of(mu))
 
     def rate(unit):
-        paid = lambda law: _paid(entries(model, law, Increments(None, unit), one))  # noqa: E731
+        paid = lambda law: _input(entries(model, law, Increments(None, unit), one))  # noqa: E731
         return 0.5 * derivative(model, mu, unit, paid)
 
     return total_over_motions(model, mu, rate, jnp.zeros_like(one))
 
 
-def _paid(accounts) -> Float[Array, ""]:
+def _input(accounts) -> Float[Array, ""]:
     return accounts.work + accounts.entropy

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import diffrax
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -21,6 +20,7 @@ from mckean.dynamics.pair import Pair, SideBySide
 from mckean.measures import AbstractMeasure, Particles
 from mckean.measures.norms import distance
 from mckean.models import Model
+from mckean.observables import pair_distance
 from mckean.paths import Brownian
 from mckean.statistics import Estimate, average, replicate
 
@@ -28,24 +28,9 @@ from mckean.statistics import Estimate, average, replicate
 _ROUNDINGS = 1e3
 
 
-def spread(particles: Particles) -> Float[Array, ""]:
-    """√ of the mean of dist(x_i, x_{i+1})² over the cloud, in the order given and closed to a ring; length.
-
-    For independent points that of all pairs, without bias and at a cost of n; zero where and only where all are one.
-    """
-    x = particles.positions
-    return jnp.sqrt(jnp.mean(particles.space.distance(x, jnp.roll(x, 1, axis=0)) ** 2))
-
-
-def radius(particles: Particles) -> Float[Array, ""]:
-    """max_i dist(x_i, x_0): the diameter of the cloud lies between this and twice this; length."""
-    x = particles.positions
-    return jnp.max(particles.space.distance(x, x[:1]))
-
-
 @dataclass(frozen=True)
 class Contraction:
-    """The distance of two solutions, or the spread of a cloud, over environments: shape (r, t), at the times.
+    """The distance of two solutions, or of two points of a cloud, over environments: shape (r, t), at the times.
 
     Distances of at most `rounding` are those of rounded numbers.
     """
@@ -89,7 +74,7 @@ def contraction(
     until: float,
     dt: float,
     key: PRNGKeyArray,
-    environments: int,
+    replicas: int,
     every: int | None = None,
     scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
     batch: int | None = None,
@@ -97,11 +82,11 @@ def contraction(
     """How two solutions draw together, or, where no second is given, the points of a cloud of particles.
 
     Two particles of one cloud feel each other where the model has an interaction; two solutions do not.
-    **Arguments:** as for `evolve`; `environments`, `batch`: as for `replicate`.
+    **Arguments:** as for `evolve`; `replicas`, `batch`: as for `replicate`.
     **Raises** `ValueError` for measures of different forms, a single one that is no cloud of two particles or more,
     fewer than two environments, and for whatever `evolve` refuses.
     """
-    require(environments >= 2, "standard errors over environments need at least two of them.")
+    require(replicas >= 2, "standard errors over environments need at least two of them.")
     inner = scheme_for(model, first, scheme)
     if second is None:
         cloud = isinstance(first, Particles) and first.n >= 2
@@ -111,7 +96,7 @@ def contraction(
         state, flow = Pair(first, second), SideBySide(inner)
     flow.check(model, state, dt)
     run = eqx.Partial(_apart, model=model, state=state, flow=flow, until=until, dt=dt, every=every)
-    times, apart = replicate(run, key, environments, batch)
+    times, apart = replicate(run, key, replicas, batch)
     return Contraction(times[0], apart, _ROUNDINGS * float(np.finfo(apart.dtype).eps))
 
 
@@ -124,4 +109,4 @@ def _distance(model: Model, state: AbstractMeasure) -> Float[Array, ""]:
     if isinstance(state, Pair):
         return distance(state.first, state.second)
     assert isinstance(state, Particles)
-    return spread(state)
+    return pair_distance(model, state)

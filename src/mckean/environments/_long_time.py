@@ -52,7 +52,7 @@ def invariant(
     depth: float,
     dt: float,
     key: PRNGKeyArray,
-    environments: int,
+    replicas: int,
     scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
     batch: int | None = None,
 ) -> Ensemble:
@@ -65,7 +65,7 @@ def invariant(
     require(depth > 0, f"the depth of a pullback is a positive time, not {depth}.")
     scheme_for(model, measure, scheme).check(model, measure, dt)
     run = eqx.Partial(_at_zero, model=model, measure=measure, observe=dict(observe), depth=depth, dt=dt, scheme=scheme)
-    return ensemble(run, key, environments, batch)
+    return ensemble(run, key, replicas, batch)
 
 
 def _at_zero(key: PRNGKeyArray, *, model, measure, observe, depth, dt, scheme) -> dict[str, Any]:

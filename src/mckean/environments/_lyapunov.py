@@ -161,7 +161,7 @@ def lyapunov(
     until: float,
     dt: float,
     key: PRNGKeyArray,
-    environments: int,
+    replicas: int,
     after: float = 0.0,
     count: int | None = None,
     every: int = 1,
@@ -172,18 +172,18 @@ def lyapunov(
 
     **Arguments:** `particles`: where they start; one for the flow of points. `after`: from when on growth counts, for
     what is left of the start to pass; `count`: how many exponents, all of them where nothing is said; `every`: steps
-    from one orthonormalisation to the next; `until`, `dt`, `scheme`: as for `evolve`; `environments`, `batch`: as for
+    from one orthonormalisation to the next; `until`, `dt`, `scheme`: as for `evolve`; `replicas`, `batch`: as for
     `replicate`. Memory O(n·d·count), for each environment of a batch.
     **Raises** `ValueError` for more exponents than there are, a full spectrum of more than 64, times that do not fit
     together, fewer than two environments, and for whatever `evolve` refuses; `RunError` where the directions of the
     frame are lost between two orthonormalisations: it is then too long to the next, or the scheme's step is no longer
     one to one.
     """
-    require(environments >= 2, "standard errors over environments need at least two; for one there is `exponents`.")
-    flow, frame = _prepared(model, particles, until, dt, after, count, every, scheme)
+    require(replicas >= 2, "standard errors over environments need at least two; for one there is `exponents`.")
+    flow, frame = _prepare(model, particles, until, dt, after, count, every, scheme)
     run = eqx.Partial(_in_environment, model=model, frame=frame, flow=flow, until=until, dt=dt)
-    samples, lost = replicate(run, key, environments, batch)
-    return Spectrum(_sound(samples, lost, dt))
+    samples, lost = replicate(run, key, replicas, batch)
+    return Spectrum(_require_directions(samples, lost, dt))
 
 
 def exponents(
@@ -202,12 +202,12 @@ def exponents(
 
     **Arguments** and **raises** as for `lyapunov`, `path` in place of the key.
     """
-    flow, frame = _prepared(model, particles, until, dt, after, count, every, scheme)
+    flow, frame = _prepare(model, particles, until, dt, after, count, every, scheme)
     final = evolve(model, frame, until=until, dt=dt, path=path, scheme=flow).final
-    return _sound(np.asarray(_rates(final, flow, until, dt))[None], np.asarray(final.lost)[None], dt)[0]
+    return _require_directions(np.asarray(_rates(final, flow, until, dt))[None], np.asarray(final.lost)[None], dt)[0]
 
 
-def _prepared(model, particles, until, dt, after, count, every, scheme) -> tuple[FrameFlow, Frame]:
+def _prepare(model, particles, until, dt, after, count, every, scheme) -> tuple[FrameFlow, Frame]:
     """The scheme and its start, the arguments checked before anything is compiled."""
     if count is None:
         count = particles.n * particles.space.tangent_dim if isinstance(particles, Particles) else 1
@@ -241,7 +241,9 @@ def _rates(final: Frame, flow: FrameFlow, until: float, dt: float) -> Float[Arra
     return final.log_growth / (until - flow.after * dt)
 
 
-def _sound(samples: Float[np.ndarray, "r k"], lost: Int[np.ndarray, " r"], dt: float) -> Float[np.ndarray, "r k"]:
+def _require_directions(
+    samples: Float[np.ndarray, "r k"], lost: Int[np.ndarray, " r"], dt: float
+) -> Float[np.ndarray, "r k"]:
     """The exponents; raises `RunError` where directions were lost."""
     if np.any(lost >= 0):
         step = int(np.min(lost[lost >= 0]))

@@ -58,7 +58,7 @@ class Invariance:
         """Four standard errors of each mean in units of the spread of φ: what would have been seen by φ alone."""
         return {name: 4 * float(e.stderr) / self.spread[name] for name, e in self.changes.items()}
 
-    def rejected(self, level: float = 1e-3) -> bool:
+    def rejects(self, level: float = 1e-3) -> bool:
         """Whether invariance is rejected; a law that is invariant is rejected with probability `level`."""
         require(0 < level < 1, f"a level lies between 0 and 1, but {level} was given.")
         return self.p_value < level
@@ -87,7 +87,7 @@ def invariance(
     keys, names = jax.random.split(key, clouds.shape[0]), tuple(observe)
     before, after = _run(model, jnp.asarray(clouds), dict(observe), keys, (dt, until), scheme)
     before, after = _table(names, before), _table(names, after)
-    return _judged(names, after - before, before)
+    return _judge(names, after - before, before)
 
 
 def stationarity(model: Model, clouds: Float[Array, "c n d"], observe: Observables) -> Invariance:
@@ -104,7 +104,7 @@ def stationarity(model: Model, clouds: Float[Array, "c n d"], observe: Observabl
         require(not differs(part, "ito"), 'the generator is that of Itô: take mckean.converted(model, "ito").')
     values, slopes = _generator(model, jnp.asarray(clouds), dict(observe))
     names = tuple(observe)
-    return _judged(names, _table(names, slopes), _table(names, values))
+    return _judge(names, _table(names, slopes), _table(names, values))
 
 
 def _require_draws(model: Model, clouds: Float[Array, "c n d"], observe: Observables) -> None:
@@ -132,12 +132,12 @@ def _run(model: Model, clouds, observe: dict, keys: Key[Array, " c"], times: tup
 def _generator(model: Model, clouds: Float[Array, "c n d"], observe: dict) -> Any:
     def one(x):
         f = lambda y: {name: g(model, Particles(model.space, y)) for name, g in observe.items()}  # noqa: E731
-        return f(x), _applied(model, f, x)
+        return f(x), _apply_generator(model, f, x)
 
     return jax.lax.map(one, clouds, batch_size=64)
 
 
-def _applied(model: Model, f: Callable, x: Float[Array, "n d"]) -> dict[str, Float[Array, ""]]:
+def _apply_generator(model: Model, f: Callable, x: Float[Array, "n d"]) -> dict[str, Float[Array, ""]]:
     """Lf at x, for all f as one."""
     cloud = Particles(model.space, x)
     n, d = x.shape
@@ -166,7 +166,7 @@ def _table(names: Sequence[str], values: Mapping[str, Any]) -> np.ndarray:
     return np.stack([np.asarray(values[name], np.float64) for name in names], axis=1)
 
 
-def _judged(names: tuple[str, ...], changes: np.ndarray, values: np.ndarray) -> Invariance:
+def _judge(names: tuple[str, ...], changes: np.ndarray, values: np.ndarray) -> Invariance:
     spread = values.std(axis=0, ddof=1)
     require(np.all(spread > 0), "an observable is the same for all clouds, and cannot tell laws apart.")
     means = {name: average(column) for name, column in zip(names, changes.T, strict=True)}
@@ -181,11 +181,11 @@ def hotelling(changes: Float[np.ndarray, "c p"]) -> float:
     c = changes.shape[0]
     mean = changes.mean(axis=0)
     variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(changes, rowvar=False)))
-    along, seen = mean @ axes, variances > _ROUNDING**2
-    if np.any(np.abs(along[~seen]) > _ROUNDING):
+    along, varying = mean @ axes, variances > _ROUNDING**2
+    if np.any(np.abs(along[~varying]) > _ROUNDING):
         return 0.0
-    p = int(seen.sum())
+    p = int(varying.sum())
     if p == 0:
         return 1.0
-    square = c * float(np.sum(along[seen] ** 2 / variances[seen]))
+    square = c * float(np.sum(along[varying] ** 2 / variances[varying]))
     return float(special.fdtrc(p, c - p, square * (c - p) / (p * (c - 1))))

@@ -45,14 +45,14 @@ def log_partition(model: Model, sample: GibbsSample) -> LogPartition:
     mean = first.mean(0)
     # What a chain adds to f and f′, linear about the mean of all chains: so it has the error of both.
     slopes, curvatures = -beta * first, beta**2 * (second - 2 * mean * first + mean**2)
-    fine = _integrated(ladder, slopes, curvatures)
-    coarse = _integrated(ladder[::2], slopes[:, ::2], curvatures[:, ::2])
+    fine = _integrate(ladder, slopes, curvatures)
+    coarse = _integrate(ladder[::2], slopes[:, ::2], curvatures[:, ::2])
     found = average(fine)
     value = alone + float(found.value)
     return LogPartition(Estimate(value, float(found.stderr)), abs(float(np.mean(fine - coarse))) / 15)
 
 
-def _integrated(s: np.ndarray, f: np.ndarray, slope: np.ndarray) -> np.ndarray:
+def _integrate(s: np.ndarray, f: np.ndarray, slope: np.ndarray) -> np.ndarray:
     """The integral along the last axis by the corrected trapezoidal rule."""
     h = np.diff(s)
     return (h * (f[:, 1:] + f[:, :-1]) / 2 - h**2 * np.diff(slope, axis=1) / 12).sum(axis=1)

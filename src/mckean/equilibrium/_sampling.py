@@ -96,7 +96,7 @@ def sample_gibbs(
     above 1.02, or an effective sample size below 400, for any observable and coupling.
     """
     require_gibbs(model)
-    ladder = _checked_ladder(couplings)
+    ladder = _check_ladder(couplings)
     require(n >= 1, f"the number of particles must be positive, but {n} was given.")
     require(chains >= 8, f"a standard error from chains needs at least 8 of them, but {chains} were asked for.")
     require(draws >= 20 and warmup >= 20, "the chains need 20 transitions or more, to adapt and to count.")
@@ -121,7 +121,7 @@ def sample_gibbs(
     return GibbsSample(ladder, means, samples, squares, r_hat, size, positions, *(np.asarray(part) for part in info))
 
 
-def _checked_ladder(couplings: Sequence[float]) -> np.ndarray:
+def _check_ladder(couplings: Sequence[float]) -> np.ndarray:
     ladder = np.atleast_1d(np.asarray(couplings, dtype=np.float64))
     require_finite("a coupling", ladder)
     good = ladder.ndim == 1 and ladder[-1] == 1 and np.all(np.diff(ladder) > 0)
@@ -150,18 +150,18 @@ def _run(
     # Free particles on a torus accept any step, but a longer one than a side would only cost digits.
     longest = min(model.space.lengths) if isinstance(model.space, Torus) else math.inf
     target = _TARGET_OF_ONE_STEP if steps == 1 else _TARGET
-    watch = jax.vmap(jax.vmap(lambda x: _observed(model, observe, x)))
+    watch = jax.vmap(jax.vmap(lambda x: _observe(model, observe, x)))
 
     def sweep(carry, index):
         x, adapting = carry
         size = jnp.minimum(jnp.exp(jnp.where(index < warmup, adapting.log_x, adapting.log_x_avg)), longest)
         length, move, swap = jax.random.split(jax.random.fold_in(key, index), 3)
         count = jax.random.randint(length, (), 1, 2 * steps)
-        x, accepted = _moved(model, ladder, x, size.astype(x.dtype), count, move)
+        x, accepted = _move(model, ladder, x, size.astype(x.dtype), count, move)
         adapting = jax.tree.map(
             lambda new, old: jnp.where(index < warmup, new, old), adapt(adapting, target - accepted), adapting
         )
-        x, swapped = _exchanged(model, ladder, x, index, swap)
+        x, swapped = _exchange(model, ladder, x, index, swap)
         return (x, adapting), (watch(x), accepted, swapped)
 
     # 1/√β is the standard deviation in a well of curvature 1.
@@ -175,12 +175,12 @@ def _run(
     return x, values, info
 
 
-def _observed(model: Model, observe: dict, x: Float[Array, "n d"]) -> dict[str, Array]:
+def _observe(model: Model, observe: dict, x: Float[Array, "n d"]) -> dict[str, Array]:
     cloud = Particles(model.space, x)
     return {name: f(model, cloud) for name, f in observe.items()}
 
 
-def _moved(
+def _move(
     model: Model,
     ladder: Float[Array, " l"],
     x: Float[Array, "c l n d"],
@@ -205,7 +205,7 @@ def _moved(
     return moved, jnp.mean(accepted, axis=0)
 
 
-def _exchanged(
+def _exchange(
     model: Model, ladder: Float[Array, " l"], x: Float[Array, "c l n d"], index: Int[Array, ""], key: PRNGKeyArray
 ) -> tuple[Float[Array, "c l n d"], Float[Array, " l_1"]]:
     """Neighbours exchanged, pairs (0, 1), (2, 3), … and (1, 2), (3, 4), … in turns, and the share of it."""

@@ -77,8 +77,8 @@ def ito(phi: Callable) -> Callable[[Model, AbstractMeasure], dict[str, Array]]:
 
     for N particles of equal weight; the first part of the bracket is that of their own noise ((2/βN)⟨μ, |∇φ|²⟩ for
     thermal noise), the second that of the environment, which does not shrink with N. Record it at every step, and
-    `couplings.ito_decomposition` forms M and its realised bracket. Fields: `value`, `drift`, `own` and `common`, the two
-    parts of the bracket, and `fields`, the ⟨μ, σ_k·∇φ⟩, shape (m,), by which the environment's motions enter M.
+    `couplings.ito_decomposition` forms M and its realised bracket. Fields: `value`, `drift`, `own` and `common`, the
+    two parts of the bracket, and `fields`, the ⟨μ, σ_k·∇φ⟩, shape (m,), by which the environment's motions enter M.
     **Raises** `ValueError`, when used, for other measures and a noise in Stratonovich form, unless that is the same.
     """
     return eqx.Partial(_ito, phi=phi)

@@ -12,10 +12,10 @@ from mckean.statistics._ladders import divisor as divisor
 from mckean.statistics._ladders import ladder as ladder
 from mckean.statistics._ladders import samples as samples
 from mckean.statistics._ladders import study as study
+from mckean.statistics._rates import Jackknife as Jackknife
 from mckean.statistics._rates import Rate as Rate
-from mckean.statistics._rates import Resampled as Resampled
 from mckean.statistics._rates import fit_rate as fit_rate
+from mckean.statistics._rates import jackknife as jackknife
 from mckean.statistics._rates import largest as largest
-from mckean.statistics._rates import resampled as resampled
 from mckean.statistics._replicas import replicate as replicate
 from mckean.statistics._replicas import side_by_side as side_by_side

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Key, PRNGKeyArray
 
 from mckean.checks import require
-from mckean.statistics._rates import Rate, fit_rate, largest, resampled
+from mckean.statistics._rates import Rate, fit_rate, jackknife, largest
 from mckean.statistics._replicas import side_by_side
 
 # Replicas of so many particles in all run as one: the state of a batch then stays in a core's cache.
@@ -60,7 +60,7 @@ def samples(
     keys = jnp.stack([jax.random.split(jax.random.fold_in(key, n), replicas) for n in sizes])
     shares = [keys[:, i : i + share] for i in range(0, replicas, share)]
     one = lambda k: jax.tree.map(np.asarray, _ladder(run, sizes, batches, k))  # noqa: E731
-    return jax.tree.map(lambda *a: np.concatenate(a), *_shown(side_by_side(one, shares), len(shares), progress))
+    return jax.tree.map(lambda *a: np.concatenate(a), *_show(side_by_side(one, shares), len(shares), progress))
 
 
 def study(
@@ -82,7 +82,7 @@ def study(
         found.ndim <= 3, f"a run returns a number, or numbers along times, not an array of shape {found.shape[2:]}."
     )
     along = found if found.ndim == 3 else found[..., None]
-    return fit_rate(sizes, largest(lambda x: resampled(x, root), along))
+    return fit_rate(sizes, largest(lambda x: jackknife(x, root), along))
 
 
 @eqx.filter_jit
@@ -99,7 +99,7 @@ def divisor(n: int, most: int) -> int:
     return max(d for d in range(1, min(n, most) + 1) if n % d == 0)
 
 
-def _shown(pieces, total: int, progress: bool) -> list:
+def _show(pieces, total: int, progress: bool) -> list:
     from rich.progress import track
 
     return list(track(pieces, "study", total=total, disable=not progress))

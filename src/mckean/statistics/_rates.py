@@ -23,7 +23,7 @@ from mckean.statistics._estimates import Estimate
 
 
 @dataclass(frozen=True)
-class Resampled:
+class Jackknife:
     """A function of the mean over r replicas: `value`, shape (…), and `left_out` without each of them, shape (r, …)."""
 
     value: np.ndarray
@@ -33,9 +33,9 @@ class Resampled:
     def replicas(self) -> int:
         return len(self.left_out)
 
-    def map(self, f: Callable[[np.ndarray], Any]) -> "Resampled":
+    def map(self, f: Callable[[np.ndarray], Any]) -> "Jackknife":
         """f of the value and of those left out; f acts on the trailing axes, and carries leading ones along."""
-        return Resampled(np.asarray(f(self.value)), np.asarray(f(self.left_out)))
+        return Jackknife(np.asarray(f(self.value)), np.asarray(f(self.left_out)))
 
     @property
     def deviations(self) -> np.ndarray:
@@ -50,10 +50,10 @@ class Resampled:
         return Estimate(value, np.sqrt((r - 1) / r * np.sum(self.deviations**2, axis=0)))
 
     @property
-    def unbiased(self) -> "Resampled":
+    def unbiased(self) -> "Jackknife":
         """The bias of order 1/r taken off, 1/(r − 1) from those left out: before a logarithm of what is below it."""
         bias = (self.replicas - 1) * (self.left_out.mean(0) - self.value)
-        return Resampled(self.value - bias, self.left_out - bias * self.replicas / (self.replicas - 1))
+        return Jackknife(self.value - bias, self.left_out - bias * self.replicas / (self.replicas - 1))
 
     @property
     def freedom(self) -> np.ndarray:
@@ -63,7 +63,7 @@ class Resampled:
         return np.asarray(2 * r / np.maximum(kurtosis - 1, 2 * r / (r - 1)))
 
 
-def resampled(samples: Any, root: float = 1) -> Resampled:
+def jackknife(samples: Any, root: float = 1) -> Jackknife:
     """(E sample)^{1/root}: the mean over the leading axis of independent replicas, shape (r, …), r ≥ 2.
 
     `root`: 1 for a mean; 2 for a root mean square, of samples that are squares; p for (E W_p^p)^{1/p}.
@@ -73,11 +73,11 @@ def resampled(samples: Any, root: float = 1) -> Resampled:
     require(samples.shape[0] >= 2, "a standard error needs at least two replicas.")
     require(np.all(np.isfinite(samples)), "a sample is not finite.")
     total = samples.sum(0)
-    whole = Resampled(total / len(samples), (total - samples) / (len(samples) - 1))
+    whole = Jackknife(total / len(samples), (total - samples) / (len(samples) - 1))
     return whole if root == 1 else whole.map(lambda mean: mean ** (1 / root))
 
 
-def largest(of: Callable[[np.ndarray], Resampled], samples: Any) -> Resampled:
+def largest(of: Callable[[np.ndarray], Jackknife], samples: Any) -> Jackknife:
     """sup_t |θ_t|, θ = of(samples) along times in its last axis, without the bias of a maximum over noisy numbers.
 
     A quarter of the runs says when |θ| is largest, and with which sign; the others, what it is then. So intervals keep
@@ -129,7 +129,7 @@ class Rate:
         return self.prefactor * np.asarray(sizes, dtype=np.float64) ** self.slope.value
 
 
-def fit_rate(sizes: Any, errors: Resampled) -> Rate:
+def fit_rate(sizes: Any, errors: Jackknife) -> Rate:
     """The exponent s of `errors` ∝ N^s, by weighted least squares of log error on log N.
 
     Points are weighted by N^{−γ}, the power law that fits the variances of their logarithms: weights from each point's
@@ -148,7 +148,7 @@ def fit_rate(sizes: Any, errors: Resampled) -> Rate:
     require(x.ndim == 1 and x.size >= 2 and np.unique(x).size == x.size, "a slope needs two or more different sizes.")
     require(np.shape(errors.value) == x.shape, f"{x.size} sizes need as many errors, not {np.shape(errors.value)}.")
     require(errors.replicas >= x.size, f"{x.size} points need as many replicas, not {errors.replicas}.")
-    _require_seen(x, errors)
+    _require_above_noise(x, errors)
     logs, log_x = errors.map(np.log), np.log(x)
     noise, leverage = _leverage(log_x, logs.estimate.stderr)
     slope = logs.map(lambda y: y @ leverage)
@@ -160,7 +160,7 @@ def fit_rate(sizes: Any, errors: Resampled) -> Rate:
     return Rate(x, errors.estimate, estimate, prefactor, freedom, _misfit(log_x, logs))
 
 
-def _require_seen(x: np.ndarray, errors: Resampled) -> None:
+def _require_above_noise(x: np.ndarray, errors: Jackknife) -> None:
     found = errors.estimate
     lost = ~((found.value > 2 * found.stderr) & (errors.value > 0) & np.all(errors.left_out > 0, axis=0))
     if np.any(lost):
@@ -183,7 +183,7 @@ def _leverage(log_x: np.ndarray, stderr: np.ndarray) -> tuple[np.ndarray, np.nda
     return weights, weights * centred / (weights @ centred**2)
 
 
-def _misfit(log_x: np.ndarray, logs: Resampled) -> float:
+def _misfit(log_x: np.ndarray, logs: Jackknife) -> float:
     k, r = log_x.size, logs.replicas
     if k == 2 or r - k + 2 < 1:
         return 1.0

@@ -11,7 +11,7 @@ from scipy import special
 from mckean.checks import require
 from mckean.measures import AbstractLaw, Density, Gaussian, Particles
 from mckean.spaces import Euclidean
-from mckean.statistics import Rate, Resampled, fit_rate, resampled, side_by_side
+from mckean.statistics import Jackknife, Rate, fit_rate, jackknife, side_by_side
 from mckean.transport.distance import wasserstein
 from mckean.transport.quantiles import quantiles
 
@@ -34,7 +34,7 @@ def empirical_distances(
     key: PRNGKeyArray,
     replicas: int = 64,
     p: float = 2,
-) -> Resampled:
+) -> Jackknife:
     """E W_p^p, for each N of a ladder, between N points and their law, or between two clouds of N points.
 
     In dimension one, for a density or a Gaussian, the distance to the law itself, exact. Else that of two independent
@@ -50,20 +50,20 @@ def empirical_distances(
     exact = law.domain.dim == 1 and isinstance(law, Density | Gaussian)
 
     shape = (replicas, 1 if exact else 2, int(max(sizes)), law.domain.dim)
-    points = _drawn(law, math.prod(shape[:3]), key)
+    points = _draw(law, math.prod(shape[:3]), key)
     clouds = np.asarray(points.positions).reshape(shape)
     # A new `Particles` would be wrapped anew, by a program for each n.
-    held = lambda x: eqx.tree_at(lambda p: p.positions, points, x)  # noqa: E731
+    with_positions = lambda x: eqx.tree_at(lambda p: p.positions, points, x)  # noqa: E731
 
     def powers(pair: np.ndarray) -> list[float]:
-        parts = [[held(cloud[: int(n)]) for cloud in pair] for n in sizes]
+        parts = [[with_positions(cloud[: int(n)]) for cloud in pair] for n in sizes]
         return [wasserstein(part[0], law if exact else part[1], p) ** p for part in parts]
 
-    return resampled(list(side_by_side(powers, list(clouds))))
+    return jackknife(list(side_by_side(powers, list(clouds))))
 
 
 @eqx.filter_jit
-def _drawn(law: AbstractLaw | Density, n: int, key: PRNGKeyArray) -> Particles:
+def _draw(law: AbstractLaw | Density, n: int, key: PRNGKeyArray) -> Particles:
     return law.sample(key, n)
 
 

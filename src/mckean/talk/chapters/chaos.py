@@ -14,7 +14,7 @@ from mckean import catalogue, observables
 from mckean.catalogue.kuramoto import mean_square_order, order_parameter
 from mckean.catalogue.ornstein_uhlenbeck import marginal_entropy, marginal_excess
 from mckean.couplings import Marginals, chaos_rate, distinct_means, joint_cumulant
-from mckean.couplings._chaos import recorded
+from mckean.couplings._chaos import run_from_law
 from mckean.couplings._marginals import distances, occupation
 from mckean.measures import Gaussian, Uniform, VonMises
 from mckean.spaces import Torus
@@ -110,7 +110,14 @@ def _oscillators(config: Config, key):
         "numbers": eqx.Partial(occupation, edges=edges),
     }
     run = eqx.Partial(
-        recorded, model=model, law=Uniform(circle), observe=observe, until=_TIME, dt=config.dt, every=None, scheme=None
+        run_from_law,
+        model=model,
+        law=Uniform(circle),
+        observe=observe,
+        until=_TIME,
+        dt=config.dt,
+        every=None,
+        scheme=None,
     )
     seen = samples(run, config.sizes, key, config.replicas)
     rate = fit_rate(config.sizes, joint_cumulant(seen["means"]).map(lambda c: np.abs(c[..., 0])))
@@ -273,7 +280,7 @@ def _orders(config: Config, key, strength: float) -> np.ndarray:
     """∫e^{ix}dμ^N at times 1, 2, …, T, shape (runs, T), from independent particles of the stationary law."""
     r = order_parameter(strength, 1.0)
     run = eqx.Partial(
-        recorded, model=catalogue.kuramoto(strength).model, law=VonMises(Torus(1), 0.0, strength * r),
+        run_from_law, model=catalogue.kuramoto(strength).model, law=VonMises(Torus(1), 0.0, strength * r),
         observe={"z": observables.mode(1)}, until=config.until, dt=config.dt, every=round(1 / config.dt), scheme=None,
     )  # fmt: skip
     return samples(run, (config.oscillators,), key, config.runs)["z"][:, 0]

@@ -14,10 +14,11 @@ from scipy.special import ive
 from mckean.catalogue import toy_transformer
 from mckean.catalogue.isotropic_flow import euler_bias, isotropic_flow, spectrum
 from mckean.dynamics import AbstractScheme, Moebius
-from mckean.environments import Contraction, contraction, lyapunov, one_point_ergodicity, pullback, radius, spread
+from mckean.environments import Contraction, contraction, lyapunov, one_point_ergodicity, pullback
 from mckean.interactions import kernels
 from mckean.measures import Particles
 from mckean.models import Additive, Model, TransportNoise, langevin, potentials
+from mckean.observables import pair_distance, radius
 from mckean.paths import Brownian
 from mckean.spaces import Euclidean, Torus
 from mckean.statistics import Estimate
@@ -173,7 +174,7 @@ def run(config: Config, key, progress) -> Result:
         seen = lyapunov(
             case.model, case.particles(), until=case.until, dt=case.dt, after=case.after, every=case.every,
             count=len(case.exact), scheme=case.scheme, key=jax.random.fold_in(key, i),
-            environments=config.environments, batch=min(config.environments // 2, 64),
+            replicas=config.environments, batch=min(config.environments // 2, 64),
         )  # fmt: skip
         found.append(seen.exponents)
         progress((i + 1) / (len(cases) + 3))
@@ -229,7 +230,7 @@ def _pairs(config: Config, key) -> list[_Pair]:
     for i, (name, model, start, rate, until, dt, scheme, (after, end), bias) in enumerate(plans):
         seen = contraction(
             model, Particles(model.space, jnp.asarray(np.array(start))), until=until, dt=dt, every=round(0.5 / dt),
-            key=jax.random.fold_in(key, i), environments=config.environments, scheme=scheme,
+            key=jax.random.fold_in(key, i), replicas=config.environments, scheme=scheme,
         )  # fmt: skip
         within = seen.times <= end + 1e-9
         measured = Contraction(seen.times[within], seen.distance[:, within], seen.rounding).rate(after)
@@ -250,7 +251,7 @@ def _one_point_claims(config: Config, key) -> list[Claim]:
     for i, (name, model, start, until, dt, scheme) in enumerate(tests):
         seen = one_point_ergodicity(
             model, Particles(model.space, jnp.asarray([start])), model.space.uniform, until=until, dt=dt,
-            key=jax.random.fold_in(key, i), environments=config.samples, permutations=1999, scheme=scheme,
+            key=jax.random.fold_in(key, i), replicas=config.samples, permutations=1999, scheme=scheme,
         )  # fmt: skip
         claims.append(
             Claim(f"{name}: p-value of the uniform law at t = {until:g}, over {config.samples} environments", 1e-3,
@@ -275,14 +276,14 @@ def _clouds(config: Config, key) -> dict[str, tuple[Particles, list[Particles]]]
 
 def _cloud_claims(config: Config, clouds) -> list[Claim]:
     depth, dt = config.depths[-1], 0.02
-    start, pulled = clouds["meeting"]
-    bound = float(radius(start)) * math.exp(0.5 * _confined_exponent(config) * depth)
+    model, (start, pulled) = _confined(config, Torus(2)), clouds["meeting"]
+    bound = float(radius(model, start)) * math.exp(0.5 * _confined_exponent(config) * depth)
     x = np.asarray(clouds["stirred"][1][-1].positions)
     square = np.asarray(_HEXAGON.distance(jnp.asarray(x), jnp.roll(jnp.asarray(x), 1, axis=0))) ** 2
     uniform = sum(side**2 for side in _HEXAGON.lengths) / 12
     return [
-        Claim(f"−h(cos x₁ + cos x₂): radius of the cloud pulled back from −{depth:g}", bound, float(radius(pulled[-1])),
-              0.0, 0.0, "the first radius times e^{λT/2}: half of the exponent for what fluctuates", _BY_NOISE,
+        Claim(f"−h(cos x₁ + cos x₂): radius of the cloud pulled back from −{depth:g}", bound,
+              float(radius(model, pulled[-1])), 0.0, 0.0, "the first radius times e^{λT/2}: half of the exponent for what fluctuates", _BY_NOISE,
               "at most"),
         Claim(f"incompressible waves: mean square distance of two points of the cloud, pulled back from −{depth:g}",
               uniform, float(square.mean()), float(square.std(ddof=1) / math.sqrt(len(square))),
@@ -334,9 +335,12 @@ def _attractor_figure(config: Config, clouds) -> Figure:
             series.append(Series(x[:, 0], x[:, 1], f"from t = −{config.depths[i]:g}", kind="points"))
         panels.append(Panel("$x_1$", "$x_2$", series, title))
     sizes = []
-    for name, title in (("meeting", "synchronises"), ("stirred", "does not")):
+    for name, title, model in (
+        ("meeting", "synchronises", _confined(config, Torus(2))),
+        ("stirred", "does not", _stirred(config)),
+    ):
         start, pulled = clouds[name]
-        size = [float(spread(cloud)) for cloud in (start, *pulled)]
+        size = [float(pair_distance(model, cloud)) for cloud in (start, *pulled)]
         sizes.append(Series([0.0, *config.depths], size, title, kind="points"))
     panels.append(Panel("depth T", "spread of the cloud at time 0, length", sizes, yscale="log"))
     caption = (

@@ -20,7 +20,7 @@ from mckean.catalogue.transport import (
 )
 from mckean.dynamics import evolve
 from mckean.dynamics.pair import Pair
-from mckean.environments import Growth, linearised, separation
+from mckean.environments import Growth, linearise, separation
 from mckean.interactions import kernels
 from mckean.measures import Density
 from mckean.measures.norms import distance
@@ -122,7 +122,7 @@ def _linear(key, *, model: Model, nodes: int, until: float, dt: float, coarsen: 
     path = Brownian(key).coarsen(coarsen)
     towards = _density(nodes, lambda x: 1 + 0.1 * jnp.cos(x[0]))
     every = round(1 / dt)
-    run = linearised(model, _uniform(nodes), towards, until=until, dt=dt, path=path, every=every)
+    run = linearise(model, _uniform(nodes), towards, until=until, dt=dt, path=path, every=every)
     return run.times, run.observed["log_norm"], run.observed["overlap"]
 
 
