@@ -1,4 +1,14 @@
-"""Energy, its balance and its decay."""
+"""Energetics: what becomes of the free energy along a run, and how fast it falls.
+
+- What is the free energy spent on, and what does the environment pay in? `ledger`: a `Ledger` of `Accounts`.
+- What work does the environment do in the mean? `environment_power`.
+- Does a run of a gradient flow keep the energy balance? `energy_balance`.
+- How does the law descend, seen from a frame that moves with an additive noise? `moving_frame`: a `Descent`.
+- How fast does a run return to equilibrium? `decay`: a `Decay`.
+- How fast must it, before any run? `convexity`, `holley_stroock`: constants of Polyak and Łojasiewicz.
+- … near the equilibrium? `relaxation`: the spectrum of the linearised flow.
+- What are the Poincaré and log-Sobolev constants of a density on the line? `poincare_bounds`, `log_sobolev_bounds`.
+"""
 
 from mckean.energetics._balance import energy_balance as energy_balance
 from mckean.energetics._decay import Decay as Decay

@@ -1,4 +1,18 @@
-"""Conditional laws under a common noise."""
+"""Environments: the law of particles, given a common noise.
+
+- Do two solutions meet in one environment? `separation` shows it along one run.
+- … and how fast, over many environments? `contraction`: a `Contraction`, of two solutions or of the points of a cloud.
+- Does a small perturbation of a solution grow? `growth`: its rates over environments, a `Growth`.
+- … along one run? `linearise`.
+- What are all Lyapunov exponents of the particles? `lyapunov`: a `Spectrum`.
+- … in one given environment? `exponents`.
+- Where is the solution now, if it started long ago? `pullback`.
+- What is the invariant random measure like? `invariant`: an `Ensemble`.
+- Does one particle reach the invariant law? `one_point_ergodicity`: a p-value.
+- What are mean and variance over environments of anything else? `ensemble`: an `Ensemble`.
+
+They meet where the top exponent is negative. The rate of `contraction` tends to it as the solutions come near.
+"""
 
 from mckean.environments._contraction import Contraction as Contraction
 from mckean.environments._contraction import contraction as contraction

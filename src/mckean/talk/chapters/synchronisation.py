@@ -283,8 +283,8 @@ def _cloud_claims(config: Config, clouds) -> list[Claim]:
     uniform = sum(side**2 for side in _HEXAGON.lengths) / 12
     return [
         Claim(f"−h(cos x₁ + cos x₂): radius of the cloud pulled back from −{depth:g}", bound,
-              float(radius(model, pulled[-1])), 0.0, 0.0, "the first radius times e^{λT/2}: half of the exponent for what fluctuates", _BY_NOISE,
-              "at most"),
+              float(radius(model, pulled[-1])), 0.0, 0.0,
+              "the first radius times e^{λT/2}: half of the exponent for what fluctuates", _BY_NOISE, "at most"),
         Claim(f"incompressible waves: mean square distance of two points of the cloud, pulled back from −{depth:g}",
               uniform, float(square.mean()), float(square.std(ddof=1) / math.sqrt(len(square))),
               config.intensity * dt * uniform, "the flow keeps volume, its Heun steps but for Kdt",
