@@ -1,4 +1,4 @@
-"""The wings: each name is found by a question, states and schemes stay behind the face, and no name means two things."""
+"""The wings: a question finds each name, states and schemes stay behind the face, and no name means two things."""
 
 import ast
 import inspect
