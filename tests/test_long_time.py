@@ -159,7 +159,7 @@ def test_brute_force_agrees_with_the_linear_theory():
     """
     model, grid, until = stirred("shears"), TORUS.grid(12), 0.5
     towards = ripple(grid, lambda x: jnp.cos(x[0]))
-    options = {"until": until, "key": jax.random.key(7), "environments": 400}
+    options = {"until": until, "key": jax.random.key(7), "replicas": 400}
     fine, coarse = (environments.growth(model, flat(grid), towards, dt=dt, **options) for dt in (1 / 64, 1 / 32))
     modes, system = mean_square_system(model, 8)
     start = 0.5 * np.all(np.abs(modes) == [1, 0], axis=1)

@@ -116,7 +116,7 @@ OU = mk.langevin(LINE, mk.potentials.Quadratic(1.2), beta=np.inf, common=mk.Addi
 
 def test_contraction_rates():
     """Differences in a quadratic well fall by 1 − a dt in every Euler step: of two solutions and of a cloud."""
-    options = {"until": 4.0, "dt": 0.1, "every": 10, "key": jax.random.key(0), "environments": 3}
+    options = {"until": 4.0, "dt": 0.1, "every": 10, "key": jax.random.key(0), "replicas": 3}
     exact = np.log(1 - 1.2 * 0.1) / 0.1
     for start in ((at(LINE, [0.0]), at(LINE, [1.0])), (at(LINE, [0.0], [1.0], [3.0]),)):
         seen = contraction(OU, *start, **options)
@@ -164,7 +164,7 @@ def test_wrong_laws_are_rejected():
 def test_one_point_of_the_toy_model_becomes_uniform():
     model = toy_transformer(4, 4.0).model
     options = {
-        "until": 3.0, "dt": 0.05, "key": jax.random.key(6), "environments": 200, "scheme": mk.Moebius(),
+        "until": 3.0, "dt": 0.05, "key": jax.random.key(6), "replicas": 200, "scheme": mk.Moebius(),
     }  # fmt: skip
     start = at(SPHERE, [1, 0, 0, 0])
     # ⟨x, x_0⟩ is left at e^{−4.5}, a tenth of its standard error.
@@ -173,7 +173,7 @@ def test_one_point_of_the_toy_model_becomes_uniform():
     assert one_point_ergodicity(model, start, wrong, **options).p_value <= 1e-2
 
 
-SETTINGS = {"until": 1.0, "dt": 0.1, "key": jax.random.key(0), "environments": 2}
+SETTINGS = {"until": 1.0, "dt": 0.1, "key": jax.random.key(0), "replicas": 2}
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ SETTINGS = {"until": 1.0, "dt": 0.1, "key": jax.random.key(0), "environments": 2
         (lambda: lyapunov(OU, at(LINE, [0.0]), **SETTINGS, every=0), "positive number of steps"),
         (lambda: lyapunov(OU, at(LINE, [0.0]), **SETTINGS, every=3), "multiples of that time"),
         (lambda: lyapunov(OU, at(LINE, [0.0]), **SETTINGS, after=1.0), "after < until"),
-        (lambda: lyapunov(OU, at(LINE, [0.0]), **(SETTINGS | {"environments": 1})), "`exponents`"),
+        (lambda: lyapunov(OU, at(LINE, [0.0]), **(SETTINGS | {"replicas": 1})), "`exponents`"),
         (lambda: lyapunov(OU, at(PLANE, [0.0, 0.0]), **SETTINGS), "lives on"),
         (lambda: exponents(OU, at(LINE, [0.0]), until=1.0, dt=0.1), "give the run a path"),
         (lambda: contraction(OU, at(LINE, [0.0]), **SETTINGS), "two particles"),

@@ -49,10 +49,13 @@ _PRODUCTS = 4096
 
 @dataclass(frozen=True)
 class Marginals:
-    """Distances of P^k from μ^{⊗k} on cells, for each N of a ladder: shape (len(sizes),) each.
+    """Distances of P^k from μ^{⊗k} on cells, for each N of a ladder: a `Jackknife` of shape (len(sizes),) each.
 
-    `entropy` H(P^k | μ^{⊗k}), `dependence` H(P^k | (P^1)^{⊗k}), `square` χ², `transport` W_2² to leading order, in the
-    square of the coordinates' unit, `variation` the total variation.
+    - `entropy`: H(P^k | μ^{⊗k}).
+    - `dependence`: H(P^k | (P^1)^{⊗k}).
+    - `square`: χ².
+    - `transport`: W_2² to leading order, in the square of the coordinates' unit.
+    - `variation`: the total variation.
     """
 
     sizes: tuple[int, ...]
@@ -63,9 +66,17 @@ class Marginals:
     variation: Jackknife
 
     def rate(self, distance: Literal["entropy", "dependence", "square", "transport", "variation"] = "entropy") -> Rate:
-        """The exponent in N: −2, and −1 for the variation, by Lacker (arXiv 2105.02983).
+        """The exponent in N of a distance: −2, and −1 for the variation.
 
         For k ≥ 2 the dependence has least noise. Variation is short where it nears its noise, which bends the line.
+
+        **Arguments:**
+
+        - `distance`: its name, "entropy" by default.
+
+        **Returns:** a `Rate`.
+
+        **Source:** Lacker, arXiv 2105.02983.
         """
         return fit_rate(self.sizes, getattr(self, distance))
 
@@ -86,13 +97,27 @@ def marginals(
     scheme: Any = None,
     progress: bool = False,
 ) -> Marginals:
-    """Distances of the law of k of N particles at time `until` from μ^{⊗k}, μ = `limit` at that time.
+    """Distances of the law of k of N particles at time `until` from μ^{⊗k}, on cells of equal μ-probability.
 
-    **Arguments:** `law`: of the independent particles at time 0; `limit`: a density or a Gaussian, as `evolve` gives
-    it; `k`: 1, 2 or 3; `cells`: M; `every`: record each so many steps, and take the `largest` over the records, for a
-    `limit` that is stationary. Others as for `chaos_rate`.
-    **Raises** `ValueError` where there is no estimator: in another dimension than 1, for k > 3, for k > N and for more
-    than 4096 products of cells; for fewer than eight replicas; for whatever `evolve` refuses.
+    The module says how each is estimated, and what cells leave out.
+
+    **Arguments:**
+
+    - `model`: the N particles, on the line or a circle; without a common noise.
+    - `law`: of the independent particles at time 0.
+    - `limit`: μ at time `until`, a density or a Gaussian, as `evolve` gives it.
+    - `k`: 1, 2 or 3.
+    - `sizes`: the ladder of N, each k at least.
+    - `cells`: how many, 8 by default; their k-th power is at most 4096.
+    - `every`: record each so many steps, and take the `largest` over the records, for a `limit` that is stationary. By
+      default only at `until`.
+    - `until`, `dt`, `scheme`: as for `evolve`.
+    - `replicas`, `key`, `progress`: as for `samples`; eight replicas at least.
+
+    **Returns:** the `Marginals`.
+
+    **Raises:** `ValueError` where there is no estimator: in another dimension than 1, for k > 3, for k > N, for too
+    many cells or too few replicas; and as `evolve` does.
     """
     _check(model, limit, k, min(sizes, default=0), cells, replicas)
     run = eqx.Partial(

@@ -27,10 +27,11 @@ from mckean.statistics import Estimate, side_by_side
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Statistics over `count` environments of a tree of real numbers or arrays: each field is such a tree.
+    """Statistics over `count` independent environments of a tree of real numbers or arrays: each field is such a tree.
 
-    `centre` is the mean, and `second`, `third`, `fourth` are the sums of powers of the deviations from it. The
-    environments must be independent; `mean` and `variance` need two of them.
+    - `count`: how many environments; `mean` and `variance` need two.
+    - `centre`: the mean.
+    - `second`, `third`, `fourth`: the sums of powers of the deviations from it.
     """
 
     count: int
@@ -69,14 +70,22 @@ class Ensemble:
 def ensemble(
     run: Callable[[PRNGKeyArray], Any], key: PRNGKeyArray, replicas: int, batch: int | None = None
 ) -> Ensemble:
-    """Statistics of `run(key)` over independent environments; memory is that of one batch on each core.
+    """Mean and variance of `run(key)` over independent environments; memory is that of one batch on each core.
 
     Environment i has the key fold_in(key, i): more environments, or other batches, keep the first ones as they are.
-    **Arguments:** `run`: a function of a key, traceable by JAX (a call of `evolve` with `Brownian(key)` is), returning
-    a tree of real arrays; an `equinox.Partial` of a module's function is compiled once for all values of its arrays.
-    `replicas`: how many environments; `batch`: how many are run as one program, as for `replicate`; it must divide
-    `replicas`.
-    **Raises** `ValueError` if it does not, and where a result is complex or not finite.
+
+    **Arguments:**
+
+    - `run`: a function of a key that JAX can trace, such as a call of `evolve` with `Brownian(key)`, with a tree of
+      real arrays as its result. An `equinox.Partial` of a module's function is compiled once for all values of its
+      arrays.
+    - `key`: of all environments.
+    - `replicas`: how many environments.
+    - `batch`: how many of them run as one program, as for `replicate`; it must divide `replicas`. All by default.
+
+    **Returns:** an `Ensemble`.
+
+    **Raises:** `ValueError` if the batch does not divide their number, and where a result is complex or not finite.
     """
     batch = replicas if batch is None else batch
     require(replicas >= 1 and batch >= 1, "an ensemble needs at least one environment, in batches of at least one.")

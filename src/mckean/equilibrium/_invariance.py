@@ -46,7 +46,9 @@ _ROUNDING = 1e-9
 class Invariance:
     """The p-value of the hypothesis that a law is invariant, and the means that should vanish, one for each φ.
 
-    `spread`: the standard deviation of each φ under the law; `changes` are in its unit where Lφ is asked for, per time.
+    - `p_value`: by Hotelling's T².
+    - `changes`: the means, by the name of φ; where Lφ is asked for, per time.
+    - `spread`: the standard deviation of each φ under the law.
     """
 
     p_value: float
@@ -59,7 +61,14 @@ class Invariance:
         return {name: 4 * float(e.stderr) / self.spread[name] for name, e in self.changes.items()}
 
     def rejects(self, level: float = 1e-3) -> bool:
-        """Whether invariance is rejected; a law that is invariant is rejected with probability `level`."""
+        """Whether invariance is rejected; a law that is invariant is rejected with probability `level`.
+
+        **Arguments:**
+
+        - `level`: of the test, 10⁻³ by default.
+
+        **Raises:** `ValueError` for a level that is not between 0 and 1.
+        """
         require(0 < level < 1, f"a level lies between 0 and 1, but {level} was given.")
         return self.p_value < level
 
@@ -74,12 +83,22 @@ def invariance(
     key: PRNGKeyArray,
     scheme: AbstractScheme | diffrax.AbstractSolver | None = None,
 ) -> Invariance:
-    """Whether the steps of a dynamics leave the law invariant from which the clouds are drawn.
+    """Whether the steps of a dynamics leave a law invariant: E[φ(X_t) − φ(X_0)] = 0 for each φ.
 
-    **Arguments:** `model`: the dynamics, which may have any drift and noise; `clouds`: c independent draws of the n
-    particles, such as `GibbsSample.positions[:, -1]`; `observe`: the φ, real scalar functions of (model, measure) by
-    name; `until`: how long it runs: a bias is seen best after about the time in which φ relaxes; others as in `evolve`.
-    **Raises** `ValueError` for fewer than ten draws for each φ, and for whatever `evolve` refuses.
+    **Arguments:**
+
+    - `model`: the dynamics, which may have any drift and noise.
+    - `clouds`: c independent draws of the n particles from the law, shape (c, n, d), such as `GibbsSample.positions[:,
+      -1]`; ten for each φ at least.
+    - `observe`: the φ, real scalar functions of (model, measure) by name.
+    - `dt`: the step.
+    - `until`: how long it runs. A bias is seen best after about the time in which φ relaxes.
+    - `key`: for the noise.
+    - `scheme`: as for `evolve`.
+
+    **Returns:** an `Invariance`.
+
+    **Raises:** `ValueError` for fewer draws, and as `evolve` does.
     """
     _require_draws(model, clouds, observe)
     first = Particles(model.space, clouds[0])
@@ -91,12 +110,25 @@ def invariance(
 
 
 def stationarity(model: Model, clouds: Float[Array, "c n d"], observe: Observables) -> Invariance:
-    """Whether the equation of the N particles leaves the law invariant from which the clouds are drawn.
+    """Whether the equation of N particles leaves a law invariant: E[Lφ(X)] = 0 for each φ, L the generator.
 
-    The means are those of Lφ, per time. **Arguments:** as for `invariance`; the φ are twice differentiable. Cost: one
-    second derivative of φ for every motion, N·d and those of the environment, at each cloud.
-    **Raises** `ValueError` for fewer than ten draws for each φ, on spheres, and for a noise in the sense of
-    Stratonovich where that matters: `mckean.converted` says the same in Itô's.
+        Lφ = b·∇φ + ½Σ_i tr(σσᵀ(x_i)∇²_{x_i}φ) + ½Σ_k (σ⁰_k·∇)²φ
+
+    No step is taken. Cost: one second derivative of φ for every motion, N·d and those of the environment, at each
+    cloud.
+
+    **Arguments:**
+
+    - `model`: the dynamics.
+    - `clouds`: c independent draws of the n particles from the law, shape (c, n, d); ten for each φ at least.
+    - `observe`: the φ, twice differentiable real functions of (model, measure) by name.
+
+    **Returns:** an `Invariance`; its changes are per time.
+
+    **Raises:** `ValueError` for fewer draws, on spheres, and for a noise in the sense of Stratonovich where that
+    matters: `mckean.converted` says the same in Itô's.
+
+    **Source:** Echeverría, Z. Wahrscheinlichkeitstheorie 61 (1982).
     """
     _require_draws(model, clouds, observe)
     require(not isinstance(model.space, Sphere), "the generator is written for R^d and tori, not for a sphere.")

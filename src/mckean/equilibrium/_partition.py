@@ -29,10 +29,20 @@ class LogPartition:
 
 
 def log_partition(model: Model, sample: GibbsSample) -> LogPartition:
-    """log Z_N, Z_N = ∫e^{−βH_N}dx, dimensionless where lengths are.
+    """log Z_N, Z_N = ∫e^{−βH_N}dx, by thermodynamic integration in the coupling.
 
-    **Arguments:** `sample`: of the model, by `sample_gibbs`, on an odd number of couplings from 0 to 1, nine say.
-    **Raises** `ValueError` for another ladder, for a model without an interaction, and for one with a V in dimension 2
+        log Z_N = N log∫e^{−βV} + ∫_0^1 f ds,   f(s) = −βE_s I,   I = (1/2N)Σ_ij W(x_i − x_j)
+
+    It has no unit where lengths have none.
+
+    **Arguments:**
+
+    - `model`: with an interaction.
+    - `sample`: of the model, by `sample_gibbs`, on an odd number of couplings from 0 to 1, nine say.
+
+    **Returns:** a `LogPartition`.
+
+    **Raises:** `ValueError` for another ladder, for a model without an interaction, and for one with a V in dimension 2
     or more, where ∫e^{−βV} is not computed here.
     """
     ladder = sample.couplings

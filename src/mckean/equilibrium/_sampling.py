@@ -48,12 +48,15 @@ _TARGET, _TARGET_OF_ONE_STEP = 0.651, 0.574
 class GibbsSample:
     """What c chains say about π_s, s along a ladder of l couplings that ends at 1, the Gibbs measure itself.
 
-    `means`: E φ for each observable φ, shape (l,), with the standard errors of c independent chains; `samples` and
-    `squares` have the means of φ and of φ² over each chain, shape (c, l). Where there is a W, "interaction" is one of
-    them, the energy (1/2N)Σ_ij W(x_i − x_j). `r_hat` and `size`, (l,): rank-normalised split R̂ (Vehtari and others,
-    Bayesian Analysis 16, 2021) and the number of independent draws with the same standard error. `positions`: the last
-    states, shape (c, l, n, d), independent over chains. `acceptance` and `step`, (l,), are those
-    of Hamiltonian Monte Carlo; `exchanges`, (l − 1,), is the accepted share of exchanges between neighbours.
+    - `couplings`: s, shape (l,).
+    - `means`: E φ for each observable φ, shape (l,), with the standard errors of c independent chains. Where there is a
+      W, "interaction" is one of them, the energy (1/2N)Σ_ij W(x_i − x_j).
+    - `samples`, `squares`: the means of φ and of φ² over each chain, shape (c, l).
+    - `r_hat`: rank-normalised split R̂, (l,) (Vehtari and others, Bayesian Analysis 16, 2021).
+    - `size`: the number of independent draws with the same standard error, (l,).
+    - `positions`: the last states, shape (c, l, n, d), independent over chains.
+    - `acceptance`, `step`: those of Hamiltonian Monte Carlo, (l,).
+    - `exchanges`: the accepted share of exchanges between neighbours, (l − 1,).
     """
 
     couplings: np.ndarray
@@ -86,14 +89,31 @@ def sample_gibbs(
     draws: int = 1000,
     steps: int = 3,
 ) -> GibbsSample:
-    """Means of observables under the Gibbs measure of n particles, and under its relatives of weaker coupling.
+    """Means of observables under π_N ∝ e^{−βH_N}, and under its relatives of weaker coupling.
 
-    **Arguments:** `law`: where the particles of each chain start, independent; R̂ can only see what the starts differ
-    in, so it should be wide; `observe`: real scalar functions of (model, measure) by name; `couplings`: the ladder s,
-    increasing to 1; `warmup`: transitions that adapt the step sizes and are thrown away; `draws`: transitions that
-    count; `steps`: the mean number of leapfrog steps in a transition; 1 is the Metropolis-adjusted Langevin algorithm.
-    **Raises** `ValueError` for a model whose Gibbs measure is not known, and for chains that have not converged: R̂
+        π_s ∝ exp(−β(ΣV(x_i) + (s/2N)ΣW(x_i − x_j))),   π_1 = π_N
+
+    **Arguments:**
+
+    - `model`: one whose Gibbs measure is known: a gradient drift and a thermal noise.
+    - `law`: where the particles of each chain start, independent. R̂ can only see what the starts differ in, so it
+      should be wide.
+    - `n`: the number of particles.
+    - `observe`: real scalar functions of (model, measure) by name.
+    - `key`: for the chains.
+    - `couplings`: the ladder s, increasing to 1; by default (1,).
+    - `chains`: how many, 32 by default, 8 at least.
+    - `warmup`: transitions that adapt the step sizes and are thrown away, 200 by default.
+    - `draws`: transitions that count, 1000 by default.
+    - `steps`: the mean number of leapfrog steps in a transition, 3 by default; 1 is the Metropolis-adjusted Langevin
+      algorithm.
+
+    **Returns:** a `GibbsSample`.
+
+    **Raises:** `ValueError` for a model whose Gibbs measure is not known, and for chains that have not converged: R̂
     above 1.02, or an effective sample size below 400, for any observable and coupling.
+
+    **Source:** Hukushima and Nemoto, J. Phys. Soc. Japan 65 (1996), for the exchange of neighbours.
     """
     require_gibbs(model)
     ladder = _check_ladder(couplings)
