@@ -58,7 +58,14 @@ class Decay:
 
 
 def decay(
-    model: Model, measure: AbstractMeasure, equilibrium: AbstractMeasure, *, until: float, dt: float, every: int = 1, **how
+    model: Model,
+    measure: AbstractMeasure,
+    equilibrium: AbstractMeasure,
+    *,
+    until: float,
+    dt: float,
+    every: int = 1,
+    **how,
 ) -> Decay:
     """F − F*, D and W_2 to the equilibrium along the flow from μ.
 
