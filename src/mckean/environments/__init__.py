@@ -9,9 +9,10 @@
 - Where is the solution now, if it started long ago? `pullback`.
 - What is the invariant random measure like? `invariant`: an `Ensemble`.
 - Does one particle reach the invariant law? `one_point_ergodicity`: a p-value.
+- How far apart are two measures of one form, point by point? `mckean.measures.distance`.
 - What are mean and variance over environments of anything else? `ensemble`: an `Ensemble`.
 
-They meet where the top exponent is negative. The rate of `contraction` tends to it as the solutions come near.
+Solutions meet where the top Lyapunov exponent is negative, and the rate of `contraction` tends to it as they come near.
 """
 
 from mckean.environments._contraction import Contraction as Contraction
