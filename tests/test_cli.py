@@ -14,7 +14,9 @@ from mckean.talk.report import writing
 
 
 def claim(measured: float = 1.0) -> Claim:
-    return Claim("the value in [0, 1] of $x$", 1.0, measured, 0.01, 0.0, "", "Theorem 1")
+    return Claim(
+        quantity="the value in [0, 1] of $x$", predicted=1.0, measured=measured, stderr=0.01, reference="Theorem 1"
+    )
 
 
 def chapter(name: str, *claims: Claim, raises: BaseException | None = None) -> Chapter:

@@ -15,9 +15,9 @@ from mckean.talk.report import Setting, prepare, write, writing
 from mckean.talk.report.figures import _log_label, film_svg, panel_svg
 from mckean.talk.report.labels import wrap
 from mckean.talk.report.mathematics import inline, mathml, paragraphs
-from mckean.talk.report.numbers import duration, measured, number, predicted
+from mckean.talk.report.numbers import duration, measurement, number, prediction
 from mckean.talk.report.page import headline, page
-from mckean.talk.report.terminal import outcome
+from mckean.talk.report.terminal import summary
 from mckean.talk.run import Talk, chapter_key, run_chapters, sentence
 
 SETTING = Setting("0.1", "0.10", "1 × cpu", 2, "float64", "2026-01-01 00:00 UTC")
@@ -34,7 +34,7 @@ class Config:
 
 def claim(**changes) -> Claim:
     given = {
-        "claim": "slope of $\\log W_1$ where $a < b$",
+        "quantity": "slope of $\\log W_1$ where $a < b$",
         "predicted": -0.5,
         "measured": -0.499,
         "stderr": 0.002,
@@ -176,7 +176,7 @@ def test_run_chapters_refuses_before_it_runs(talk):
 
 def test_a_chapter_that_breaks_loses_no_other(talk):
     told = talk(chapter("bad", raises=FloatingPointError("NaN at t = 1.\nmore")), chapter("good", claim()))
-    assert [done.error for done in told.finished] == ["NaN at t = 1.", ""]
+    assert [done.error for done in told.outcomes] == ["NaN at t = 1.", ""]
     assert not told.holds
     assert headline(told) == "1 of 2 claims hold"
     markup = page(told, SETTING)
@@ -189,13 +189,13 @@ def test_what_was_not_run_is_said_and_is_no_failure(talk):
     told = talk(dataclasses.replace(chapter("real", claim()), run=lambda *_: result), chapter("other", claim()))
     assert told.holds
     assert page(told, SETTING).count("Without &lt;weights&gt; this part was not run.") == 2
-    assert [done.note in outcome(done) for done in told.finished if done.note] == [True]
+    assert [done.note in summary(done) for done in told.outcomes if done.note] == [True]
 
 
 def test_a_chapter_without_a_claim_does_not_pass(talk):
     told = talk(chapter("empty"))
     assert not told.holds
-    assert "without a claim" in told.finished[0].error
+    assert "without a claim" in told.outcomes[0].error
 
 
 def test_an_error_is_said_in_one_sentence():
@@ -222,7 +222,7 @@ def test_the_report_is_written_whole(talk, tmp_path):
 
 
 def test_the_page_stands_alone_and_shows_every_claim(talk):
-    many = [claim(claim=f"claim number {i} < 9", relation="at most") for i in range(3)]
+    many = [claim(quantity=f"claim number {i} < 9", relation="at most") for i in range(3)]
     told = talk(chapter("limit", *many, panels=[panel()] * 4), chapter("bad", raises=ValueError("oh")))
     text = page(told, SETTING)
     read = Reader(text)
@@ -235,7 +235,7 @@ def test_the_page_stands_alone_and_shows_every_claim(talk):
     assert "math" in read.tags
     for _, each in told.claims:
         verdict = "holds" if each.holds else "fails"
-        found = [row for row in read.rows if each.claim in row and verdict in row]
+        found = [row for row in read.rows if each.quantity in row and verdict in row]
         assert len(found) == 2, "once in the table of all claims, once in its chapter"
     assert "≤ −0.5" in text
     assert "time step &amp; grid" in text
@@ -248,11 +248,11 @@ def test_the_page_stands_alone_and_shows_every_claim(talk):
 
 
 def test_an_interrupted_talk_says_so(talk):
-    told = dataclasses.replace(talk(chapter("limit", claim())), asked=["limit", "later"], interrupted=True, quick=True)
+    told = dataclasses.replace(talk(chapter("limit", claim())), names=["limit", "later"], interrupted=True, quick=True)
     text = page(told, SETTING)
     assert "interrupted; chapters asked for and not finished: later." in text
     assert "--quick" in text
-    assert "interrupted" in page(dataclasses.replace(told, finished=[]), SETTING)
+    assert "interrupted" in page(dataclasses.replace(told, outcomes=[]), SETTING)
 
 
 def test_nothing_half_written_stays(talk, tmp_path, monkeypatch):
@@ -394,14 +394,14 @@ def test_numbers_have_the_digits_they_warrant():
     assert number(-1.5e-13, 3) == "−1.5×10⁻¹³"
     assert number(float("nan")) == "—"
     assert number(float("-inf")) == "−∞"
-    assert predicted(0.5, "at most") == "≤ 0.5"
-    assert predicted(float("nan"), "equal") == "—"
-    assert measured(0.724158, 0.00035) == "0.72416 ± 0.00035"
-    assert measured(-1234.5, 120.0) == "−1234 ± 120"
-    assert measured(1.234e-7, 5e-9) == "(1.234 ± 0.050)×10⁻⁷"
-    assert measured(0.25, 0.0) == "0.25"
-    assert measured(0.25, float("inf")) == "0.25 ± ∞"
-    assert measured(0.0, 0.01) == "0.000 ± 0.010"
+    assert prediction(0.5, "at most") == "≤ 0.5"
+    assert prediction(float("nan"), "equal") == "—"
+    assert measurement(0.724158, 0.00035) == "0.72416 ± 0.00035"
+    assert measurement(-1234.5, 120.0) == "−1234 ± 120"
+    assert measurement(1.234e-7, 5e-9) == "(1.234 ± 0.050)×10⁻⁷"
+    assert measurement(0.25, 0.0) == "0.25"
+    assert measurement(0.25, float("inf")) == "0.25 ± ∞"
+    assert measurement(0.0, 0.01) == "0.000 ± 0.010"
     assert duration(4.24) == "4.2 s"
     assert duration(192.0) == "3 min 12 s"
     assert duration(7500.0) == "2 h 5 min"

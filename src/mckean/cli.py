@@ -109,15 +109,15 @@ def _run(names: Sequence[str], quick: bool, seed: int) -> "Talk":
     from mckean.talk.report.terminal import progress
     from mckean.talk.run import Talk, run_chapters
 
-    start, finished, interrupted = time.perf_counter(), [], False
+    start, outcomes, interrupted = time.perf_counter(), [], False
     with progress(_console(error=True), names) as shown:
         try:
-            for done in run_chapters(names, quick=quick, seed=seed, progress=shown.update):
-                finished.append(done)
-                shown.done(done)
+            for outcome in run_chapters(names, quick=quick, seed=seed, progress=shown.update):
+                outcomes.append(outcome)
+                shown.close(outcome)
         except KeyboardInterrupt:
             interrupted = True
-    return Talk(names, finished, seed, quick, time.perf_counter() - start, interrupted)
+    return Talk(names, outcomes, seed, quick, time.perf_counter() - start, interrupted)
 
 
 def _console(error: bool = False):

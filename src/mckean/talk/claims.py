@@ -1,4 +1,4 @@
-"""What an experiment is made of: a chapter of the talk, its claims and its figures. Nothing here draws or computes."""
+"""What a chapter of the talk is made of: its claims and its figures. Nothing here draws or computes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,29 +11,43 @@ from jaxtyping import PRNGKeyArray
 STANDARD_ERRORS = 4.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A number that theory predicts, and what was measured.
+    """A number that theory predicts, and the number that was measured.
 
-    The claim holds when the measured value stands in the stated relation to the prediction up to
-    4 standard errors plus `tolerance`, the deterministic part of the error, whose source is said in `origin`.
+    The claim holds if the measured number stands in the stated relation to the predicted one, up to
+    4 stderr + tolerance. Both errors are 0 by default: who leaves one out is judged more strictly.
+
+    **Arguments:**
+
+    - `quantity`: what the number is, in a line of prose with TeX between dollar signs.
+    - `predicted`: its value by theory, or the bound that theory gives.
+    - `measured`: its value in the run.
+    - `stderr`: the standard error of `measured` (and of `predicted`, where it was measured too). 0 by default.
+    - `tolerance`: the largest error that is no chance: of the step, the grid, rounding, a series cut off. It is
+      derived, never fitted. 0 by default.
+    - `origin`: where the tolerance comes from.
+    - `reference`: the theorem, or the paper, that predicts.
+    - `relation`: "equal", "at most" or "at least": how `measured` stands to `predicted`. "equal" by default.
     """
 
-    claim: str
+    quantity: str
     predicted: float
     measured: float
-    stderr: float
-    tolerance: float
-    origin: str
+    stderr: float = 0.0
+    tolerance: float = 0.0
+    origin: str = ""
     reference: str
     relation: Literal["equal", "at most", "at least"] = "equal"
 
     @property
     def allowance(self) -> float:
+        """How far the measured number may be off: 4 stderr + tolerance."""
         return STANDARD_ERRORS * self.stderr + self.tolerance
 
     @property
     def holds(self) -> bool:
+        """The verdict. A number that is not finite fails."""
         excess = self.measured - self.predicted
         if not np.isfinite(excess + self.allowance):
             return False

@@ -29,8 +29,8 @@ TalkProgress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A chapter that was run: its result, or the sentence with which it broke."""
+class Outcome:
+    """What became of a chapter: its result, or the sentence with which it broke."""
 
     chapter: Chapter
     config: Any
@@ -41,6 +41,7 @@ class Finished:
 
     @property
     def broke(self) -> bool:
+        """True where the chapter raised an error."""
         return self.result is None
 
     @property
@@ -49,24 +50,25 @@ class Finished:
         if self.result is not None:
             return self.result.claims
         nothing = float("nan")
-        return [Claim("the chapter runs to its end", nothing, nothing, nothing, nothing, "", "")]
+        return [Claim(quantity="the chapter runs to its end", predicted=nothing, measured=nothing, reference="")]
 
     @property
     def note(self) -> str:
-        """What could not be run here, and why."""
+        """A sentence on what could not be run here, and why; empty where nothing was left out."""
         return "" if self.result is None else self.result.note
 
     @property
     def holds(self) -> bool:
+        """True where every claim holds."""
         return all(claim.holds for claim in self.claims)
 
 
 @dataclass(frozen=True)
 class Talk:
-    """What was asked for, and what of it was finished."""
+    """The chapters that a run is for, by name, and the outcomes of those that it came to."""
 
-    asked: Sequence[str]
-    finished: Sequence[Finished]
+    names: Sequence[str]
+    outcomes: Sequence[Outcome]
     seed: int
     quick: bool
     seconds: float
@@ -75,17 +77,18 @@ class Talk:
     @property
     def claims(self) -> list[tuple[Chapter, Claim]]:
         """Every claim with its chapter, in the order of the talk."""
-        return [(done.chapter, claim) for done in self.finished for claim in done.claims]
+        return [(outcome.chapter, claim) for outcome in self.outcomes for claim in outcome.claims]
 
     @property
     def holds(self) -> bool:
-        return all(done.holds for done in self.finished)
+        """True where every chapter ran to its end and every claim holds."""
+        return all(outcome.holds for outcome in self.outcomes)
 
     @property
     def missing(self) -> list[str]:
-        """The names of the chapters that were asked for and not finished."""
-        done = {finished.chapter.name for finished in self.finished}
-        return [name for name in self.asked if name not in done]
+        """The names of the chapters that the run did not come to."""
+        done = {outcome.chapter.name for outcome in self.outcomes}
+        return [name for name in self.names if name not in done]
 
 
 def chapter_key(seed: int, name: str) -> PRNGKeyArray:
@@ -104,7 +107,7 @@ def choose(names: Iterable[str]) -> list[str]:
 
 def run_chapters(
     names: Iterable[str], *, quick: bool = False, seed: int = 0, progress: TalkProgress | None = None
-) -> Iterator[Finished]:
+) -> Iterator[Outcome]:
     """Run the chapters called `names` (all, where there is none), one on each core, and yield them in this order.
 
     A chapter that raises is yielded with its error and the others run; only an interrupt ends the talk.
@@ -119,7 +122,7 @@ class _Stopped(BaseException):
     """Ends a chapter that nobody waits for any more; no error of the chapter."""
 
 
-def _side_by_side(chosen: Sequence[Chapter], quick: bool, seed: int, progress: TalkProgress) -> Iterator[Finished]:
+def _side_by_side(chosen: Sequence[Chapter], quick: bool, seed: int, progress: TalkProgress) -> Iterator[Outcome]:
     """Chapters are compilation for the most part, which takes one core."""
     stop = Event()
 
@@ -139,7 +142,7 @@ def _side_by_side(chosen: Sequence[Chapter], quick: bool, seed: int, progress: T
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _run(chapter: Chapter, quick: bool, seed: int, progress: TalkProgress) -> Finished:
+def _run(chapter: Chapter, quick: bool, seed: int, progress: TalkProgress) -> Outcome:
     """One chapter, with whatever it raises turned into a sentence."""
     config = chapter.quick if quick else chapter.config
     what, result, error, start = "", None, "", time.perf_counter()
@@ -150,7 +153,7 @@ def _run(chapter: Chapter, quick: bool, seed: int, progress: TalkProgress) -> Fi
     except Exception as raised:
         error = sentence(raised)
     drop_programs()
-    return Finished(chapter, config, what, result, time.perf_counter() - start, error)
+    return Outcome(chapter, config, what, result, time.perf_counter() - start, error)
 
 
 def drop_programs() -> None:

@@ -8,19 +8,19 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import ive
 
-from mckean import catalogue, observables
-from mckean.catalogue.kuramoto import mean_square_order, order_parameter
+from mckean import catalogue
+from mckean.catalogue.kuramoto import mean_square_order
 from mckean.catalogue.ornstein_uhlenbeck import marginal_entropy, marginal_excess
 from mckean.couplings import Marginals, chaos_rate, distinct_means, joint_cumulant
 from mckean.couplings._chaos import run_from_law
 from mckean.couplings._marginals import distances, occupation
-from mckean.measures import Gaussian, Uniform, VonMises
+from mckean.measures import Gaussian, Uniform
 from mckean.spaces import Torus
-from mckean.statistics import Rate, average, fit_rate, ladder, samples
-from mckean.talk.chapters.clouds import Clouds, run_clouds
+from mckean.statistics import Rate, fit_rate, ladder, samples
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
+from mckean.talk.parts.clouds import Clouds, run_clouds
+from mckean.talk.parts.phases import Phases, run_phases
 
 
 @dataclass(frozen=True)
@@ -30,27 +30,27 @@ class Config:
     wells: tuple[int, ...] = ladder(32, 256, 4)
     dt: float = 0.05
     cells: int = 8
-    oscillators: int = 512
-    runs: int = 1024
-    until: float = 40.0
+    phases: Phases = field(default_factory=Phases)
     clouds: Clouds = field(default_factory=Clouds)
 
 
 _SHARP = "Lacker, Hierarchies, entropy, and quantitative propagation of chaos (arXiv 2105.02983)"
 _CORRELATIONS = "Duerinckx, Probab. Theory Relat. Fields 179 (2021)"
 _UNIFORM = "Lacker and Le Flem, Sharp uniform-in-time propagation of chaos (arXiv 2205.12047)"
-_PHASE = "Bertini, Giacomin and Poquet, Probab. Theory Relat. Fields 160 (2014), in these units"
-_BELOW, _ABOVE = 1.0, 3.0
+_BELOW = 1.0
 _TIME, _WELL_TIME = 1.0, 2.0
-# Phases: what is left of the start after 4, and of all but the slow motion after a lag of 3, is e^{−gap·t}.
-_SETTLED, _LAGS = 4, (3, 6)
 
 
 def run(config: Config, key, progress) -> Result:
     keys = jax.random.split(key, 4)
     numbers = np.geomspace(10, 10_000, 7).astype(int)
     result = _linear(numbers)
-    parts = (_oscillators, _wells, _for_how_long, lambda c, k: run_clouds(c.clouds, k))
+    parts = (
+        _oscillators,
+        _wells,
+        lambda config, key: run_phases(config.phases, key),
+        lambda config, key: run_clouds(config.clouds, key),
+    )
     for i, (part, k) in enumerate(zip(parts, keys, strict=True)):
         claims, figures = part(config, k)
         result = Result([*result.claims, *claims], [*result.figures, *figures])
@@ -72,13 +72,31 @@ def _linear(numbers: np.ndarray) -> Result:
     }
     above = max(max(path) / marginal_entropy(marginal_excess(2, n, 1.0, 0.5, 1.0)) for n, path in along.items())
     claims = [
-        Claim("Ornstein–Uhlenbeck: exponent of N in the entropy of pairs", -2.0, slope, 0.0, bend,
-              "next term of the series, −2x/3", _SHARP),
-        Claim("Ornstein–Uhlenbeck: exponent of k in the entropy, N = 10000", 2.0, growth, 0.0,
-              2 * float(excess[3][-1]) / 3 / math.log(3), "next term of the series, −2x/3", _SHARP),
-        Claim("Ornstein–Uhlenbeck: largest entropy of pairs up to time 6 over its stationary value", 1.0, above, 0.0,
-              0.0, "closed form", _UNIFORM, "at most"),
-    ]  # fmt: skip
+        Claim(
+            quantity="Ornstein–Uhlenbeck: exponent of N in the entropy of pairs",
+            predicted=-2.0,
+            measured=slope,
+            tolerance=bend,
+            origin="next term of the series, −2x/3",
+            reference=_SHARP,
+        ),
+        Claim(
+            quantity="Ornstein–Uhlenbeck: exponent of k in the entropy, N = 10000",
+            predicted=2.0,
+            measured=growth,
+            tolerance=2 * float(excess[3][-1]) / 3 / math.log(3),
+            origin="next term of the series, −2x/3",
+            reference=_SHARP,
+        ),
+        Claim(
+            quantity="Ornstein–Uhlenbeck: largest entropy of pairs up to time 6 over its stationary value",
+            predicted=1.0,
+            measured=above,
+            origin="closed form",
+            reference=_UNIFORM,
+            relation="at most",
+        ),
+    ]
     exact = [Series(numbers, entropy[k], f"k = {k}") for k in entropy]
     paths = [Series(times, n**2 * np.array(path), f"N = {n}") for n, path in along.items()]
     panels = [
@@ -161,36 +179,89 @@ def _circle_covariance(n: int) -> float:
 
 
 def _pair_claims(config: Config, rate: Rate, laws: dict[int, Marginals]) -> list[Claim]:
-    tilt = _tilt(config.sizes, _circle_covariance)
-    entropy, origin = laws[2].rate("dependence"), "1/N corrections, exact for the Gibbs measure"
-    n = np.array(config.sizes)
+    return [*_correlation_claims(config, rate), *_cell_claims(config, laws)]
+
+
+_GIBBS = "1/N corrections, exact for the Gibbs measure"
+
+
+def _correction(n: int) -> float:
+    """How far N·Cov of the Gibbs measure is from its limit, which is ½ for K = 1, relatively."""
+    return abs(n * _circle_covariance(n) / 0.5 - 1)
+
+
+def _correlation_claims(config: Config, rate: Rate) -> list[Claim]:
+    n, errors = config.sizes[-1], rate.errors
+    return [
+        Claim(
+            quantity="Kuramoto: exponent of N in the correlation of two oscillators",
+            predicted=-1.0,
+            measured=rate.slope.value,
+            stderr=rate.slope.stderr,
+            tolerance=_tilt(config.sizes, _circle_covariance),
+            origin=_GIBBS,
+            reference=_CORRELATIONS,
+        ),
+        Claim(
+            quantity=f"Kuramoto: N·Cov(cos X₁, cos X₂), N = {n}",
+            predicted=_correlation(config),
+            measured=errors.value[-1] * n,
+            stderr=errors.stderr[-1] * n,
+            tolerance=_correction(n) * _correlation(config),
+            origin=_GIBBS,
+            reference="linear response, with the scheme's own steps",
+        ),
+        Claim(
+            quantity="Kuramoto: upper end of the 99.99 % interval of the correlation's exponent, against −½",
+            predicted=-0.5,
+            measured=rate.interval(0.9999)[1],
+            origin="a wrong exponent is rejected",
+            reference=_CORRELATIONS,
+            relation="at most",
+        ),
+    ]
+
+
+def _cell_claims(config: Config, laws: dict[int, Marginals]) -> list[Claim]:
+    """Entropy and transport cost of pairs on cells, both of order N⁻², and the entropy of triples."""
+    first, last, tilt = config.sizes[0], config.sizes[-1], _tilt(config.sizes, _circle_covariance)
+    claims = []
+    for rate, name, limit, reference in (
+        (laws[2].rate("dependence"), "the entropy", _pair_entropy(config), "½χ² of the linear response"),
+        (laws[2].rate("transport"), "W₂²", _pair_transport(config), "Ḣ⁻¹ norm of the linear response"),
+    ):
+        claims += [
+            Claim(
+                quantity=f"Kuramoto: exponent of N in {name} of pairs on cells",
+                predicted=-2.0,
+                measured=rate.slope.value,
+                stderr=rate.slope.stderr,
+                tolerance=2 * tilt,
+                origin=_GIBBS,
+                reference=_SHARP,
+            ),
+            Claim(
+                quantity=f"Kuramoto: N²·{name.removeprefix('the ')} of pairs on {config.cells}² cells, N = {last}",
+                predicted=limit,
+                measured=rate.errors.value[-1] * last**2,
+                stderr=rate.errors.stderr[-1] * last**2,
+                tolerance=2 * _correction(last) * limit,
+                origin=_GIBBS,
+                reference=reference,
+            ),
+        ]
     triples, pairs = (laws[k].dependence.map(lambda h: h[..., 0]).estimate for k in (3, 2))
     ratio = triples.value / pairs.value
-    spread = ratio * math.hypot(triples.stderr / triples.value, pairs.stderr / pairs.value)
-    scaled = rate.errors.value[-1] * n[-1], rate.errors.stderr[-1] * n[-1]
-    height = entropy.errors.value[-1] * n[-1] ** 2, entropy.errors.stderr[-1] * n[-1] ** 2
-    transport = laws[2].rate("transport")
-    cost = transport.errors.value[-1] * n[-1] ** 2, transport.errors.stderr[-1] * n[-1] ** 2
-    # N·Cov of the Gibbs measure tends to ½ for K = 1.
-    small, correction = (abs(m * _circle_covariance(int(m)) / 0.5 - 1) for m in (n[0], n[-1]))
-    return [
-        Claim("Kuramoto: exponent of N in the correlation of two oscillators", -1.0, rate.slope.value,
-              rate.slope.stderr, tilt, origin, _CORRELATIONS),
-        Claim(f"Kuramoto: N·Cov(cos X₁, cos X₂), N = {n[-1]}", _correlation(config), scaled[0], scaled[1],
-              correction * _correlation(config), origin, "linear response, with the scheme's own steps"),
-        Claim("Kuramoto: exponent of N in the entropy of pairs on cells", -2.0, entropy.slope.value,
-              entropy.slope.stderr, 2 * tilt, origin, _SHARP),
-        Claim(f"Kuramoto: N²·entropy of pairs on {config.cells}² cells, N = {n[-1]}", _pair_entropy(config), height[0],
-              height[1], 2 * correction * _pair_entropy(config), origin, "½χ² of the linear response"),
-        Claim("Kuramoto: exponent of N in W₂² of pairs on cells", -2.0, transport.slope.value, transport.slope.stderr,
-              2 * tilt, origin, _SHARP),
-        Claim(f"Kuramoto: N²·W₂² of pairs on {config.cells}² cells, N = {n[-1]}", _pair_transport(config), cost[0],
-              cost[1], 2 * correction * _pair_transport(config), origin, "Ḣ⁻¹ norm of the linear response"),
-        Claim(f"Kuramoto: entropy of triples over that of pairs, N = {n[0]}", 3.0, ratio, spread, 3 * small, origin,
-              "three pairs, k(k − 1)/2"),
-        Claim("Kuramoto: upper end of the 99.99 % interval of the correlation's exponent, against −½", -0.5,
-              rate.interval(0.9999)[1], 0.0, 0.0, "a wrong exponent is rejected", _CORRELATIONS, "at most"),
-    ]  # fmt: skip
+    triple = Claim(
+        quantity=f"Kuramoto: entropy of triples over that of pairs, N = {first}",
+        predicted=3.0,
+        measured=ratio,
+        stderr=ratio * math.hypot(triples.stderr / triples.value, pairs.stderr / pairs.value),
+        tolerance=3 * _correction(first),
+        origin=_GIBBS,
+        reference="three pairs, k(k − 1)/2",
+    )
+    return [*claims, triple]
 
 
 def _pair_figure(config: Config, rate: Rate, laws: dict[int, Marginals]) -> Figure:
@@ -245,10 +316,16 @@ def _wells(config: Config, key):
     )  # fmt: skip
     n, interval = np.array(config.wells), rate.interval()
     claims = [
-        Claim("double well: exponent of N in the largest correlation up to T", -1.0, rate.slope.value,
-              rate.slope.stderr, _tilt(n, _well_covariance),
-              "1/N corrections, from the exact covariances of the Gibbs measure", _CORRELATIONS),
-    ]  # fmt: skip
+        Claim(
+            quantity="double well: exponent of N in the largest correlation up to T",
+            predicted=-1.0,
+            measured=rate.slope.value,
+            stderr=rate.slope.stderr,
+            tolerance=_tilt(n, _well_covariance),
+            origin="1/N corrections, from the exact covariances of the Gibbs measure",
+            reference=_CORRELATIONS,
+        ),
+    ]
     series = [
         Series(n, rate.errors.value, "replicas", rate.errors.stderr, "points"),
         Series(n, rate.curve(n), f"slope {rate.slope.value:.3f} in [{interval[0]:.3f}, {interval[1]:.3f}]"),
@@ -259,94 +336,6 @@ def _wells(config: Config, key):
         "Two wells with attraction, θ = β = 1, above the critical temperature: the largest correlation along time."
     )
     return claims, [Figure(caption, [panel])]
-
-
-def phase_diffusion(strength: float, beta: float) -> float:
-    """N dVar ψ/dt of the phase ψ of N synchronised oscillators: (2/β)/(1 − I_0(βKr)^{−2}).
-
-    A fluctuation of flux √(2q/βN) ξ moves the circle of states q(· − ψ) by its component along −q′ in the metric
-    ∫UV/q of fluxes, the gradient flow's own: that of q′ is q − c, c = 2π/∫q⁻¹, of square 1 − 2πc = 1 − I_0^{−2}, and
-    the rate is (2/βN)/(1 − I_0^{−2}).
-    """
-    k = beta * strength * order_parameter(strength, beta)
-    return _wandering(k, beta)
-
-
-def _wandering(k: float, beta: float) -> float:
-    return 2 / beta / (1 - (math.exp(-k) / ive(0, k)) ** 2)
-
-
-def _orders(config: Config, key, strength: float) -> np.ndarray:
-    """∫e^{ix}dμ^N at times 1, 2, …, T, shape (runs, T), from independent particles of the stationary law."""
-    r = order_parameter(strength, 1.0)
-    run = eqx.Partial(
-        run_from_law, model=catalogue.kuramoto(strength).model, law=VonMises(Torus(1), 0.0, strength * r),
-        observe={"z": observables.mode(1)}, until=config.until, dt=config.dt, every=round(1 / config.dt), scheme=None,
-    )  # fmt: skip
-    return samples(run, (config.oscillators,), key, config.runs)["z"][:, 0]
-
-
-def _for_how_long(config: Config, key):
-    """Below the transition the error stays at its size for all times; above, the phase wanders."""
-    n, half = config.oscillators, round(config.until / 2)
-    below, above = (_orders(config, k, s) for k, s in zip(jax.random.split(key), (_BELOW, _ABOVE), strict=True))
-    r = order_parameter(_ABOVE, 1.0)
-    errors = {"below": n * np.abs(below) ** 2, "above": n * np.abs(above - r) ** 2}
-    growth = {name: average(e[:, half:].mean(1) - e[:, _SETTLED:half].mean(1)) for name, e in errors.items()}
-    level = average(errors["below"][:, _SETTLED:].mean(1))
-    stationary, coarse = n * mean_square_order(n, _BELOW, 1.0), _euler_level(config.dt)
-    phase = np.unwrap(np.angle(above), axis=1)[:, _SETTLED:]
-    wander = [n * np.mean((phase[:, lag:] - phase[:, :-lag]) ** 2, axis=1) for lag in _LAGS]
-    diffusion = average((wander[1] - wander[0]) / (_LAGS[1] - _LAGS[0]))
-    predicted = phase_diffusion(_ABOVE, 1.0)
-    finite = abs(predicted - _wandering(_ABOVE * math.sqrt(mean_square_order(n, _ABOVE, 1.0)), 1.0))
-    claims = [
-        Claim("K = 1: growth of N·E|z − z_∞|² from the first half of the run to the second", 0.0, growth["below"].value,
-              growth["below"].stderr, 0.0, "stationary after relaxation; statistical error only", _UNIFORM),
-        Claim("K = 1: N·E|z|² after relaxation", stationary, level.value, level.stderr,
-              stationary * abs(1 - coarse), "Euler's steps, from their linear response", "exact Gibbs measure of N"),
-        Claim("K = 3: N dVar/dt of the phase", predicted, diffusion.value, diffusion.stderr,
-              finite + predicted * config.dt * _ABOVE / 2,
-              "r of N oscillators in place of r; Euler's steps, Kdt/2", _PHASE),
-        Claim("K = 3: growth of N·E|z − z_∞|² over its value at K = 1", 1.0, growth["above"].value / level.value,
-              growth["above"].stderr / level.value, 0.0, "not uniform in time", _PHASE, "at least"),
-    ]  # fmt: skip
-    return claims, [_time_figure(config, errors, n * phase**2, predicted, r)]
-
-
-def _euler_level(dt: float) -> float:
-    """The stationary variance of Euler's linear response over that of the equation, at K = 1."""
-    keep = math.exp(-2 * dt)
-    return (1 - keep) / (1 - keep * (1 + _BELOW * dt / 2) ** 2) * (1 - _BELOW / 2)
-
-
-def _time_figure(config: Config, errors, squares, predicted: float, r: float) -> Figure:
-    times = np.arange(1, errors["below"].shape[1] + 1)
-    below, above, phase = average(errors["below"]), average(errors["above"]), average(squares)
-    n = config.oscillators
-    stationary = n * mean_square_order(n, _BELOW, 1.0)
-    late = times[_SETTLED:]
-    line = phase.value[0] + predicted * (late - late[0])
-    # |re^{iψ} − r|² = 2r²(1 − cos ψ), ψ Gaussian.
-    wander = -2 * n * r**2 * np.expm1(-predicted * (times - times[_SETTLED]) / (2 * n))
-    panels = [
-        Panel("time t", r"$N\,E|z^N_t - z_t|^2$", [
-            Series(times, below.value, "K = 1", below.stderr, "points"),
-            Series(times, np.full(len(times), stationary), r"$N\,E|z|^2$, Gibbs", kind="dashed"),
-            Series(times, above.value, "K = 3", above.stderr, "points"),
-            Series(times, above.value[_SETTLED] + wander, "diffusing phase", kind="dashed"),
-        ]),
-        Panel("time t", r"$N\,E\,\psi_t^2$ (phase, rad²)", [
-            Series(late, phase.value, "K = 3", phase.stderr, "points"),
-            Series(late, line, f"D = {predicted:.3f}", kind="dashed"),
-        ]),
-    ]  # fmt: skip
-    caption = (
-        f"{config.oscillators} oscillators from the stationary law. Left: below the transition the error does not "
-        "grow; above it grows as t/N, until it is of order one. Right: since the phase of the synchronised oscillators "
-        "diffuses."
-    )
-    return Figure(caption, panels)
 
 
 CHAPTER = Chapter(
@@ -368,12 +357,12 @@ CHAPTER = Chapter(
         f"Ornstein–Uhlenbeck (a = 1, c = 0.5, β = 1) exactly. Kuramoto, K = 1, from the uniform law up to T = "
         f"{_TIME:g}: N from {c.sizes[0]} to {c.sizes[-1]}, {c.replicas} replicas. Two wells with attraction (θ = β = "
         f"1) up to T = {_WELL_TIME:g}: N from {c.wells[0]} to {c.wells[-1]}, {c.replicas // 2} replicas. "
-        f"{c.oscillators} oscillators, K = 1 and 3, up to T = {c.until:g}, {c.runs} replicas. Euler's scheme, dt = "
-        f"{c.dt:g}. Clouds of independent points, {c.clouds.replicas} replicas."
+        f"{c.phases.oscillators} oscillators, K = 1 and 3, up to T = {c.phases.until:g}, {c.phases.replicas} "
+        f"replicas. Euler's scheme, dt = {c.dt:g}. Clouds of independent points, {c.clouds.replicas} replicas."
     ),
     run=run,
     config=Config(),
-    quick=Config((32, 128), 16384, (32, 96), oscillators=128, runs=256, until=20.0, clouds=Clouds.quick()),
+    quick=Config((32, 128), 16384, (32, 96), phases=Phases.quick(), clouds=Clouds.quick()),
     references=(
         "D. Lacker, Hierarchies, entropy, and quantitative propagation of chaos, arXiv 2105.02983.",
         "D. Lacker and L. Le Flem, Sharp uniform-in-time propagation of chaos, arXiv 2205.12047.",

@@ -1,6 +1,6 @@
 """Chapter: whether tokens meet, by dimension, temperature and length of the context."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import diffrax
@@ -9,8 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.stats import norm
 
-from mckean import observables
-from mckean.catalogue.equiangular import high_dimension, passage_time
 from mckean.catalogue.reduced import antipode_rate, low_temperature, meeting_probability, two_tokens
 from mckean.dynamics import evolve
 from mckean.measures import Particles
@@ -20,6 +18,7 @@ from mckean.paths import Brownian
 from mckean.spaces import Sphere
 from mckean.statistics import Estimate, average, replicate
 from mckean.talk.claims import Chapter, Claim, Figure, Film, Panel, Result, Series
+from mckean.talk.parts.contexts import Contexts, run_contexts
 
 
 @dataclass(frozen=True)
@@ -41,12 +40,7 @@ class Config:
     nodes: int = 48
     grid_pairs: int = 400
     # Many tokens, from orthonormal ones.
-    contexts: tuple[int, ...] = (4, 16, 64)
-    wide: tuple[int, ...] = (64, 256)
-    warm: tuple[float, ...] = (0.0, 2.0, 3.0, 4.0)
-    runs: int = 32
-    until: float = 16.0
-    context_steps: int = 240
+    contexts: Contexts = field(default_factory=Contexts)
 
 
 _PAPER = "Koubbi, Geshkovski and Rigollet, arXiv 2604.01978"
@@ -66,17 +60,11 @@ def run(config: Config, key, progress) -> Result:
     ends = replicate(partial(_ends, config=config), jax.random.fold_in(key, 1001), config.pairs)
     walks = _walks(config, jax.random.fold_in(key, 1002))
     progress(0.55)
-    field = _grid(config, jax.random.fold_in(key, 1003))
+    grid = _grid(config, jax.random.fold_in(key, 1003))
     progress(0.65)
-    seen = {}
-    for n in config.contexts:
-        for dim in config.wide:
-            if n <= dim:
-                one = partial(_context, config=config, n=n, dim=dim)
-                seen[n, dim] = replicate(one, jax.random.fold_in(key, 10_000 * n + dim), config.runs, batch=8)
-        progress(0.65 + 0.35 * (config.contexts.index(n) + 1) / len(config.contexts))
-    claims = [*_threshold_claims(config, near), *_cold_claims(config, ends, walks), *_context_claims(config, seen)]
-    return Result(claims, [_phase_figure(config, near, ends, walks), field, _context_figure(config, seen)])
+    far, contexts = run_contexts(config.contexts, key, lambda done: progress(0.65 + 0.35 * done))
+    claims = [*_threshold_claims(config, near), *_cold_claims(config, ends, walks), *far]
+    return Result(claims, [_phase_figure(config, near, ends, walks), grid, contexts])
 
 
 def _pair(dim: int, overlap):
@@ -165,18 +153,6 @@ def _share(beta, dim, config: Config, key):
     return evolve(model, cloud, **settings).observed["met"][np.array(_GRID_TIMES) // _GRID_TIMES[0]]
 
 
-def _context(key, config: Config, n: int, dim: int):
-    """The mean overlap of n tokens that start orthonormal, at each step, for each β."""
-    space, start = Sphere(dim), Particles(Sphere(dim), jnp.eye(n, dim))
-    observe = {"m": observables.mean_overlap}
-    settings = {"until": config.until, "dt": config.until / config.context_steps, "observe": observe, "every": 1}
-
-    def one(beta):
-        return evolve(Model(space, common=Heads(beta)), start, path=Brownian(key), **settings).observed["m"]
-
-    return jax.vmap(one)(jnp.asarray(config.warm))
-
-
 def _threshold_claims(config: Config, near) -> list[Claim]:
     origin = "weak order 1: the change at half the step, before the extrapolation that removes it"
     claims, wrong, points = [], 0, 0
@@ -189,24 +165,39 @@ def _threshold_claims(config: Config, near) -> list[Claim]:
         i = int(np.argmin(np.abs(theory)))
         claims.append(
             Claim(
-                f"d = {dim}, β = {config.betas[i]:g}: mean rate of log(1 + R) of two nearly opposite tokens",
-                float(theory[i]), float(rate.value[i]), float(rate.stderr[i]), float(change[i]), origin, _PAPER,
+                quantity=f"d = {dim}, β = {config.betas[i]:g}: mean rate of log(1 + R) of two nearly opposite tokens",
+                predicted=float(theory[i]),
+                measured=float(rate.value[i]),
+                stderr=float(rate.stderr[i]),
+                tolerance=float(change[i]),
+                origin=origin,
+                reference=_PAPER,
             )
-        )  # fmt: skip
+        )
         if dim > 3:
             root, error = _root(config, dim, fine, coarse)
             claims.append(
                 Claim(
-                    f"d = {dim}: (d − 1)/cosh²β where the antipodal state begins to attract",
-                    2.0, root.value, root.stderr, error, origin, _PAPER,
+                    quantity=f"d = {dim}: (d − 1)/cosh²β where the antipodal state begins to attract",
+                    predicted=2.0,
+                    measured=root.value,
+                    stderr=root.stderr,
+                    tolerance=error,
+                    origin=origin,
+                    reference=_PAPER,
                 )
-            )  # fmt: skip
+            )
     claims.append(
         Claim(
-            f"points (d, β), of the {points} where the sign of the rate is certain, at which it is not that of "
-            "(d − 1)/cosh²β − 2", 0.0, float(wrong), 0.0, 0.0, "", _PAPER,
+            quantity=(
+                f"points (d, β), of the {points} where the sign of the rate is certain, at which it is not that of "
+                "(d − 1)/cosh²β − 2"
+            ),
+            predicted=0.0,
+            measured=float(wrong),
+            reference=_PAPER,
         )
-    )  # fmt: skip
+    )
     return claims
 
 
@@ -237,47 +228,27 @@ def _cold_claims(config: Config, ends, walks) -> list[Claim]:
         met = average(walks[:, i] > 0)
         claims.append(
             Claim(
-                f"low temperature, R₀ = {overlap:g}: P(R_∞ = 1) = ½ + arcsin(R₀)/π",
-                low_temperature(overlap)["meeting probability"], float(met.value), float(met.stderr), open_end,
-                "the sign of R at the end, Φ(−√(T/2)); the step's own error is of second order", _PAPER,
+                quantity=f"low temperature, R₀ = {overlap:g}: P(R_∞ = 1) = ½ + arcsin(R₀)/π",
+                predicted=low_temperature(overlap)["meeting probability"],
+                measured=float(met.value),
+                stderr=float(met.stderr),
+                tolerance=open_end,
+                origin="the sign of R at the end, Φ(−√(T/2)); the step's own error is of second order",
+                reference=_PAPER,
             )
-        )  # fmt: skip
+        )
         met = average(ends[:, i] > 0)
         claims.append(
             Claim(
-                f"tokens on S², β = {config.cold:g}, R₀ = {overlap:g}: P(R_∞ = 1) by the scale function",
-                float(meeting_probability(model, overlap)), float(met.value), float(met.stderr),
-                open_end + _step(config),
-                "the sign of R at the end, Φ(−√(T/2)), and weak order 1 in the clock t/d", _PAPER,
+                quantity=f"tokens on S², β = {config.cold:g}, R₀ = {overlap:g}: P(R_∞ = 1) by the scale function",
+                predicted=float(meeting_probability(model, overlap)),
+                measured=float(met.value),
+                stderr=float(met.stderr),
+                tolerance=open_end + _step(config),
+                origin="the sign of R at the end, Φ(−√(T/2)), and weak order 1 in the clock t/d",
+                reference=_PAPER,
             )
-        )  # fmt: skip
-    return claims
-
-
-def _half_time(n: int, beta: float) -> float:
-    """The time from orthogonal tokens to overlaps ½ as d → ∞."""
-    return passage_time(high_dimension(n, beta).model, 0.0, 0.5)
-
-
-def _context_claims(config: Config, seen) -> list[Claim]:
-    times = np.linspace(0, config.until, config.context_steps + 1)
-    low, high = min(config.wide), max(config.wide)
-    claims = []
-    for n in config.contexts:
-        for i, beta in enumerate(config.warm):
-            half = _half_time(n, beta)
-            if (n, low) not in seen or half > config.until:
-                continue
-            at = {dim: average([np.interp(half, times, m) for m in seen[n, dim][:, i]]) for dim in (low, high)}
-            bias = abs(at[low].value - 0.5) + 4 * at[low].stderr
-            claims.append(
-                Claim(
-                    f"n = {n}, β = {beta:g}, d = {high}: mean overlap when the d → ∞ law of equal overlaps is at ½",
-                    0.5, float(at[high].value), float(at[high].stderr),
-                    float(2 * bias * low / high + config.until / config.context_steps / 4),
-                    f"order 1/d: twice the difference measured for d = {low}, scaled; weak order 1: dt/4", _PAPER,
-                )
-            )  # fmt: skip
+        )
     return claims
 
 
@@ -323,35 +294,6 @@ def _phase_figure(config: Config, near, ends, walks) -> Figure:
     return Figure(caption, panels)
 
 
-def _context_figure(config: Config, seen) -> Figure:
-    times = np.linspace(0, config.until, config.context_steps + 1)
-    betas = np.linspace(0, max(config.warm), 40)
-    panels = []
-    for dim in config.wide:
-        curves = []
-        for n in (n for n in config.contexts if (n, dim) in seen):
-            half = average(np.stack([_passages(times, m) for m in np.moveaxis(seen[n, dim], 1, 0)], axis=1))
-            curves.append(Series(config.warm, half.value, f"n = {n}", half.stderr, "points"))
-        for n in (n for n in config.contexts if (n, dim) in seen):
-            label = r"$d\to\infty$" if n == config.contexts[0] else ""
-            curves.append(Series(betas, [_half_time(n, beta) for beta in betas], label, kind="dashed"))
-        axes = (r"inverse temperature $\beta$", "time to mean overlap ½")
-        panels.append(Panel(*axes, curves, f"d = {dim}", yscale="log"))
-    caption = (
-        "The time in which n orthonormal tokens come to a mean overlap of one half, against the law of equal overlaps: "
-        "about log(n − 1) as long as e^β is below n, and longer where a token mostly listens to itself. A long context "
-        "outweighs a low temperature. Points are left out where a run did not get there."
-    )
-    return Figure(caption, panels)
-
-
-def _passages(times, means):
-    """The first time with a mean overlap ≥ ½, for each run; NaN where there is none."""
-    reached = means >= 0.5
-    first = np.argmax(reached, axis=1)
-    return np.where(reached.any(axis=1), times[first], np.nan)
-
-
 CHAPTER = Chapter(
     name="collapse",
     title="Collapse: dimension, temperature and the length of the context",
@@ -371,8 +313,8 @@ CHAPTER = Chapter(
         f"{', '.join(f'{b:g}' for b in c.betas)}, over a time {c.span:g} in {c.steps} steps and twice as many, "
         f"{c.replicas} replicas, with the martingale part of log(1 + R) as a control variate; {c.pairs} pairs of cold "
         f"tokens on S² and {c.walkers} walks of their limit; a grid of {c.nodes}² one-dimensional models; n = "
-        f"{', '.join(map(str, c.contexts))} orthonormal tokens for d = {', '.join(map(str, c.wide))}, {c.runs} "
-        f"environments, {c.context_steps} steps up to t = {c.until:g}."
+        f"{', '.join(map(str, c.contexts.sizes))} orthonormal tokens for d = {', '.join(map(str, c.contexts.dims))}, "
+        f"{c.contexts.environments} environments, {c.contexts.steps} steps up to t = {c.contexts.until:g}."
     ),
     run=run,
     config=Config(),
@@ -385,12 +327,7 @@ CHAPTER = Chapter(
         walkers=10_000,
         nodes=24,
         grid_pairs=200,
-        contexts=(8, 32),
-        wide=(32, 128),
-        warm=(0.0, 2.0, 3.5),
-        runs=16,
-        until=12.0,
-        context_steps=160,
+        contexts=Contexts.quick(),
     ),
     references=(
         "H. Koubbi, B. Geshkovski and P. Rigollet, Homogenized Transformers, arXiv 2604.01978.",

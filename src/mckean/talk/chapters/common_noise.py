@@ -100,7 +100,15 @@ def _claims(config: Config, runs) -> list[Claim]:
     own = "what the predicted brackets themselves have"
 
     def claim(what: str, predicted: float, measured: Estimate, tolerance: float = 0.0, origin: str = exact) -> Claim:
-        return Claim(what, predicted, measured.value, measured.stderr, tolerance, origin, _REFERENCE)
+        return Claim(
+            quantity=what,
+            predicted=predicted,
+            measured=measured.value,
+            stderr=measured.stderr,
+            tolerance=tolerance,
+            origin=origin,
+            reference=_REFERENCE,
+        )
 
     return [
         claim("exponent of N in the bracket, own noise only", -1.0, slopes["own"]),

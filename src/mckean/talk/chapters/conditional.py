@@ -115,11 +115,25 @@ def _agreement(config: Config, pairs) -> list[Claim]:
     ratio = other.value[-1] / same.value[-1]
     error = ratio * np.hypot(other.stderr[-1] / other.value[-1], same.stderr[-1] / same.value[-1])
     return [
-        Claim("exponent of N in the distance of particles and density in one environment", -0.5, slope.value,
-              slope.stderr, float(floor), "an error of order dt beside the one of sampling", _CONDITIONAL),
-        Claim(f"the same distance, environments exchanged, over it (N = {config.sizes[-1]})", 10.0, float(ratio),
-              float(error), 0.0, "statistical error only", _CONDITIONAL, "at least"),
-    ]  # fmt: skip
+        Claim(
+            quantity="exponent of N in the distance of particles and density in one environment",
+            predicted=-0.5,
+            measured=slope.value,
+            stderr=slope.stderr,
+            tolerance=float(floor),
+            origin="an error of order dt beside the one of sampling",
+            reference=_CONDITIONAL,
+        ),
+        Claim(
+            quantity=f"the same distance, environments exchanged, over it (N = {config.sizes[-1]})",
+            predicted=10.0,
+            measured=float(ratio),
+            stderr=float(error),
+            origin="statistical error only",
+            reference=_CONDITIONAL,
+            relation="at least",
+        ),
+    ]
 
 
 def _mean_law(config: Config, averaged, still) -> list[Claim]:
@@ -128,11 +142,24 @@ def _mean_law(config: Config, averaged, still) -> list[Claim]:
     rounding = 1e-15 * config.until / config.dt
     reference = "rigid motion: z_k is turned by e^{ikσ₀B⁰}"
     return [
-        Claim("largest change of |z_k| by an additive common noise, any environment", 0.0, length, 0.0, 50 * rounding,
-              "rounding of the steps, 50 units in the last place each", reference, "at most"),
-        Claim("E z₁ over environments, relative to z₁ without", float(np.exp(-(config.common**2) * config.until / 2)),
-              mean.value, mean.stderr, 0.0, "exact in law for every dt; statistical error only", reference),
-    ]  # fmt: skip
+        Claim(
+            quantity="largest change of |z_k| by an additive common noise, any environment",
+            predicted=0.0,
+            measured=length,
+            tolerance=50 * rounding,
+            origin="rounding of the steps, 50 units in the last place each",
+            reference=reference,
+            relation="at most",
+        ),
+        Claim(
+            quantity="E z₁ over environments, relative to z₁ without",
+            predicted=float(np.exp(-(config.common**2) * config.until / 2)),
+            measured=mean.value,
+            stderr=mean.stderr,
+            origin="exact in law for every dt; statistical error only",
+            reference=reference,
+        ),
+    ]
 
 
 def _without_own_noise(config: Config, key) -> dict:
@@ -183,12 +210,24 @@ def _exactness(config: Config, clouds: dict) -> list[Claim]:
     first, last = clouds["distance"][:, 0], clouds["distance"][:, -1]
     order = average(np.log(first / last) / np.log(_FACTORS[-1] / _FACTORS[0]))
     return [
-        Claim("largest W₁(μᴺ_T, μᴹ_T)/W₁(μᴺ_0, μᴹ_0) in one environment, no own noise", bound, ratio, 0.0, 0.0,
-              "Grönwall: e^{2KT}, for any environment and any N", _DOBRUSHIN, "at most"),
-        Claim("order in dt of the distance of particles at the quantiles from the density, no own noise", 0.5,
-              order.value, order.stderr, 0.0, "strong order 1/2 at least; a sampling term would stay, with order 0",
-              _DOBRUSHIN, "at least"),
-    ]  # fmt: skip
+        Claim(
+            quantity="largest W₁(μᴺ_T, μᴹ_T)/W₁(μᴺ_0, μᴹ_0) in one environment, no own noise",
+            predicted=bound,
+            measured=ratio,
+            origin="Grönwall: e^{2KT}, for any environment and any N",
+            reference=_DOBRUSHIN,
+            relation="at most",
+        ),
+        Claim(
+            quantity="order in dt of the distance of particles at the quantiles from the density, no own noise",
+            predicted=0.5,
+            measured=order.value,
+            stderr=order.stderr,
+            origin="strong order 1/2 at least; a sampling term would stay, with order 0",
+            reference=_DOBRUSHIN,
+            relation="at least",
+        ),
+    ]
 
 
 def _figure(config: Config, pairs, clouds) -> Figure:

@@ -17,8 +17,8 @@ from mckean.models import Additive, Model, langevin
 from mckean.paths import Brownian
 from mckean.spaces import Euclidean, Torus
 from mckean.statistics import Estimate, average, log_slope, replicate
-from mckean.talk.chapters.meetings import Meetings, run_meetings
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
+from mckean.talk.parts.meetings import Meetings, run_meetings
 
 _REFERENCE = "Sznitman 1991; talk, slide 'coupling', with its signs mended"
 _OBSERVE = {"terms": coupling_terms, "box": visited}
@@ -111,11 +111,15 @@ def _claims(config: Config, case: Case, error, bounds) -> list[Claim]:
     ratio = max(float((np.sqrt(error[n].value[1:]) / bounds[n][1:]).max()) for n in case.sizes)
     claims = [
         Claim(
-            f"largest error over Grönwall's bound, all t and N, {case.name}", 1.0, ratio, 0.0, config.dt,
-            "one step of the scheme; Lipschitz constants are maxima over a grid of the visited region", _REFERENCE,
-            "at most",
+            quantity=f"largest error over Grönwall's bound, all t and N, {case.name}",
+            predicted=1.0,
+            measured=ratio,
+            tolerance=config.dt,
+            origin="one step of the scheme; Lipschitz constants are maxima over a grid of the visited region",
+            reference=_REFERENCE,
+            relation="at most",
         )
-    ]  # fmt: skip
+    ]
     if len(case.sizes) > 1:
         claims.append(_exponent(config, case, error))
     return claims + (_exact_claims(config, case, error) if isinstance(case.law, Gaussian) else [])
@@ -128,9 +132,14 @@ def _exponent(config: Config, case: Case, error) -> Claim:
     tilt = 0.5 * float(corrections / np.log(sizes[-1] / sizes[0]))
     slope = log_slope(sizes, final.map(np.sqrt, lambda v: 0.5 / np.sqrt(v)))
     return Claim(
-        f"exponent of N in the root mean square of X − Y at T, {case.name}", -0.5, slope.value, slope.stderr, tilt,
-        "relative corrections: 5/N at the smallest N; (dt/5)² at the largest, from the schemes", _REFERENCE,
-    )  # fmt: skip
+        quantity=f"exponent of N in the root mean square of X − Y at T, {case.name}",
+        predicted=-0.5,
+        measured=slope.value,
+        stderr=slope.stderr,
+        tolerance=tilt,
+        origin="relative corrections: 5/N at the smallest N; (dt/5)² at the largest, from the schemes",
+        reference=_REFERENCE,
+    )
 
 
 def _pooled(sizes, final: Estimate) -> Estimate:
@@ -148,11 +157,24 @@ def _exact_claims(config: Config, case: Case, error) -> list[Claim]:
     value, stderr = pooled.value, pooled.stderr
     reference = "closed form: E D² = c²/(Nβa(a + c)(2a + c))"
     return [
-        Claim(f"N E D² at T, {case.name}, the scheme's own value", float(exact), value, stderr, 0.0,
-              "exact for the scheme; statistical error only", "linear recursion of the second moments"),
-        Claim(f"N E D², {case.name}, stationary", limit, value, stderr, float(abs(exact - limit)),
-              "what dt and T leave, from the scheme's exact moments", reference),
-    ]  # fmt: skip
+        Claim(
+            quantity=f"N E D² at T, {case.name}, the scheme's own value",
+            predicted=float(exact),
+            measured=value,
+            stderr=stderr,
+            origin="exact for the scheme; statistical error only",
+            reference="linear recursion of the second moments",
+        ),
+        Claim(
+            quantity=f"N E D², {case.name}, stationary",
+            predicted=limit,
+            measured=value,
+            stderr=stderr,
+            tolerance=float(abs(exact - limit)),
+            origin="what dt and T leave, from the scheme's exact moments",
+            reference=reference,
+        ),
+    ]
 
 
 def _figure(case: Case, runs, error, bounds) -> Figure:

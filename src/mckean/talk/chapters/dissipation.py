@@ -74,21 +74,31 @@ def _flow_claims(config: Config, flows) -> list[Claim]:
     target = catalogue.kuramoto(config.strength)
     return [
         Claim(
-            "order in dt at which F(t) − F(0) + ∫D closes, Kuramoto",
-            4.0, float(orders[-1]), 0.0, float(2 * abs(orders[-1] - orders[-2])),
-            "twice the change of the order at the last halving", _OTTO,
+            quantity="order in dt at which F(t) − F(0) + ∫D closes, Kuramoto",
+            predicted=4.0,
+            measured=float(orders[-1]),
+            tolerance=float(2 * abs(orders[-1] - orders[-2])),
+            origin="twice the change of the order at the last halving",
+            reference=_OTTO,
         ),
         Claim(
-            "largest rise of F in a step, Kuramoto", 0.0, rise, 0.0, 1e-13,
-            "rounding of F, 10² units in the last place", _OTTO, "at most",
+            quantity="largest rise of F in a step, Kuramoto",
+            predicted=0.0,
+            measured=rise,
+            tolerance=1e-13,
+            origin="rounding of F, 10² units in the last place",
+            reference=_OTTO,
+            relation="at most",
         ),
         Claim(
-            "drop of F from the start to the synchronised state (K = 3)",
-            target["free energy gap"], _drop(config, flows[-1][0]), 0.0,
-            float(10 * np.exp(-2 * target["spectral gap"] * 0.5 * config.until)),
-            "what is left after T/2 at twice the spectral gap", "Bessel closed form, Carrillo et al. 2020",
+            quantity="drop of F from the start to the synchronised state (K = 3)",
+            predicted=target["free energy gap"],
+            measured=_drop(config, flows[-1][0]),
+            tolerance=float(10 * np.exp(-2 * target["spectral gap"] * 0.5 * config.until)),
+            origin="what is left after T/2 at twice the spectral gap",
+            reference="Bessel closed form, Carrillo et al. 2020",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _drop(config: Config, run) -> float:
@@ -101,32 +111,47 @@ def _well_claims(config: Config, well, magnetisation: float) -> list[Claim]:
     rise = float(np.diff(np.asarray(well.observed["F"])).max())
     return [
         Claim(
-            "largest rise of F between records, double well on a box", 0.0, rise, 0.0, 1e-13,
-            "rounding of F, 10² units in the last place",
-                "Scharfetter–Gummel flux; Schlichting and Seis 2022", "at most",
+            quantity="largest rise of F between records, double well on a box",
+            predicted=0.0,
+            measured=rise,
+            tolerance=1e-13,
+            origin="rounding of F, 10² units in the last place",
+            reference="Scharfetter–Gummel flux; Schlichting and Seis 2022",
+            relation="at most",
         ),
         Claim(
-            "mean of the double well's stationary state (θ = 1, β = 3)",
-            magnetisation, float(well.observed["m"][-1, 0]), 0.0, 4 * spacing**2,
-            "rectangle rule on cells, h² times the fourth-derivative scale 4", "Dawson 1983",
+            quantity="mean of the double well's stationary state (θ = 1, β = 3)",
+            predicted=magnetisation,
+            measured=float(well.observed["m"][-1, 0]),
+            tolerance=4 * spacing**2,
+            origin="rectangle rule on cells, h² times the fourth-derivative scale 4",
+            reference="Dawson 1983",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _linear_claims(linear) -> list[Claim]:
     _, gap, exact, ratio, constant = linear
     return [
         Claim(
-            "largest error of F − F* against the closed form, Ornstein–Uhlenbeck",
-            0.0, float(np.abs(gap - exact).max()), 0.0, 1e-9,
-            "order 5 at dt = 0.02: (2(a + c)dt)⁵ = 8e-7 a unit of time, times 1/6!", "closed form", "at most",
+            quantity="largest error of F − F* against the closed form, Ornstein–Uhlenbeck",
+            predicted=0.0,
+            measured=float(np.abs(gap - exact).max()),
+            tolerance=1e-9,
+            origin="order 5 at dt = 0.02: (2(a + c)dt)⁵ = 8e-7 a unit of time, times 1/6!",
+            reference="closed form",
+            relation="at most",
         ),
         Claim(
-            "least D/2(F − F*), Ornstein–Uhlenbeck (sharp constant min(a, a + c))",
-            constant, float(ratio.min()), 0.0, 1e-9,
-                "rounding of a quotient", "Bakry–Émery; Carrillo et al. 2003", "at least",
+            quantity="least D/2(F − F*), Ornstein–Uhlenbeck (sharp constant min(a, a + c))",
+            predicted=constant,
+            measured=float(ratio.min()),
+            tolerance=1e-9,
+            origin="rounding of a quotient",
+            reference="Bakry–Émery; Carrillo et al. 2003",
+            relation="at least",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _figure(config: Config, flows) -> Figure:

@@ -72,23 +72,41 @@ def _claims(config: Config, runs, cold) -> list[Claim]:
     remainder = 0.5 * config.strength**2 * config.dt * config.until
     return [
         Claim(
-            "realised over predicted bracket of ⟨μᴺ, cos⟩, mean over N",
-            1.0, pooled.value, pooled.stderr, bias, "Itô–Taylor remainder (3/β + 2K) dt of a step", _REFERENCE,
+            quantity="realised over predicted bracket of ⟨μᴺ, cos⟩, mean over N",
+            predicted=1.0,
+            measured=pooled.value,
+            stderr=pooled.stderr,
+            tolerance=bias,
+            origin="Itô–Taylor remainder (3/β + 2K) dt of a step",
+            reference=_REFERENCE,
         ),
         Claim(
-            "variance of the martingale over its predicted bracket, mean over N",
-            1.0, variance.value, variance.stderr, bias, "Itô–Taylor remainder (3/β + 2K) dt of a step", _REFERENCE,
+            quantity="variance of the martingale over its predicted bracket, mean over N",
+            predicted=1.0,
+            measured=variance.value,
+            stderr=variance.stderr,
+            tolerance=bias,
+            origin="Itô–Taylor remainder (3/β + 2K) dt of a step",
+            reference=_REFERENCE,
         ),
         Claim(
-            "exponent of N in the bracket",
-            -1.0, slope.value, slope.stderr, 0.0, "exact for every N in law; statistical error only", _REFERENCE,
+            quantity="exponent of N in the bracket",
+            predicted=-1.0,
+            measured=slope.value,
+            stderr=slope.stderr,
+            origin="exact for every N in law; statistical error only",
+            reference=_REFERENCE,
         ),
         Claim(
-            "largest |martingale| in the copy with β = ∞",
-            0.0, float(np.abs(cold.whole.path).max()), 0.0, remainder, "Taylor remainder ½K²T dt of Euler's scheme",
-            _REFERENCE, "at most",
+            quantity="largest |martingale| in the copy with β = ∞",
+            predicted=0.0,
+            measured=float(np.abs(cold.whole.path).max()),
+            tolerance=remainder,
+            origin="Taylor remainder ½K²T dt of Euler's scheme",
+            reference=_REFERENCE,
+            relation="at most",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _figure(config: Config, runs, cold) -> Figure:

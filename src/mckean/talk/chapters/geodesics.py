@@ -148,32 +148,85 @@ def _deviation(h: float, tau: float) -> float:
 
 def _gaussian_claims(flat: Geodesic, coarse: Geodesic, config: Config) -> list[Claim]:
     fine, rough, left = _found(flat), _found(coarse), config.tolerance
-    t = np.asarray(flat.times)[1:-1, None]
-    stretch = _WIDTHS[1] - _WIDTHS[0]
-    rates = np.sum((stretch / (_WIDTHS[0] + t * stretch)) ** 2, axis=1)
     # The two second derivatives of a Gaussian are 2/w² in L²(μ). In L¹(μ) what is thin, where v converges last, has
     # little weight: what is left of the iteration is below the tolerance there, at 16² to 64² cells.
     next_order = 2 * _deviation(coarse.grid.spacing[0], 1 / len(coarse.energy))
     order = math.log2(1 + next_order) + left / fine.off / math.log(2)
     return [
-        Claim("W₂ of two Gaussians in the plane over Bures'", 1.0, fine.ratio, 0.0,
-              abs(fine.ratio - rough.ratio) + left, _HALVED, _BB),
-        Claim("order in h and τ of the distance of v from that of Bures' geodesic at t = ½, in L¹(μ)", 2.0,
-              math.log2(rough.off / fine.off), 0.0, order,
-              "next order on the coarse grid, 2((h/w)² + (τ|v|/w)²)/8, and the iteration", _BURES),
-        Claim("spread of the kinetic energy in time, relative", 0.0, fine.spread, 0.0, rough.spread + left,
-              "that of twice h and τ, four times as large at order 2, and the iteration's tolerance", _BB),
-        Claim("continuity equation, largest residual, relative", 0.0, flat.continuity, 0.0, _rounding(flat),
-              "rounding of a Poisson solve: 2e-16 times its condition number", _BB),
-        Claim("mean second difference of the entropy along it", float(rates.mean()), fine.convexity, 0.0,
-              abs(fine.convexity - rough.convexity) + 10 * left * len(t), _HALVED, _MCCANN),
-        Claim("least second difference of the entropy: convex", 0.0, fine.least, 0.0, 0.0, "none: the sign", _MCCANN,
-              "at least"),
-        Claim("mean second difference of ½∬W dμdμ, W = −|z|²/2", float(-np.sum(stretch**2)), fine.concavity, 0.0,
-              abs(fine.concavity - rough.concavity) + 10 * left * len(t), _HALVED, _MCCANN),
-        Claim("greatest second difference of ½∬W dμdμ: not convex", 0.0, fine.greatest, 0.0, 0.0,
-              "none: the sign", _MCCANN, "at most"),
-    ]  # fmt: skip
+        Claim(
+            quantity="W₂ of two Gaussians in the plane over Bures'",
+            predicted=1.0,
+            measured=fine.ratio,
+            tolerance=abs(fine.ratio - rough.ratio) + left,
+            origin=_HALVED,
+            reference=_BB,
+        ),
+        Claim(
+            quantity="order in h and τ of the distance of v from that of Bures' geodesic at t = ½, in L¹(μ)",
+            predicted=2.0,
+            measured=math.log2(rough.off / fine.off),
+            tolerance=order,
+            origin="next order on the coarse grid, 2((h/w)² + (τ|v|/w)²)/8, and the iteration",
+            reference=_BURES,
+        ),
+        Claim(
+            quantity="spread of the kinetic energy in time, relative",
+            predicted=0.0,
+            measured=fine.spread,
+            tolerance=rough.spread + left,
+            origin="that of twice h and τ, four times as large at order 2, and the iteration's tolerance",
+            reference=_BB,
+        ),
+        Claim(
+            quantity="continuity equation, largest residual, relative",
+            predicted=0.0,
+            measured=flat.continuity,
+            tolerance=_rounding(flat),
+            origin="rounding of a Poisson solve: 2e-16 times its condition number",
+            reference=_BB,
+        ),
+        *_convexity_claims(np.asarray(flat.times)[1:-1, None], fine, rough, left),
+    ]
+
+
+def _convexity_claims(t: np.ndarray, fine: _Found, rough: _Found, left: float) -> list[Claim]:
+    """Second differences along the geodesic at the times t."""
+    stretch = _WIDTHS[1] - _WIDTHS[0]
+    rates = np.sum((stretch / (_WIDTHS[0] + t * stretch)) ** 2, axis=1)
+    return [
+        Claim(
+            quantity="mean second difference of the entropy along it",
+            predicted=float(rates.mean()),
+            measured=fine.convexity,
+            tolerance=abs(fine.convexity - rough.convexity) + 10 * left * len(t),
+            origin=_HALVED,
+            reference=_MCCANN,
+        ),
+        Claim(
+            quantity="least second difference of the entropy: convex",
+            predicted=0.0,
+            measured=fine.least,
+            origin="none: the sign",
+            reference=_MCCANN,
+            relation="at least",
+        ),
+        Claim(
+            quantity="mean second difference of ½∬W dμdμ, W = −|z|²/2",
+            predicted=float(-np.sum(stretch**2)),
+            measured=fine.concavity,
+            tolerance=abs(fine.concavity - rough.concavity) + 10 * left * len(t),
+            origin=_HALVED,
+            reference=_MCCANN,
+        ),
+        Claim(
+            quantity="greatest second difference of ½∬W dμdμ: not convex",
+            predicted=0.0,
+            measured=fine.greatest,
+            origin="none: the sign",
+            reference=_MCCANN,
+            relation="at most",
+        ),
+    ]
 
 
 def _rounding(flat: Geodesic) -> float:
@@ -192,15 +245,31 @@ def _tangent_claims(flat: Geodesic) -> list[Claim]:
     a, b = _WIDTHS[0] ** 2
     small = _deviation(h, 1 / steps)
     return [
-        Claim("|∂_tμ|_{H⁻¹(μ)} of Bures' geodesic at t = ½ over W₂", 1.0, float(vector.norm) / _bures(), 0.0, small,
-              "h²/8 and τ²/8 of second derivatives", _OTTO),
-        Claim("v of the geodesic beside its tangent vector ∇ψ at t = ½, relative in L²(μ)", 0.0,
-              _apart(flat, mu, field, 2), 0.0, 2 * small,
-              "h²/8 and τ²/8 of second derivatives, of norm 2/w² in L²(μ) in the plane", _OTTO),
-        Claim("∫|∇ψ|²dμ, ∇ψ the projection of a rotation at a Gaussian, over (a − b)²/(a + b)", 1.0,
-              float(inner(first, turned.field, turned.field)) * (a + b) / (a - b) ** 2, 0.0,
-              2 * (h / _WIDTHS.min()) ** 2 / 8, "h²/8w² of μ on the faces, twice in a square", _OTTO),
-    ]  # fmt: skip
+        Claim(
+            quantity="|∂_tμ|_{H⁻¹(μ)} of Bures' geodesic at t = ½ over W₂",
+            predicted=1.0,
+            measured=float(vector.norm) / _bures(),
+            tolerance=small,
+            origin="h²/8 and τ²/8 of second derivatives",
+            reference=_OTTO,
+        ),
+        Claim(
+            quantity="v of the geodesic beside its tangent vector ∇ψ at t = ½, relative in L²(μ)",
+            predicted=0.0,
+            measured=_apart(flat, mu, field, 2),
+            tolerance=2 * small,
+            origin="h²/8 and τ²/8 of second derivatives, of norm 2/w² in L²(μ) in the plane",
+            reference=_OTTO,
+        ),
+        Claim(
+            quantity="∫|∇ψ|²dμ, ∇ψ the projection of a rotation at a Gaussian, over (a − b)²/(a + b)",
+            predicted=1.0,
+            measured=float(inner(first, turned.field, turned.field)) * (a + b) / (a - b) ** 2,
+            tolerance=2 * (h / _WIDTHS.min()) ** 2 / 8,
+            origin="h²/8w² of μ on the faces, twice in a square",
+            reference=_OTTO,
+        ),
+    ]
 
 
 def _line_claims(split: Geodesic, half: Geodesic, wrap: Geodesic, config: Config) -> list[Claim]:
@@ -216,15 +285,31 @@ def _line_claims(split: Geodesic, half: Geodesic, wrap: Geodesic, config: Config
     exact, (fine, rough) = wasserstein(*ends), (run.density(len(run.energy) // 4) for run in (split, half))
     h = split.grid.spacing[0]
     return [
-        Claim("W₂ of a peak and two on the line over that of quantiles", 1.0, split.distance / exact, 0.0,
-              (h / _PEAK) ** 2 / 8 + config.tolerance, "h²/8w², w the width of the two, and the iteration", _BB),
-        Claim("W₂ at t = ¼ from the geodesic of quantiles, over W₂ of the ends", 0.0,
-              _from_quantiles(fine, 0.25, *ends) / exact, 0.0, wasserstein(fine, rough) / exact,
-              "what halving h and τ changes at order 3/2, that of the gap which opens", _BB),
-        Claim("W₂ of two peaks across the ends of a circle, over the exact", 1.0,
-              wrap.distance / wasserstein(wrap.density(0), wrap.density(len(wrap.energy))), 0.0,
-              (2 * math.pi * math.sqrt(_SHARP) / wrap.grid.size) ** 2 / 8, "h²/8w², w = 1/2π√κ", _BB),
-    ]  # fmt: skip
+        Claim(
+            quantity="W₂ of a peak and two on the line over that of quantiles",
+            predicted=1.0,
+            measured=split.distance / exact,
+            tolerance=(h / _PEAK) ** 2 / 8 + config.tolerance,
+            origin="h²/8w², w the width of the two, and the iteration",
+            reference=_BB,
+        ),
+        Claim(
+            quantity="W₂ at t = ¼ from the geodesic of quantiles, over W₂ of the ends",
+            predicted=0.0,
+            measured=_from_quantiles(fine, 0.25, *ends) / exact,
+            tolerance=wasserstein(fine, rough) / exact,
+            origin="what halving h and τ changes at order 3/2, that of the gap which opens",
+            reference=_BB,
+        ),
+        Claim(
+            quantity="W₂ of two peaks across the ends of a circle, over the exact",
+            predicted=1.0,
+            measured=wrap.distance / wasserstein(wrap.density(0), wrap.density(len(wrap.energy))),
+            tolerance=(2 * math.pi * math.sqrt(_SHARP) / wrap.grid.size) ** 2 / 8,
+            origin="h²/8w², w = 1/2π√κ",
+            reference=_BB,
+        ),
+    ]
 
 
 def _from_quantiles(found: Density, t: float, one: Density, two: Density) -> float:

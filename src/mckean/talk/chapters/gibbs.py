@@ -157,17 +157,37 @@ def _sampling_claims(model: Model, n: int, sample: GibbsSample, long: dict[str, 
         value, found = mean_square_order(n, strength, 1.0), long[name].extrapolated["r²"]
         at = f"{name} the transition, K = {strength:g}, N = {n}"
         claims += [
-            Claim(f"E r² {at}, Hamiltonian Monte Carlo", value, float(mean.value[i]), float(mean.stderr[i]), 1e-8,
-                  "the quadrature of the exact value; statistical error of independent chains", _HUBBARD),
-            Claim(f"E r² {at}, Langevin runs, dt → 0", value, float(found.value), float(found.stderr),
-                  long[name].remainder["r²"], "bias²/E r², the next term of the extrapolation in dt", _HUBBARD),
-        ]  # fmt: skip
+            Claim(
+                quantity=f"E r² {at}, Hamiltonian Monte Carlo",
+                predicted=value,
+                measured=float(mean.value[i]),
+                stderr=float(mean.stderr[i]),
+                tolerance=1e-8,
+                origin="the quadrature of the exact value; statistical error of independent chains",
+                reference=_HUBBARD,
+            ),
+            Claim(
+                quantity=f"E r² {at}, Langevin runs, dt → 0",
+                predicted=value,
+                measured=float(found.value),
+                stderr=float(found.stderr),
+                tolerance=long[name].remainder["r²"],
+                origin="bias²/E r², the next term of the extrapolation in dt",
+                reference=_HUBBARD,
+            ),
+        ]
     partition = log_partition(model, sample)
     claims.append(
-        Claim(f"log Z_N, K = {_STRENGTH:g}, N = {n}, thermodynamic integration", exact_log_partition(n, _STRENGTH, 1.0),
-              partition.estimate.value, partition.estimate.stderr, 4 * partition.quadrature,
-              "four times the quadrature's estimated error on the ladder", _HUBBARD)
-    )  # fmt: skip
+        Claim(
+            quantity=f"log Z_N, K = {_STRENGTH:g}, N = {n}, thermodynamic integration",
+            predicted=exact_log_partition(n, _STRENGTH, 1.0),
+            measured=partition.estimate.value,
+            stderr=partition.estimate.stderr,
+            tolerance=4 * partition.quadrature,
+            origin="four times the quadrature's estimated error on the ladder",
+            reference=_HUBBARD,
+        )
+    )
     return claims
 
 
@@ -181,15 +201,27 @@ def _critical_claims(sizes: dict[int, tuple[float, float]]) -> list[Claim]:
     value = math.sqrt(large) * mean_square_order(large, 2.0, 1.0)
     source = "Laplace's method with log I₀(u) = u²/4 − u⁴/64 + u⁶/576 − …"
     claims = [
-        Claim("√N E r² at the transition, N = 10⁶, less 2/√π, in units of 1/√N", _correction(),
-              math.sqrt(large) * (value - limit), 0.0, 10 / math.sqrt(large),
-              "the next term of the expansion, of relative order 1/√N, with a constant of 10", source)
-    ]  # fmt: skip
+        Claim(
+            quantity="√N E r² at the transition, N = 10⁶, less 2/√π, in units of 1/√N",
+            predicted=_correction(),
+            measured=math.sqrt(large) * (value - limit),
+            tolerance=10 / math.sqrt(large),
+            origin="the next term of the expansion, of relative order 1/√N, with a constant of 10",
+            reference=source,
+        )
+    ]
     for n, (mean, stderr) in sorted(sizes.items()):
         claims.append(
-            Claim(f"√N E r² at the transition, N = {n}", limit, math.sqrt(n) * mean, math.sqrt(n) * stderr,
-                  2 * abs(_correction()) / math.sqrt(n), "twice the correction (1/3 − 16/9π)/√N", source)
-        )  # fmt: skip
+            Claim(
+                quantity=f"√N E r² at the transition, N = {n}",
+                predicted=limit,
+                measured=math.sqrt(n) * mean,
+                stderr=math.sqrt(n) * stderr,
+                tolerance=2 * abs(_correction()) / math.sqrt(n),
+                origin="twice the correction (1/3 − 16/9π)/√N",
+                reference=source,
+            )
+        )
     return claims
 
 
@@ -202,11 +234,16 @@ def _invariance_claims(cases: dict[str, Invariance], stepped: dict[float, Invari
     ]
     kept_origin = "the level of the test: an invariant law fails it once in a thousand seeds"
     return [
-        Claim(f"π_N is {'' if kept else 'not '}kept: p-value, {name}", _LEVEL if kept else _CERTAIN, p, 0.0, 0.0,
-              kept_origin if kept else "certainty, for a law that is not invariant",
-              "Hotelling's T² on independent draws", "at least" if kept else "at most")
+        Claim(
+            quantity=f"π_N is {'' if kept else 'not '}kept: p-value, {name}",
+            predicted=_LEVEL if kept else _CERTAIN,
+            measured=p,
+            origin=kept_origin if kept else "certainty, for a law that is not invariant",
+            reference="Hotelling's T² on independent draws",
+            relation="at least" if kept else "at most",
+        )
         for name, p, kept in verdicts
-    ]  # fmt: skip
+    ]
 
 
 def _means_figure(n: int, sample: GibbsSample, long: dict[str, LangevinMeans], sizes) -> Figure:

@@ -59,9 +59,13 @@ def _order(name: str, steps, errors) -> Claim:
     slopes = np.log(np.divide(errors[:-1], errors[1:])) / np.log(np.divide(steps[1:], steps[:-1]))
     change = abs(slopes[-1] - slopes[-2])
     return Claim(
-        f"order of JKO in τ, {name}", 1.0, float(2 * slopes[-1] - slopes[-2]), 0.0, float(change),
-        "the last correction of the extrapolation, as the exponent errs by O(τ)", _JKO,
-    )  # fmt: skip
+        quantity=f"order of JKO in τ, {name}",
+        predicted=1.0,
+        measured=float(2 * slopes[-1] - slopes[-2]),
+        tolerance=float(change),
+        origin="the last correction of the extrapolation, as the exponent errs by O(τ)",
+        reference=_JKO,
+    )
 
 
 def _linear(config: Config):
@@ -79,12 +83,24 @@ def _linear(config: Config):
     held = evolve(model, cells, until=1.0, dt=1 / config.steps[0], scheme=JKO()).final
     h = grid.spacing[0]
     claims = [
-        Claim("Gaussian JKO beside the closed form, mean and variance", 0.0, gap, 0.0, 1e-13 * config.steps[-1],
-              "rounding, 1e-13 a step", "closed form of the Ornstein–Uhlenbeck step"),
+        Claim(
+            quantity="Gaussian JKO beside the closed form, mean and variance",
+            predicted=0.0,
+            measured=gap,
+            tolerance=1e-13 * config.steps[-1],
+            origin="rounding, 1e-13 a step",
+            reference="closed form of the Ornstein–Uhlenbeck step",
+        ),
         _order("Ornstein–Uhlenbeck, Gaussians", config.steps, errors),
-        Claim("W₂ of quantile JKO and Gaussian JKO", 0.0, wasserstein(held, ends[0]), 0.0, h * h / math.sqrt(_WIDTH),
-              "h²/σ: cells of width h spread a law of width σ evenly", "closed form of the Ornstein–Uhlenbeck step"),
-    ]  # fmt: skip
+        Claim(
+            quantity="W₂ of quantile JKO and Gaussian JKO",
+            predicted=0.0,
+            measured=wasserstein(held, ends[0]),
+            tolerance=h * h / math.sqrt(_WIDTH),
+            origin="h²/σ: cells of width h spread a law of width σ evenly",
+            reference="closed form of the Ornstein–Uhlenbeck step",
+        ),
+    ]
     return claims, errors
 
 
@@ -119,10 +135,15 @@ def _plane(config: Config) -> list[Claim]:
     s = max(np.roots([1, -1, 0, 0, -2 * power * tau / moment]).real)
     ratio = (square(end) / moment - 1) / (s**2 - 1)
     return [
-        Claim("change of ∫|x|²ρ in a step of a porous medium in the plane, over that of the exact dilation", 1.0,
-              float(ratio), 0.0, (grid.spacing[0] / reach) ** 2, "h²/R²: order 2 in the cells of a support of radius R",
-              "Barenblatt's profile dilates: 2E s⁻³ = M(s − 1)/τ"),
-    ]  # fmt: skip
+        Claim(
+            quantity="change of ∫|x|²ρ in a step of a porous medium in the plane, over that of the exact dilation",
+            predicted=1.0,
+            measured=float(ratio),
+            tolerance=(grid.spacing[0] / reach) ** 2,
+            origin="h²/R²: order 2 in the cells of a support of radius R",
+            reference="Barenblatt's profile dilates: 2E s⁻³ = M(s − 1)/τ",
+        ),
+    ]
 
 
 def _speed(config: Config):
@@ -153,14 +174,31 @@ def _speed(config: Config):
     change, space = abs(ratio - broad) / 4, grid.spacing[0] ** 2
     velocity = _velocity_gap(model, states[2 * at : 2 * at + 3], span)
     claims = [
-        Claim("|μ′|²/D at T/2, double well", 1.0, float(ratio), 0.0, float(change + space),
-              "the correction by extrapolation in the time between the measures, and h²", _SPEED),
-        Claim("½∫|μ′|² + ½∫D over F(0) − F(T)", 1.0, spent / float(free[0] - free[-1]), 0.0,
-              float(part / (free[0] - free[-1]) + space),
-              "the correction by extrapolation in the time between the measures, and h²", _SPEED),
-        Claim("|v + ∇δF| over |v| in L²(μ)", 0.0, velocity[0], 0.0, velocity[1],
-              "what doubling the time between the measures changes, and h²", _SPEED),
-    ]  # fmt: skip
+        Claim(
+            quantity="|μ′|²/D at T/2, double well",
+            predicted=1.0,
+            measured=float(ratio),
+            tolerance=float(change + space),
+            origin="the correction by extrapolation in the time between the measures, and h²",
+            reference=_SPEED,
+        ),
+        Claim(
+            quantity="½∫|μ′|² + ½∫D over F(0) − F(T)",
+            predicted=1.0,
+            measured=spent / float(free[0] - free[-1]),
+            tolerance=float(part / (free[0] - free[-1]) + space),
+            origin="the correction by extrapolation in the time between the measures, and h²",
+            reference=_SPEED,
+        ),
+        Claim(
+            quantity="|v + ∇δF| over |v| in L²(μ)",
+            predicted=0.0,
+            measured=velocity[0],
+            tolerance=velocity[1],
+            origin="what doubling the time between the measures changes, and h²",
+            reference=_SPEED,
+        ),
+    ]
     times = span * (np.arange(config.segments) + 0.5)
     return claims, (times, squares, middle)
 

@@ -164,8 +164,15 @@ def _order(name: str, order: float, h, errors: Estimate, reference: str) -> Clai
         log_slope(h[i], Estimate(errors.value[i], errors.stderr[i])) for i in (slice(-2, None), slice(-3, -1))
     )
     change = abs(last.value - before.value)
-    return Claim(name, order, last.value, last.stderr, 2 * change, "next order: twice the last change of the exponent",
-                 reference)  # fmt: skip
+    return Claim(
+        quantity=name,
+        predicted=order,
+        measured=last.value,
+        stderr=last.stderr,
+        tolerance=2 * change,
+        origin="next order: twice the last change of the exponent",
+        reference=reference,
+    )
 
 
 def _ode_claims(config: Config, few, limit: float) -> list[Claim]:
@@ -209,7 +216,15 @@ def _clock_claims(config: Config, runs) -> list[Claim]:
     def claim(name: str, mean: Estimate, law: Estimate, step: float) -> Claim:
         error = math.hypot(mean.stderr[-1], law.stderr[-1])
         origin = "weak order 1: the sum of both steps"
-        return Claim(name, float(law.value[-1]), float(mean.value[-1]), error, step, origin, _PAPER)
+        return Claim(
+            quantity=name,
+            predicted=float(law.value[-1]),
+            measured=float(mean.value[-1]),
+            stderr=error,
+            tolerance=step,
+            origin=origin,
+            reference=_PAPER,
+        )
 
     random = [
         claim(f"random QᵀK, {_label(config, eta, heads)}: {at} against that in steps of {config.fine:g}", mean, limit,

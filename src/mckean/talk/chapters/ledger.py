@@ -76,10 +76,15 @@ def run(config: Config, key, progress) -> Result:
     claims = [_order(config, name, found) for name, found in residuals.items()] + _frame_claims(config, frames)
     claims.append(
         Claim(
-            "largest |entropy account|, transport noise", 0.0, entropy["transport"], 0.0, 1e-13,
-            "rounding of a sum over nodes, 10² to 10³ units in the last place", "∇·σ_k = 0", "at most",
+            quantity="largest |entropy account|, transport noise",
+            predicted=0.0,
+            measured=entropy["transport"],
+            tolerance=1e-13,
+            origin="rounding of a sum over nodes, 10² to 10³ units in the last place",
+            reference="∇·σ_k = 0",
+            relation="at most",
         )
-    )  # fmt: skip
+    )
     progress(0.8)
     claims += _power_claims(config, cases["multiplicative"][0], key) + _gibbs_claims()
     return Result(claims, [_figure(config, residuals, frames, longs)])
@@ -113,9 +118,14 @@ def _order(config: Config, name: str, found: Estimate) -> Claim:
     slope = log_slope(config.steps, found)
     tilt = math.log1p(_RATE * config.steps[0]) / math.log(config.steps[0] / config.steps[-1])
     return Claim(
-        f"order in dt at which the ledger closes, {name} noise", 1.0, slope.value, slope.stderr, tilt,
-        f"relative corrections {_RATE:g}dt at the longest step, {_RATE:g} a bound of the rates", _CHAIN,
-    )  # fmt: skip
+        quantity=f"order in dt at which the ledger closes, {name} noise",
+        predicted=1.0,
+        measured=slope.value,
+        stderr=slope.stderr,
+        tolerance=tilt,
+        origin=f"relative corrections {_RATE:g}dt at the longest step, {_RATE:g} a bound of the rates",
+        reference=_CHAIN,
+    )
 
 
 def _frame_claims(config: Config, frames) -> list[Claim]:
@@ -123,16 +133,23 @@ def _frame_claims(config: Config, frames) -> list[Claim]:
     orders = np.diff(np.log(ends)) / np.diff(np.log(config.steps))
     return [
         Claim(
-            "order in dt in the moving frame, additive noise", 2.0, float(orders[-1]), 0.0,
-            float(2 * abs(orders[-1] - orders[-2]) + _RATE * config.steps[-2]),
-            "twice the change of the order at the last refinement, and 10 dt before it", _CHAIN,
+            quantity="order in dt in the moving frame, additive noise",
+            predicted=2.0,
+            measured=float(orders[-1]),
+            tolerance=float(2 * abs(orders[-1] - orders[-2]) + _RATE * config.steps[-2]),
+            origin="twice the change of the order at the last refinement, and 10 dt before it",
+            reference=_CHAIN,
         ),
         Claim(
-            "largest rise of F in a landscape that stands still, moving frame", 0.0,
-            max(rise for _, rise in frames), 0.0, 1e-13, "rounding of F, 10² units in the last place", _CHAIN,
-            "at most",
+            quantity="largest rise of F in a landscape that stands still, moving frame",
+            predicted=0.0,
+            measured=max(rise for _, rise in frames),
+            tolerance=1e-13,
+            origin="rounding of F, 10² units in the last place",
+            reference=_CHAIN,
+            relation="at most",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _power_claims(config: Config, model: Model, key) -> list[Claim]:
@@ -146,15 +163,23 @@ def _power_claims(config: Config, model: Model, key) -> list[Claim]:
     gap, theory = average(paid - expected), float(expected.mean())
     return [
         Claim(
-            "mean power of an additive noise in a quadratic well", exact, float(bowls.value), float(bowls.stderr), 0.0,
-            "exact for every dt in mean; statistical error only", "σ₀²a/2, Itô's correction",
+            quantity="mean power of an additive noise in a quadratic well",
+            predicted=exact,
+            measured=float(bowls.value),
+            stderr=float(bowls.stderr),
+            origin="exact for every dt in mean; statistical error only",
+            reference="σ₀²a/2, Itô's correction",
         ),
         Claim(
-            "mean power of the multiplicative noise, from the Gibbs law", theory, theory + float(gap.value),
-            float(gap.stderr), _RATE * config.steps[1] * abs(theory), "weak order 1: 10 dt relatively",
-            "½Σ_k 𝒜_k⟨∇δF·σ_k, μ⟩, Itô's correction",
+            quantity="mean power of the multiplicative noise, from the Gibbs law",
+            predicted=theory,
+            measured=theory + float(gap.value),
+            stderr=float(gap.stderr),
+            tolerance=_RATE * config.steps[1] * abs(theory),
+            origin="weak order 1: 10 dt relatively",
+            reference="½Σ_k 𝒜_k⟨∇δF·σ_k, μ⟩, Itô's correction",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _pairs(config: Config, model: Model, key) -> tuple[np.ndarray, np.ndarray]:
@@ -193,18 +218,26 @@ def _gibbs_claims() -> list[Claim]:
     corners = "h², for the corners of |·|, times 10"
     return [
         Claim(
-            f"rate at which the Gibbs law is left in mean, {name}", 0.0,
-            float(gibbs_drift(*setting).averaged), 0.0, 1e-9, rounding, _GIBBS, "at most",
+            quantity=f"rate at which the Gibbs law is left in mean, {name}",
+            predicted=0.0,
+            measured=float(gibbs_drift(*setting).averaged),
+            tolerance=1e-9,
+            origin=rounding,
+            reference=_GIBBS,
+            relation="at most",
         )
         for name, setting in survive.items()
     ] + [
         Claim(
-            f"rate at which the Gibbs law is left in mean, {name} noise beside thermal", exact[name],
-            float(gibbs_drift(langevin(circle, **warm, common=part), state).averaged), 0.0,
-            10 * (2 * math.pi / 256) ** 2 * exact[name], corners, _GIBBS,
+            quantity=f"rate at which the Gibbs law is left in mean, {name} noise beside thermal",
+            predicted=exact[name],
+            measured=float(gibbs_drift(langevin(circle, **warm, common=part), state).averaged),
+            tolerance=10 * (2 * math.pi / 256) ** 2 * exact[name],
+            origin=corners,
+            reference=_GIBBS,
         )
         for name, part in leave.items()
-    ]  # fmt: skip
+    ]
 
 
 def _departures() -> dict[str, float]:

@@ -145,28 +145,34 @@ def _claims(config: Config, case: Case, measured: dict[str, Estimate]) -> list[C
     # A relative correction of at most 1/√N at the smallest N tilts the fitted line by no more than this.
     tilt = float(np.log1p(sizes[0] ** -0.5) / np.log(sizes[-1] / sizes[0]))
     origin = "relative finite-N correction of at most 1/√N at the smallest N"
-    bias = measured["bias"]
-    claims = [
+    bias, slopes = measured["bias"], {name: log_slope(sizes, measured[name]) for name in ("W1", "rms")}
+    exponents = [
         Claim(
-            f"exponent of N in E W₁ at T, {case.name}", -0.5, *_slope(sizes, measured["W1"]), tilt, origin, _REFERENCE),
+            quantity=f"exponent of N in {error} at T, {case.name}",
+            predicted=-0.5,
+            measured=slopes[name].value,
+            stderr=slopes[name].stderr,
+            tolerance=tilt,
+            origin=origin,
+            reference=_REFERENCE,
+        )
+        for name, error in (("W1", "E W₁"), ("rms", f"the error of {case.statistic}"))
+    ]
+    return [
+        *exponents,
         Claim(
-            f"exponent of N in the error of {case.statistic} at T, {case.name}",
-            -0.5, *_slope(sizes, measured["rms"]), tilt, origin, _REFERENCE,
+            quantity=f"mean error of {case.statistic} at T for N = {sizes[-1]}, {case.name}",
+            predicted=0.0,
+            measured=float(bias.value[-1]),
+            stderr=float(bias.stderr[-1]),
+            tolerance=_scheme_bias(config, case) + float(measured["rms"].value[-1] ** 2),
+            origin=(
+                "Heun's error on a relaxation of rate 3, (3dt)²/6e; h² of the box; a bias of the order of the mean "
+                "square error, the next term of the expansion in μᴺ − μ"
+            ),
+            reference=_REFERENCE,
         ),
-        Claim(
-            f"mean error of {case.statistic} at T for N = {sizes[-1]}, {case.name}",
-            0.0, float(bias.value[-1]), float(bias.stderr[-1]),
-            _scheme_bias(config, case) + float(measured["rms"].value[-1] ** 2),
-            "Heun's error on a relaxation of rate 3, (3dt)²/6e; h² of the box; a bias of the order of the mean square "
-            "error, the next term of the expansion in μᴺ − μ", _REFERENCE,
-        ),
-    ]  # fmt: skip
-    return claims
-
-
-def _slope(sizes, estimate: Estimate) -> tuple[float, float]:
-    slope = log_slope(sizes, estimate)
-    return slope.value, slope.stderr
+    ]
 
 
 def _scheme_bias(config: Config, case: Case) -> float:
@@ -182,10 +188,14 @@ def _start_claim(case: Case, runs: dict) -> Claim:
     scaled, error = start.value * np.sqrt(sizes), start.stderr * np.sqrt(sizes)
     deviation = float(np.sqrt(_VARIANCE))
     return Claim(
-        "√N E W₁ of independent particles at the start, N(0.5, 0.2)",
-        _GAUSSIAN_CONSTANT * deviation, float(scaled.mean()), float(np.linalg.norm(error) / sizes.size),
-        float(deviation / sizes[0]), "relative correction of order 1/N at the smallest N", "Bobkov and Ledoux 2019",
-    )  # fmt: skip
+        quantity="√N E W₁ of independent particles at the start, N(0.5, 0.2)",
+        predicted=_GAUSSIAN_CONSTANT * deviation,
+        measured=float(scaled.mean()),
+        stderr=float(np.linalg.norm(error) / sizes.size),
+        tolerance=float(deviation / sizes[0]),
+        origin="relative correction of order 1/N at the smallest N",
+        reference="Bobkov and Ledoux 2019",
+    )
 
 
 def _figure(

@@ -113,14 +113,32 @@ def _gaussian_claims(n: int, cells, coarse, fine) -> list[Claim]:
     rates = -np.diff(np.log(entropy)) / np.diff(times)
     least = -np.diff(np.log(_entropies(n, times))) / np.diff(times)
     return [
-        Claim(f"N = {n}: largest relative error of H(f_t|π_N) along the run", 0.0, float(gap.max()), 0.0,
-              share * float(np.abs(entropy / coarse[1] - 1).max()), origin, _CLOSED),
-        Claim(f"N = {n}: entropy of chaos of a pair per particle, H(f²|μ⊗²)/2", marginal_entropy(x) / 2, chaos, 0.0,
-              share * abs(chaos - coarse[2]), origin, "(x − log(1 + x))/2, x = (2/N)(v_c − v)/v"),
-        Claim(f"N = {n}: least rate of decay of H(f_t|π_N)", 2 * _STIFFNESS, float(rates.min()), 0.0,
-              float(np.abs(rates - least).max()), "the rates' error against the closed form",
-              "Bakry–Émery, the same for every N", "at least"),
-    ]  # fmt: skip
+        Claim(
+            quantity=f"N = {n}: largest relative error of H(f_t|π_N) along the run",
+            predicted=0.0,
+            measured=float(gap.max()),
+            tolerance=share * float(np.abs(entropy / coarse[1] - 1).max()),
+            origin=origin,
+            reference=_CLOSED,
+        ),
+        Claim(
+            quantity=f"N = {n}: entropy of chaos of a pair per particle, H(f²|μ⊗²)/2",
+            predicted=marginal_entropy(x) / 2,
+            measured=chaos,
+            tolerance=share * abs(chaos - coarse[2]),
+            origin=origin,
+            reference="(x − log(1 + x))/2, x = (2/N)(v_c − v)/v",
+        ),
+        Claim(
+            quantity=f"N = {n}: least rate of decay of H(f_t|π_N)",
+            predicted=2 * _STIFFNESS,
+            measured=float(rates.min()),
+            tolerance=float(np.abs(rates - least).max()),
+            origin="the rates' error against the closed form",
+            reference="Bakry–Émery, the same for every N",
+            relation="at least",
+        ),
+    ]
 
 
 def _rotators(config: Config, key):
@@ -155,15 +173,40 @@ def _rotator_claims(n: int, law) -> list[Claim]:
     coarse = energy_balance(times[::2], entropy[::2], _BETA * lost[::2])[-1]
     drop = entropy[0] - entropy[-1]
     return [
-        Claim(f"N = {n} rotators: H(f_0|π_N) of independent ones", _of_independent(n), float(entropy[0]), 0.0, 1e-8,
-              "quadrature of log Z_N and of the von Mises law", "closed form, by log Z_N"),
-        Claim(f"N = {n} rotators: rate of decay of E e^(iΣx)", n / _BETA, rate, 0.0, 1e-7,
-              "spectral accuracy; forces of pairs cancel in the sum", "the sum is a Brownian motion"),
-        Claim(f"N = {n} rotators: β∫D dt over the fall of H(f|π_N)", 1.0, 1 + balance / drop, 0.0,
-              abs(balance - coarse) / drop, "Simpson's rule: its change from twice the records' step", _BALANCE),
-        Claim(f"N = {n} rotators: largest rise of H(f|π_N) between records", 0.0, float(np.diff(entropy).max()), 0.0,
-              1e-13, "rounding of H", _BALANCE, "at most"),
-    ]  # fmt: skip
+        Claim(
+            quantity=f"N = {n} rotators: H(f_0|π_N) of independent ones",
+            predicted=_of_independent(n),
+            measured=float(entropy[0]),
+            tolerance=1e-8,
+            origin="quadrature of log Z_N and of the von Mises law",
+            reference="closed form, by log Z_N",
+        ),
+        Claim(
+            quantity=f"N = {n} rotators: rate of decay of E e^(iΣx)",
+            predicted=n / _BETA,
+            measured=rate,
+            tolerance=1e-7,
+            origin="spectral accuracy; forces of pairs cancel in the sum",
+            reference="the sum is a Brownian motion",
+        ),
+        Claim(
+            quantity=f"N = {n} rotators: β∫D dt over the fall of H(f|π_N)",
+            predicted=1.0,
+            measured=1 + balance / drop,
+            tolerance=abs(balance - coarse) / drop,
+            origin="Simpson's rule: its change from twice the records' step",
+            reference=_BALANCE,
+        ),
+        Claim(
+            quantity=f"N = {n} rotators: largest rise of H(f|π_N) between records",
+            predicted=0.0,
+            measured=float(np.diff(entropy).max()),
+            tolerance=1e-13,
+            origin="rounding of H",
+            reference=_BALANCE,
+            relation="at most",
+        ),
+    ]
 
 
 def _of_independent(n: int) -> float:
@@ -179,11 +222,23 @@ def _limit_claims(laws, flow) -> list[Claim]:
     last, before = _continued(modes), 3 * modes[3] - 2 * modes[2]
     gaps = [abs(modes[n] - limit) * n for n in (2, 3)]
     return [
-        Claim("E cos(X₁ − 1) of N = 1, 2, 3 rotators at time 1, continued to N = ∞", limit, last, 0.0,
-              abs(last - before), "the last correction: N = 1, 2, 3 against N = 2, 3", "McKean–Vlasov equation"),
-        Claim("N·|E cos(X₁ − 1) − limit| of three over that of two rotators", 1.0, gaps[1] / gaps[0], 0.0, 1 / 3,
-              "1/N corrections, relative", "gap of one particle's law of order 1/N"),
-    ]  # fmt: skip
+        Claim(
+            quantity="E cos(X₁ − 1) of N = 1, 2, 3 rotators at time 1, continued to N = ∞",
+            predicted=limit,
+            measured=last,
+            tolerance=abs(last - before),
+            origin="the last correction: N = 1, 2, 3 against N = 2, 3",
+            reference="McKean–Vlasov equation",
+        ),
+        Claim(
+            quantity="N·|E cos(X₁ − 1) − limit| of three over that of two rotators",
+            predicted=1.0,
+            measured=gaps[1] / gaps[0],
+            tolerance=1 / 3,
+            origin="1/N corrections, relative",
+            reference="gap of one particle's law of order 1/N",
+        ),
+    ]
 
 
 def _continued(values: dict[int, float]) -> float:
@@ -231,11 +286,23 @@ def _replica_claims(law: Density, counts: np.ndarray) -> list[Claim]:
         for p in (joint, np.outer(one, one))
     ]
     return [
-        Claim("p-value of the grid's law of a pair of three rotators, by replicas", 1e-3, values[0], 0.0, 0.0,
-              "below 10⁻³ by chance once in 1000 runs; Heun's weak error is of order 2", reference, "at least"),
-        Claim("p-value of independence, with the same marginals", 1e-6, values[1], 0.0, 0.0,
-              "three particles are not independent, and the test sees it", reference, "at most"),
-    ]  # fmt: skip
+        Claim(
+            quantity="p-value of the grid's law of a pair of three rotators, by replicas",
+            predicted=1e-3,
+            measured=values[0],
+            origin="below 10⁻³ by chance once in 1000 runs; Heun's weak error is of order 2",
+            reference=reference,
+            relation="at least",
+        ),
+        Claim(
+            quantity="p-value of independence, with the same marginals",
+            predicted=1e-6,
+            measured=values[1],
+            origin="three particles are not independent, and the test sees it",
+            reference=reference,
+            relation="at most",
+        ),
+    ]
 
 
 def _rotator_panels(laws, flow, counts: np.ndarray) -> list[Panel]:

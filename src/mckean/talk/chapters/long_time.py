@@ -59,13 +59,25 @@ def _linear_claims(linear: Decay) -> list[Claim]:
     names = {"gap": ("F − F*", 2.0), "dissipation": ("D", 2.0), "distance": ("W₂ to equilibrium", 1.0)}
     origin = "the change of slope along the window"
     claims = [
-        Claim(f"rate of {told}, Ornstein–Uhlenbeck", exact, rates[name].value, 0.0,
-              rates[name].high - rates[name].value + 1e-8, origin, "closed form: 2a, and a for W₂")
+        Claim(
+            quantity=f"rate of {told}, Ornstein–Uhlenbeck",
+            predicted=exact,
+            measured=rates[name].value,
+            tolerance=rates[name].high - rates[name].value + 1e-8,
+            origin=origin,
+            reference="closed form: 2a, and a for W₂",
+        )
         for name, (told, exact) in names.items()
-    ]  # fmt: skip
+    ]
     # Past the transient of the variance, of rate 4(a + c) − 2a = 4, the ratio is a to e^{−4T}; the steps leave 1e-8.
-    sharp = Claim("inf D/2(F − F*) along the flow, Ornstein–Uhlenbeck: λ = a is sharp", 1.0, linear.inequality, 0.0,
-                  1e-7 + float(np.exp(-4 * linear.times[-1])), "transient e^{−4T}, moment steps", _OTTO)  # fmt: skip
+    sharp = Claim(
+        quantity="inf D/2(F − F*) along the flow, Ornstein–Uhlenbeck: λ = a is sharp",
+        predicted=1.0,
+        measured=linear.inequality,
+        tolerance=1e-7 + float(np.exp(-4 * linear.times[-1])),
+        origin="transient e^{−4T}, moment steps",
+        reference=_OTTO,
+    )
     return [*claims, sharp]
 
 
@@ -91,13 +103,40 @@ def _granular_claims(config: Config, granular: Decay) -> list[Claim]:
     allowed = {n: r.high - r.value + step * r.value + h**2 * r.value for n, r in rates.items()}
     origin = "drift of the slope, steps (a/2 + κ)dt with W frozen, cells h²"
     return [
-        Claim("inf D/2(F − F*) along the flow, granular media, against λ = a", known, granular.inequality, 0.0,
-              h**2, "cells: the dissipation on faces is of order h²", _OTTO, "at least"),
-        Claim("spectral gap of the linearised granular flow (its centre of mass)", 1.0, float(first), 0.0, h**2,
-              "difference across faces, of order h²", "closed form: m′ = −am"),
-        Claim("rate of F − F*, granular media", 2.0, rates["gap"].value, 0.0, allowed["gap"], origin, _OTTO),
-        Claim("rate of W₂, granular media", 1.0, rates["distance"].value, 0.0, allowed["distance"], origin, _OTTO),
-    ]  # fmt: skip
+        Claim(
+            quantity="inf D/2(F − F*) along the flow, granular media, against λ = a",
+            predicted=known,
+            measured=granular.inequality,
+            tolerance=h**2,
+            origin="cells: the dissipation on faces is of order h²",
+            reference=_OTTO,
+            relation="at least",
+        ),
+        Claim(
+            quantity="spectral gap of the linearised granular flow (its centre of mass)",
+            predicted=1.0,
+            measured=float(first),
+            tolerance=h**2,
+            origin="difference across faces, of order h²",
+            reference="closed form: m′ = −am",
+        ),
+        Claim(
+            quantity="rate of F − F*, granular media",
+            predicted=2.0,
+            measured=rates["gap"].value,
+            tolerance=allowed["gap"],
+            origin=origin,
+            reference=_OTTO,
+        ),
+        Claim(
+            quantity="rate of W₂, granular media",
+            predicted=1.0,
+            measured=rates["distance"].value,
+            tolerance=allowed["distance"],
+            origin=origin,
+            reference=_OTTO,
+        ),
+    ]
 
 
 def _state(beta: float, centre: float, cells: int) -> Density:
@@ -123,10 +162,14 @@ def _wells(config: Config) -> tuple[dict, list[Claim]]:
     critical, h = critical_beta(_THETA), 2 * _BOX / config.cells
     claims = [
         Claim(
-            "slowest rate of the double well at β_c: the exponential is lost", 0.0, _slowest(config, critical)[0], 0.0,
-            1e-8, "rounding: there A(x − m) = 0, by sums of an analytic weight", _DAWSON,
+            quantity="slowest rate of the double well at β_c: the exponential is lost",
+            predicted=0.0,
+            measured=_slowest(config, critical)[0],
+            tolerance=1e-8,
+            origin="rounding: there A(x − m) = 0, by sums of an analytic weight",
+            reference=_DAWSON,
         )
-    ]  # fmt: skip
+    ]
     for beta in (config.betas[1], config.betas[-2]):
         least, _, times, means = runs[beta]
         window = (times >= 1.0) & (times <= 3.0)
@@ -134,11 +177,16 @@ def _wells(config: Config) -> tuple[dict, list[Claim]]:
         # The drift is −V′ − θ(x − m), and m, frozen over a step, lags by θ dt.
         slack = measured.high - measured.value + abs(least) * ((_THETA + abs(least)) * config.dt + h**2)
         side = "<" if beta < critical else ">"
-        claims.append(Claim(
-            f"rate of a small mean about the symmetric state, β = {beta:g} {side} β_c", least, measured.value, 0.0,
-            slack, "drift of the slope, steps λ(θ + λ)dt with W frozen, cells λh²",
-            "spectrum of the linearised flow; " + _DAWSON,
-        ))  # fmt: skip
+        claims.append(
+            Claim(
+                quantity=f"rate of a small mean about the symmetric state, β = {beta:g} {side} β_c",
+                predicted=least,
+                measured=measured.value,
+                tolerance=slack,
+                origin="drift of the slope, steps λ(θ + λ)dt with W frozen, cells λh²",
+                reference="spectrum of the linearised flow; " + _DAWSON,
+            )
+        )
     return runs, [*claims, _escape(config, runs), _muckenhoupt(config)]
 
 
@@ -151,9 +199,13 @@ def _escape(config: Config, runs: dict) -> Claim:
     flow = decay(model, _state(beta, 1e-3, config.cells), still, until=1.0, dt=config.dt, every=10)
     gap = runs[beta][1]
     return Claim(
-        f"inf D/2(F − F*) near the symmetric state over the gap of the magnetised one, β = {beta:g}", 0.0,
-        flow.inequality / gap, 0.0, 1e-3, "D is of order ε² = 1e-6 at a mean of order ε", _DAWSON,
-    )  # fmt: skip
+        quantity=f"inf D/2(F − F*) near the symmetric state over the gap of the magnetised one, β = {beta:g}",
+        predicted=0.0,
+        measured=flow.inequality / gap,
+        tolerance=1e-3,
+        origin="D is of order ε² = 1e-6 at a mean of order ε",
+        reference=_DAWSON,
+    )
 
 
 def _muckenhoupt(config: Config) -> Claim:
@@ -166,9 +218,14 @@ def _muckenhoupt(config: Config) -> Claim:
     )
     gap = beta * relaxation(model, pi)[0]
     low, high = poincare_bounds(pi)
-    return Claim(f"log(gap/√(low·high)) of the double well in Muckenhoupt's bounds, β = {beta:g} (log √8 at most)",
-                 0.5 * np.log(high / low), abs(float(np.log(gap / np.sqrt(low * high)))), 0.0, 0.0,
-                 "an inequality", "Muckenhoupt, Studia Math. 44 (1972)", "at most")  # fmt: skip
+    return Claim(
+        quantity=f"log(gap/√(low·high)) of the double well in Muckenhoupt's bounds, β = {beta:g} (log √8 at most)",
+        predicted=0.5 * np.log(high / low),
+        measured=abs(float(np.log(gap / np.sqrt(low * high)))),
+        origin="an inequality",
+        reference="Muckenhoupt, Studia Math. 44 (1972)",
+        relation="at most",
+    )
 
 
 def _mean(model: Model, mu: Density):
@@ -215,15 +272,34 @@ def _particle_claims(particles: dict) -> list[Claim]:
         # Euler's scheme contracts the centre by 1 − a dt a step, and nothing slower: convexity.
         bound = square[:, :1] * (1 - 0.02) ** (2 * times / 0.02)
         worst = float((square / bound)[:, 1:].max())
-        claims.append(Claim(f"largest |X − Y|² over e^{{−2at}} of its start, N = {n}", 1.0, worst, 0.0, 0.01,
-                            "terms of order dt² in Euler's step of a convex force", _OTTO, "at most"))  # fmt: skip
+        claims.append(
+            Claim(
+                quantity=f"largest |X − Y|² over e^{{−2at}} of its start, N = {n}",
+                predicted=1.0,
+                measured=worst,
+                tolerance=0.01,
+                origin="terms of order dt² in Euler's step of a convex force",
+                reference=_OTTO,
+                relation="at most",
+            )
+        )
         late = times >= 1.5
         measured = decay_rate(times[late], square[:, late])
         stderr = (measured.high - measured.value) / 4
         exact = -2 * np.log1p(-0.02) / 0.02
         # What is left of the shape, Σ(X − Y)² − N(X̄ − Ȳ)², makes the rate higher, never lower, within the window.
-        claims.append(Claim(f"rate of E|X − Y|², N = {n}: not below 2a for any N", float(exact), measured.value, stderr,
-                            1e-6, "Euler's own rate of the centre", _OTTO, "at least"))  # fmt: skip
+        claims.append(
+            Claim(
+                quantity=f"rate of E|X − Y|², N = {n}: not below 2a for any N",
+                predicted=float(exact),
+                measured=measured.value,
+                stderr=stderr,
+                tolerance=1e-6,
+                origin="Euler's own rate of the centre",
+                reference=_OTTO,
+                relation="at least",
+            )
+        )
     return claims
 
 

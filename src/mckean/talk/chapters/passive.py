@@ -132,13 +132,16 @@ def _mean_claims(config: Config, spectrum: str, records: list[dict[str, np.ndarr
     change = np.abs(estimate.value - _ratio(records[-2]).mean(axis=0))
     return [
         Claim(
-            f"E ρ̂_k/ρ̂_k(0) at t = {config.until:g}, k = {k}, {spectrum}",
-            float(np.exp(-(k[0] ** 2 + k[1] ** 2) * (1 + config.intensity) * config.until)),
-            float(estimate.value[i]), float(estimate.stderr[i]), float(change[i]),
-            "order 1 in the step: the change at twice the step", "Itô's correction K Δ",
+            quantity=f"E ρ̂_k/ρ̂_k(0) at t = {config.until:g}, k = {k}, {spectrum}",
+            predicted=float(np.exp(-(k[0] ** 2 + k[1] ** 2) * (1 + config.intensity) * config.until)),
+            measured=float(estimate.value[i]),
+            stderr=float(estimate.stderr[i]),
+            tolerance=float(change[i]),
+            origin="order 1 in the step: the change at twice the step",
+            reference="Itô's correction K Δ",
         )
         for i, k in enumerate(_MODES)
-    ]  # fmt: skip
+    ]
 
 
 def _residuals(records: list[dict[str, np.ndarray]], name: str) -> np.ndarray:
@@ -161,11 +164,15 @@ def _balance_claims(spectrum: str, records: list[dict[str, np.ndarray]]) -> list
         rest = abs(orders[-1] - orders[-2]) / (np.sqrt(2) - 1)
         claims.append(
             Claim(
-                f"order in dt at which the balance of {name} closes in each environment, {spectrum}",
-                1.0, float(orders[-1]), float(np.sqrt((n - 1) * left_out.var())), float(rest),
-                "1/(√2 − 1) of the change of the order at the last halving, as corrections go with √dt", _CHAIN,
+                quantity=f"order in dt at which the balance of {name} closes in each environment, {spectrum}",
+                predicted=1.0,
+                measured=float(orders[-1]),
+                stderr=float(np.sqrt((n - 1) * left_out.var())),
+                tolerance=float(rest),
+                origin="1/(√2 − 1) of the change of the order at the last halving, as corrections go with √dt",
+                reference=_CHAIN,
             )
-        )  # fmt: skip
+        )
     return claims
 
 
@@ -177,14 +184,24 @@ def _extrema_claims(record: dict[str, np.ndarray]) -> list[Claim]:
     fall = float((record["least"] - record["least"][:, :1]).min())
     return [
         Claim(
-            "largest rise of max ρ above its start, over environments and times, shears",
-            0.0, rise, 0.0, tolerance, origin, "maximum principle", "at most",
+            quantity="largest rise of max ρ above its start, over environments and times, shears",
+            predicted=0.0,
+            measured=rise,
+            tolerance=tolerance,
+            origin=origin,
+            reference="maximum principle",
+            relation="at most",
         ),
         Claim(
-            "largest fall of min ρ below its start, over environments and times, shears",
-            0.0, fall, 0.0, tolerance, origin, "maximum principle", "at least",
+            quantity="largest fall of min ρ below its start, over environments and times, shears",
+            predicted=0.0,
+            measured=fall,
+            tolerance=tolerance,
+            origin=origin,
+            reference="maximum principle",
+            relation="at least",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _figure(config: Config, records) -> Figure:

@@ -20,8 +20,8 @@ from mckean.models import Heads, Model, Neurons
 from mckean.paths import Brownian
 from mckean.spaces import Sphere
 from mckean.statistics import Estimate, average, replicate
-from mckean.talk.chapters.texts import TEXTS
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
+from mckean.talk.parts.texts import TEXTS
 
 
 @dataclass(frozen=True)
@@ -146,11 +146,16 @@ def _theory_claims(config: Config, theory: Estimate, toy: Estimate) -> list[Clai
         slope = predicted.value * (1 - predicted.value)
         delay = s * (0.5 * config.theory + 2 / config.dim) + config.until / _STEPS
         claims.append(
-            Claim(f"attention alone, layers of h = {config.theory:g}: mean overlap at s = {s:.3g}, homogenised",
-                  float(predicted.value), float(measured.value), float(np.hypot(predicted.stderr, measured.stderr)),
-                  float(slope * delay), "m′ times the delay of the layers' clock, s(h/2 + 2/d) and a step",
-                  _PAPER)
-        )  # fmt: skip
+            Claim(
+                quantity=f"attention alone, layers of h = {config.theory:g}: mean overlap at s = {s:.3g}, homogenised",
+                predicted=float(predicted.value),
+                measured=float(measured.value),
+                stderr=float(np.hypot(predicted.stderr, measured.stderr)),
+                tolerance=float(slope * delay),
+                origin="m′ times the delay of the layers' clock, s(h/2 + 2/d) and a step",
+                reference=_PAPER,
+            )
+        )
     return claims
 
 
@@ -166,10 +171,16 @@ def _bert_claims(config: Config, bert, limit) -> list[Claim]:
     for layers in (6, config.layers):
         measured, predicted = (average(m[:, layers] - m[:, 0]) for m in (bert, limit))
         claims.append(
-            Claim(f"BERT's initialisation: growth of the mean overlap in {layers} layers, homogenised with its network",
-                  float(predicted.value), float(measured.value), float(np.hypot(measured.stderr, predicted.stderr)),
-                  float(finite * predicted.value), "h/2 + k(1) + 2/d of it, the steps of the layers", _PAPER)
-        )  # fmt: skip
+            Claim(
+                quantity=f"BERT's initialisation: growth of the mean overlap in {layers} layers, with its network",
+                predicted=float(predicted.value),
+                measured=float(measured.value),
+                stderr=float(np.hypot(measured.stderr, predicted.stderr)),
+                tolerance=float(finite * predicted.value),
+                origin="h/2 + k(1) + 2/d of it, the steps of the layers",
+                reference=_PAPER,
+            )
+        )
     return claims
 
 
@@ -228,13 +239,34 @@ def _trained_claims(trained: _Trained) -> list[Claim]:
     error = share * np.hypot(between.stderr[-2] / between.value[-2], within.stderr[-2] / within.value[-2])
     chosen = "statistical error over texts; the bound is a chosen size of the departure"
     return [
-        Claim(f"trained weights: logistic law in the weights' own clock, s = {s:.3g}, less the mean overlap measured",
-              0.5, short.value, short.stderr, 0.0, chosen, _PAPER, "at least"),
-        Claim(f"trained weights: overlap between texts over that within, after layer {len(within.value) - 2}", 0.5,
-              float(share), float(error), 0.0, chosen, "a common mean vector, learned", "at least"),
-        Claim("trained weights: fall of the overlap between texts over the last layer (theory: c′ = c(1 − m) ≥ 0)", 0.1,
-              float(trained.fall.value[0]), float(trained.fall.stderr[0]), 0.0, chosen, _PAPER, "at least"),
-    ]  # fmt: skip
+        Claim(
+            quantity=f"trained weights: logistic law in the weights' own clock, s = {s:.3g}, less the mean overlap",
+            predicted=0.5,
+            measured=short.value,
+            stderr=short.stderr,
+            origin=chosen,
+            reference=_PAPER,
+            relation="at least",
+        ),
+        Claim(
+            quantity=f"trained weights: overlap between texts over that within, after layer {len(within.value) - 2}",
+            predicted=0.5,
+            measured=float(share),
+            stderr=float(error),
+            origin=chosen,
+            reference="a common mean vector, learned",
+            relation="at least",
+        ),
+        Claim(
+            quantity="trained weights: fall of the overlap between texts over the last layer (theory: c′ ≥ 0)",
+            predicted=0.1,
+            measured=float(trained.fall.value[0]),
+            stderr=float(trained.fall.stderr[0]),
+            origin=chosen,
+            reference=_PAPER,
+            relation="at least",
+        ),
+    ]
 
 
 def _figure(config: Config, theory, toy, bert, limit, trained: _Trained | None) -> Figure:

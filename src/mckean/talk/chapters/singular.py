@@ -67,14 +67,31 @@ def _gas(config: Config):
     h = 5.0 / config.cells
     limit, spread = _extrapolated(distances)
     claims = [
-        Claim(f"largest distance of {n} particles at rest from Hermite's zeros", 0.0, error, 0.0, 1e-12,
-              "rounding of sums over N pairs", _STIELTJES),
-        Claim("N² W₂²(zeros, semicircle), N → ∞", _LIMIT, limit, 0.0, 2 * spread,
-              "extrapolation in N^(−1/3), the edge's share: twice the last change of the extrapolated value",
-              "from the phase of Hermite's functions (WKB): 5π²/48"),
-        Claim("W₂ of the law by finite volumes to the semicircle", 0.0, apart, 0.0, h,
-              "a cell: upwind fluxes are of order h", "Wigner; Rogers and Shi 1993"),
-    ]  # fmt: skip
+        Claim(
+            quantity=f"largest distance of {n} particles at rest from Hermite's zeros",
+            predicted=0.0,
+            measured=error,
+            tolerance=1e-12,
+            origin="rounding of sums over N pairs",
+            reference=_STIELTJES,
+        ),
+        Claim(
+            quantity="N² W₂²(zeros, semicircle), N → ∞",
+            predicted=_LIMIT,
+            measured=limit,
+            tolerance=2 * spread,
+            origin="extrapolation in N^(−1/3), the edge's share: twice the last change of the extrapolated value",
+            reference="from the phase of Hermite's functions (WKB): 5π²/48",
+        ),
+        Claim(
+            quantity="W₂ of the law by finite volumes to the semicircle",
+            predicted=0.0,
+            measured=apart,
+            tolerance=h,
+            origin="a cell: upwind fluxes are of order h",
+            reference="Wigner; Rogers and Shi 1993",
+        ),
+    ]
     return (rest, distances, law), claims
 
 
@@ -140,12 +157,28 @@ def _law_claims(name: str, dim: int, config: Config, runs, slopes, root: float, 
     slacks = [c * (near + dt * c / least) for c in pulls]
     origin = "pairs in neighbouring cells, and W frozen over a step: c(share + dt c/Q)"
     claims = [
-        Claim(f"dQ/dt of the law {name}, χ = {s:g} χ_c", 2 * dim * (1 - s), float(slope), 0.0, slack, origin, _PLANE)
+        Claim(
+            quantity=f"dQ/dt of the law {name}, χ = {s:g} χ_c",
+            predicted=2 * dim * (1 - s),
+            measured=float(slope),
+            tolerance=slack,
+            origin=origin,
+            reference=_PLANE,
+        )
         for s, slope, slack in zip(config.strengths, slopes, slacks, strict=True)
     ]
     steepness = abs(np.diff(slopes)[0]) / abs(np.diff(config.strengths)[0])
-    return [*claims, Claim(f"threshold χ/χ_c {name}, where dQ/dt changes sign", 1.0, root, 0.0,
-                           max(slacks) / steepness, "that of the slopes", _PLANE)]  # fmt: skip
+    return [
+        *claims,
+        Claim(
+            quantity=f"threshold χ/χ_c {name}, where dQ/dt changes sign",
+            predicted=1.0,
+            measured=root,
+            tolerance=max(slacks) / steepness,
+            origin="that of the slopes",
+            reference=_PLANE,
+        ),
+    ]
 
 
 def _line(config: Config):
@@ -213,10 +246,17 @@ def _cloud(config: Config, key):
         exact = (1 - 1 / n) * (4 - c)
         shown[n] = (record["times"][0], average(record["spread"]), exact)
         # Each step adds dt E|b|², and by Jensen |b|² ≤ E c²/|z|² of a pair, c² but for a logarithm of the core.
-        claims.append(Claim(
-            f"dQ/dt of {n} particles in the plane, χ = {strength:g} χ_c, less what the softened core takes", exact,
-            slope.value, slope.stderr, c**2 * config.dt, "Euler's steps: dt E|b|²", _PLANE,
-        ))  # fmt: skip
+        claims.append(
+            Claim(
+                quantity=f"dQ/dt of {n} particles in the plane, χ = {strength:g} χ_c, less what the soft core takes",
+                predicted=exact,
+                measured=slope.value,
+                stderr=slope.stderr,
+                tolerance=c**2 * config.dt,
+                origin="Euler's steps: dt E|b|²",
+                reference=_PLANE,
+            )
+        )
     return shown, claims
 
 

@@ -2,38 +2,30 @@
 
 import itertools
 import math
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from diffrax import Heun
 
-from mckean import observables
 from mckean.couplings import gronwall
 from mckean.dynamics import ParticleScheme, evolve
-from mckean.interactions import FMM, NUFFT, AbstractSum, Cells, Direct, Modes, Moments, Summed, certificate, kernels
+from mckean.interactions import FMM, NUFFT, AbstractSum, Cells, Direct, Modes, Moments, Summed, kernels
 from mckean.interactions.kernels import AbstractKernel, FourierSeries
-from mckean.measures import AbstractLaw, Density, Gaussian, Particles, VonMises
+from mckean.measures import AbstractLaw, Gaussian, Particles, VonMises
 from mckean.models import Model, langevin, potentials
 from mckean.paths import Brownian
 from mckean.spaces import AbstractSpace, Euclidean, Torus
-from mckean.statistics import average
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
-from mckean.transport import wasserstein
+from mckean.talk.parts.crowd import Crowd, run_crowd
 
 _SUMS = "Barnett, Magland and af Klinteberg 2019; Fong and Darve 2009"
-_LIMIT = "propagation of chaos: Sznitman 1991; Cépa and Lépingle 2001"
 _EPS = float(np.finfo(np.float64).eps)
 _TRIG = 1e-14
 """Error of the library's cosines and sines in double precision."""
 
 _STIFFNESS, _BETA = 1.0, 2.0
-_MODES, _REPULSION, _COLD = 1000, 1.0, 4.0
-_FOLLOWED = (1, 2, 3)
-_CERTIFIED, _CROWD_UNTIL = 1e-6, 1.0
 
 
 @dataclass(frozen=True)
@@ -44,11 +36,7 @@ class Config:
     plane: tuple[float, ...] = (1e-3, 1e-6, 1e-9)
     line: tuple[float, ...] = (1e-4, 1e-8)
     circle: tuple[float, ...] = (1e-3, 1e-6)
-    crowd: int = 1_000_000
-    replica: int = 62_500
-    replicas: int = 16
-    crowd_dt: float = 0.02
-    nodes: int = 256
+    crowd: Crowd = field(default_factory=Crowd)
 
 
 @dataclass(frozen=True)
@@ -64,10 +52,12 @@ class Case:
 
     @property
     def kernel(self) -> AbstractKernel:
-        assert self.model.interaction is not None, "every case interacts"
+        """The interaction, which every case has."""
+        assert self.model.interaction is not None
         return self.model.interaction
 
-    def summed(self, by: AbstractSum, cloud: Particles) -> Model:
+    def with_sum(self, by: AbstractSum, cloud: Particles) -> Model:
+        """The model whose sums go by this one, planned for the cloud."""
         plan = by.planned(self.kernel, cloud, cloud.positions)
         return eqx.tree_at(lambda m: m.interaction, self.model, Summed(self.kernel, sum=plan))
 
@@ -122,10 +112,8 @@ def run(config: Config, key, progress) -> Result:
         progress(0.2 * (i + 1))
     table = _table_claims(config, single)
     progress(0.7)
-    crowd_claims, crowd_figure = _crowd(config, crowd)
-    figures = [
-        _distance_figure(cases, compared), _tolerance_figure(cases, compared), crowd_figure,
-    ]  # fmt: skip
+    crowd_claims, crowd_figure = run_crowd(config.crowd, crowd)
+    figures = [_distance_figure(cases, compared), _tolerance_figure(cases, compared), crowd_figure]
     return Result([*claims, *table, *crowd_claims], figures)
 
 
@@ -135,12 +123,12 @@ def run(config: Config, key, progress) -> Result:
 def _compare(config: Config, case: Case, key) -> Comparison:
     start, noise = jax.random.split(key)
     cloud, path, dt = _drawn(case.law, start, config.particles), Brownian(noise), config.dt
-    exact = case.summed(case.exact, cloud)
+    exact = case.with_sum(case.exact, cloud)
     x = _moved(exact, cloud, path, config.until, dt)
     times = dt * np.arange(len(x))
     distance, bound, error = {}, {}, {}
     for tolerance, by in case.fast.items():
-        near = _moved(case.summed(by, cloud), cloud, path, config.until, dt)
+        near = _moved(case.with_sum(by, cloud), cloud, path, config.until, dt)
         z = np.asarray(case.model.space.displacement(near, x))
         distance[tolerance] = np.sqrt(np.mean(np.sum(z**2, axis=-1), axis=-1))
         error[tolerance] = np.asarray(_errors(exact, cloud, path, near, jnp.asarray(dt)))
@@ -201,30 +189,38 @@ def _comparison_claims(case: Case, c: Comparison) -> list[Claim]:
     ratio = max(float((c.distance[t][1:] / c.bound[t][1:]).max()) for t in case.fast)
     claims.append(
         Claim(
-            f"largest distance of the two runs over Grönwall's bound, all t and tolerances, {case.name}",
-            1.0, ratio, 0.0, 0.0,
-            f"exact for the scheme; L = {c.rate:.3g} in closed form, the error of the force measured at every step",
-            "Grönwall's inequality", "at most",
+            quantity=f"largest distance of the two runs over Grönwall's bound, all t and tolerances, {case.name}",
+            predicted=1.0,
+            measured=ratio,
+            origin=f"exact for the scheme; L = {c.rate:.3g} in closed form, the error of the force at every step",
+            reference="Grönwall's inequality",
+            relation="at most",
         )
-    )  # fmt: skip
+    )
     if len(case.fast) > 1:
         final = [float(c.distance[t][-1]) for t in sorted(case.fast, reverse=True)]
         claims.append(
             Claim(
-                f"distance at T over that at the next larger tolerance, the largest, {case.name}",
-                1.0, max(b / a for a, b in itertools.pairwise(final)), 0.0, 0.0,
-                "none: a smaller tolerance brings the runs together", _SUMS, "at most",
+                quantity=f"distance at T over that at the next larger tolerance, the largest, {case.name}",
+                predicted=1.0,
+                measured=max(b / a for a, b in itertools.pairwise(final)),
+                origin="none: a smaller tolerance brings the runs together",
+                reference=_SUMS,
+                relation="at most",
             )
-        )  # fmt: skip
+        )
     return claims
 
 
 def _error_claim(what: str, tolerance: float, error: float, size: float) -> Claim:
     return Claim(
-        f"error of the force over the size of ∇W: {what}, asked for {tolerance:g}",
-        tolerance, float(error / size), 0.0, 0.0,
-        "none: the tolerance is the claim; sizes are root mean squares over particles and over pairs", _SUMS, "at most",
-    )  # fmt: skip
+        quantity=f"error of the force over the size of ∇W: {what}, asked for {tolerance:g}",
+        predicted=tolerance,
+        measured=float(error / size),
+        origin="none: the tolerance is the claim; sizes are root mean squares over particles and over pairs",
+        reference=_SUMS,
+        relation="at most",
+    )
 
 
 # Each sum once, for one cloud.
@@ -272,9 +268,14 @@ def _table_claims(config: Config, key) -> list[Claim]:
 
 def _rounding_claim(what: str, error: float, allowed: float, origin: str) -> Claim:
     return Claim(
-        f"error of the force over the size of ∇W: {what}, exact to rounding",
-        0.0, error, 0.0, allowed, origin, "rounding analysis of a sum", "at most",
-    )  # fmt: skip
+        quantity=f"error of the force over the size of ∇W: {what}, exact to rounding",
+        predicted=0.0,
+        measured=error,
+        tolerance=allowed,
+        origin=origin,
+        reference="rounding analysis of a sum",
+        relation="at most",
+    )
 
 
 def _measured(kernel: AbstractKernel, by: AbstractSum, mu: Particles) -> tuple[float, float, float]:
@@ -290,108 +291,6 @@ def _against_direct(kernel: AbstractKernel, by: AbstractSum, mu: Particles):
     size, largest = _slope_sizes(kernel, mu.space, x)
     corner = jnp.linalg.norm(kernel.gradient(jnp.max(x, axis=0) - jnp.min(x, axis=0)))
     return error, size, jnp.maximum(largest, corner)
-
-
-# A crowd with a kernel of many modes, beside its limit.
-
-
-def _crowd(config: Config, key) -> tuple[list[Claim], Figure]:
-    circle = Torus(1)
-    model = langevin(circle, None, Summed(_logarithm(), tolerance=_CERTIFIED), _COLD)
-    law = VonMises(circle, 0.0, 1.0)
-    start = Density.from_law(circle.grid(config.nodes), law)
-    limit = _followed(model, start, None, config.crowd_dt)
-    draws, noise, sample = jax.random.split(key, 3)
-    # One draw for all clouds: the first is the crowd, the others are the replicas.
-    places = np.asarray(_drawn(law, draws, config.crowd + config.replicas * config.replica).positions)
-    clouds = np.split(places, config.crowd + config.replica * np.arange(config.replicas))
-    paths = [Brownian(k) for k in jax.random.split(noise, len(clouds))]
-    many, *few = [
-        _followed(model, Particles(circle, x), path, config.crowd_dt) for x, path in zip(clouds, paths, strict=True)
-    ]
-    claims = [
-        *_mode_claims(config, limit, many, few, float(start.values.max())),
-        _w1_claim(config, limit, many, few),
-        _crowd_certificate(config, model, many.final, sample),
-    ]
-    return claims, _crowd_figure(config, limit, many, few)
-
-
-@dataclass(frozen=True)
-class Followed:
-    """Times, Re z_k along them for the modes that are followed, shape (t, modes), and the final measure."""
-
-    times: np.ndarray
-    modes: np.ndarray
-    final: Any
-
-
-def _followed(model: Model, measure: Particles | Density, path: Brownian | None, dt: float) -> Followed:
-    times, modes, final = _evolved(model, measure, path, dt)
-    return Followed(np.asarray(times), np.asarray(modes), final)
-
-
-@eqx.filter_jit
-def _evolved(model: Model, measure, path: Brownian | None, dt: float):
-    run = evolve(
-        model, measure, until=_CROWD_UNTIL, dt=dt, path=path, scheme=None if path is None else Heun(),
-        observe={"z": _real_modes}, every=max(1, round(0.1 / dt)),
-    )  # fmt: skip
-    return run.times, run.observed["z"], run.final
-
-
-def _real_modes(model: Model, mu):
-    return jnp.stack([observables.mode(k)(model, mu).real for k in _FOLLOWED])
-
-
-def _logarithm() -> FourierSeries:
-    """−log|2 sin(x/2)| = Σ_k cos(kx)/k, cut off at 1000 modes."""
-    k = np.arange(1, _MODES + 1)
-    return FourierSeries(k, _REPULSION / k)
-
-
-def _spread(config: Config, limit: Followed, few: list[Followed]) -> np.ndarray:
-    """Standard errors of the crowd's modes: the replicas' mean square deviation from the limit, by √N."""
-    square = np.mean([(one.modes - limit.modes) ** 2 for one in few], axis=0)
-    return np.sqrt(square * config.replica / config.crowd)
-
-
-def _mode_claims(config: Config, limit: Followed, many: Followed, few: list[Followed], peak: float) -> list[Claim]:
-    claims, spread = [], _spread(config, limit, few)[-1]
-    for i, k in enumerate(_FOLLOWED):
-        rate = k**2 / _COLD + 0.5 * _REPULSION * k * 2 * math.pi * peak
-        claims.append(
-            Claim(
-                f"Re z_{k} at T for N = {config.crowd}, a kernel of {_MODES} modes",
-                float(limit.modes[-1, i]), float(many.modes[-1, i]), float(spread[i]),
-                (rate * config.crowd_dt) ** 2 / (6 * math.e),
-                f"spread of {config.replicas} replicas, by √N; Heun's error on a relaxation of rate λ, (λdt)²/6e, with "
-                f"λ = k²/β + kπ max ρ_0 = {rate:.2g}", _LIMIT,
-            )
-        )  # fmt: skip
-    return claims
-
-
-def _w1_claim(config: Config, limit: Followed, many: Followed, few: list[Followed]) -> Claim:
-    scaled = [wasserstein(run.final, limit.final, p=1) * math.sqrt(run.final.n) for run in (many, *few)]
-    expected = average(scaled[1:])
-    stderr = float(np.hypot(np.std(scaled[1:], ddof=1), expected.stderr))
-    return Claim(
-        f"√N W₁ to the limit at T for N = {config.crowd}, against the mean for N = {config.replica}",
-        float(expected.value), scaled[0], stderr, 0.0,
-        f"standard errors of one run and of the mean of {config.replicas} replicas", _LIMIT,
-    )  # fmt: skip
-
-
-def _crowd_certificate(config: Config, model: Model, mu: Particles, key) -> Claim:
-    assert model.interaction is not None, "given"
-    found = certificate(model.interaction, mu, key, points=128)
-    return Claim(
-        f"certificate of the last state for N = {config.crowd}: error of the force over the rms of the force",
-        _CERTIFIED, found.error, 0.0, 0.0,
-        f"none: {found.sum}, asked for {_CERTIFIED:g} of the size of ∇W, which is larger than the force", _SUMS,
-        "at most",
-    )  # fmt: skip
 
 
 # Figures.
@@ -438,37 +337,6 @@ def _tolerance_figure(cases: list[Case], compared: list[Comparison]) -> Figure:
     return Figure(caption, panels)
 
 
-def _crowd_figure(config: Config, limit: Followed, many: Followed, few: list[Followed]) -> Figure:
-    times, spread = limit.times, _spread(config, limit, few)
-    paths, deviations = [], []
-    for i, k in enumerate(_FOLLOWED):
-        paths.append(Series(times, many.modes[:, i], f"k = {k}, particles", kind="points"))
-        paths.append(Series(times, limit.modes[:, i], f"k = {k}, limit", kind="dashed"))
-        deviations.append(Series(times, many.modes[:, i] - limit.modes[:, i], f"k = {k}", spread[:, i]))
-    caption = (
-        f"{config.crowd} particles that repel each other by {_MODES} Fourier modes of the logarithm, beside their "
-        "limit. Left: the particles' histogram at the final time and the limit's density. Middle: Fourier modes along "
-        "time. Right: particles minus limit, with the spread of replicas."
-    )
-    panels = [
-        _histogram(limit.final, many.final),
-        Panel("time t", "Re z_k (dimensionless)", paths),
-        Panel("time t", "Re z_k, particles − limit (dimensionless)", deviations),
-    ]
-    return Figure(caption, panels)
-
-
-def _histogram(limit: Density, cloud: Particles) -> Panel:
-    side = limit.grid.sides[0]
-    edges = np.linspace(0, side, 129)
-    counts, _ = np.histogram(np.asarray(cloud.positions)[:, 0], edges, density=True)
-    series = [
-        Series(edges, np.append(counts, counts[-1]), f"N = {cloud.n}", kind="steps"),
-        Series(limit.grid.axes[0], np.asarray(limit.values), "limit"),
-    ]
-    return Panel("position x (length)", "density (1/length)", series)
-
-
 CHAPTER = Chapter(
     name="summation",
     title="Fast sums over pairs",
@@ -492,9 +360,7 @@ CHAPTER = Chapter(
     what=lambda c: (
         f"{c.particles} particles in the plane, on the line and on the circle, β = {_BETA:g}, Euler's scheme with dt = "
         f"{c.dt:g} up to T = {c.until:g}, by the exact sum and by fast ones; each other sum once, for {c.particles} "
-        f"particles; and {c.crowd} particles on the circle with W = Σ cos(kx)/k, k ≤ {_MODES}, β = {_COLD:g}, Heun's "
-        f"scheme with dt = {c.crowd_dt:g} up to T = 1, beside the spectral solver on {c.nodes} nodes and "
-        f"{c.replicas} replicas of {c.replica} particles."
+        f"particles; and {c.crowd.what()}."
     ),
     run=run,
     config=Config(),
@@ -503,9 +369,7 @@ CHAPTER = Chapter(
         dt=0.06,
         plane=(1e-6,),
         line=(1e-4,),
-        crowd=100_000,
-        replica=12_500,
-        crowd_dt=0.05,
+        crowd=Crowd.quick(),
     ),
     references=(
         "A. H. Barnett, J. Magland and L. af Klinteberg, A parallel nonuniform fast Fourier transform library based on "

@@ -1,28 +1,33 @@
 """Chapter: synchronisation by noise: one point wanders ergodically, two points meet, or never do."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.integrate import quad
-from scipy.special import ive
 
 from mckean.catalogue import toy_transformer
 from mckean.catalogue.isotropic_flow import euler_bias, isotropic_flow, spectrum
 from mckean.dynamics import AbstractScheme, Moebius
-from mckean.environments import Contraction, contraction, lyapunov, one_point_ergodicity, pullback
+from mckean.environments import Contraction, contraction, lyapunov, one_point_ergodicity
 from mckean.interactions import kernels
 from mckean.measures import Particles
-from mckean.models import Additive, Model, TransportNoise, langevin, potentials
-from mckean.observables import pair_distance, radius
-from mckean.paths import Brownian
+from mckean.models import Additive, Model, langevin, potentials
 from mckean.spaces import Euclidean, Torus
 from mckean.statistics import Estimate
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
+from mckean.talk.parts.pullback import (
+    BY_NOISE,
+    Pullback,
+    cosine_exponent,
+    cosine_wells,
+    incompressible_waves,
+    run_pullback,
+)
 
 
 @dataclass(frozen=True)
@@ -36,15 +41,10 @@ class Config:
     chaotic_dim: int = 9
     environments: int = 64
     samples: int = 128
-    cloud: int = 400
-    depths: tuple[float, ...] = (1.0, 4.0, 8.0, 16.0, 32.0)
+    clouds: Pullback = field(default_factory=Pullback)
 
 
 _LINE = Euclidean(1)
-_CIRCLE = Torus(1)
-# The waves (2, 0), (1, 1), (1, −1) of this torus have length 1 and stand at 60° to each other.
-_HEXAGON = Torus(2, (4 * math.pi, 4 * math.pi / math.sqrt(3)))
-_BY_NOISE = "λ = −E V″ under the stationary law e^{−2V/σ²} of one point"
 _SMOOTH, _MIXED = (0.5, 1.0), (0.0, 0.0, 1.0)
 
 
@@ -81,37 +81,13 @@ def _curvature(sigma: float) -> float:
     return quad(lambda x: (3 * x**2 - 1) * density(x), -8, 8)[0] / quad(density, -8, 8)[0]
 
 
-@dataclass(frozen=True)
-class _Cosines:
-    """−h Σ_i cos x_i: equal where h is, so that equal models are compiled once."""
-
-    height: float
-
-    def __call__(self, x):
-        return -self.height * jnp.sum(jnp.cos(x))
-
-
-def _stirred(config: Config) -> Model:
-    noise = TransportNoise(_HEXAGON, [[2, 0], [1, 1], [1, -1]], intensity=config.intensity)
-    return langevin(_HEXAGON, beta=math.inf, common=noise)
-
-
-def _confined(config: Config, space: Torus) -> Model:
-    return langevin(space, _Cosines(config.well), beta=math.inf, common=Additive(1.0))
-
-
-def _confined_exponent(config: Config) -> float:
-    """−E V″ = −h E cos x = −h I₁(2h)/I₀(2h) for each coordinate, σ = 1; 1/time."""
-    return -config.well * float(ive(1, 2 * config.well) / ive(0, 2 * config.well))
-
-
 def _on_the_line(config: Config) -> list[_Case]:
     heun, dt, cases = diffrax.Heun(), 0.01, []
     for sigma in config.amplitudes:
         exact = np.array([-_curvature(sigma)])
         cases.append(
             _Case(f"double well, σ = {sigma:g}", "line", _double_well(sigma), [[0.5]], exact, exact * (8 * dt) ** 2,
-                  "weak order 2: (V″dt)² relatively, V″ ≤ 8 but for rare times", _BY_NOISE, 45.0, dt, 5.0, heun)
+                  "weak order 2: (V″dt)² relatively, V″ ≤ 8 but for rare times", BY_NOISE, 45.0, dt, 5.0, heun)
         )  # fmt: skip
     exact = -_curvature(1.0) - config.attraction * np.array([0, 1, 1])
     cases.append(
@@ -124,11 +100,11 @@ def _on_the_line(config: Config) -> list[_Case]:
 
 def _on_the_torus(config: Config) -> list[_Case]:
     h, k, dt = config.well, config.intensity, 0.005
-    exact = np.array([_confined_exponent(config)])
+    exact = np.array([cosine_exponent(config.well)])
     return [
-        _Case("−h cos x on the circle", "torus", _confined(config, _CIRCLE), [[1.0]], exact, exact * (h * 0.02) ** 2,
-              "weak order 2: (V″dt)² relatively", _BY_NOISE, 32.0, 0.02, 4.0, diffrax.Heun()),
-        _Case("incompressible waves", "stirred", _stirred(config), [[1.0, 2.0]], 0.5 * k * np.array([1, -1]),
+        _Case("−h cos x on the circle", "torus", cosine_wells(h, Torus(1)), [[1.0]], exact, exact * (h * 0.02) ** 2,
+              "weak order 2: (V″dt)² relatively", BY_NOISE, 32.0, 0.02, 4.0, diffrax.Heun()),
+        _Case("incompressible waves", "stirred", incompressible_waves(k), [[1.0, 2.0]], 0.5 * k * np.array([1, -1]),
               np.full(2, -0.75 * k**2 * dt), "one step's E log‖A‖ expanded to the second order: −¾K²dt",
               "λ₁ = dβ_L/2 with β_L = K/2: E(v·∇ξ v)² of three waves at 60°", 26.0, dt, 1.0, diffrax.Euler()),
     ]  # fmt: skip
@@ -182,10 +158,10 @@ def run(config: Config, key, progress) -> Result:
     progress((len(cases) + 1) / (len(cases) + 3))
     wandering = _one_point_claims(config, jax.random.fold_in(key, 101))
     progress((len(cases) + 2) / (len(cases) + 3))
-    clouds = _clouds(config, jax.random.fold_in(key, 102))
+    pulled, attractor = run_pullback(config.clouds, config.well, config.intensity, jax.random.fold_in(key, 102))
     claims = [claim for case, seen in zip(cases, found, strict=True) for claim in _exponent_claims(case, seen)]
-    claims += [pair.claim for pair in pairs] + wandering + _cloud_claims(config, clouds)
-    return Result(claims, [_exponents_figure(cases, found, pairs), _attractor_figure(config, clouds)])
+    claims += [pair.claim for pair in pairs] + wandering + pulled
+    return Result(claims, [_exponents_figure(cases, found, pairs), attractor])
 
 
 def _exponent_claims(case: _Case, seen: Estimate) -> list[Claim]:
@@ -196,9 +172,16 @@ def _exponent_claims(case: _Case, seen: Estimate) -> list[Claim]:
             break
         name = "each λ" if case.group == "tokens" else f"λ{'₁₂₃'[i]}"
         claims.append(
-            Claim(f"{case.name}: {name}, 1/time", float(case.exact[i]), float(seen.value[i]), float(seen.stderr[i]),
-                  float(abs(case.bias[i])), f"bias of a step of {case.dt:g}: {case.origin}", case.reference)
-        )  # fmt: skip
+            Claim(
+                quantity=f"{case.name}: {name}, 1/time",
+                predicted=float(case.exact[i]),
+                measured=float(seen.value[i]),
+                stderr=float(seen.stderr[i]),
+                tolerance=float(abs(case.bias[i])),
+                origin=f"bias of a step of {case.dt:g}: {case.origin}",
+                reference=case.reference,
+            )
+        )
     return claims
 
 
@@ -223,7 +206,7 @@ def _pairs(config: Config, key) -> list[_Pair]:
          diffrax.Heun(), (2.0, 5.0), abs(value) * (8 * 0.01) ** 2),
         (f"two tokens, d = {d}", toy, [pole, equator], tokens, 4.0, 0.005, Moebius(), (2.0, 4.0),
          tokens**2 * 0.005 / 3),
-        ("two points in incompressible waves", _stirred(config), [[1.0, 2.0], [1.0 + 1e-8, 2.0]],
+        ("two points in incompressible waves", incompressible_waves(config.intensity), [[1.0, 2.0], [1.0 + 1e-8, 2.0]],
          0.5 * config.intensity, 45.0, 0.01, diffrax.Euler(), (1.0, 12.0), 0.75 * config.intensity**2 * 0.01),
     ]  # fmt: skip
     found = []
@@ -234,9 +217,15 @@ def _pairs(config: Config, key) -> list[_Pair]:
         )  # fmt: skip
         within = seen.times <= end + 1e-9
         measured = Contraction(seen.times[within], seen.distance[:, within], seen.rounding).rate(after)
-        claim = Claim(f"{name}: d/dt E log distance from t = {after:g} to {end:g}, 1/time", rate,
-                      float(measured.value), float(measured.stderr), bias, f"bias of a step of {dt:g}, as for λ₁",
-                      "Lyapunov's first exponent while the distance is small")  # fmt: skip
+        claim = Claim(
+            quantity=f"{name}: d/dt E log distance from t = {after:g} to {end:g}, 1/time",
+            predicted=rate,
+            measured=float(measured.value),
+            stderr=float(measured.stderr),
+            tolerance=bias,
+            origin=f"bias of a step of {dt:g}, as for λ₁",
+            reference="Lyapunov's first exponent while the distance is small",
+        )
         found.append(_Pair(name, seen, rate, claim))
     return found
 
@@ -245,7 +234,14 @@ def _one_point_claims(config: Config, key) -> list[Claim]:
     toy = toy_transformer(config.token_dim, float(config.token_dim)).model
     tests: list[tuple[str, Model, list, float, float, AbstractScheme | diffrax.AbstractSolver]] = [
         ("one token", toy, [1.0] + [0.0] * (config.token_dim - 1), 4.0, 0.02, Moebius()),
-        ("one point in incompressible waves", _stirred(config), [1.0, 2.0], 32.0, 0.04, diffrax.Heun()),
+        (
+            "one point in incompressible waves",
+            incompressible_waves(config.intensity),
+            [1.0, 2.0],
+            32.0,
+            0.04,
+            diffrax.Heun(),
+        ),
     ]
     claims = []
     for i, (name, model, start, until, dt, scheme) in enumerate(tests):
@@ -254,42 +250,16 @@ def _one_point_claims(config: Config, key) -> list[Claim]:
             key=jax.random.fold_in(key, i), replicas=config.samples, permutations=1999, scheme=scheme,
         )  # fmt: skip
         claims.append(
-            Claim(f"{name}: p-value of the uniform law at t = {until:g}, over {config.samples} environments", 1e-3,
-                  seen.p_value, 0.0, 0.0, "a p-value is below 10⁻³ by chance once in 1000 runs",
-                  "the flow's law is invariant under rotations, or translations and a lattice of turns", "at least")
-        )  # fmt: skip
+            Claim(
+                quantity=f"{name}: p-value of the uniform law at t = {until:g}, over {config.samples} environments",
+                predicted=1e-3,
+                measured=seen.p_value,
+                origin="a p-value is below 10⁻³ by chance once in 1000 runs",
+                reference="the flow's law is invariant under rotations, or translations and a lattice of turns",
+                relation="at least",
+            )
+        )
     return claims
-
-
-def _clouds(config: Config, key) -> dict[str, tuple[Particles, list[Particles]]]:
-    """A uniform cloud, and where it is at time 0 if it starts at −T, in one environment, for each depth T."""
-    seed, noise = jax.random.split(key)
-    clouds = {}
-    flows: dict[str, Callable[[Config], Model]] = {"meeting": lambda c: _confined(c, Torus(2)), "stirred": _stirred}
-    for name, flow in flows.items():
-        model = flow(config)
-        cloud = Particles(model.space, model.space.uniform(seed, config.cloud))
-        settings = {"depths": config.depths, "dt": 0.02, "path": Brownian(noise), "scheme": diffrax.Heun()}
-        clouds[name] = (cloud, pullback(model, cloud, **settings))
-    return clouds
-
-
-def _cloud_claims(config: Config, clouds) -> list[Claim]:
-    depth, dt = config.depths[-1], 0.02
-    model, (start, pulled) = _confined(config, Torus(2)), clouds["meeting"]
-    bound = float(radius(model, start)) * math.exp(0.5 * _confined_exponent(config) * depth)
-    x = np.asarray(clouds["stirred"][1][-1].positions)
-    square = np.asarray(_HEXAGON.distance(jnp.asarray(x), jnp.roll(jnp.asarray(x), 1, axis=0))) ** 2
-    uniform = sum(side**2 for side in _HEXAGON.lengths) / 12
-    return [
-        Claim(f"−h(cos x₁ + cos x₂): radius of the cloud pulled back from −{depth:g}", bound,
-              float(radius(model, pulled[-1])), 0.0, 0.0,
-              "the first radius times e^{λT/2}: half of the exponent for what fluctuates", _BY_NOISE, "at most"),
-        Claim(f"incompressible waves: mean square distance of two points of the cloud, pulled back from −{depth:g}",
-              uniform, float(square.mean()), float(square.std(ddof=1) / math.sqrt(len(square))),
-              config.intensity * dt * uniform, "the flow keeps volume, its Heun steps but for Kdt",
-              "(L₁² + L₂²)/12 for independent uniform points, which stay so in every environment"),
-    ]  # fmt: skip
 
 
 _TITLES = {
@@ -326,30 +296,6 @@ def _exponents_figure(cases: list[_Case], found: list[Estimate], pairs: list[_Pa
     return Figure(caption, panels)
 
 
-def _attractor_figure(config: Config, clouds) -> Figure:
-    panels = []
-    for name, title in (("meeting", "a flow that synchronises"), ("stirred", "a flow that does not")):
-        series = []
-        for i in sorted({0, 1, len(config.depths) - 1}):
-            x = np.asarray(clouds[name][1][i].positions)
-            series.append(Series(x[:, 0], x[:, 1], f"from t = −{config.depths[i]:g}", kind="points"))
-        panels.append(Panel("$x_1$", "$x_2$", series, title))
-    sizes = []
-    for name, title, model in (
-        ("meeting", "synchronises", _confined(config, Torus(2))),
-        ("stirred", "does not", _stirred(config)),
-    ):
-        start, pulled = clouds[name]
-        size = [float(pair_distance(model, cloud)) for cloud in (start, *pulled)]
-        sizes.append(Series([0.0, *config.depths], size, title, kind="points"))
-    panels.append(Panel("depth T", "spread of the cloud at time 0, length", sizes, yscale="log"))
-    caption = (
-        "The random attractor by pullback: a uniform cloud that starts at −T, seen at time 0 in one environment. Left "
-        "it shrinks to a random point as T grows; in the middle, where volume is kept, it stays spread over the torus."
-    )
-    return Figure(caption, panels)
-
-
 CHAPTER = Chapter(
     name="synchronisation",
     title="Synchronisation: one point is ergodic, two points meet",
@@ -367,7 +313,7 @@ CHAPTER = Chapter(
     what=lambda c: (
         f"{c.environments} environments for each exponent; double well with σ = {', '.join(map(str, c.amplitudes))}; "
         f"tokens on S^{c.token_dim - 1}; isotropic flows with k = {_written(_SMOOTH)} for d = {c.flow_dim} and "
-        f"k = {_written(_MIXED)} for d = {c.chaotic_dim}; clouds of {c.cloud} points."
+        f"k = {_written(_MIXED)} for d = {c.chaotic_dim}; clouds of {c.clouds.particles} points."
     ),
     run=run,
     config=Config(environments=1024, samples=512),

@@ -139,15 +139,28 @@ def _rate_claims(config: Config, seen) -> list[Claim]:
         sizes = config.sizes if name == "toy" else config.attending
         slope = _slope(_distance(seen[name]["few"], seen[name]["all"]), _fewer(sizes, config))
         claims.append(
-            Claim(f"{what}: exponent of 1/n − 1/n′ in the distance of n tokens from n′ in one environment", 0.5,
-                  slope.value, slope.stderr, _bend(sizes), "corrections 1/n, at the smallest n", _CHAOS)
-        )  # fmt: skip
+            Claim(
+                quantity=f"{what}: exponent of 1/n − 1/n′ in the distance of n tokens from n′ in one environment",
+                predicted=0.5,
+                measured=slope.value,
+                stderr=slope.stderr,
+                tolerance=_bend(sizes),
+                origin="corrections 1/n, at the smallest n",
+                reference=_CHAOS,
+            )
+        )
     slope = _slope(_distance(seen["own"]["few"], seen["own"]["repeated"]), 1 / np.array(config.sizes))
     claims.append(
-        Claim("the same with a noise of their own, from equal initial measures: exponent of 1/n", 0.5, slope.value,
-              slope.stderr, _bend(config.sizes), "corrections 1/n, at the smallest n",
-              "the sampling term of propagation of chaos")
-    )  # fmt: skip
+        Claim(
+            quantity="the same with a noise of their own, from equal initial measures: exponent of 1/n",
+            predicted=0.5,
+            measured=slope.value,
+            stderr=slope.stderr,
+            tolerance=_bend(config.sizes),
+            origin="corrections 1/n, at the smallest n",
+            reference="the sampling term of propagation of chaos",
+        )
+    )
     return claims
 
 
@@ -168,9 +181,16 @@ def _exact_claims(config: Config, seen) -> list[Claim]:
     for name, what in (("toy", "toy Transformer"), ("heads", "heads of attention")):
         gap = _distance(seen[name]["few"], seen[name]["repeated"])
         claims.append(
-            Claim(f"{what}: sup_t of the distance of n tokens from the same repeated to n′, any environment", 0.0,
-                  float(gap.max()), 0.0, float(rounding), "rounding of the steps, 20 units each", _CHAOS, "at most")
-        )  # fmt: skip
+            Claim(
+                quantity=f"{what}: sup_t of the distance of n tokens from the same repeated to n′, any environment",
+                predicted=0.0,
+                measured=float(gap.max()),
+                tolerance=float(rounding),
+                origin="rounding of the steps, 20 units each",
+                reference=_CHAOS,
+                relation="at most",
+            )
+        )
     return claims
 
 
@@ -183,10 +203,17 @@ def _spread_claim(config: Config, toy) -> Claim:
     error = average((top - ratio * bottom) / bottom.mean()).stderr
     allowed = np.exp(_growth(config) * config.until) * np.var(start) / np.var(all_) + 2 / config.sizes[-1]
     return Claim(
-        f"variance over environments of |x̄|² at the end: n = {config.sizes[-1]} over n′ = "
-        f"{config.factor * config.sizes[-1]}", 1.0, ratio, float(error), float(allowed),
-        "the variance of the start, times e^{α(1−1/d)T}, and 2/n", "the conditional law is random: its law has no n",
-    )  # fmt: skip
+        quantity=(
+            f"variance over environments of |x̄|² at the end: n = {config.sizes[-1]} over n′ = "
+            f"{config.factor * config.sizes[-1]}"
+        ),
+        predicted=1.0,
+        measured=ratio,
+        stderr=float(error),
+        tolerance=float(allowed),
+        origin="the variance of the start, times e^{α(1−1/d)T}, and 2/n",
+        reference="the conditional law is random: its law has no n",
+    )
 
 
 def _growth(config: Config) -> float:
@@ -203,13 +230,25 @@ def _stability_claims(config: Config, pairs) -> list[Claim]:
     worst = int(np.argmax(grown))
     error = average(gap[:, worst] / np.mean(gap[:, 0])).stderr if worst else 0.0
     return [
-        Claim("toy Transformer, pairs: E(gap(T) − gap(0)) less the integral of its drift, gap = mean of 1 − ⟨x_i, y_i⟩",
-              0.0, balance.value, balance.stderr, config.alpha * dt * turnover, "weak order 1: αdt relatively",
-              "Itô's formula for two tokens of two configurations"),
-        Claim("toy Transformer, pairs: sup_t E gap(t)/E gap(0), against C_T = e^{α(1−1/d)T}",
-              float(np.exp(_growth(config) * config.until)), float(grown[worst]), float(error), 0.0,
-              "statistical error only", "Gronwall, with the constant derived", "at most"),
-    ]  # fmt: skip
+        Claim(
+            quantity="toy Transformer, pairs: E(gap(T) − gap(0)) less the integral of its drift, gap = 1 − ⟨x_i, y_i⟩",
+            predicted=0.0,
+            measured=balance.value,
+            stderr=balance.stderr,
+            tolerance=config.alpha * dt * turnover,
+            origin="weak order 1: αdt relatively",
+            reference="Itô's formula for two tokens of two configurations",
+        ),
+        Claim(
+            quantity="toy Transformer, pairs: sup_t E gap(t)/E gap(0), against C_T = e^{α(1−1/d)T}",
+            predicted=float(np.exp(_growth(config) * config.until)),
+            measured=float(grown[worst]),
+            stderr=float(error),
+            origin="statistical error only",
+            reference="Gronwall, with the constant derived",
+            relation="at most",
+        ),
+    ]
 
 
 def _figure(config: Config, seen, pairs) -> Figure:

@@ -79,15 +79,42 @@ def _overlap_claims(config: Config, dim: int, seen) -> list[Claim]:
     size = float(np.mean(np.abs(r[:, -1] - r[:, 0])))
     uniform = average(dim * seen["x"][:, 0] ** 2)
     return [
-        Claim(f"d = {dim}: R₁₂(T) − R₁₂(0) − ∫κ(1 − R)(d − 2 − R)dt, in mean", 0.0, residual.value, residual.stderr,
-              rate * size, "weak order 1: αdt relatively", _PAPER),
-        Claim(f"d = {dim}: realised over predicted bracket of R₁₂", 1.0, ratio.value, ratio.stderr, 4 * rate,
-              "Itô–Taylor remainder, 4αdt relatively", _PAPER),
-        Claim(f"d = {dim}: E log(1 − R(T))/(1 − R(0)) + (d − 1)E∫κ", 0.0, balance.value, balance.stderr,
-              rate * float(np.mean(spent)), "weak order 1: αdt relatively", _PAPER),
-        Claim(f"d = {dim}: d·E(x₁·e)² of one token, uniform at all times", 1.0, uniform.value, uniform.stderr, 0.0,
-              "exact, as the noise is invariant under rotations", "talk, 'the law of X_i is uniform'"),
-    ]  # fmt: skip
+        Claim(
+            quantity=f"d = {dim}: R₁₂(T) − R₁₂(0) − ∫κ(1 − R)(d − 2 − R)dt, in mean",
+            predicted=0.0,
+            measured=residual.value,
+            stderr=residual.stderr,
+            tolerance=rate * size,
+            origin="weak order 1: αdt relatively",
+            reference=_PAPER,
+        ),
+        Claim(
+            quantity=f"d = {dim}: realised over predicted bracket of R₁₂",
+            predicted=1.0,
+            measured=ratio.value,
+            stderr=ratio.stderr,
+            tolerance=4 * rate,
+            origin="Itô–Taylor remainder, 4αdt relatively",
+            reference=_PAPER,
+        ),
+        Claim(
+            quantity=f"d = {dim}: E log(1 − R(T))/(1 − R(0)) + (d − 1)E∫κ",
+            predicted=0.0,
+            measured=balance.value,
+            stderr=balance.stderr,
+            tolerance=rate * float(np.mean(spent)),
+            origin="weak order 1: αdt relatively",
+            reference=_PAPER,
+        ),
+        Claim(
+            quantity=f"d = {dim}: d·E(x₁·e)² of one token, uniform at all times",
+            predicted=1.0,
+            measured=uniform.value,
+            stderr=uniform.stderr,
+            origin="exact, as the noise is invariant under rotations",
+            reference="talk, 'the law of X_i is uniform'",
+        ),
+    ]
 
 
 def _ratio(numerator, denominator) -> Estimate:
@@ -105,10 +132,16 @@ def _collapse_claims(config: Config, wide, time: float) -> list[Claim]:
     measured = {dim: average(seen["m"][:, at]) for dim, seen in wide.items()}
     bias = abs(measured[low].value - predicted) + 4 * measured[low].stderr
     return [
-        Claim(f"d = {high}: mean overlap at log(n − 1)/α from n = {config.wide} orthonormal tokens", float(predicted),
-              measured[high].value, measured[high].stderr, float(2 * bias * low / high),
-              f"order 1/d: twice the difference measured for d = {low}, scaled", _PAPER),
-    ]  # fmt: skip
+        Claim(
+            quantity=f"d = {high}: mean overlap at log(n − 1)/α from n = {config.wide} orthonormal tokens",
+            predicted=float(predicted),
+            measured=measured[high].value,
+            stderr=measured[high].stderr,
+            tolerance=float(2 * bias * low / high),
+            origin=f"order 1/d: twice the difference measured for d = {low}, scaled",
+            reference=_PAPER,
+        ),
+    ]
 
 
 def _distinct(config: Config, m):

@@ -97,14 +97,24 @@ def _pde_claims(config: Config, strengths, r_pde, root) -> list[Claim]:
     origin = "e^(−gap·T) of the slowest K, plus rounding of the run"
     return [
         Claim(
-            "largest error of the PDE's r against the Bessel root, K > 2",
-            0.0, float(np.abs(r_pde - root)[above].max()), 0.0, left, origin, _REFERENCE, "at most",
+            quantity="largest error of the PDE's r against the Bessel root, K > 2",
+            predicted=0.0,
+            measured=float(np.abs(r_pde - root)[above].max()),
+            tolerance=left,
+            origin=origin,
+            reference=_REFERENCE,
+            relation="at most",
         ),
         Claim(
-            "largest r of the PDE's final state, K < 2",
-            0.0, float(r_pde[below].max()), 0.0, left, origin, _REFERENCE, "at most",
+            quantity="largest r of the PDE's final state, K < 2",
+            predicted=0.0,
+            measured=float(r_pde[below].max()),
+            tolerance=left,
+            origin=origin,
+            reference=_REFERENCE,
+            relation="at most",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _particle_claims(config: Config, strengths, measured, exact) -> list[Claim]:
@@ -112,13 +122,15 @@ def _particle_claims(config: Config, strengths, measured, exact) -> list[Claim]:
     for i, strength in enumerate(strengths):
         claims.append(
             Claim(
-                f"E r² of N = {config.size} particles at βK = {strength:g}",
-                float(exact[i]), float(measured.value[i]), float(measured.stderr[i]),
-                float((strength * config.dt) ** 2 * exact[i]),
-                "weak order 2 of Heun's scheme for additive noise, relatively (K dt)²",
-                "Gibbs measure at finite N, by quadrature",
+                quantity=f"E r² of N = {config.size} particles at βK = {strength:g}",
+                predicted=float(exact[i]),
+                measured=float(measured.value[i]),
+                stderr=float(measured.stderr[i]),
+                tolerance=float((strength * config.dt) ** 2 * exact[i]),
+                origin="weak order 2 of Heun's scheme for additive noise, relatively (K dt)²",
+                reference="Gibbs measure at finite N, by quadrature",
             )
-        )  # fmt: skip
+        )
     return claims
 
 

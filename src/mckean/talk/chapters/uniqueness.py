@@ -1,6 +1,6 @@
 """Chapter: transport noise leaves one steady state where the limit equation without noise has many."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import equinox as eqx
@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mckean import observables
 from mckean.catalogue.kuramoto import order_parameter
 from mckean.catalogue.transport import (
     mean_rates,
@@ -18,19 +17,16 @@ from mckean.catalogue.transport import (
     mean_threshold,
     with_intensity,
 )
-from mckean.dynamics import evolve
 from mckean.dynamics.pair import Pair
 from mckean.environments import Growth, linearise, separation
-from mckean.interactions import kernels
 from mckean.measures import Density
 from mckean.measures.norms import distance
-from mckean.models import Model, TransportNoise, langevin
+from mckean.models import Model
 from mckean.paths import Brownian
-from mckean.spaces import Torus
 from mckean.statistics import Estimate, average, replicate
-from mckean.talk.claims import Chapter, Claim, Figure, Film, Panel, Result, Series
+from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
+from mckean.talk.parts.stirring import TORUS, Stirring, density, run_stirring, spot, stirring_model, uniform
 
-_TORUS = Torus(2)
 _GESS = "Gess, Gvalani and Martini 2026"
 _JENSEN = "Jensen's inequality; Arnold 1998"
 # Solutions nearer to the uniform density than this share of how far the synchronised state is count as gone.
@@ -48,8 +44,7 @@ class Config:
     nodes: int = 24
     untils: tuple[float, ...] = (24.0, 8.0)
     steps: tuple[float, ...] = (1 / 64, 1 / 256)
-    film_nodes: int = 48
-    film_until: float = 10.0
+    film: Stirring = field(default_factory=Stirring)
     reaches: tuple[int, ...] = (1, 2, 3, 4, 5)
 
     def span(self, spectrum: str) -> tuple[float, float]:
@@ -82,54 +77,23 @@ class Sweep:
         return np.abs(np.array(slopes[0]) - np.array(slopes[1])) / (self.until - 1)
 
 
-def _noise(spectrum: str, intensity=1.0, reach: float = 4.0) -> TransportNoise:
-    if spectrum == "shears":
-        return TransportNoise.shears(_TORUS, intensity)
-    return TransportNoise.shell(_TORUS, reach, intensity=intensity)
-
-
-def _model(config: Config, spectrum: str, reach: float = 4.0) -> Model:
-    return langevin(_TORUS, interaction=kernels.Cosine(config.strength), common=_noise(spectrum, reach=reach))
-
-
-def _density(nodes: int, f) -> Density:
-    return Density.from_function(_TORUS.grid(nodes), f)
-
-
-def _uniform(nodes: int) -> Density:
-    return _density(nodes, lambda x: 1 + 0 * x[0])
-
-
-def _spot(x):
-    return jnp.exp(2 * jnp.cos(x[0] - 2.0) + 2 * jnp.cos(x[1] - 3.0))
-
-
-def _stripe(x):
-    return jnp.exp(2 * jnp.cos(x[0] - 5.0))
-
-
 def _askew(x):
     """A start that no wave and no reflection leaves as it is."""
     return jnp.exp(jnp.cos(x[0] - 5.0) + 0.5 * jnp.cos(x[0] + x[1]) + 0.5 * jnp.sin(2 * x[1]))
 
 
-def order(model: Model, mu: Density) -> jax.Array:
-    """√(|z_(1,0)|² + |z_(0,1)|²)."""
-    return jnp.hypot(observables.order_parameter((1, 0))(model, mu), observables.order_parameter((0, 1))(model, mu))
-
-
 def _linear(key, *, model: Model, nodes: int, until: float, dt: float, coarsen: int):
     path = Brownian(key).coarsen(coarsen)
-    towards = _density(nodes, lambda x: 1 + 0.1 * jnp.cos(x[0]))
+    towards = density(nodes, lambda x: 1 + 0.1 * jnp.cos(x[0]))
     every = round(1 / dt)
-    run = linearise(model, _uniform(nodes), towards, until=until, dt=dt, path=path, every=every)
+    run = linearise(model, uniform(nodes), towards, until=until, dt=dt, path=path, every=every)
     return run.times, run.observed["log_norm"], run.observed["overlap"]
 
 
 def _solutions(key, *, model: Model, nodes: int, until: float, dt: float) -> dict[str, Any]:
     """Two solutions in one environment: how far apart, and how far from the uniform density."""
-    first, second = _density(nodes, _spot), _density(nodes, _askew)
-    observe = {"uniform": eqx.Partial(_from_uniform, uniform=_uniform(nodes))}
+    first, second = density(nodes, spot), density(nodes, _askew)
+    observe = {"uniform": eqx.Partial(_from_uniform, uniform=uniform(nodes))}
     every = round(1 / dt)
     run = separation(model, first, second, until=until, dt=dt, path=Brownian(key), every=every, observe=observe)
     return {"times": run.times, **run.observed}
@@ -139,23 +103,9 @@ def _from_uniform(model: Model, pair: Pair, *, uniform: Density) -> jax.Array:
     return jnp.stack([distance(pair.first, uniform), distance(pair.second, uniform)])
 
 
-@eqx.filter_jit
-def _frames(model: Model, config: Config, starts, intensities, key):
-    """Densities and order parameters of several starts and intensities in one environment."""
-
-    def one(values, intensity):
-        return evolve(
-            eqx.tree_at(lambda m: m.common[0].intensity, model, intensity),
-            Density(_TORUS.grid(config.film_nodes), values), until=config.film_until, dt=1 / 64,
-            path=Brownian(key), observe={"rho": lambda model, mu: mu.values, "order": order}, every=32,
-        ).observed  # fmt: skip
-
-    return jax.vmap(one)(starts, intensities)
-
-
 def _sweep(config: Config, spectrum: str, key, tick) -> Sweep:
     until, dt = config.span(spectrum)
-    model = _model(config, spectrum)
+    model = stirring_model(config.strength, spectrum)
     fine, coarse, solutions = [], [], []
     for intensity in config.intensities:
         at = with_intensity(model, intensity)
@@ -179,52 +129,22 @@ def run(config: Config, key, progress) -> Result:
     total = len(config.spectra) * len(config.intensities) + 2
     done = iter(range(1, total + 1))
     tick = lambda: progress(next(done) / total)  # noqa: E731
-    film = _film(config, jax.random.fold_in(key, 0))
+    ends = config.intensities[0], config.intensities[-1]
+    claims, film = run_stirring(config.film, config.strength, ends, jax.random.fold_in(key, 0))
     tick()
     sweeps = [
         _sweep(config, spectrum, jax.random.fold_in(key, 1 + i), tick) for i, spectrum in enumerate(config.spectra)
     ]
-    claims = _steady_claims(config, film)
     for sweep in sweeps:
         claims += [*_linear_claims(config, sweep), _threshold_claim(config, sweep), *_solution_claims(config, sweep)]
-    return Result(
-        claims, [_rates_figure(config, sweeps), _distances_figure(config, sweeps), _film_figure(config, film)]
-    )
-
-
-def _film(config: Config, key) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
-    """Frames and order parameters: a spot and a stripe without noise, then spots by intensity."""
-    starts, intensities = [_spot, _stripe], [0.0, 0.0]
-    for intensity in (config.intensities[0], config.intensities[-1]):
-        starts.append(_spot)
-        intensities.append(intensity)
-    values = jnp.stack([_density(config.film_nodes, f).values for f in starts])
-    seen = _frames(_model(config, "shears"), config, values, jnp.asarray(intensities), key)
-    return np.asarray(seen["rho"]), np.asarray(seen["order"]), tuple(intensities)
-
-
-def _steady_claims(config: Config, film) -> list[Claim]:
-    _, orders, _ = film
-    r = order_parameter(config.strength, 1.0)
-    origin = "rounding, grown at rate κ/2 − 1 by the instability of the stripe, and e^(−T)"
-    left = float(1e-14 * np.exp((config.strength / 2 - 1) * config.film_until) + np.exp(-config.film_until))
-    bessel = "product of Kuramoto states, r = I₁(κr)/I₀(κr)"
-    return [
-        Claim(
-            "order parameter without noise, from a spot: √2 r", float(np.sqrt(2) * r), float(orders[0, -1]),
-            0.0, left, origin, bessel,
-        ),
-        Claim(
-            "order parameter without noise, from a stripe: r", r, float(orders[1, -1]), 0.0, left, origin, bessel,
-        ),
-    ]  # fmt: skip
+    return Result(claims, [_rates_figure(config, sweeps), _distances_figure(config, sweeps), film])
 
 
 def _linear_claims(config: Config, sweep: Sweep) -> list[Claim]:
     """Against the exact rates at the intensity nearest to the mean threshold, over the first unit of time."""
     i = _nearest(config, sweep.thresholds[0])
     intensity = config.intensities[i]
-    model = with_intensity(_model(config, sweep.spectrum), intensity)
+    model = with_intensity(stirring_model(config.strength, sweep.spectrum), intensity)
     # Rounding would show where K is the threshold.
     exact = round(float(mean_rates(model, np.array([[1, 0]]))[0]), 12) + 0.0
     first = [Growth(g.times[:2], g.log_norm[:, :2], g.overlap[:, :2]) for g in (sweep.fine[i], sweep.coarse[i])]
@@ -238,21 +158,33 @@ def _linear_claims(config: Config, sweep: Sweep) -> list[Claim]:
         error = abs(fine.value - coarse.value)
         claims.append(
             Claim(
-                f"{what}, to t = 1, {sweep.spectrum}, K = {intensity:g}", rate, float(value),
-                float(fine.stderr), float(error), origin, "closed linear system of E|η̂_q|²",
+                quantity=f"{what}, to t = 1, {sweep.spectrum}, K = {intensity:g}",
+                predicted=rate,
+                measured=float(value),
+                stderr=float(fine.stderr),
+                tolerance=float(error),
+                origin=origin,
+                reference="closed linear system of E|η̂_q|²",
             )
-        )  # fmt: skip
+        )
     rates = average(sweep.almost_sure())
     square = np.interp(config.intensities, sweep.mean[0], sweep.square)
     worst = int(np.argmax(rates.value - square - 4 * rates.stderr))
     claims.append(
         Claim(
-            f"almost-sure rate at the intensity where it is nearest to the mean-square one, {sweep.spectrum}, "
-            f"K = {config.intensities[worst]:g}",
-            float(square[worst]), float(rates.value[worst]), float(rates.stderr[worst]),
-            float(sweep.step_error()[worst]), origin, _JENSEN, "at most",
+            quantity=(
+                f"almost-sure rate at the intensity where it is nearest to the mean-square one, {sweep.spectrum}, "
+                f"K = {config.intensities[worst]:g}"
+            ),
+            predicted=float(square[worst]),
+            measured=float(rates.value[worst]),
+            stderr=float(rates.stderr[worst]),
+            tolerance=float(sweep.step_error()[worst]),
+            origin=origin,
+            reference=_JENSEN,
+            relation="at most",
         )
-    )  # fmt: skip
+    )
     return claims
 
 
@@ -289,10 +221,15 @@ def _threshold_claim(config: Config, sweep: Sweep) -> Claim:
     slope = abs(np.polyfit(config.intensities, sweep.almost_sure().mean(axis=0), 1)[0])
     i = _nearest(config, threshold.value)
     return Claim(
-        f"almost-sure threshold K, not above the mean-square one, {sweep.spectrum}",
-        sweep.thresholds[1], threshold.value, threshold.stderr, float(sweep.step_error()[i] / slope + bend),
-        "the step's error of λ over its slope, and the parabola less the chord", _JENSEN, "at most",
-    )  # fmt: skip
+        quantity=f"almost-sure threshold K, not above the mean-square one, {sweep.spectrum}",
+        predicted=sweep.thresholds[1],
+        measured=threshold.value,
+        stderr=threshold.stderr,
+        tolerance=float(sweep.step_error()[i] / slope + bend),
+        origin="the step's error of λ over its slope, and the parabola less the chord",
+        reference=_JENSEN,
+        relation="at most",
+    )
 
 
 def _rates(sweep: Sweep, i: int) -> np.ndarray:
@@ -314,23 +251,34 @@ def _solution_claims(config: Config, sweep: Sweep) -> list[Claim]:
         gone = _gone(sweep, i, _synchronised_distance(config))
         claims.append(
             Claim(
-                f"share of solutions whose distance from the uniform density is at the end below {_GONE:.0%} of the "
-                f"synchronised state's, {sweep.spectrum}, K = {config.intensities[i]:g}",
-                share, gone.value, gone.stderr, 0.0, "", _GESS,
+                quantity=(
+                    f"share of solutions whose distance from the uniform density is at the end below {_GONE:.0%} of "
+                    f"the synchronised state's, {sweep.spectrum}, K = {config.intensities[i]:g}"
+                ),
+                predicted=share,
+                measured=gone.value,
+                stderr=gone.stderr,
+                reference=_GESS,
             )
-        )  # fmt: skip
+        )
     linear, half = sweep.fine[-1], len(sweep.fine[-1].times) // 2
     span = linear.times[-1] - linear.times[half]
     tangent = (linear.log_norm[: config.solutions, -1] - linear.log_norm[: config.solutions, half]) / span
     gap = average(_rates(sweep, -1).mean(axis=1) - tangent)
     # What the linear equation leaves out is ρ/ρ̄ − 1 of the interaction's rate, κ at most.
-    size = np.mean(sweep.solutions[-1]["uniform"][:, half]) * np.sqrt(_TORUS.volume)
+    size = np.mean(sweep.solutions[-1]["uniform"][:, half]) * np.sqrt(TORUS.volume)
     claim = Claim(
-        f"rate of ‖ρ − ρ̄‖ less that of ‖η‖ in the same environments, {sweep.spectrum}, "
-        f"K = {config.intensities[-1]:g}",
-        0.0, float(gap.value), float(gap.stderr), float(config.strength * size / span),
-        "κ times ‖ρ/ρ̄ − 1‖ where the measurement begins, over its length", "linearisation",
-    )  # fmt: skip
+        quantity=(
+            f"rate of ‖ρ − ρ̄‖ less that of ‖η‖ in the same environments, {sweep.spectrum}, "
+            f"K = {config.intensities[-1]:g}"
+        ),
+        predicted=0.0,
+        measured=float(gap.value),
+        stderr=float(gap.stderr),
+        tolerance=float(config.strength * size / span),
+        origin="κ times ‖ρ/ρ̄ − 1‖ where the measurement begins, over its length",
+        reference="linearisation",
+    )
     return [*claims, claim]
 
 
@@ -364,7 +312,7 @@ def _rates_figure(config: Config, sweeps: list[Sweep]) -> Figure:
         title = {"shears": "Four shears", "shell": "Shell |k| ≤ 4"}[sweep.spectrum]
         lines = ((threshold.value, f"K = {threshold.value:.2f} ± {threshold.stderr:.2f}"),)
         panels.append(Panel("noise intensity K (length²/time)", "growth rate (1/time)", curves, title, vertical=lines))
-    shells = [mean_square_threshold(_model(config, "shell", n), 8) for n in config.reaches]
+    shells = [mean_square_threshold(stirring_model(config.strength, "shell", n), 8) for n in config.reaches]
     curves = [
         Series(config.reaches, shells, "mean square, exact", kind="points"),
         Series(config.reaches, np.full(len(shells), sweeps[0].thresholds[0]), "mean, exact", kind="dashed"),
@@ -404,29 +352,13 @@ def _distances_figure(config: Config, sweeps: list[Sweep]) -> Figure:
     return Figure(caption, panels)
 
 
-def _film_figure(config: Config, film) -> Figure:
-    frames, _, intensities = film
-    times = np.linspace(0, config.film_until, frames.shape[1])
-    shown = [int(np.argmin(np.abs(times - t))) for t in (0.0, 0.5, 1.0, 2.0, 5.0, config.film_until)]
-    rows = [f"$K = {k:g}$" for k in intensities]
-    panel = Film(
-        frames[:, shown], _TORUS.lengths, rows, [f"$t = {times[i]:g}$" for i in shown],
-        "density ρ (1/length²)", title="Four shears, one environment",
-    )  # fmt: skip
-    caption = (
-        "The density. Without noise a spot and a stripe are two of the steady states; a weak noise stirs the spot, "
-        "which holds together; a strong one takes it apart."
-    )
-    return Figure(caption, [panel])
-
-
 def _what(c: Config) -> str:
     spans = "; ".join(f"{s}: up to t = {c.span(s)[0]:g} with dt = {c.span(s)[1]:g}" for s in c.spectra)
     return (
         f"κ = {c.strength:g}, β = 1 on the torus of sides 2π, K from {c.intensities[0]:g} to {c.intensities[-1]:g} "
         f"({spans}). The linearised equation on {c.linear_nodes}² nodes in {c.environments} environments, each with dt "
         f"and 2dt; two solutions on {c.nodes}² nodes in the first {c.solutions} of these environments; the film on "
-        f"{c.film_nodes}² nodes."
+        f"{c.film.nodes}² nodes."
     )
 
 
@@ -455,7 +387,7 @@ CHAPTER = Chapter(
         nodes=20,
         untils=(20.0,),
         steps=(1 / 32,),
-        film_nodes=32,
+        film=Stirring(nodes=32),
     ),
     references=(
         "B. Gess, R. S. Gvalani and A. Martini, Ergodicity for SPDEs driven by divergence-free transport noise, arXiv "

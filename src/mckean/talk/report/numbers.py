@@ -16,12 +16,12 @@ def number(value: float, digits: int = 6) -> str:
     return _minus(mantissa) + (_power(int(exponent)) if exponent else "")
 
 
-def predicted(value: float, relation: str) -> str:
+def prediction(value: float, relation: str) -> str:
     """The relation and the number: ≤ 0.5; the mere dash where nothing is predicted."""
     return number(value) if math.isnan(value) else f"{_RELATIONS[relation]} {number(value)}"
 
 
-def measured(value: float, stderr: float) -> str:
+def measurement(value: float, stderr: float) -> str:
     """`value ± stderr`, both to the second significant digit of the standard error."""
     value, stderr = float(value), float(stderr)
     if math.isnan(value) or stderr <= 0:

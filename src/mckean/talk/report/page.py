@@ -11,7 +11,7 @@ from mckean.talk.report.mathematics import inline, paragraphs
 from mckean.talk.report.numbers import duration
 from mckean.talk.report.setting import Setting
 from mckean.talk.report.tables import all_claims, chapter_claims, fields, settings
-from mckean.talk.run import Finished, Talk, sentence
+from mckean.talk.run import Outcome, Talk, sentence
 
 _TITLE = "Interacting particles and their mean-field limits"
 _ABOUT = (
@@ -25,7 +25,7 @@ _ABOUT = (
 
 def page(talk: Talk, setting: Setting) -> str:
     """The whole report as one HTML document."""
-    sections = "\n".join(_section(done, talk) for done in talk.finished)
+    sections = "\n".join(_section(outcome, talk) for outcome in talk.outcomes)
     style = resources.files("mckean.talk.report").joinpath("page.css").read_text(encoding="utf-8")
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -43,13 +43,13 @@ def page(talk: Talk, setting: Setting) -> str:
 {paragraphs(_ABOUT)}
 <h2 class="small">How it was made</h2>
 {settings(_making(talk, setting))}
-{_command(talk.asked, talk)}
+{_command(talk.names, talk)}
 </header>
 <main>
 <section id="claims" aria-labelledby="claims-title">
 <h2 id="claims-title">{headline(talk)}</h2>
 {_notices(talk)}
-{all_claims(talk) if talk.finished else ""}
+{all_claims(talk) if talk.outcomes else ""}
 </section>
 {sections}
 </main>
@@ -68,11 +68,11 @@ def headline(talk: Talk) -> str:
 def _notices(talk: Talk) -> str:
     """What a reader must know before the table: chapters that broke or left something out, an interruption."""
     texts = [
-        f"The chapter “{done.chapter.name}” broke and counts as a claim that fails: {done.error}"
-        for done in talk.finished
-        if done.broke
+        f"The chapter “{outcome.chapter.name}” broke and counts as a claim that fails: {outcome.error}"
+        for outcome in talk.outcomes
+        if outcome.broke
     ]
-    texts += [f"{done.chapter.name}: {done.note}" for done in talk.finished if done.note]
+    texts += [f"{outcome.chapter.name}: {outcome.note}" for outcome in talk.outcomes if outcome.note]
     if talk.interrupted:
         missing = ", ".join(talk.missing) or "none"
         texts.append(f"The run was interrupted; chapters asked for and not finished: {missing}.")
@@ -93,30 +93,30 @@ def _making(talk: Talk, setting: Setting) -> dict[str, object]:
     }
 
 
-def _section(done: Finished, talk: Talk) -> str:
+def _section(outcome: Outcome, talk: Talk) -> str:
     """A chapter: what theory says, what was run, what came out."""
-    chapter, name = done.chapter, escape(done.chapter.name, quote=True)
-    broke = f"<p class='notice' role='note'>The chapter broke: {escape(done.error)}</p>" if done.broke else ""
-    note = f"<p class='notice' role='note'>{escape(done.note)}</p>" if done.note else ""
-    run = fields(done.config)
+    chapter, name = outcome.chapter, escape(outcome.chapter.name, quote=True)
+    broke = f"<p class='notice' role='note'>The chapter broke: {escape(outcome.error)}</p>" if outcome.broke else ""
+    note = f"<p class='notice' role='note'>{escape(outcome.note)}</p>" if outcome.note else ""
+    run = fields(outcome.config)
     return f"""<section id="{name}" class="chapter" aria-labelledby="{name}-title">
 <h2 id="{name}-title">{inline(chapter.title)}</h2>
 <div class="statement">{paragraphs(chapter.statement)}</div>
 <h3>What was run</h3>
-{paragraphs(done.what)}
+{paragraphs(outcome.what)}
 {settings(run) if run else ""}
 {broke}{note}
-{_figures(done)}
-{chapter_claims(done)}
+{_figures(outcome)}
+{chapter_claims(outcome)}
 {_references(chapter.references)}
-<p class="again">Took {duration(done.seconds)}. To repeat it, with the same numbers:</p>
+<p class="again">Took {duration(outcome.seconds)}. To repeat it, with the same numbers:</p>
 {_command([chapter.name], talk)}
 </section>"""
 
 
-def _figures(done: Finished) -> str:
-    figures = done.result.figures if done.result is not None else ()
-    name = done.chapter.name
+def _figures(outcome: Outcome) -> str:
+    figures = outcome.result.figures if outcome.result is not None else ()
+    name = outcome.chapter.name
     return "\n".join(_figure(figure, f"{name}-{number}") for number, figure in enumerate(figures, 1))
 
 

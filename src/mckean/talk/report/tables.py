@@ -9,8 +9,8 @@ import numpy as np
 
 from mckean.talk.claims import STANDARD_ERRORS, Claim
 from mckean.talk.report.mathematics import inline
-from mckean.talk.report.numbers import measured, number, predicted
-from mckean.talk.run import Finished, Talk
+from mckean.talk.report.numbers import measurement, number, prediction
+from mckean.talk.run import Outcome, Talk
 
 RULE = (
     f"A claim holds when the measured value stands in the stated relation to the predicted one up to "
@@ -21,17 +21,17 @@ RULE = (
 def all_claims(talk: Talk) -> str:
     """Every claim of the talk, a group of rows a chapter, with links to the chapters."""
     head = _head("Chapter", "Claim", "Predicted", "Measured ± s.e.", "Tolerance", "Verdict")
-    groups = "".join(_group(done) for done in talk.finished)
+    groups = "".join(_group(outcome) for outcome in talk.outcomes)
     return _scroll("All claims", f"<table class='claims'><caption><span>{RULE}</span></caption>{head}{groups}</table>")
 
 
-def chapter_claims(done: Finished) -> str:
+def chapter_claims(outcome: Outcome) -> str:
     """The claims of one chapter, with where each prediction and each tolerance comes from."""
     head = _head("Claim", "Predicted", "Measured ± s.e.", "Tolerance, and its origin", "Verdict")
-    rows = "".join(_full_row(done, number, claim) for number, claim in enumerate(done.claims, 1))
+    rows = "".join(_full_row(outcome, number, claim) for number, claim in enumerate(outcome.claims, 1))
     caption = "<caption><span>The claims of this chapter.</span></caption>"
     table = f"<table class='claims'>{caption}{head}<tbody>{rows}</tbody></table>"
-    return _scroll(f"Claims of {done.chapter.title}", table)
+    return _scroll(f"Claims of {outcome.chapter.title}", table)
 
 
 def settings(values: Mapping[str, Any]) -> str:
@@ -49,19 +49,19 @@ def fields(config: Any) -> dict[str, Any]:
     return {} if config is None else {"config": config}
 
 
-def anchor(done: Finished, number: int) -> str:
+def anchor(outcome: Outcome, number: int) -> str:
     """The id of a claim's row in its chapter's table."""
-    return f"{escape(done.chapter.name, quote=True)}-claim-{number}"
+    return f"{escape(outcome.chapter.name, quote=True)}-claim-{number}"
 
 
-def _group(done: Finished) -> str:
+def _group(outcome: Outcome) -> str:
     chapter = (
-        f"<th scope='rowgroup' rowspan='{len(done.claims)}'>"
-        f"<a href='#{escape(done.chapter.name, quote=True)}'>{escape(done.chapter.name)}</a></th>"
+        f"<th scope='rowgroup' rowspan='{len(outcome.claims)}'>"
+        f"<a href='#{escape(outcome.chapter.name, quote=True)}'>{escape(outcome.chapter.name)}</a></th>"
     )
     rows = []
-    for index, claim in enumerate(done.claims, 1):
-        name = f"<th scope='row'><a href='#{anchor(done, index)}'>{inline(claim.claim)}</a></th>"
+    for index, claim in enumerate(outcome.claims, 1):
+        name = f"<th scope='row'><a href='#{anchor(outcome, index)}'>{inline(claim.quantity)}</a></th>"
         rows.append(
             f"<tr>{chapter}{name}{_figures(claim)}<td>{number(claim.tolerance, 3)}</td>{verdict(claim.holds)}</tr>"
         )
@@ -69,11 +69,11 @@ def _group(done: Finished) -> str:
     return f"<tbody>{''.join(rows)}</tbody>"
 
 
-def _full_row(done: Finished, index: int, claim: Claim) -> str:
+def _full_row(outcome: Outcome, index: int, claim: Claim) -> str:
     reference = f"<small>{inline(claim.reference)}</small>" if claim.reference else ""
     origin = f"<small>{inline(claim.origin)}</small>" if claim.origin else ""
     return (
-        f"<tr id='{anchor(done, index)}'><th scope='row'>{inline(claim.claim)}{reference}</th>"
+        f"<tr id='{anchor(outcome, index)}'><th scope='row'>{inline(claim.quantity)}{reference}</th>"
         f"{_figures(claim)}<td class='origin'>{number(claim.tolerance, 3)}{origin}</td>{verdict(claim.holds)}</tr>"
     )
 
@@ -85,7 +85,7 @@ def verdict(holds: bool) -> str:
 
 
 def _figures(claim: Claim) -> str:
-    expected, found = predicted(claim.predicted, claim.relation), measured(claim.measured, claim.stderr)
+    expected, found = prediction(claim.predicted, claim.relation), measurement(claim.measured, claim.stderr)
     return f"<td class='number'>{expected}</td><td class='number'>{found}</td>"
 
 

@@ -10,18 +10,18 @@ from rich.table import Table
 from rich.text import Text
 
 from mckean.talk.report.mathematics import plain
-from mckean.talk.report.numbers import duration, measured, predicted
+from mckean.talk.report.numbers import duration, measurement, prediction
 from mckean.talk.report.page import headline
-from mckean.talk.run import Finished, Talk
+from mckean.talk.run import Outcome, Talk
 
 
-def outcome(done: Finished) -> str:
+def summary(outcome: Outcome) -> str:
     """What became of a chapter, in a line."""
-    if done.broke:
-        return f"broke: {done.error}"
-    holding = sum(claim.holds for claim in done.claims)
-    note = f"; {done.note}" if done.note else ""
-    return f"{holding} of {len(done.claims)} claims hold ({duration(done.seconds)}){note}"
+    if outcome.broke:
+        return f"broke: {outcome.error}"
+    holding = sum(claim.holds for claim in outcome.claims)
+    note = f"; {outcome.note}" if outcome.note else ""
+    return f"{holding} of {len(outcome.claims)} claims hold ({duration(outcome.seconds)}){note}"
 
 
 class Lines:
@@ -39,8 +39,9 @@ class Lines:
     def update(self, name: str, fraction: float) -> None:
         """Say nothing: a fraction is news only on a terminal."""
 
-    def done(self, finished: Finished) -> None:
-        line = f"{finished.chapter.name}: {outcome(finished)}"
+    def close(self, outcome: Outcome) -> None:
+        """Say what became of a chapter that has ended."""
+        line = f"{outcome.chapter.name}: {summary(outcome)}"
         self.console.print(Text(line), soft_wrap=True)
 
 
@@ -64,17 +65,19 @@ class Bars:
         self.bars.stop()
 
     def update(self, name: str, fraction: float) -> None:
+        """Move the bar of a chapter to the fraction that is done."""
         task, fraction = self.chapters[name], min(max(float(fraction), 0.0), 1.0)
         if fraction == 0.0:
             self.bars.start_task(task)
         self.bars.update(task, completed=fraction)
         self._count(name, fraction)
 
-    def done(self, finished: Finished) -> None:
-        task = self.chapters[finished.chapter.name]
-        self.bars.update(task, completed=1.0, outcome=outcome(finished))
+    def close(self, outcome: Outcome) -> None:
+        """Say what became of a chapter that has ended."""
+        task = self.chapters[outcome.chapter.name]
+        self.bars.update(task, completed=1.0, outcome=summary(outcome))
         self.bars.stop_task(task)
-        self._count(finished.chapter.name, 1.0)
+        self._count(outcome.chapter.name, 1.0)
 
     def _count(self, name: str, fraction: float) -> None:
         self.fractions[name] = fraction
@@ -92,8 +95,8 @@ def claims_table(talk: Talk) -> Table:
     for name in ("chapter", "claim", "predicted", "measured", "verdict"):
         table.add_column(name, overflow="fold", no_wrap=name in ("chapter", "verdict"))
     for chapter, claim in talk.claims:
-        numbers = predicted(claim.predicted, claim.relation), measured(claim.measured, claim.stderr)
+        numbers = prediction(claim.predicted, claim.relation), measurement(claim.measured, claim.stderr)
         verdict = Text("✓ holds", "green") if claim.holds else Text("✗ fails", "bold red")
         # As Text: a claim about [0, 1] is not markup.
-        table.add_row(Text(chapter.name), Text(plain(claim.claim)), *map(Text, numbers), verdict)
+        table.add_row(Text(chapter.name), Text(plain(claim.quantity)), *map(Text, numbers), verdict)
     return table

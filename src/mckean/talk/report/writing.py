@@ -53,7 +53,7 @@ def claim_rows(talk: Talk) -> list[dict[str, Any]]:
 def _row(chapter: Chapter, claim: Claim) -> dict[str, Any]:
     return {
         "chapter": chapter.name,
-        "claim": claim.claim,
+        "claim": claim.quantity,
         "predicted": _finite(claim.predicted),
         "measured": _finite(claim.measured),
         "stderr": _finite(claim.stderr),

@@ -50,30 +50,53 @@ def _interval(config: Clouds, key) -> Claim:
     u, k = (np.arange(400) + 0.5) / 400, np.arange(n + 1)[:, None]
     exact = math.sqrt(n) * np.mean(np.sum(stats.binom.pmf(k, n, u) * np.abs(k / n - u), axis=0))
     limit = mean_distance_constant(flat)
-    return Claim(f"interval: √N·E W₁(μᴺ, μ)/L, N = {n}", limit, math.sqrt(n) * found.value[0],
-                 math.sqrt(n) * found.stderr[0], abs(exact - limit), "exact for this N, by the binomial law",
-                 "√(2/π)·∫√(F(1 − F)): del Barrio, Giné and Matrán, Ann. Probab. 27 (1999)")  # fmt: skip
+    return Claim(
+        quantity=f"interval: √N·E W₁(μᴺ, μ)/L, N = {n}",
+        predicted=limit,
+        measured=math.sqrt(n) * found.value[0],
+        stderr=math.sqrt(n) * found.stderr[0],
+        tolerance=abs(exact - limit),
+        origin="exact for this N, by the binomial law",
+        reference="√(2/π)·∫√(F(1 − F)): del Barrio, Giné and Matrán, Ann. Probab. 27 (1999)",
+    )
 
 
 def _circle(sizes, found: Jackknife) -> list[Claim]:
     rate = fit_rate(sizes, found)
     pooled = found.map(lambda w: np.mean(w * np.array(sizes), axis=-1)).estimate
     return [
-        Claim("circle: exponent of N in E W₂²(μᴺ, μ)", -1.0, rate.slope.value, rate.slope.stderr, 0.0,
-              "exact for every N; statistical error only", "closed form"),
-        Claim("circle: N·E W₂²(μᴺ, μ)/L², mean over N", uniform_square_distance(1, 1.0, periodic=True),
-              float(pooled.value), float(pooled.stderr), 0.0, "exact for every N; statistical error only",
-              "closed form: L²/12N"),
-    ]  # fmt: skip
+        Claim(
+            quantity="circle: exponent of N in E W₂²(μᴺ, μ)",
+            predicted=-1.0,
+            measured=rate.slope.value,
+            stderr=rate.slope.stderr,
+            origin="exact for every N; statistical error only",
+            reference="closed form",
+        ),
+        Claim(
+            quantity="circle: N·E W₂²(μᴺ, μ)/L², mean over N",
+            predicted=uniform_square_distance(1, 1.0, periodic=True),
+            measured=float(pooled.value),
+            stderr=float(pooled.stderr),
+            origin="exact for every N; statistical error only",
+            reference="closed form: L²/12N",
+        ),
+    ]
 
 
 def _plane(sizes, found: Jackknife) -> list[Claim]:
     n = np.array(sizes)
     gain = found.map(lambda w: (w[..., -1] * n[-1] - w[..., 0] * n[0]) / math.log(n[-1] / n[0])).estimate
     return [
-        Claim("plane: growth of N·E W₂²(μᴺ, νᴺ)/L² with log N", 1 / (2 * math.pi), float(gain.value),
-              float(gain.stderr), 0.0, "the next term is a constant; statistical error only", _MATCHING),
-    ]  # fmt: skip
+        Claim(
+            quantity="plane: growth of N·E W₂²(μᴺ, νᴺ)/L² with log N",
+            predicted=1 / (2 * math.pi),
+            measured=float(gain.value),
+            stderr=float(gain.stderr),
+            origin="the next term is a constant; statistical error only",
+            reference=_MATCHING,
+        ),
+    ]
 
 
 def _solid(sizes, found: Jackknife) -> list[Claim]:
@@ -83,19 +106,38 @@ def _solid(sizes, found: Jackknife) -> list[Claim]:
     freed = fit_rate(sizes, found.map(lambda w: w - _LATTICE / (2 * math.pi**2 * n)))
     exponent, tilt = -fournier_guillin(3, 1) * 2, abs(plain.slope.value - freed.slope.value)
     return [
-        Claim("space: exponent of N in E W₂²(μᴺ, νᴺ)", exponent, plain.slope.value, plain.slope.stderr, tilt,
-              "the next term, −0.4516/N", _CLOUDS),
-        Claim("space: the same without the next term", exponent, freed.slope.value, freed.slope.stderr, 0.0,
-              "statistical error only", _LINEAR),
-    ]  # fmt: skip
+        Claim(
+            quantity="space: exponent of N in E W₂²(μᴺ, νᴺ)",
+            predicted=exponent,
+            measured=plain.slope.value,
+            stderr=plain.slope.stderr,
+            tolerance=tilt,
+            origin="the next term, −0.4516/N",
+            reference=_CLOUDS,
+        ),
+        Claim(
+            quantity="space: the same without the next term",
+            predicted=exponent,
+            measured=freed.slope.value,
+            stderr=freed.slope.stderr,
+            origin="statistical error only",
+            reference=_LINEAR,
+        ),
+    ]
 
 
 def _atoms() -> Claim:
     """The lattice correction is 2ζ(−½)√(2/π)N^{−3/4}/C relatively, below N^{−3/4}."""
     low, high = 1000, 100_000
     slope = math.log(two_atoms_distance(high) / two_atoms_distance(low)) / math.log(high / low)
-    return Claim("two atoms: exponent of N in E W₂(μᴺ, μ)", -0.25, slope, 0.0, low**-0.75 / math.log(high / low),
-                 "the lattice of B/N, N^{−3/4}", "E|B/N − ½|^{1/2}, B binomial")  # fmt: skip
+    return Claim(
+        quantity="two atoms: exponent of N in E W₂(μᴺ, μ)",
+        predicted=-0.25,
+        measured=slope,
+        tolerance=low**-0.75 / math.log(high / low),
+        origin="the lattice of B/N, N^{−3/4}",
+        reference="E|B/N − ½|^{1/2}, B binomial",
+    )
 
 
 def _figure(sizes, found: list[Jackknife]) -> Figure:

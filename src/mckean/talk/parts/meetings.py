@@ -56,11 +56,15 @@ def in_one_environment(config: Meetings, key) -> list[Claim]:
     ratio = distance / distance[:, :1] * np.exp(-rate * runs["times"])
     return [
         Claim(
-            "common noise alone: distance of two clouds over e^{Lt} times the first, all t, environments",
-            1.0, float(ratio[:, 1:].max()), 0.0, config.dt * rate, "one step of the scheme",
-            "Dobrushin 1979", "at most",
+            quantity="common noise alone: distance of two clouds over e^{Lt} times the first, all t, environments",
+            predicted=1.0,
+            measured=float(ratio[:, 1:].max()),
+            tolerance=config.dt * rate,
+            origin="one step of the scheme",
+            reference="Dobrushin 1979",
+            relation="at most",
         )
-    ]  # fmt: skip
+    ]
 
 
 def _two_clouds(key, model: Model, config: Meetings):
@@ -90,12 +94,25 @@ def two_atoms(config: Meetings, key) -> tuple[list[Claim], Panel]:
     predicted = log_slope(sizes, Estimate(exact, exact)).value
     reference = "E|K/N − 1/2|^{1/2}, K binomial; its limit N^{−1/4} Γ(3/4)/(2^{1/4}√π)"
     claims = [
-        Claim("exponent of N in E W₂ for two atoms", -0.25, slope.value, slope.stderr, float(abs(predicted + 0.25)),
-              "what finite N leaves, from the binomial sum", reference),
-        Claim("N^{1/4} E W₂ for two atoms, largest N", float(limit), float(measured.value[-1] * sizes[-1] ** 0.25),
-              float(measured.stderr[-1] * sizes[-1] ** 0.25), float(abs(exact[-1] * sizes[-1] ** 0.25 - limit)),
-              "what finite N leaves, from the binomial sum", reference),
-    ]  # fmt: skip
+        Claim(
+            quantity="exponent of N in E W₂ for two atoms",
+            predicted=-0.25,
+            measured=slope.value,
+            stderr=slope.stderr,
+            tolerance=float(abs(predicted + 0.25)),
+            origin="what finite N leaves, from the binomial sum",
+            reference=reference,
+        ),
+        Claim(
+            quantity="N^{1/4} E W₂ for two atoms, largest N",
+            predicted=float(limit),
+            measured=float(measured.value[-1] * sizes[-1] ** 0.25),
+            stderr=float(measured.stderr[-1] * sizes[-1] ** 0.25),
+            tolerance=float(abs(exact[-1] * sizes[-1] ** 0.25 - limit)),
+            origin="what finite N leaves, from the binomial sum",
+            reference=reference,
+        ),
+    ]
     series = [
         Series(sizes, measured.value, "measured, two atoms", measured.stderr, "points"),
         Series(sizes, exact, r"binomial sum, $\sim N^{-1/4}$"),
@@ -118,7 +135,7 @@ def _atom_mean(n: int) -> float:
 # Reflection.
 
 
-def reflected(config: Meetings, key) -> tuple[list[Claim], list[Panel]]:
+def reflection(config: Meetings, key) -> tuple[list[Claim], list[Panel]]:
     """Antipodes of the circle, which a synchronous coupling keeps apart for ever; and two systems in two wells."""
     circle, wells = jax.random.split(key)
     claims, panel = _antipodes(config, circle)
@@ -143,10 +160,13 @@ def _antipodes(config: Meetings, key) -> tuple[list[Claim], Panel]:
     middle = len(exact) // 2
     predicted = float(exact[middle])
     claim = Claim(
-        f"reflection from antipodes of the circle: pairs that have not met at t = {run['times'][1:][middle]:.2g}",
-        predicted, float(apart[middle]), float(np.sqrt(predicted * (1 - predicted) / config.pairs)), 0.0,
-        "exact at the times of the grid; binomial error", "(4/πk) sin(kπ/2) e^{−k²t}, summed over odd k",
-    )  # fmt: skip
+        quantity=f"reflection from antipodes of the circle: pairs not met at t = {run['times'][1:][middle]:.2g}",
+        predicted=predicted,
+        measured=float(apart[middle]),
+        stderr=float(np.sqrt(predicted * (1 - predicted) / config.pairs)),
+        origin="exact at the times of the grid; binomial error",
+        reference="(4/πk) sin(kπ/2) e^{−k²t}, summed over odd k",
+    )
     series = [
         Series(run["times"][1:], apart, "reflection", kind="points"),
         Series(run["times"][1:], exact, "exact"),
@@ -170,16 +190,40 @@ def _wells(config: Meetings, key) -> tuple[list[Claim], list[Panel]]:
     decay = average(runs["reflection"]["apart"][:, -1] - runs["reflection"]["apart"][:, half])
     reference = "Eberle 2016"
     claims = [
-        Claim("double well: fraction apart at T, synchronous", 1.0, float(apart["synchronous"].value[-1]), 0.0, 0.0,
-              "strictly ordered systems stay so", "comparison of ordered systems"),
-        Claim("double well: largest mean distance over that at the start, synchronous", 1.0, float(grown / start),
-              0.0, 0.0, "deterministic: −V″ > 0 at the barrier", reference, "at least"),
-        Claim("double well: fraction apart at T less that at T/2, reflection", 0.0, float(decay.value),
-              float(decay.stderr), 0.0, "statistical error only", reference, "at most"),
-        Claim("double well: mean distance at T, reflection less synchronous", 0.0, float(excess.value),
-              float(excess.stderr), 0.0, "synchronous is optimal for W₁ between ordered systems on the line",
-              "E|X − Y| = E Y − E X ≤ W₁", "at least"),
-    ]  # fmt: skip
+        Claim(
+            quantity="double well: fraction apart at T, synchronous",
+            predicted=1.0,
+            measured=float(apart["synchronous"].value[-1]),
+            origin="strictly ordered systems stay so",
+            reference="comparison of ordered systems",
+        ),
+        Claim(
+            quantity="double well: largest mean distance over that at the start, synchronous",
+            predicted=1.0,
+            measured=float(grown / start),
+            origin="deterministic: −V″ > 0 at the barrier",
+            reference=reference,
+            relation="at least",
+        ),
+        Claim(
+            quantity="double well: fraction apart at T less that at T/2, reflection",
+            predicted=0.0,
+            measured=float(decay.value),
+            stderr=float(decay.stderr),
+            origin="statistical error only",
+            reference=reference,
+            relation="at most",
+        ),
+        Claim(
+            quantity="double well: mean distance at T, reflection less synchronous",
+            predicted=0.0,
+            measured=float(excess.value),
+            stderr=float(excess.stderr),
+            origin="synchronous is optimal for W₁ between ordered systems on the line",
+            reference="E|X − Y| = E Y − E X ≤ W₁",
+            relation="at least",
+        ),
+    ]
     panel = lambda label, seen, scale: Panel(  # noqa: E731
         "time t", label, [Series(times, e.value, name, e.stderr) for name, e in seen.items()], yscale=scale
     )
@@ -197,7 +241,7 @@ def run_meetings(config: Meetings, key) -> tuple[list[Claim], list[Figure]]:
     """The claims and figures of this part."""
     environment, atoms, mirror = jax.random.split(key, 3)
     coins, panel = two_atoms(config, atoms)
-    claims, panels = reflected(config, mirror)
+    claims, panels = reflection(config, mirror)
     figures = [
         Figure(
             "Reflection coupling. Left: Brownian motions that start at antipodes of the circle meet; driven by one "
