@@ -12,12 +12,27 @@ def pair_distance(model: Model, mu: Particles) -> Float[Array, ""]:
 
     For independent points this is the mean over all pairs, without bias and at a cost of n. It is zero if and only if
     all points are one.
+
+    **Arguments:**
+
+    - `model`: not used.
+    - `mu`: particles, two at least.
+
+    **Returns:** a number.
     """
     x = mu.positions
     return jnp.sqrt(jnp.mean(mu.space.distance(x, jnp.roll(x, 1, axis=0)) ** 2))
 
 
 def radius(model: Model, mu: Particles) -> Float[Array, ""]:
-    """max_i dist(x_i, x_0): the diameter of the cloud lies between this and twice this; length."""
+    """max_i dist(x_i, x_0): the diameter of the cloud lies between this and twice this; length.
+
+    **Arguments:**
+
+    - `model`: not used.
+    - `mu`: particles.
+
+    **Returns:** a number.
+    """
     x = mu.positions
     return jnp.max(mu.space.distance(x, x[:1]))
