@@ -111,7 +111,7 @@ def test_entropy_of_marginals_is_of_order_k_over_n_squared():
     x = marginal_excess(3, 10**4, 1.0, 0.5, 2.0)
     assert x == pytest.approx(3e-4 * 0.5, rel=1e-12)
     assert marginal_entropy(x) == pytest.approx(x**2 / 4, rel=1e-3)
-    assert marginal_excess(2, 10, 1.0, 0.5, 2.0, time=0.0, start=0.7) == 0
+    assert marginal_excess(2, 10, 1.0, 0.5, 2.0, time=0.0, initial=0.7) == 0
     with pytest.raises(ValueError, match="1 to N = 10 particles, not of 11"):
         marginal_excess(11, 10, 1.0, 0.5, 2.0)
     with pytest.raises(ValueError, match="without variance"):

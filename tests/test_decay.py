@@ -9,7 +9,7 @@ import pytest
 import mckean as mk
 from mckean import catalogue
 from mckean.catalogue.ornstein_uhlenbeck import free_energy_gap, mean, variance
-from mckean.energetics import convexity, decay, log_sobolev_bounds, perturbed, poincare_bounds, relaxation
+from mckean.energetics import convexity, decay, holley_stroock, log_sobolev_bounds, poincare_bounds, relaxation
 from mckean.statistics import decay_rate
 
 LINE, CIRCLE = mk.Euclidean(1), mk.Torus(1)
@@ -141,7 +141,7 @@ def test_perturbed_constant_is_a_lower_bound():
     reach = 7.0
     model = mk.langevin(LINE, _wavy, beta=1.0)
     still = mk.Density.from_function(LINE.grid(300, -reach, reach), lambda x: jnp.exp(-_wavy(x)))
-    bound = perturbed(model, mk.potentials.Quadratic(1.0), -reach, reach)
+    bound = holley_stroock(model, mk.potentials.Quadratic(1.0), -reach, reach)
     assert bound == pytest.approx(math.exp(-1.6), rel=1e-3)
     assert bound < relaxation(model, still)[0]
     low, high = log_sobolev_bounds(still)
@@ -149,9 +149,9 @@ def test_perturbed_constant_is_a_lower_bound():
     assert low <= relaxation(model, still)[0]
     plain = catalogue.ornstein_uhlenbeck(1.3, 0.0, 2.0).model
     quiet = mk.langevin(LINE, plain.confinement, beta=2.0)
-    assert perturbed(quiet, mk.potentials.Quadratic(1.3), -3.0, 3.0) == pytest.approx(1.3, rel=1e-12)
+    assert holley_stroock(quiet, mk.potentials.Quadratic(1.3), -3.0, 3.0) == pytest.approx(1.3, rel=1e-12)
     # Repelling oscillators: W of positive type with oscillation 2K about the uniform state, of constant 1.
-    assert perturbed(catalogue.kuramoto(-1.0).model, None) == pytest.approx(math.exp(-2.0), rel=1e-5)
+    assert holley_stroock(catalogue.kuramoto(-1.0).model, None) == pytest.approx(math.exp(-2.0), rel=1e-5)
 
 
 def test_criteria_on_the_line_hold_the_gaussian_constants():
@@ -187,9 +187,9 @@ def test_criterion_of_two_exponentials():
     [
         (lambda: convexity(catalogue.desai_zwanzig().model, -2.0, 2.0), "no convexity: D²V ≥ -1"),
         (lambda: convexity(catalogue.kuramoto().model, -1.0, 1.0), "a torus has no convex V"),
-        (lambda: perturbed(catalogue.kuramoto(1.0).model, None), "not known to be convex"),
-        (lambda: perturbed(mk.langevin(LINE, _wavy), _wavy, -2.0, 2.0), "not uniformly convex"),
-        (lambda: perturbed(mk.langevin(LINE, _wavy, beta=math.inf), _wavy, -2.0, 2.0), "needs a noise"),
+        (lambda: holley_stroock(catalogue.kuramoto(1.0).model, None), "not known to be convex"),
+        (lambda: holley_stroock(mk.langevin(LINE, _wavy), _wavy, -2.0, 2.0), "not uniformly convex"),
+        (lambda: holley_stroock(mk.langevin(LINE, _wavy, beta=math.inf), _wavy, -2.0, 2.0), "needs a noise"),
     ],
 )
 def test_constants_refuse_without_their_hypotheses(build, message):

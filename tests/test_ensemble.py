@@ -8,7 +8,7 @@ import pytest
 
 import mckean as mk
 from mckean.environments import ensemble
-from mckean.environments._ensemble import gathered, merged
+from mckean.environments._ensemble import gather, merge
 
 A, BETA, SIGMA, DT, STEPS = 1.0, 2.0, 0.7, 0.05, 20
 
@@ -37,10 +37,10 @@ def test_the_stream_is_the_statistics_of_all_samples():
 def test_merging_is_that_of_sets():
     """Any order and any cut: mean and the three sums of powers are those of the whole."""
     x = np.random.default_rng(0).gamma(2.0, size=(100, 2))
-    parts = [gathered(x[a:b]) for a, b in ((0, 1), (1, 30), (30, 37), (37, 100))]
-    left = merged(merged(merged(parts[0], parts[1]), parts[2]), parts[3])
-    right = merged(parts[3], merged(parts[2], merged(parts[1], parts[0])))
-    whole = gathered(x)
+    parts = [gather(x[a:b]) for a, b in ((0, 1), (1, 30), (30, 37), (37, 100))]
+    left = merge(merge(merge(parts[0], parts[1]), parts[2]), parts[3])
+    right = merge(parts[3], merge(parts[2], merge(parts[1], parts[0])))
+    whole = gather(x)
     for field in ("centre", "second", "third", "fourth"):
         for other in (left, right):
             np.testing.assert_allclose(getattr(other, field), getattr(whole, field), rtol=1e-12)
@@ -49,7 +49,7 @@ def test_merging_is_that_of_sets():
 def test_the_error_of_the_variance_covers_the_truth():
     """Over many ensembles of n uniform numbers the deviations in units of the stated error have variance 1 + O(1/n)."""
     n, many = 400, 2000
-    seen = gathered(np.random.default_rng(1).uniform(size=(n, many))).variance
+    seen = gather(np.random.default_rng(1).uniform(size=(n, many))).variance
     deviations = (seen.value - 1 / 12) / seen.stderr
     assert np.var(deviations) == pytest.approx(1, abs=5 * np.sqrt(2 / many) + 10 / n)
     assert abs(np.mean(deviations)) < 5 / np.sqrt(many) + 2 / np.sqrt(n)

@@ -14,7 +14,7 @@ from mckean.catalogue.kuramoto import gibbs_clouds, mean_square_order
 from mckean.catalogue.kuramoto import log_partition as exact_log_partition
 from mckean.dynamics.gibbs import coupled_log_density, log_density
 from mckean.equilibrium import langevin_means, log_partition, sample_gibbs
-from mckean.equilibrium._partition import _integrated
+from mckean.equilibrium._partition import _integrate
 from mckean.measures import Particles, Uniform
 from mckean.models import Model, energy, langevin
 from mckean.models.noise import Thermal
@@ -133,7 +133,7 @@ def test_exchanges_cross_the_wells_that_one_coupling_does_not():
 
 def test_the_ladder_integrates_cubics_exactly():
     s = np.array([0.0, 0.1, 0.4, 1.0])
-    assert _integrated(s, (4 * s**3 - s)[None], (12 * s**2 - 1)[None])[0] == pytest.approx(0.5, abs=1e-14)
+    assert _integrate(s, (4 * s**3 - s)[None], (12 * s**2 - 1)[None])[0] == pytest.approx(0.5, abs=1e-14)
 
 
 def test_the_bias_of_long_langevin_runs_is_measured_and_removed():

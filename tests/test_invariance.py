@@ -66,11 +66,11 @@ def test_eulers_steps_keep_their_own_law_and_not_the_gibbs_measure():
     observe = {"energy": energy, "centre": centre}
     test = lambda x, key: invariance(model, x, observe, dt=dt, until=1.0, key=jax.random.key(key))  # noqa: E731
     # An invariant law fails at this level in 2 of 1000 seeds, as there are two keys.
-    assert not test(own, 0).rejected(1e-3)
-    assert not test(own, 1).rejected(1e-3)
+    assert not test(own, 0).rejects(1e-3)
+    assert not test(own, 1).rejects(1e-3)
     found = test(gibbs_clouds(3, 1), 2)
     assert found.p_value < 1e-6
-    assert found.rejected()
+    assert found.rejects()
     # After two steps the variance has gone (1 − q²) of the way, q = 1 − 2a dt + a²dt² = (1 − a dt)² a step.
     gone = 1 - (1 - A * dt) ** 4
     expected = gone * (1 / (1 - A * dt / 2) - 1) / (BETA * A * N)
@@ -109,8 +109,8 @@ def test_the_generator_knows_what_keeps_the_gibbs_measure():
         stationarity(on_the_plane(**kind), clouds, observe)
         for kind in ({}, {"turn": 2.0}, {"stretch": 0.3}, {"common": 0.7})
     )
-    assert not plain.rejected()
-    assert not turned.rejected()
+    assert not plain.rejects()
+    assert not turned.rejects()
     assert stretched.p_value < 1e-6
     assert common.p_value < 1e-6
     # ½Σ_k(σ₀∂_k)²|x̄|² = dσ₀², d = 2, cloud by cloud: no noise in the difference. The energy is a mean over coordinates.

@@ -75,7 +75,7 @@ def test_every_exponent():
     model = isotropic_flow(4, (0.5, 1.0)).model
     start = mk.Particles(model.space, jnp.eye(4)[:1])
     seen = lyapunov(
-        model, start, until=40.0, dt=dt, key=jax.random.key(1), environments=256, after=0.8, every=4,
+        model, start, until=40.0, dt=dt, key=jax.random.key(1), replicas=256, after=0.8, every=4,
         scheme=diffrax.Euler(),
     ).exponents  # fmt: skip
     bias, error = euler_bias(4, 1.5, 1.0, dt)

@@ -52,7 +52,7 @@ def test_growth_at_the_incoherent_state(k):
     model, grid = catalogue.kuramoto(3.0).model, CIRCLE.grid(16)
     towards = ripple(grid, lambda x: jnp.cos(k * x[0]))
     seen = environments.growth(
-        model, flat(grid), towards, until=1.0, dt=0.05, every=10, key=jax.random.key(0), environments=2
+        model, flat(grid), towards, until=1.0, dt=0.05, every=10, key=jax.random.key(0), replicas=2
     )
     exact = incoherent_rate(k, 3.0, 1.0)
     for rate in (seen.almost_sure(), seen.moment(2), seen.moment(1, after=0.5), seen.mean()):
@@ -70,7 +70,7 @@ def test_synchronisation_by_noise_in_a_double_well():
     model = mk.langevin(LINE, double_well, beta=np.inf, common=mk.Additive(1.0))
     at, towards = (mk.Particles(LINE, jnp.array([[x]])) for x in (0.5, 0.6))
     seen = environments.growth(
-        model, at, towards, until=40.0, dt=0.01, every=500, key=jax.random.key(1), environments=200, scheme=Heun()
+        model, at, towards, until=40.0, dt=0.01, every=500, key=jax.random.key(1), replicas=200, scheme=Heun()
     )
     rate = seen.almost_sure(after=5.0)
     assert abs(rate.value + 1.6803949087) < 5 * rate.stderr + 1.68 * (8 * 0.01) ** 2
@@ -86,7 +86,7 @@ def test_tangents_are_derivatives_of_the_flow():
     grid, path, size = CIRCLE.grid(16), mk.Brownian(jax.random.key(3)), 1e-4
     mu, nu = (ripple(grid, f) for f in (lambda x: jnp.cos(x[0]), lambda x: jnp.sin(x[0] + 0.4)))
     options = {"until": 0.5, "dt": 0.05, "path": path}
-    run = environments.linearised(model, mu, nu, **options)
+    run = environments.linearise(model, mu, nu, **options)
     gap = difference(nu, mu)
     norm = jnp.sqrt(inner(mu, gap, gap))
     ends = [
@@ -159,7 +159,7 @@ def test_brute_force_agrees_with_the_linear_theory():
     """
     model, grid, until = stirred("shears"), TORUS.grid(12), 0.5
     towards = ripple(grid, lambda x: jnp.cos(x[0]))
-    options = {"until": until, "key": jax.random.key(7), "environments": 400}
+    options = {"until": until, "key": jax.random.key(7), "replicas": 400}
     fine, coarse = (environments.growth(model, flat(grid), towards, dt=dt, **options) for dt in (1 / 64, 1 / 32))
     modes, system = mean_square_system(model, 8)
     start = 0.5 * np.all(np.abs(modes) == [1, 0], axis=1)
@@ -195,7 +195,7 @@ def test_statistics_of_the_invariant_measure():
     """m ~ N(0, σ₀²/2a) and v = 1/β(a + c), without a spread."""
     observe = {"m": lambda model, mu: mu.mean[0], "v": lambda model, mu: mu.covariance[0, 0]}
     seen = environments.invariant(
-        OU, mk.Gaussian(0.0, 0.3), observe, depth=8.0, dt=0.1, key=jax.random.key(6), environments=400, batch=200
+        OU, mk.Gaussian(0.0, 0.3), observe, depth=8.0, dt=0.1, key=jax.random.key(6), replicas=400, batch=200
     )
     a, dt = 1.2, 0.1
     exact = 0.7**2 * dt * (np.expm1(-a * dt) / (a * dt)) ** 2 / -np.expm1(-2 * a * dt)
@@ -256,7 +256,7 @@ def few(**changes) -> environments.Growth:
         ),
         (
             lambda: environments.invariant(
-                OU, mk.Gaussian(0.0, 1.0), {}, depth=-1.0, dt=0.1, key=jax.random.key(0), environments=2
+                OU, mk.Gaussian(0.0, 1.0), {}, depth=-1.0, dt=0.1, key=jax.random.key(0), replicas=2
             ),
             "depth",
         ),
@@ -277,5 +277,5 @@ def test_a_scheme_that_refuses_does_so_before_the_run():
     with pytest.raises(ValueError, match="Stratonovich"):
         environments.growth(
             model, flat(grid), ripple(grid, lambda x: jnp.cos(x[0])), until=1.0, dt=0.1, key=jax.random.key(0),
-            environments=2, scheme=Spectral(),
+            replicas=2, scheme=Spectral(),
         )  # fmt: skip

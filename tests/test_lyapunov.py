@@ -11,8 +11,9 @@ from scipy.integrate import quad
 
 import mckean as mk
 from mckean.catalogue import toy_transformer
-from mckean.environments import Contraction, contraction, exponents, lyapunov, one_point_ergodicity, radius, spread
+from mckean.environments import Contraction, contraction, exponents, lyapunov, one_point_ergodicity
 from mckean.environments._lyapunov import frame
+from mckean.observables import pair_distance, radius
 from mckean.statistics import energy_test
 
 LINE, PLANE, SPHERE = mk.Euclidean(1), mk.Euclidean(2), mk.Sphere(4)
@@ -55,7 +56,7 @@ def test_particles_in_a_double_well_with_attraction():
     )
     seen = lyapunov(
         model, at(LINE, [0.5], [-0.2], [1.1]), until=40.0, dt=0.01, after=10.0, key=jax.random.key(1),
-        environments=200, every=10, scheme=diffrax.Heun(),
+        replicas=200, every=10, scheme=diffrax.Heun(),
     )  # fmt: skip
     exact, rate = -curvature - theta * np.array([0, 1, 1]), seen.exponents
     assert np.all(np.abs(rate.value - exact) < 5 * rate.stderr + 2.4 * (8 * 0.01) ** 2)
@@ -72,7 +73,7 @@ def test_one_token_has_one_exponent():
     d, alpha, dt = 4, 2.0, 0.05
     model = toy_transformer(d, alpha).model
     seen = lyapunov(
-        model, at(SPHERE, [0.0, 1, 0, 0]), until=20.0, dt=dt, key=jax.random.key(2), environments=200, every=2,
+        model, at(SPHERE, [0.0, 1, 0, 0]), until=20.0, dt=dt, key=jax.random.key(2), replicas=200, every=2,
         scheme=mk.Moebius(),
     )  # fmt: skip
     exact = -0.5 * alpha / d * (d - 1)
@@ -95,7 +96,7 @@ def test_an_incompressible_flow_of_the_torus_does_not_contract():
     np.testing.assert_allclose(noise.covariance, 2 * intensity * np.eye(2), atol=1e-12)
     seen = lyapunov(
         mk.langevin(space, beta=np.inf, common=noise), at(space, [1.0, 2.0]), until=60.0, dt=dt, after=2.0,
-        key=jax.random.key(4), environments=400, every=5, scheme=diffrax.Euler(),
+        key=jax.random.key(4), replicas=400, every=5, scheme=diffrax.Euler(),
     )  # fmt: skip
     rate, bias = seen.exponents, -0.75 * intensity**2 * dt
     exact = 0.5 * intensity * np.array([1, -1])
@@ -115,7 +116,7 @@ OU = mk.langevin(LINE, mk.potentials.Quadratic(1.2), beta=np.inf, common=mk.Addi
 
 def test_contraction_rates():
     """Differences in a quadratic well fall by 1 − a dt in every Euler step: of two solutions and of a cloud."""
-    options = {"until": 4.0, "dt": 0.1, "every": 10, "key": jax.random.key(0), "environments": 3}
+    options = {"until": 4.0, "dt": 0.1, "every": 10, "key": jax.random.key(0), "replicas": 3}
     exact = np.log(1 - 1.2 * 0.1) / 0.1
     for start in ((at(LINE, [0.0]), at(LINE, [1.0])), (at(LINE, [0.0], [1.0], [3.0]),)):
         seen = contraction(OU, *start, **options)
@@ -131,11 +132,12 @@ def test_contraction_rates():
 
 
 def test_the_size_of_a_cloud():
+    model = mk.Model(mk.Torus(1))
     cloud = at(mk.Torus(1), [0.1], [6.2], [0.3])
-    assert float(radius(cloud)) == pytest.approx(0.2, abs=1e-12)
+    assert float(radius(model, cloud)) == pytest.approx(0.2, abs=1e-12)
     gaps = np.array([0.1 + 2 * np.pi - 6.2, 0.3 + 2 * np.pi - 6.2, 0.2])
-    assert float(spread(cloud)) == pytest.approx(np.sqrt(np.mean(gaps**2)), abs=1e-12)
-    assert float(spread(at(SPHERE, [1, 0, 0, 0], [1, 0, 0, 0]))) == 0
+    assert float(pair_distance(model, cloud)) == pytest.approx(np.sqrt(np.mean(gaps**2)), abs=1e-12)
+    assert float(pair_distance(model, at(SPHERE, [1, 0, 0, 0], [1, 0, 0, 0]))) == 0
 
 
 def test_p_values_are_uniform_where_the_laws_are_one():
@@ -162,7 +164,7 @@ def test_wrong_laws_are_rejected():
 def test_one_point_of_the_toy_model_becomes_uniform():
     model = toy_transformer(4, 4.0).model
     options = {
-        "until": 3.0, "dt": 0.05, "key": jax.random.key(6), "environments": 200, "scheme": mk.Moebius(),
+        "until": 3.0, "dt": 0.05, "key": jax.random.key(6), "replicas": 200, "scheme": mk.Moebius(),
     }  # fmt: skip
     start = at(SPHERE, [1, 0, 0, 0])
     # ⟨x, x_0⟩ is left at e^{−4.5}, a tenth of its standard error.
@@ -171,7 +173,7 @@ def test_one_point_of_the_toy_model_becomes_uniform():
     assert one_point_ergodicity(model, start, wrong, **options).p_value <= 1e-2
 
 
-SETTINGS = {"until": 1.0, "dt": 0.1, "key": jax.random.key(0), "environments": 2}
+SETTINGS = {"until": 1.0, "dt": 0.1, "key": jax.random.key(0), "replicas": 2}
 
 
 @pytest.mark.parametrize(
@@ -182,7 +184,7 @@ SETTINGS = {"until": 1.0, "dt": 0.1, "key": jax.random.key(0), "environments": 2
         (lambda: lyapunov(OU, at(LINE, [0.0]), **SETTINGS, every=0), "positive number of steps"),
         (lambda: lyapunov(OU, at(LINE, [0.0]), **SETTINGS, every=3), "multiples of that time"),
         (lambda: lyapunov(OU, at(LINE, [0.0]), **SETTINGS, after=1.0), "after < until"),
-        (lambda: lyapunov(OU, at(LINE, [0.0]), **(SETTINGS | {"environments": 1})), "`exponents`"),
+        (lambda: lyapunov(OU, at(LINE, [0.0]), **(SETTINGS | {"replicas": 1})), "`exponents`"),
         (lambda: lyapunov(OU, at(PLANE, [0.0, 0.0]), **SETTINGS), "lives on"),
         (lambda: exponents(OU, at(LINE, [0.0]), until=1.0, dt=0.1), "give the run a path"),
         (lambda: contraction(OU, at(LINE, [0.0]), **SETTINGS), "two particles"),

@@ -15,13 +15,13 @@ def _studies(case: str, trials: int, r: int = 32) -> list[statistics.Rate]:
     for _ in range(trials):
         noise = rng.standard_normal((r, 4))
         if case == "root mean square":
-            errors = statistics.resampled(noise**2 / _SIZES, root=2)
+            errors = statistics.jackknife(noise**2 / _SIZES, root=2)
         elif case == "supremum over a plateau":
             times = noise[..., None] + rng.standard_normal((r, 4, 6))
-            errors = statistics.largest(statistics.resampled, (1 + 0.2 * times) / np.sqrt(_SIZES)[:, None])
+            errors = statistics.largest(statistics.jackknife, (1 + 0.2 * times) / np.sqrt(_SIZES)[:, None])
         else:
             spread = np.array([0.05, 0.1, 0.2, 0.4]) if case == "unequal noise" else 0.2
-            errors = statistics.resampled((1 + spread * noise) / np.sqrt(_SIZES))
+            errors = statistics.jackknife((1 + spread * noise) / np.sqrt(_SIZES))
         found.append(statistics.fit_rate(_SIZES, errors))
     return found
 
@@ -43,7 +43,7 @@ def test_a_supremum_is_not_biased_by_the_noise():
     """θ = (0, −1, −0.9, …) along ten times, with a standard error of 0.35: sup|θ| = 1, a plain maximum is above."""
     theta = np.array([0.0, -1.0, *[-0.9] * 8])
     draws = theta + np.random.default_rng(5).standard_normal((8, 4000, 10))
-    found = statistics.largest(statistics.resampled, draws).estimate.value
+    found = statistics.largest(statistics.jackknife, draws).estimate.value
     assert found.mean() + 5 * found.std() / np.sqrt(found.size) > 0.9
     assert found.mean() < 1 + 5 * found.std() / np.sqrt(found.size)
     assert np.abs(draws.mean(0)).max(-1).mean() > 1.2
@@ -51,13 +51,13 @@ def test_a_supremum_is_not_biased_by_the_noise():
 
 def test_fit_is_exact_and_removes_the_bias_of_logarithms():
     """A power law without noise; and E log of a mean of r exponentials is ψ(r) − log r ≈ −1/2r, which cancels."""
-    exact = statistics.fit_rate(_SIZES, statistics.resampled(np.tile(3 * _SIZES**-0.7, (5, 1))))
+    exact = statistics.fit_rate(_SIZES, statistics.jackknife(np.tile(3 * _SIZES**-0.7, (5, 1))))
     assert exact.slope.value == pytest.approx(-0.7, abs=1e-12)
     assert exact.prefactor == pytest.approx(3.0, rel=1e-12)
     assert exact.curve([100.0])[0] == pytest.approx(3 * 100**-0.7, rel=1e-12)
     assert exact.verdict(exact.slope.value)
     draws = np.random.default_rng(1).exponential(size=(8, 4000))
-    logs = statistics.resampled(draws).map(np.log).estimate.value
+    logs = statistics.jackknife(draws).map(np.log).estimate.value
     # What is left is 1/12r² − 1/12(r − 1)² times r: below 1/r².
     assert abs(logs.mean()) < 1 / 64 + 5 * logs.std() / np.sqrt(logs.size)
     assert logs.mean() > -1 / 16 + 5 * logs.std() / np.sqrt(logs.size)
@@ -67,7 +67,7 @@ def test_a_floor_is_taken_off_before_the_logarithm():
     """|m|² = 1 in 400 dimensions from 16 draws, whose noise adds a half: log 1.5 − 1/3 = 0.07 where the jackknife comes
     after the logarithm, and within 5σ of 0 where it comes before as well; what is left is of the order of 0.07⁴."""
     noise = np.random.default_rng(6).standard_normal((16, 400, 400))
-    squares = statistics.resampled(1 / 20 + noise / np.sqrt(50)).map(lambda m: np.sum(m**2, axis=-1))
+    squares = statistics.jackknife(1 / 20 + noise / np.sqrt(50)).map(lambda m: np.sum(m**2, axis=-1))
     plain, free = (each.map(np.log).estimate.value for each in (squares, squares.unbiased))
     assert abs(free.mean()) < 5 * free.std() / 20
     assert plain.mean() > 0.05
@@ -76,7 +76,7 @@ def test_a_floor_is_taken_off_before_the_logarithm():
 def test_runs_on_shared_noise_have_a_narrower_interval():
     """The same noise at all sizes moves all points alike, and leaves the slope."""
     noise = 1 + 0.3 * np.random.default_rng(2).standard_normal((64, 1))
-    rate = statistics.fit_rate(_SIZES, statistics.resampled(noise / np.sqrt(_SIZES)))
+    rate = statistics.fit_rate(_SIZES, statistics.jackknife(noise / np.sqrt(_SIZES)))
     assert rate.slope.stderr < 1e-12
     assert rate.slope.value == pytest.approx(-0.5, abs=1e-12)
 
@@ -92,7 +92,7 @@ def test_noisy_points_count_less():
 
 def test_a_bend_is_a_misfit():
     noise = np.random.default_rng(3).standard_normal((64, 4))
-    bent = statistics.fit_rate(_SIZES, statistics.resampled((1 + 0.1 * noise) * (_SIZES**-0.5 + 5 / _SIZES)))
+    bent = statistics.fit_rate(_SIZES, statistics.jackknife((1 + 0.1 * noise) * (_SIZES**-0.5 + 5 / _SIZES)))
     assert bent.misfit < 1e-6
 
 
@@ -138,15 +138,15 @@ def test_ladder():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: statistics.fit_rate([10, 20], statistics.resampled(np.ones((1, 2)))), "two replicas"),
-        (lambda: statistics.fit_rate([10, 10], statistics.resampled(np.ones((4, 2)))), "different sizes"),
-        (lambda: statistics.fit_rate([10, 20, 40], statistics.resampled(np.ones((4, 2)))), "as many errors"),
+        (lambda: statistics.fit_rate([10, 20], statistics.jackknife(np.ones((1, 2)))), "two replicas"),
+        (lambda: statistics.fit_rate([10, 10], statistics.jackknife(np.ones((4, 2)))), "different sizes"),
+        (lambda: statistics.fit_rate([10, 20, 40], statistics.jackknife(np.ones((4, 2)))), "as many errors"),
         (
-            lambda: statistics.fit_rate([10, 20], statistics.resampled([[1.0, 1.0], [1.0, -3.0]])),
+            lambda: statistics.fit_rate([10, 20], statistics.jackknife([[1.0, 1.0], [1.0, -3.0]])),
             "N = 20 is lost in its noise",
         ),
-        (lambda: statistics.resampled([1.0, np.nan]), "not finite"),
-        (lambda: statistics.fit_rate([1, 2], statistics.resampled(np.ones((4, 2)))).interval(95), "between 0 and 1"),
+        (lambda: statistics.jackknife([1.0, np.nan]), "not finite"),
+        (lambda: statistics.fit_rate([1, 2], statistics.jackknife(np.ones((4, 2)))).interval(95), "between 0 and 1"),
         (lambda: statistics.ladder(10, 10), "rises"),
         (lambda: statistics.samples(_squares, (0, 10), jax.random.key(0)), "numbers of particles"),
         (lambda: statistics.samples(_squares, (10,), jax.random.key(0), 4, batch=0), "one replica at least"),

@@ -6,6 +6,7 @@ from mckean import energetics as energetics
 from mckean import environments as environments
 from mckean import equilibrium as equilibrium
 from mckean import interactions as interactions
+from mckean import measures as measures
 from mckean import observables as observables
 from mckean import statistics as statistics
 from mckean import transport as transport

@@ -143,13 +143,13 @@ class _Logistic(eqx.Module):
         return self.alpha * x * (1 - x)
 
 
-def passage_time(model: Model, start: float, end: float) -> float:
-    """∫_start^end dm/b(m), the time of a deterministic model on the line from one point to another."""
+def passage_time(model: Model, initial: float, final: float) -> float:
+    """∫_initial^final dm/b(m), the time of a deterministic model on the line from one point to another."""
     nodes, weights = np.polynomial.legendre.leggauss(64)
-    m = 0.5 * (start + end) + 0.5 * (end - start) * nodes
+    m = 0.5 * (initial + final) + 0.5 * (final - initial) * nodes
     points = jnp.asarray(m)[:, None]
     speed = np.asarray(model.drift(Particles(model.space, points), points)[:, 0])
-    return float(0.5 * (end - start) * np.sum(weights / speed))
+    return float(0.5 * (final - initial) * np.sum(weights / speed))
 
 
 def equiangular(n: int, overlap: float) -> Float[Array, "n n"]:

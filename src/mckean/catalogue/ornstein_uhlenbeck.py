@@ -18,16 +18,16 @@ from mckean.spaces import Euclidean
 _REFERENCE = "closed form: a linear equation in the sense of McKean; Sznitman, Topics in propagation of chaos (1991)"
 
 
-def mean(time: float, start: float, stiffness: float) -> float:
+def mean(time: float, initial: float, stiffness: float) -> float:
     """m(t) = m_0 e^{−at}, length."""
-    return start * math.exp(-stiffness * time)
+    return initial * math.exp(-stiffness * time)
 
 
-def variance(time: float, start: float, stiffness: float, strength: float, beta: float) -> float:
+def variance(time: float, initial: float, stiffness: float, strength: float, beta: float) -> float:
     """v(t) of the limit, a coordinate, from v′ = −2(a + c)v + 2/β; length²."""
     rate = stiffness + strength
     limit = 1 / (beta * rate)
-    return limit + (start - limit) * math.exp(-2 * rate * time)
+    return limit + (initial - limit) * math.exp(-2 * rate * time)
 
 
 def free_energy_gap(mean: float, variance: float, stiffness: float, strength: float, beta: float) -> float:
@@ -47,16 +47,16 @@ def coupling_error(n: int, stiffness: float, strength: float, beta: float) -> fl
 
 
 def coupling_error_path(
-    n: int, steps: int, dt: float, start: float, stiffness: float, strength: float, beta: float
+    n: int, steps: int, dt: float, initial: float, stiffness: float, strength: float, beta: float
 ) -> np.ndarray:
-    """E D² after 0, …, `steps` Euler steps from independent particles of variance `start`, shape (steps+1,).
+    """E D² after 0, …, `steps` Euler steps from independent particles of variance `initial`, shape (steps+1,).
 
     With e = X̄ − m, D′ = −(a + c)D + ce and e′ = −ae + √(2/βN) noise, the second moments of (D, e) obey a linear
     recursion, which is exact for Euler's scheme; as dt → 0 it tends to the moments of the equations themselves.
     """
     move = np.array([[1 - (stiffness + strength) * dt, strength * dt], [0.0, 1 - stiffness * dt]])
     noise = np.diag([0.0, 2 * dt / (beta * n)])
-    moments, values = np.diag([0.0, start / n]), [0.0]
+    moments, values = np.diag([0.0, initial / n]), [0.0]
     for _ in range(steps):
         moments = move @ moments @ move.T + noise
         values.append(moments[0, 0])
@@ -64,16 +64,16 @@ def coupling_error_path(
 
 
 def marginal_excess(
-    k: int, n: int, stiffness: float, strength: float, beta: float, time: float = math.inf, start: float = 0.0
+    k: int, n: int, stiffness: float, strength: float, beta: float, time: float = math.inf, initial: float = 0.0
 ) -> float:
     """x = (k/N)(v_c − v)/v, by which the law of k of N particles differs from that of independent ones, a coordinate.
 
-    From independent Gaussian particles of variance `start` the k-marginal has the covariance vI + ((v_c − v)/N)11ᵀ, v
+    From independent Gaussian particles of variance `initial` the k-marginal has the covariance vI + ((v_c − v)/N)11ᵀ, v
     the variance of the limit and v_c that of √N x̄, whose rate is 2a; stationary where no time is given.
     **Raises** `ValueError` unless 1 ≤ k ≤ N, and for particles without variance, at time 0.
     """
     require(1 <= k <= n, f"a marginal is that of 1 to N = {n} particles, not of {k}.")
-    alone, centre = (variance(time, start, stiffness, c, beta) for c in (strength, 0.0))
+    alone, centre = (variance(time, initial, stiffness, c, beta) for c in (strength, 0.0))
     require(alone > 0, "at time 0 particles without variance have no density to compare.")
     return k / n * (centre - alone) / alone
 

@@ -43,16 +43,16 @@ def least_energy(exponent: float, strength: float, stiffness: float, dim: int) -
     return stiffness * moment * (0.5 + 1 / (dim * (exponent - 1)))
 
 
-def dilation(time: float, start: float, exponent: float, stiffness: float, dim: int) -> float:
+def dilation(time: float, initial: float, exponent: float, stiffness: float, dim: int) -> float:
     """σ(t) = (1 + (σ_0^q − 1)e^{−aqt})^{1/q}."""
     q = dim * (exponent - 1) + 2
-    return (1 + (start**q - 1) * math.exp(-stiffness * q * time)) ** (1 / q)
+    return (1 + (initial**q - 1) * math.exp(-stiffness * q * time)) ** (1 / q)
 
 
-def spreading(time: float, start: float, exponent: float, stiffness: float, dim: int) -> float:
+def spreading(time: float, initial: float, exponent: float, stiffness: float, dim: int) -> float:
     """σ(t) = (σ_0^q + aqt)^{1/q} without the drift: Barenblatt's solution, in the units of the equilibrium for a."""
     q = dim * (exponent - 1) + 2
-    return (start**q + stiffness * q * time) ** (1 / q)
+    return (initial**q + stiffness * q * time) ** (1 / q)
 
 
 def barenblatt(

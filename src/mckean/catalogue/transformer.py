@@ -53,10 +53,10 @@ class Alignment(eqx.Module):
         return self.scale * jnp.sum(mu.mean(mu.positions) ** 2)
 
 
-def logistic(t, start: float, alpha: float):
+def logistic(t, initial: float, alpha: float):
     """m(t) with m′ = αm(1 − m): the mean overlap as d → ∞ of many tokens. **Arguments:** `t`: array of times."""
     growth = np.exp(alpha * np.asarray(t, float))
-    return start * growth / (1 - start + start * growth)
+    return initial * growth / (1 - initial + initial * growth)
 
 
 def half_collapse_time(n: int, alpha: float) -> float:

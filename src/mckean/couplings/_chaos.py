@@ -24,7 +24,7 @@ from mckean.dynamics import evolve
 from mckean.measures import AbstractLaw, Particles
 from mckean.models import Model
 from mckean.paths import Brownian
-from mckean.statistics import Rate, Resampled, fit_rate, largest, resampled, samples
+from mckean.statistics import Jackknife, Rate, fit_rate, jackknife, largest, samples
 
 
 def chaos_rate(
@@ -44,42 +44,70 @@ def chaos_rate(
 ) -> Rate:
     """The exponent in N of the joint cumulant of f_1(X_1), …, f_k(X_k): 1 − k where the f feel the interaction.
 
-    **Arguments:** `law`: of the independent particles at time 0; `functions`: two or three functions of a point, shape
-    (d,), with numbers as values; one stands for itself twice. `sizes`: the ladder of N. `every`: record each so many
-    steps, and take the `largest` |cumulant| over the records; at `until` only where nothing is said. `until`, `dt`,
-    `scheme`: as for `evolve`; `replicas`, `batch`, `progress`: as for `samples`.
-    **Raises** `ValueError` for another number of functions, fewer particles than functions, a common noise (given
-    which, and only then, particles become independent), a cumulant that is lost in its noise, and for whatever
-    `evolve` refuses.
+        k = 2: Cov(f_1(X_1), f_2(X_2)),   k = 3: E[f_1f_2f_3] − ΣE[f_af_b]E[f_c] + 2E[f_1]E[f_2]E[f_3]
+
+    **Arguments:**
+
+    - `model`: the N particles; without a common noise.
+    - `law`: of the independent particles at time 0.
+    - `functions`: f_1, …, f_k, k = 2 or 3, of a point, shape (d,), with numbers as values; one alone stands for itself
+      twice.
+    - `sizes`: the ladder of N, each k at least.
+    - `every`: record each so many steps, and take the `largest` |cumulant| over the records. By default only at
+      `until`.
+    - `until`, `dt`, `scheme`: as for `evolve`.
+    - `replicas`, `key`, `batch`, `progress`: as for `samples`.
+
+    **Returns:** a `Rate`.
+
+    **Raises:** `ValueError` for another number of functions, fewer particles than functions, a common noise (given
+    which, and only then, particles become independent), a cumulant that is lost in its noise, and as `evolve` does.
+
+    **Source:** Duerinckx, Probab. Theory Relat. Fields 179 (2021).
     """
-    functions = _checked(functions, min(sizes, default=0))
+    functions = _check_functions(functions, min(sizes, default=0))
     require(
         not model.common,
         "with a common noise particles are independent given the environment only: their correlations do not vanish.",
     )
     observe = {"means": eqx.Partial(distinct_means, functions=functions)}
     run = eqx.Partial(
-        recorded, model=model, law=law, observe=observe, until=until, dt=dt, every=every, scheme=scheme
+        run_from_law, model=model, law=law, observe=observe, until=until, dt=dt, every=every, scheme=scheme
     )  # fmt: skip
     means = samples(run, sizes, key, replicas, batch, progress)["means"]
     return fit_rate(sizes, largest(joint_cumulant, means).map(np.abs))
 
 
-def joint_cumulant(means: Any) -> Resampled:
-    """The joint cumulant from the `distinct_means` of replicas, shape (r, …, 2^k − 1); without bias for k = 2.
+def joint_cumulant(means: Any) -> Jackknife:
+    """The joint cumulant of k functions from the `distinct_means` of replicas.
 
-    For k = 3 a bias of order 1/r² is left. **Raises** `ValueError` for a last axis that is not 3 or 7 long.
+    For k = 2 it has no bias, for k = 3 one of order 1/r².
+
+    **Arguments:**
+
+    - `means`: shape (r, …, 2^k − 1), k = 2 or 3, the replicas along the leading axis.
+
+    **Returns:** a `Jackknife` of shape (…).
+
+    **Raises:** `ValueError` for a last axis that is not 3 or 7 long.
     """
     k = {3: 2, 7: 3}.get(np.shape(means)[-1])
     require(k is not None, f"means over pairs and triples are 3 and 7 numbers, not {np.shape(means)[-1]}.")
     items = tuple(range(k or 0))
-    return resampled(means).map(lambda m: _cumulant(lambda block: m[..., _place(block)], items))
+    return jackknife(means).map(lambda m: _cumulant(lambda block: m[..., _place(block)], items))
 
 
 def distinct_means(model: Model, mu: Particles, *, functions: tuple[Callable, ...]) -> Float[Array, " m"]:
     """Observable: the mean of Π_{a∈S} f_a(x_{i_a}) over different particles i_a, for each set S of the k functions.
 
-    Sets in the order of their binary numbers: {1}, {2}, {1, 2}, {3}, …; shape (2^k − 1,). Cost: O(n).
+    Sets come in the order of their binary numbers: {1}, {2}, {1, 2}, {3}, … Cost: O(n).
+
+    **Arguments:**
+
+    - `model`, `mu`: particles, k at least.
+    - `functions`: f_1, …, f_k, of a point, shape (d,), with numbers as values.
+
+    **Returns:** shape (2^k − 1,).
     """
     n, k = len(mu.positions), len(functions)
     values = [jax.vmap(f)(mu.positions) for f in functions]
@@ -87,7 +115,7 @@ def distinct_means(model: Model, mu: Particles, *, functions: tuple[Callable, ..
     return jnp.stack([_over_distinct(sums.__getitem__, block) / math.perm(n, len(block)) for block in _sets(k)])
 
 
-def recorded(n: int, key: PRNGKeyArray, *, model, law, observe, until, dt, every, scheme) -> Any:
+def run_from_law(n: int, key: PRNGKeyArray, *, model, law, observe, until, dt, every, scheme) -> Any:
     """The observables of a run from n independent particles, after time 0, at which they are independent."""
     start, noise = jax.random.split(key)
     cloud, path = law.sample(start, n), Brownian(noise)
@@ -95,7 +123,7 @@ def recorded(n: int, key: PRNGKeyArray, *, model, law, observe, until, dt, every
     return {name: values[1:] for name, values in run.observed.items()}
 
 
-def _checked(functions: Any, smallest: int) -> tuple[Callable, ...]:
+def _check_functions(functions: Any, smallest: int) -> tuple[Callable, ...]:
     functions = (functions, functions) if callable(functions) else tuple(functions)
     k = len(functions)
     require(k in (2, 3) and all(map(callable, functions)), f"correlations are of 2 or 3 functions, not of {k}.")

@@ -11,9 +11,11 @@ from mckean.dynamics import Trajectory
 
 @dataclass(frozen=True)
 class Martingale:
-    """One part of M on the recorded times, shape (…, t): its `path`, and brackets that start from 0.
+    """One part of M on the recorded times, shape (…, t).
 
-    `realised` is Σ(ΔM)², `predicted` is ∫d⟨M⟩ as the theory gives it along the same run.
+    - `path`: the part itself.
+    - `realised`: Σ(ΔM)², from 0.
+    - `predicted`: ∫d⟨M⟩ as the theory gives it along the same run, from 0.
     """
 
     path: Float[np.ndarray, "... t"]
@@ -25,8 +27,11 @@ class Martingale:
 class ItoDecomposition:
     """⟨μ_t, φ⟩ − ⟨μ_0, φ⟩ = ∫drift ds + M_t on the recorded times; arrays of shape (…, t).
 
-    `whole` is M. `own` and `common` are the parts of it that the particles' own motions and the environment drive,
-    known where the environment's increments are.
+    - `times`: shape (t,).
+    - `drift`: ∫drift ds.
+    - `whole`: M, a `Martingale`.
+    - `own`, `common`: the parts of M that the particles' own motions and the environment drive. None where the
+      environment's increments are not known.
     """
 
     times: Float[np.ndarray, " t"]
@@ -37,25 +42,32 @@ class ItoDecomposition:
 
 
 def ito_decomposition(trajectory: Trajectory, name: str, environment=None) -> ItoDecomposition:
-    """Integrate what `observables.ito(phi)` recorded at every step under `name`; leading replica axes are kept.
+    """The parts of ⟨μ_t, φ⟩ − ⟨μ_0, φ⟩ = ∫drift ds + M_t, from what `observables.ito(phi)` recorded at every step.
 
-    Left-point sums, as Itô's integral and Euler's scheme have them: ΔM = Δ⟨μ, φ⟩ − drift Δt, of which the environment
-    drives Σ_k ⟨μ, σ_k·∇φ⟩ ΔB⁰_k. With a step Δt the realised bracket differs from the predicted one by O(Δt) in mean,
-    beside its own fluctuation.
+    They are left-point sums, as Itô's integral and Euler's scheme have them: ΔM = Δ⟨μ, φ⟩ − drift Δt, of which the
+    environment drives Σ_k ⟨μ, σ_k·∇φ⟩ ΔB⁰_k. With a step Δt the realised bracket differs from the predicted one by
+    O(Δt) in mean, beside its own fluctuation.
 
-    **Arguments:** `environment`: the increments of the run's environment, shape (…, t − 1, m), as
-    `path.environment.recorded` gives them; None where the two parts of M are not asked for.
-    **Raises** `ValueError` if nothing was recorded under that name, or for increments of another number.
+    **Arguments:**
+
+    - `trajectory`: the run, or many with leading axes of replicas.
+    - `name`: under which it was recorded.
+    - `environment`: the increments of the run's environment, shape (…, t − 1, m), as `path.environment.recorded` gives
+      them. By default None: then M is not parted.
+
+    **Returns:** an `ItoDecomposition`.
+
+    **Raises:** `ValueError` if nothing was recorded under that name, or for increments of another number.
     """
     require(name in trajectory.observed, f"the run has no record '{name}'.")
     record = {key: np.asarray(value) for key, value in trajectory.observed[name].items()}
     times = np.asarray(trajectory.times)
     times = times[0] if times.ndim == 2 else times
     step = np.diff(times)
-    drift = _running(record["drift"][..., :-1] * step)
-    moved = record["value"] - record["value"][..., :1] - drift
-    brackets = {part: _running(record[part][..., :-1] * step) for part in ("own", "common")}
-    whole = _martingale(moved, brackets["own"] + brackets["common"])
+    drift = _cumulative(record["drift"][..., :-1] * step)
+    path = record["value"] - record["value"][..., :1] - drift
+    brackets = {part: _cumulative(record[part][..., :-1] * step) for part in ("own", "common")}
+    whole = _martingale(path, brackets["own"] + brackets["common"])
     if environment is None:
         return ItoDecomposition(times, drift, whole, None, None)
     fields, increments = record["fields"][..., :-1, :], np.asarray(environment)
@@ -63,17 +75,17 @@ def ito_decomposition(trajectory: Trajectory, name: str, environment=None) -> It
         increments.shape == fields.shape,
         f"the environment of this run has increments of shape {fields.shape}, not {increments.shape}.",
     )
-    shared = _running(np.sum(fields * increments, axis=-1))
-    parts = {"own": moved - shared, "common": shared}
+    shared = _cumulative(np.sum(fields * increments, axis=-1))
+    parts = {"own": path - shared, "common": shared}
     own, common = (_martingale(parts[part], brackets[part]) for part in ("own", "common"))
     return ItoDecomposition(times, drift, whole, own, common)
 
 
 def _martingale(path: np.ndarray, predicted: np.ndarray) -> Martingale:
-    return Martingale(path, _running(np.diff(path, axis=-1) ** 2), predicted)
+    return Martingale(path, _cumulative(np.diff(path, axis=-1) ** 2), predicted)
 
 
-def _running(increments: np.ndarray) -> np.ndarray:
+def _cumulative(increments: np.ndarray) -> np.ndarray:
     """Cumulative sums along the last axis, from 0."""
     zero = np.zeros((*increments.shape[:-1], 1))
     return np.concatenate([zero, np.cumsum(increments, axis=-1)], axis=-1)

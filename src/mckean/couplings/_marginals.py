@@ -36,11 +36,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from scipy import special
 
 from mckean.checks import require
-from mckean.couplings._chaos import recorded
+from mckean.couplings._chaos import run_from_law
 from mckean.measures import AbstractLaw, AbstractMeasure, Particles
 from mckean.models import Model
 from mckean.spaces import Euclidean, Torus
-from mckean.statistics import Rate, Resampled, divisor, fit_rate, largest, resampled, samples
+from mckean.statistics import Jackknife, Rate, divisor, fit_rate, jackknife, largest, samples
 from mckean.transport.quantiles import quantiles
 
 _GROUPS = 64
@@ -49,23 +49,34 @@ _PRODUCTS = 4096
 
 @dataclass(frozen=True)
 class Marginals:
-    """Distances of P^k from μ^{⊗k} on cells, for each N of a ladder: shape (len(sizes),) each.
+    """Distances of P^k from μ^{⊗k} on cells, for each N of a ladder: a `Jackknife` of shape (len(sizes),) each.
 
-    `entropy` H(P^k | μ^{⊗k}), `dependence` H(P^k | (P^1)^{⊗k}), `square` χ², `transport` W_2² to leading order, in the
-    square of the coordinates' unit, `variation` the total variation.
+    - `entropy`: H(P^k | μ^{⊗k}).
+    - `dependence`: H(P^k | (P^1)^{⊗k}).
+    - `square`: χ².
+    - `transport`: W_2² to leading order, in the square of the coordinates' unit.
+    - `variation`: the total variation.
     """
 
     sizes: tuple[int, ...]
-    entropy: Resampled
-    dependence: Resampled
-    square: Resampled
-    transport: Resampled
-    variation: Resampled
+    entropy: Jackknife
+    dependence: Jackknife
+    square: Jackknife
+    transport: Jackknife
+    variation: Jackknife
 
     def rate(self, distance: Literal["entropy", "dependence", "square", "transport", "variation"] = "entropy") -> Rate:
-        """The exponent in N: −2, and −1 for the variation, by Lacker (arXiv 2105.02983).
+        """The exponent in N of a distance: −2, and −1 for the variation.
 
         For k ≥ 2 the dependence has least noise. Variation is short where it nears its noise, which bends the line.
+
+        **Arguments:**
+
+        - `distance`: its name, "entropy" by default.
+
+        **Returns:** a `Rate`.
+
+        **Source:** Lacker, arXiv 2105.02983.
         """
         return fit_rate(self.sizes, getattr(self, distance))
 
@@ -86,17 +97,31 @@ def marginals(
     scheme: Any = None,
     progress: bool = False,
 ) -> Marginals:
-    """Distances of the law of k of N particles at time `until` from μ^{⊗k}, μ = `limit` at that time.
+    """Distances of the law of k of N particles at time `until` from μ^{⊗k}, on cells of equal μ-probability.
 
-    **Arguments:** `law`: of the independent particles at time 0; `limit`: a density or a Gaussian, as `evolve` gives
-    it; `k`: 1, 2 or 3; `cells`: M; `every`: record each so many steps, and take the `largest` over the records, for a
-    `limit` that is stationary. Others as for `chaos_rate`.
-    **Raises** `ValueError` where there is no estimator: in another dimension than 1, for k > 3, for k > N and for more
-    than 4096 products of cells; for fewer than eight replicas; for whatever `evolve` refuses.
+    The module says how each is estimated, and what cells leave out.
+
+    **Arguments:**
+
+    - `model`: the N particles, on the line or a circle; without a common noise.
+    - `law`: of the independent particles at time 0.
+    - `limit`: μ at time `until`, a density or a Gaussian, as `evolve` gives it.
+    - `k`: 1, 2 or 3.
+    - `sizes`: the ladder of N, each k at least.
+    - `cells`: how many, 8 by default; their k-th power is at most 4096.
+    - `every`: record each so many steps, and take the `largest` over the records, for a `limit` that is stationary. By
+      default only at `until`.
+    - `until`, `dt`, `scheme`: as for `evolve`.
+    - `replicas`, `key`, `progress`: as for `samples`; eight replicas at least.
+
+    **Returns:** the `Marginals`.
+
+    **Raises:** `ValueError` where there is no estimator: in another dimension than 1, for k > 3, for k > N, for too
+    many cells or too few replicas; and as `evolve` does.
     """
     _check(model, limit, k, min(sizes, default=0), cells, replicas)
     run = eqx.Partial(
-        recorded, model=model, law=law, observe={"numbers": eqx.Partial(occupation, edges=_edges(limit, cells))},
+        run_from_law, model=model, law=law, observe={"numbers": eqx.Partial(occupation, edges=_edges(limit, cells))},
         until=until, dt=dt, every=every, scheme=scheme,
     )  # fmt: skip
     numbers = samples(run, sizes, key, replicas, progress=progress)["numbers"]
@@ -128,9 +153,9 @@ def distances(sizes: Sequence[int], numbers: Any, k: int, gaps: Any) -> Marginal
     dependence = lambda q: np.sum(special.xlogy(q, q / _independent(q, m, k)), axis=-1)  # noqa: E731
     square = lambda q: np.sum((q - even) ** 2, axis=-1) / even  # noqa: E731
     cost = lambda q: transport_cost(q - even, gaps, k)  # noqa: E731
-    taken = lambda f: largest(lambda x: resampled(x).map(f).unbiased, p)  # noqa: E731
+    taken = lambda f: largest(lambda x: jackknife(x).map(f).unbiased, p)  # noqa: E731
     return Marginals(
-        tuple(sizes), taken(entropy), taken(dependence), taken(square), taken(cost), largest(resampled, gain)
+        tuple(sizes), taken(entropy), taken(dependence), taken(square), taken(cost), largest(jackknife, gain)
     )
 
 

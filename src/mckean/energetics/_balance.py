@@ -7,10 +7,19 @@ from mckean.checks import require
 
 
 def energy_balance(times, free_energy, dissipation) -> Float[np.ndarray, " half"]:
-    """F(t) − F(0) + ∫_0^t D ds at every second record, by Simpson's rule (order 4 in the record's step).
+    """F(t) − F(0) + ∫_0^t D ds at every second record: zero for an exact gradient flow.
 
-    Zero for an exact gradient flow. **Arguments:** equidistant records, shape (t,), with t odd and ≥ 3; energy, and
-    energy per time. **Returns** shape ((t + 1)/2,), energy. **Raises** `ValueError` for another number of records.
+    The integral is by Simpson's rule, of order 4 in the step between records.
+
+    **Arguments:**
+
+    - `times`: equidistant, shape (t,), t odd and at least 3.
+    - `free_energy`: F, shape (t,), energy.
+    - `dissipation`: D, shape (t,), energy per time.
+
+    **Returns:** shape ((t + 1)/2,), energy.
+
+    **Raises:** `ValueError` for another number of records.
     """
     times, free_energy, dissipation = (np.asarray(a, float) for a in (times, free_energy, dissipation))
     require(times.size >= 3 and times.size % 2 == 1, "Simpson's rule needs an odd number of records, three at least.")

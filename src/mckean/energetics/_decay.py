@@ -23,7 +23,13 @@ from mckean.transport import wasserstein
 
 @dataclass(frozen=True)
 class Decay:
-    """F − F*, D and W_2(μ_t, μ*) along a flow, shape (k,) each; W_2 is None where no exact distance is at hand."""
+    """F − F*, D and W_2(μ_t, μ*) along a flow, shape (k,) each.
+
+    - `times`: of the records.
+    - `gap`: F − F*, energy.
+    - `dissipation`: D, energy per time.
+    - `distance`: W_2, length; None where no exact distance is at hand.
+    """
 
     times: np.ndarray
     gap: np.ndarray
@@ -36,26 +42,53 @@ class Decay:
         return float(np.min(self.dissipation / (2 * self.gap)))
 
     def rates(self, begin: float = 0.0, end: float = math.inf) -> dict[str, ExponentialRate]:
-        """The rates of the three within [begin, end]."""
+        """The rates of decay of the three within [begin, end]; per time.
+
+        **Arguments:**
+
+        - `begin`, `end`: the window, time; all records by default.
+
+        **Returns:** an `ExponentialRate` for each of "gap", "dissipation" and, where it is known, "distance".
+
+        **Raises:** `ValueError` as `decay_rate` does.
+        """
         inside = (self.times >= begin) & (self.times <= end)
         curves = {"gap": self.gap, "dissipation": self.dissipation, "distance": self.distance}
         return {name: decay_rate(self.times[inside], y[inside]) for name, y in curves.items() if y is not None}
 
 
 def decay(
-    model: Model, mu: AbstractMeasure, equilibrium: AbstractMeasure, *, until: float, dt: float, every: int = 1, **how
+    model: Model,
+    measure: AbstractMeasure,
+    equilibrium: AbstractMeasure,
+    *,
+    until: float,
+    dt: float,
+    every: int = 1,
+    **how,
 ) -> Decay:
-    """F − F*, D and W_2 to the equilibrium along the flow from μ, at the start and after each `every` steps.
+    """F − F*, D and W_2 to the equilibrium along the flow from μ.
 
-    **Arguments:** `mu`, `equilibrium`: both a `Density` on one grid, or both `Gaussian`; F* is the free energy of the
-    equilibrium, which should be that of the scheme: what a grid misplaces shows as a floor of F − F*. `until`, `dt`,
-    and `how`, such as `scheme`: as for `evolve`.
-    **Raises** `ValueError` as `evolve` does, where the measures are not of one kind, and where F falls to F* or below,
+    With D ≥ 2λ(F − F*) the gap falls at least like e^{−2λt}, and W_2 like e^{−λt}.
+
+    **Arguments:**
+
+    - `model`: a gradient flow with a thermal noise.
+    - `measure`, `equilibrium`: both a `Density` on one grid, or both `Gaussian`. F* is the free energy of the
+      equilibrium, which should be that of the scheme: what a grid misplaces shows as a floor of F − F*.
+    - `every`: steps between records, 1 by default; the start is recorded too.
+    - `until`, `dt`, and others such as `scheme`: as for `evolve`.
+
+    **Returns:** a `Decay`.
+
+    **Raises:** `ValueError` as `evolve` does, where the measures are not of one kind, and where F falls to F* or below,
     as it does when the equilibrium is not the state of least free energy or the run goes on to rounding.
+
+    **Source:** Otto and Villani, J. Funct. Anal. 173 (2000).
     """
-    alike = type(mu) is type(equilibrium) and getattr(mu, "grid", None) == getattr(equilibrium, "grid", None)
+    alike = type(measure) is type(equilibrium) and getattr(measure, "grid", None) == getattr(equilibrium, "grid", None)
     require(alike, "a decay compares two measures of one kind: two densities on one grid, or two Gaussians.")
-    run = evolve(model, mu, until=until, dt=dt, every=every, observe=_OBSERVE, **how)
+    run = evolve(model, measure, until=until, dt=dt, every=every, observe=_OBSERVE, **how)
     gap = np.asarray(run.observed["energy"], np.float64) - float(free_energy(model, equilibrium))
     least = int(np.argmin(gap))
     require(

@@ -24,20 +24,26 @@ _POINTS = {1: 2001, 2: 65, 3: 17}
 
 
 def convexity(model: Model, lower: float, upper: float) -> float:
-    """λ such that F is λ-convex along geodesics: a lower bound of the PL constant, per time, if it is positive.
+    """λ such that F is λ-convex along geodesics: a lower bound of the PL constant; per time.
 
     With D²V ≥ a and D²W_s ≥ w the second derivative of F along a geodesic with velocity v is at least a∫|v|²dμ +
-    (w/2)∬|v(x) − v(y)|²dμdμ, plus what the entropy adds, which is not negative. As ½∬|v(x) − v(y)|² lies between 0
-    and ∫|v|²: λ = a + min(w, 0). The same for D²H_N, so that the Gibbs measure of N particles has the log-Sobolev
-    constant βλ, whatever N. Without V the centre of mass stays, ∫v dμ = 0, and λ = w among the measures with one
-    centre. On the line geodesics keep the order of points: a W convex on each side of 0, as −log|z|, is enough. An
-    internal energy sρ^m adds nothing negative for m ≥ 1 − 1/d (McCann).
+    (w/2)∬|v(x) − v(y)|²dμdμ, plus what the entropy adds, which is not negative. As ½∬|v(x) − v(y)|² lies between 0 and
+    ∫|v|²: λ = a + min(w, 0). The same for D²H_N, so that the Gibbs measure of N particles has the log-Sobolev constant
+    βλ, whatever N. Without V the centre of mass stays, ∫v dμ = 0, and λ = w among the measures with one centre. On the
+    line geodesics keep the order of points: a W convex on each side of 0, as −log|z|, is enough. An internal energy
+    sρ^m adds nothing negative for m ≥ 1 − 1/d (McCann).
 
-    **Arguments:** `lower`, `upper`: the box [lower, upper]^d, length, where D²V is examined, and D²W on its
-    differences, by a grid; d ≤ 3.
-    **Raises** `ValueError` on a space that is not R^d, for a model with a drift that is no gradient or a noise that
+    **Arguments:**
+
+    - `model`: a gradient flow on R^d, d ≤ 3, with an additive noise of its own.
+    - `lower`, `upper`: the box [lower, upper]^d, length, where D²V is examined by a grid, and D²W on its differences.
+
+    **Returns:** λ > 0.
+
+    **Raises:** `ValueError` on a space that is not R^d, for a model with a drift that is no gradient or a noise that
     depends on the state, and where λ ≤ 0: then none of this holds.
-    **Source**: Carrillo, McCann and Villani, Rev. Mat. Iberoamericana 19 (2003); Bakry and Émery (1985).
+
+    **Source:** Carrillo, McCann and Villani, Rev. Mat. Iberoamericana 19 (2003); Bakry and Émery (1985).
     """
     _require_gradient(model)
     require(isinstance(model.space, Euclidean), "convexity along geodesics is for R^d: a torus has no convex V.")
@@ -62,12 +68,12 @@ def _least_hessian(function: Callable, dim: int, lower: float, upper: float) -> 
     """The least eigenvalue of the Hessian over a grid without the centre of the box, where W may have a kink."""
     axis = np.linspace(lower, upper, _POINTS[dim] + 1)
     points = jnp.asarray(np.stack(np.meshgrid(*[axis] * dim, indexing="ij"), axis=-1).reshape(-1, dim), float)
-    least = jnp.asarray(np.linalg.eigvalsh(_over(jax.hessian(_called(function)), points)).min())
+    least = jnp.asarray(np.linalg.eigvalsh(_at_points(jax.hessian(_plain(function)), points)).min())
     require_finite("the Hessian on this box", least)
     return float(least)
 
 
-def perturbed(model: Model, convex: Callable | None, lower: float = 0.0, upper: float = 0.0) -> float:
+def holley_stroock(model: Model, convex: Callable | None, lower: float = 0.0, upper: float = 0.0) -> float:
     """λ = (κ₀/β) e^{−β(osc B + osc W)}, a lower bound of the PL constant for V = V₀ + B, W of positive type; per time.
 
     Where ½∬W dμdμ is convex in μ (all Fourier coefficients of W ≥ 0, or no W), with μ̂ ∝ e^{−β(V + W*μ)}
@@ -78,10 +84,17 @@ def perturbed(model: Model, convex: Callable | None, lower: float = 0.0, upper: 
     Holley and Stroock it is κ₀e^{−β osc}, κ₀ that of the reference: βa for D²V₀ ≥ a, and on a torus, V₀ = 0, that of
     the uniform measure, (2π/L)² for the longest side L.
 
-    **Arguments:** `convex`: V₀, a function of a point (d,), None on a torus; `lower`, `upper`: the box on R^d where
-    D²V₀ and B = V − V₀ are examined by a grid; on a torus its own box is.
-    **Raises** `ValueError` without noise, for a V₀ that is not convex or a W that is not known to be of positive type.
-    **Source**: Holley and Stroock, J. Stat. Phys. 46 (1987).
+    **Arguments:**
+
+    - `model`: a gradient flow with a thermal noise of its own.
+    - `convex`: V₀, a function of a point, shape (d,); None on a torus.
+    - `lower`, `upper`: the box on R^d where D²V₀ and B = V − V₀ are examined by a grid; on a torus its own box is.
+
+    **Returns:** λ.
+
+    **Raises:** `ValueError` without noise, for a V₀ that is not convex or a W that is not known to be of positive type.
+
+    **Source:** Holley and Stroock, J. Stat. Phys. 46 (1987).
     """
     _require_gradient(model)
     require(math.isfinite(float(model.beta)), "a perturbed log-Sobolev inequality needs a noise.")
@@ -101,12 +114,12 @@ def perturbed(model: Model, convex: Callable | None, lower: float = 0.0, upper: 
     return reference / beta * math.exp(-beta * oscillation)
 
 
-def _called(function: Callable) -> Callable:
+def _plain(function: Callable) -> Callable:
     """A plain function: JAX cannot hash a module that holds arrays."""
     return lambda x: function(x) + 0.0
 
 
-def _over(function: Callable, points: Float[Array, "n d"]) -> np.ndarray:
+def _at_points(function: Callable, points: Float[Array, "n d"]) -> np.ndarray:
     """The function of a point at many of them, compiled as one."""
     return np.asarray(jax.jit(jax.vmap(function))(points))
 
@@ -118,19 +131,28 @@ def _value(function: Callable | None, x):
 def _oscillation(function: Callable, box: list[tuple[float, float]]) -> float:
     axes = [np.linspace(*side, _POINTS[len(box)]) for side in box]
     points = jnp.asarray(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(box)), float)
-    return float(np.ptp(_over(_called(function), points)))
+    return float(np.ptp(_at_points(_plain(function), points)))
 
 
 def relaxation(model: Model, equilibrium: Density) -> Float[np.ndarray, " k"]:
     """The rates of the flow linearised about an equilibrium π on the line or a circle, in increasing order; per time.
 
-    With ρ = π(1 + h), ∂_t h = −KAh, where K = −π⁻¹∂(π∂·) and A = β⁻¹ + W_s*(π·) are symmetric in L²(π). The rates are
-    those of K^{1/2}AK^{1/2} = those of B A Bᵀ, K = BᵀB: real, and negative where π is unstable. The first is the
-    spectral gap, or 0 and the second the gap where π has moved copies. B is the spectral gradient on a circle, and on a
-    box the difference across faces, of order 2 in h, with the mean of π.
+    With ρ = π(1 + h)
 
-    **Arguments:** `equilibrium`: a density in dimension 1, positive. **Raises** `ValueError` for others, an internal
-    energy, and a model that is no gradient flow.
+        ∂_t h = −KAh,   K = −π⁻¹∂(π∂·),   A = β⁻¹ + W_s*(π·),
+
+    where K and A are symmetric in L²(π). The rates are those of K^{1/2}AK^{1/2} = those of B A Bᵀ, K = BᵀB: real, and
+    negative where π is unstable. The first is the spectral gap, or 0 and the second the gap where π has moved copies. B
+    is the spectral gradient on a circle, and on a box the difference across faces, of order 2 in h, with the mean of π.
+
+    **Arguments:**
+
+    - `model`: a gradient flow with a thermal noise, without an internal energy.
+    - `equilibrium`: π, a density in dimension 1, positive.
+
+    **Returns:** the rates, shape (k,).
+
+    **Raises:** `ValueError` for other densities, an internal energy, and a model that is no gradient flow.
     """
     _require_gradient(model)
     require(isinstance(equilibrium, Density) and equilibrium.domain.dim == 1, "this needs a density in dimension 1.")
@@ -180,8 +202,17 @@ def _pair_energies(model: Model, equilibrium: Density) -> np.ndarray:
 def poincare_bounds(density: Density) -> tuple[float, float]:
     """Bounds of the Poincaré constant γ of a density on a box of the line, 1/4B ≤ γ ≤ 2/B; per length².
 
-    B = max of the two sides of the median m of sup_{x > m} π([x, ∞)) ∫_m^x dy/π(y), Muckenhoupt's criterion.
-    **Source**: Muckenhoupt, Studia Math. 44 (1972); the constants, Miclo, Bull. Sci. Math. 123 (1999).
+        B = max over the two sides of the median m of sup_{x > m} π([x, ∞)) ∫_m^x dy/π(y),   Muckenhoupt's criterion
+
+    **Arguments:**
+
+    - `density`: π, positive, on a box of the line.
+
+    **Returns:** the lower and the upper bound.
+
+    **Raises:** `ValueError` for another space, or a density that is not positive.
+
+    **Source:** Muckenhoupt, Studia Math. 44 (1972); the constants, Miclo, Bull. Sci. Math. 123 (1999).
     """
     b = _criterion(density, lambda tail: tail)
     return 1 / (4 * b), 2 / b
@@ -190,9 +221,18 @@ def poincare_bounds(density: Density) -> tuple[float, float]:
 def log_sobolev_bounds(density: Density) -> tuple[float, float]:
     """Bounds of the log-Sobolev constant κ of a density on a box of the line, 1/2B ≤ κ ≤ 2/b; per length².
 
-    B with π([x, ∞)) log(1 + e²/π([x, ∞))) in the place of the tail in `poincare_bounds`, b with
-    π([x, ∞)) log(1 + 1/2π([x, ∞))): b ≤ 2/κ ≤ 4B.
-    **Source**: Bobkov and Götze, J. Funct. Anal. 163 (1999); the constants, Barthe and Roberto, Studia Math. 159
+    B is that of `poincare_bounds` with π([x, ∞)) log(1 + e²/π([x, ∞))) in the place of the tail π([x, ∞)), and b with
+    π([x, ∞)) log(1 + 1/2π([x, ∞))): then b ≤ 2/κ ≤ 4B.
+
+    **Arguments:**
+
+    - `density`: π, positive, on a box of the line.
+
+    **Returns:** the lower and the upper bound.
+
+    **Raises:** `ValueError` for another space, or a density that is not positive.
+
+    **Source:** Bobkov and Götze, J. Funct. Anal. 163 (1999); the constants, Barthe and Roberto, Studia Math. 159
     (2003).
     """
     above = _criterion(density, lambda tail: tail * np.log1p(math.e**2 / tail))

@@ -12,23 +12,32 @@ from mckean.models.environment import derivative, require_movable, total_over_mo
 
 
 def environment_power(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
-    """½Σ_k 𝒜_k⟨∇δF·σ_k, μ⟩: the work that the environment does in mean in a unit of time; energy per particle and time.
+    """Observable: the work that the environment does in mean in a unit of time; energy per particle and time.
 
-    An observable. The work of a run less the integral of this along it is a martingale (its drift in Itô's sense): an
-    additive noise σ₀ does (σ₀²/2)⟨ΔV, μ⟩. Each field costs a derivative of the free energy's slope.
-    **Raises** `ValueError` for other measures than particles and densities on the torus, and for a common noise in the
-    sense of Itô that depends on the state.
+        ½Σ_k 𝒜_k⟨∇δF·σ_k, μ⟩,   𝒜_k the derivative along −∇·(ρσ_k)
+
+    The work of a run less the integral of this along it is a martingale (its drift in Itô's sense): an additive noise
+    σ₀ does (σ₀²/2)⟨ΔV, μ⟩. Each field costs a derivative of the free energy's slope.
+
+    **Arguments:**
+
+    - `model`: with a common noise; 0 without.
+    - `mu`: particles, or a density on the torus.
+
+    **Returns:** a number.
+
+    **Raises:** `ValueError` for other measures, and for a common noise in the sense of Itô that depends on the state.
     """
     require_stratonovich(model)
     mu = require_movable(mu)
     one = jnp.ones((), dtype_of(mu))
 
     def rate(unit):
-        paid = lambda law: _paid(entries(model, law, Increments(None, unit), one))  # noqa: E731
+        paid = lambda law: _input(entries(model, law, Increments(None, unit), one))  # noqa: E731
         return 0.5 * derivative(model, mu, unit, paid)
 
     return total_over_motions(model, mu, rate, jnp.zeros_like(one))
 
 
-def _paid(accounts) -> Float[Array, ""]:
+def _input(accounts) -> Float[Array, ""]:
     return accounts.work + accounts.entropy

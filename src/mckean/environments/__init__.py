@@ -1,15 +1,28 @@
-"""Conditional laws under a common noise."""
+"""Environments: the law of particles, given a common noise.
+
+- Do two solutions meet in one environment? `separation` shows it along one run.
+- … and how fast, over many environments? `contraction`: a `Contraction`, of two solutions or of the points of a cloud.
+- Does a small perturbation of a solution grow? `growth`: its rates over environments, a `Growth`.
+- … along one run? `linearise`.
+- What are all Lyapunov exponents of the particles? `lyapunov`: a `Spectrum`.
+- … in one given environment? `exponents`.
+- Where is the solution now, if it started long ago? `pullback`.
+- What is the invariant random measure like? `invariant`: an `Ensemble`.
+- Does one particle reach the invariant law? `one_point_ergodicity`: a p-value.
+- How far apart are two measures of one form, point by point? `mckean.measures.distance`.
+- What are mean and variance over environments of anything else? `ensemble`: an `Ensemble`.
+
+Solutions meet where the top Lyapunov exponent is negative, and the rate of `contraction` tends to it as they come near.
+"""
 
 from mckean.environments._contraction import Contraction as Contraction
 from mckean.environments._contraction import contraction as contraction
-from mckean.environments._contraction import radius as radius
-from mckean.environments._contraction import spread as spread
 from mckean.environments._ensemble import Ensemble as Ensemble
 from mckean.environments._ensemble import ensemble as ensemble
 from mckean.environments._ergodicity import one_point_ergodicity as one_point_ergodicity
 from mckean.environments._linearisation import Growth as Growth
 from mckean.environments._linearisation import growth as growth
-from mckean.environments._linearisation import linearised as linearised
+from mckean.environments._linearisation import linearise as linearise
 from mckean.environments._long_time import invariant as invariant
 from mckean.environments._long_time import pullback as pullback
 from mckean.environments._long_time import separation as separation

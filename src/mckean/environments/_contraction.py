@@ -9,7 +9,6 @@ Equations 10, 1998; Flandoli, Gess and Scheutzow, Probab. Theory Relat. Fields 1
 from dataclasses import dataclass
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -19,6 +18,7 @@ from mckean.dynamics.pair import pair
 from mckean.environments._long_time import distance_of_pair
 from mckean.measures import AbstractMeasure, Particles
 from mckean.models import Model
+from mckean.observables import pair_distance
 from mckean.paths import Brownian
 from mckean.statistics import Estimate, average, replicate
 
@@ -26,24 +26,9 @@ from mckean.statistics import Estimate, average, replicate
 _ROUNDINGS = 1e3
 
 
-def spread(particles: Particles) -> Float[Array, ""]:
-    """√ of the mean of dist(x_i, x_{i+1})² over the cloud, in the order given and closed to a ring; length.
-
-    For independent points that of all pairs, without bias and at a cost of n; zero where and only where all are one.
-    """
-    x = particles.positions
-    return jnp.sqrt(jnp.mean(particles.space.distance(x, jnp.roll(x, 1, axis=0)) ** 2))
-
-
-def radius(particles: Particles) -> Float[Array, ""]:
-    """max_i dist(x_i, x_0): the diameter of the cloud lies between this and twice this; length."""
-    x = particles.positions
-    return jnp.max(particles.space.distance(x, x[:1]))
-
-
 @dataclass(frozen=True)
 class Contraction:
-    """The distance of two solutions, or the spread of a cloud, over environments: shape (r, t), at the times.
+    """The distance of two solutions, or of two points of a cloud, over environments: shape (r, t), at the times.
 
     Distances of at most `rounding` are those of rounded numbers.
     """
@@ -87,7 +72,7 @@ def contraction(
     until: float,
     dt: float,
     key: PRNGKeyArray,
-    environments: int,
+    replicas: int,
     every: int | None = None,
     scheme: Scheme | None = None,
     batch: int | None = None,
@@ -95,28 +80,24 @@ def contraction(
     """How two solutions draw together, or, where no second is given, the points of a cloud of particles.
 
     Two particles of one cloud feel each other where the model has an interaction; two solutions do not.
-    **Arguments:** as for `evolve`; `environments`, `batch`: as for `replicate`.
+    **Arguments:** as for `evolve`; `replicas`, `batch`: as for `replicate`.
     **Raises** `ValueError` for measures of different forms, a single one that is no cloud of two particles or more,
     fewer than two environments, and for whatever `evolve` refuses.
     """
-    require(environments >= 2, "standard errors over environments need at least two of them.")
     one = scheme_for(model, first, scheme)
+    require(replicas >= 2, "standard errors over environments need at least two of them.")
     if second is None:
         cloud = isinstance(first, Particles) and first.n >= 2
         require(cloud, "what draws together is a cloud of two particles or more, or two solutions.")
-        state, flow, apart = first, one, _spread
+        state, flow, apart = first, one, pair_distance
     else:
         state, flow, apart = pair(first, second), CarrierScheme((one, one), together), distance_of_pair
     planned = scheme_for(model, state, flow).begin(model, state, dt).model
     run = eqx.Partial(_record, model=planned, state=state, flow=flow, apart=apart, until=until, dt=dt, every=every)
-    times, distances = replicate(run, key, environments, batch)
+    times, distances = replicate(run, key, replicas, batch)
     return Contraction(times[0], distances, _ROUNDINGS * float(np.finfo(distances.dtype).eps))
 
 
 def _record(key: PRNGKeyArray, *, model, state, flow, apart, **times) -> tuple[Array, Array]:
     run = evolve(model, state, path=Brownian(key), scheme=flow, observe={"distance": apart}, **times)
     return run.times, run.observed["distance"]
-
-
-def _spread(model: Model, cloud: Particles) -> Float[Array, ""]:
-    return spread(cloud)

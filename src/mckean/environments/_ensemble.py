@@ -27,10 +27,11 @@ from mckean.statistics import Estimate, side_by_side
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Statistics over `count` environments of a tree of real numbers or arrays: each field is such a tree.
+    """Statistics over `count` independent environments of a tree of real numbers or arrays: each field is such a tree.
 
-    `centre` is the mean, and `second`, `third`, `fourth` are the sums of powers of the deviations from it. The
-    environments must be independent; `mean` and `variance` need two of them.
+    - `count`: how many environments; `mean` and `variance` need two.
+    - `centre`: the mean.
+    - `second`, `third`, `fourth`: the sums of powers of the deviations from it.
     """
 
     count: int
@@ -67,30 +68,38 @@ class Ensemble:
 
 
 def ensemble(
-    run: Callable[[PRNGKeyArray], Any], key: PRNGKeyArray, environments: int, batch: int | None = None
+    run: Callable[[PRNGKeyArray], Any], key: PRNGKeyArray, replicas: int, batch: int | None = None
 ) -> Ensemble:
-    """Statistics of `run(key)` over independent environments; memory is that of one batch on each core.
+    """Mean and variance of `run(key)` over independent environments; memory is that of one batch on each core.
 
     Environment i has the key fold_in(key, i): more environments, or other batches, keep the first ones as they are.
-    **Arguments:** `run`: a function of a key, traceable by JAX (a call of `evolve` with `Brownian(key)` is), returning
-    a tree of real arrays; an `equinox.Partial` of a module's function is compiled once for all values of its arrays.
-    `environments`: how many; `batch`: how many are run as one program, as for `replicate`; it must divide
-    `environments`.
-    **Raises** `ValueError` if it does not, and where a result is complex or not finite.
+
+    **Arguments:**
+
+    - `run`: a function of a key that JAX can trace, such as a call of `evolve` with `Brownian(key)`, with a tree of
+      real arrays as its result. An `equinox.Partial` of a module's function is compiled once for all values of its
+      arrays.
+    - `key`: of all environments.
+    - `replicas`: how many environments.
+    - `batch`: how many of them run as one program, as for `replicate`; it must divide `replicas`. All by default.
+
+    **Returns:** an `Ensemble`.
+
+    **Raises:** `ValueError` if the batch does not divide their number, and where a result is complex or not finite.
     """
-    batch = environments if batch is None else batch
-    require(environments >= 1 and batch >= 1, "an ensemble needs at least one environment, in batches of at least one.")
-    require(environments % batch == 0, f"the batch {batch} must divide the number of environments, {environments}.")
+    batch = replicas if batch is None else batch
+    require(replicas >= 1 and batch >= 1, "an ensemble needs at least one environment, in batches of at least one.")
+    require(replicas % batch == 0, f"the batch {batch} must divide the number of environments, {replicas}.")
     total = None
-    one = lambda i: jax.tree.map(_checked, eqx.filter(_batch(run, key, i), eqx.is_array))  # noqa: E731
-    for samples in side_by_side(one, list(jnp.arange(environments).reshape(-1, batch))):
-        part = gathered(samples)
-        total = part if total is None else merged(total, part)
+    one = lambda i: jax.tree.map(_check, eqx.filter(_batch(run, key, i), eqx.is_array))  # noqa: E731
+    for samples in side_by_side(one, list(jnp.arange(replicas).reshape(-1, batch))):
+        part = gather(samples)
+        total = part if total is None else merge(total, part)
     assert total is not None
     return total
 
 
-def gathered(samples: Any) -> Ensemble:
+def gather(samples: Any) -> Ensemble:
     """The statistics of samples that are at hand, a tree of arrays with the environments along the leading axis."""
     samples = jax.tree.map(lambda x: np.asarray(x, np.float64), samples)
     leaves = jax.tree.leaves(samples)
@@ -100,7 +109,7 @@ def gathered(samples: Any) -> Ensemble:
     return Ensemble(counts.pop(), jax.tree.map(lambda x: x.mean(axis=0), samples), *powers)
 
 
-def merged(a: Ensemble, b: Ensemble) -> Ensemble:
+def merge(a: Ensemble, b: Ensemble) -> Ensemble:
     """The statistics of two sets of environments together, none of which is in both."""
     n = a.count + b.count
     p, q = a.count / n, b.count / n
@@ -120,7 +129,7 @@ def merged(a: Ensemble, b: Ensemble) -> Ensemble:
     return Ensemble(n, *(jax.tree.unflatten(treedef, row) for row in rows))
 
 
-def _checked(values: Any) -> np.ndarray:
+def _check(values: Any) -> np.ndarray:
     values = np.asarray(values)
     require(
         not np.iscomplexobj(values), "statistics over environments are of real numbers: take real and imaginary part."

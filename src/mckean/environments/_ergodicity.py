@@ -16,13 +16,13 @@ from mckean.statistics import EnergyTest, energy_test, replicate
 
 def one_point_ergodicity(
     model: Model,
-    start: Particles,
+    particles: Particles,
     invariant: Callable[[PRNGKeyArray, int], Array] | Array,
     *,
     until: float,
     dt: float,
     key: PRNGKeyArray,
-    environments: int,
+    replicas: int,
     permutations: int = 999,
     scheme: Scheme | None = None,
     batch: int | None = None,
@@ -31,17 +31,17 @@ def one_point_ergodicity(
 
     It tests the law at that time, from that start: that it is invariant, that it is reached from elsewhere, or sooner,
     and that averages over time tend to it, are other questions. See `energy_test` for what is seen and what is not.
-    **Arguments:** `start`: one particle, or several that act on it; `invariant`: a function of (key, n) with n
+    **Arguments:** `particles`: one particle, or several that act on it; `invariant`: a function of (key, n) with n
     independent points of that law as value, or such points, shape (m, d); others as for `lyapunov`.
     **Raises** `ValueError` for samples of another shape, and for whatever `evolve` and `energy_test` refuse.
     """
-    model = scheme_for(model, start, scheme).begin(model, start, dt).model
+    model = scheme_for(model, particles, scheme).begin(model, particles, dt).model
     driving, drawing, dealing = jax.random.split(key, 3)
-    expected = invariant(drawing, environments) if callable(invariant) else jnp.asarray(invariant)
-    run = eqx.Partial(_first_at_the_end, model=model, start=start, until=until, dt=dt, scheme=scheme)
-    reached = jnp.asarray(replicate(run, driving, environments, batch))
+    expected = invariant(drawing, replicas) if callable(invariant) else jnp.asarray(invariant)
+    run = eqx.Partial(_first_at_the_end, model=model, particles=particles, until=until, dt=dt, scheme=scheme)
+    reached = jnp.asarray(replicate(run, driving, replicas, batch))
     return energy_test(reached, expected, model.space.distance, key=dealing, permutations=permutations)
 
 
-def _first_at_the_end(key: PRNGKeyArray, *, model, start, **settings) -> Float[Array, " d"]:
-    return evolve(model, start, path=Brownian(key), **settings).final.positions[0]
+def _first_at_the_end(key: PRNGKeyArray, *, model, particles, **settings) -> Float[Array, " d"]:
+    return evolve(model, particles, path=Brownian(key), **settings).final.positions[0]

@@ -109,14 +109,14 @@ class Growth:
         The tails are heavy: as T grows, ever fewer environments carry the mean, and both the value and its stated error
         fall short when none of these was met. See `effective`, and keep T short or p small.
         """
-        return self._logarithmic(np.exp(power * self._levelled()), after, power)
+        return self._logarithmic(np.exp(power * self._below_largest()), after, power)
 
     def mean(self, after: float = 0.0) -> Estimate:
         """m, from E⟨η_t, η_0⟩: exact at all times where η_0 is an eigenvector of the mean equation.
 
         **Raises** `ValueError` where this mean is within 4 standard errors of zero: then it has no rate.
         """
-        samples = self.overlap * np.exp(self._levelled())
+        samples = self.overlap * np.exp(self._below_largest())
         level = average(samples[:, [self._index(after), -1]])
         require(
             np.all(level.value > 4 * level.stderr),
@@ -135,7 +135,7 @@ class Growth:
         require(begin < len(self.times) - 1, f"a rate is measured up to t = {self.times[-1]:g}, after t = {after:g}.")
         return begin
 
-    def _levelled(self) -> np.ndarray:
+    def _below_largest(self) -> np.ndarray:
         """Logarithms below the largest of each time, which `_logarithmic` puts back."""
         return self.log_norm - self.log_norm.max(axis=0)
 
@@ -151,7 +151,7 @@ class Growth:
         return Estimate((np.log(level.value[1] / level.value[0]) + scale) / span, error / span)
 
 
-def linearised(
+def linearise(
     model: Model,
     measure: AbstractMeasure,
     towards: AbstractMeasure,
@@ -179,7 +179,7 @@ def growth(
     until: float,
     dt: float,
     key: PRNGKeyArray,
-    environments: int,
+    replicas: int,
     every: int | None = None,
     scheme: Scheme | None = None,
     batch: int | None = None,
@@ -187,7 +187,7 @@ def growth(
     """The growth of a small perturbation of a solution in independent environments; see the module.
 
     **Arguments:** `measure`: where the solution starts, a steady state for instance; `towards`: another measure of the
-    same form, the direction of the perturbation; `until`, `dt`, `every`, `scheme`: as for `evolve`; `environments`: how
+    same form, the direction of the perturbation; `until`, `dt`, `every`, `scheme`: as for `evolve`; `replicas`: how
     many paths, `batch` of them at a time.
     **Raises** `ValueError` for whatever the scheme refuses, for measures of different forms, or the same one.
     """
@@ -196,7 +196,7 @@ def growth(
     # Refused, and planned, while the values are known.
     planned = flow.begin(model, state, dt).model
     run = eqx.Partial(_follow, model=planned, state=state, flow=flow, until=until, dt=dt, every=every)
-    times, log_norm, overlap = replicate(run, key, environments, batch)
+    times, log_norm, overlap = replicate(run, key, replicas, batch)
     return Growth(times[0], log_norm, overlap)
 
 

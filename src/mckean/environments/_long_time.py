@@ -50,7 +50,7 @@ def invariant(
     depth: float,
     dt: float,
     key: PRNGKeyArray,
-    environments: int,
+    replicas: int,
     scheme: Scheme | None = None,
     batch: int | None = None,
 ) -> Ensemble:
@@ -65,7 +65,10 @@ def invariant(
     run = eqx.Partial(
         _at_zero, model=planned, measure=measure, observe=dict(observe), depth=depth, dt=dt, scheme=scheme
     )
-    return ensemble(run, key, environments, batch)
+    return ensemble(run, key, replicas, batch)
+    scheme_for(model, measure, scheme).check(model, measure, dt)
+    run = eqx.Partial(_at_zero, model=model, measure=measure, observe=dict(observe), depth=depth, dt=dt, scheme=scheme)
+    return ensemble(run, key, replicas, batch)
 
 
 def _at_zero(key: PRNGKeyArray, *, model, measure, observe, depth, dt, scheme) -> dict[str, Any]:

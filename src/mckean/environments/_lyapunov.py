@@ -140,7 +140,7 @@ def lyapunov(
     until: float,
     dt: float,
     key: PRNGKeyArray,
-    environments: int,
+    replicas: int,
     after: float = 0.0,
     count: int | None = None,
     every: int = 1,
@@ -151,18 +151,22 @@ def lyapunov(
 
     **Arguments:** `particles`: where they start; one for the flow of points. `after`: from when on growth counts, for
     what is left of the start to pass; `count`: how many exponents, all of them where nothing is said; `every`: steps
-    from one orthonormalisation to the next; `until`, `dt`, `scheme`: as for `evolve`; `environments`, `batch`: as for
+    from one orthonormalisation to the next; `until`, `dt`, `scheme`: as for `evolve`; `replicas`, `batch`: as for
     `replicate`. Memory O(n·d·count), for each environment of a batch.
     **Raises** `ValueError` for more exponents than there are, a full spectrum of more than 64, times that do not fit
     together, fewer than two environments, and for whatever `evolve` refuses; `RunError` where the directions of the
     frame are lost between two orthonormalisations: it is then too long to the next, or the scheme's step is no longer
     one to one.
     """
-    require(environments >= 2, "standard errors over environments need at least two; for one there is `exponents`.")
     planned, flow, state = _prepare(model, particles, until, dt, after, count, every, scheme)
     run = eqx.Partial(_in_environment, model=planned, state=state, flow=flow, until=until, dt=dt)
-    growth, lost = replicate(run, key, environments, batch)
+    growth, lost = replicate(run, key, replicas, batch)
     return Spectrum(_rates(growth, lost, until - after, dt))
+    require(replicas >= 2, "standard errors over environments need at least two; for one there is `exponents`.")
+    flow, frame = _prepare(model, particles, until, dt, after, count, every, scheme)
+    run = eqx.Partial(_in_environment, model=model, frame=frame, flow=flow, until=until, dt=dt)
+    samples, lost = replicate(run, key, replicas, batch)
+    return Spectrum(_require_directions(samples, lost, dt))
 
 
 def exponents(

@@ -1,4 +1,14 @@
-"""Gibbs measures and invariance."""
+"""Equilibrium: the Gibbs measure of N particles, and whether a dynamics keeps it.
+
+- What are means under the Gibbs measure? `sample_gibbs`: a `GibbsSample`, by Hamiltonian Monte Carlo.
+- … by the dynamics itself, without a bias in dt? `langevin_means`: `LangevinMeans`.
+- What is log Z? `log_partition`: a `LogPartition`.
+- Do the steps of a scheme keep a law? `invariance`: an `Invariance` with a p-value.
+- Does the equation keep it? `stationarity`, the same for the generator.
+- Does an environment keep a density, in mean and along each path? `gibbs_drift`: a `GibbsDrift`.
+
+The Gibbs measure itself, for few particles on a grid: `mckean.gibbs_density`.
+"""
 
 from mckean.equilibrium._drift import GibbsDrift as GibbsDrift
 from mckean.equilibrium._drift import gibbs_drift as gibbs_drift

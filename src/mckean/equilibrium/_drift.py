@@ -15,8 +15,8 @@ from mckean.models.environment import derivative, divergence, require_movable, s
 class GibbsDrift(NamedTuple):
     """How fast a law is left; 0 where it survives.
 
-    `averaged`: ‖∂_tE ρ‖ in L¹, twice the rate in total variation; per time. `pathwise`: d/dt E∫(ρ_t − ρ)²/ρ, by the
-    environment alone; per time.
+    - `averaged`: ‖∂_tE ρ‖ in L¹, twice the rate in total variation; per time.
+    - `pathwise`: d/dt E∫(ρ_t − ρ)²/ρ, by the environment alone; per time.
     """
 
     averaged: Float[Array, ""]
@@ -32,7 +32,15 @@ def gibbs_drift(model: Model, state: Density) -> GibbsDrift:
     particles' own or common. The law given the environment stays there only if no field moves it, ∇·(ρσ_k) = 0: the
     uniform one under a transport noise. The fields cos x and sin x on the circle leave the uniform law in place in
     mean, and destroy it along every path.
-    **Raises** `ValueError` for a density on a box, an own noise in the sense of Stratonovich, or a common one in that
+
+    **Arguments:**
+
+    - `model`: with any noise.
+    - `state`: ρ, a density on the torus.
+
+    **Returns:** a `GibbsDrift`.
+
+    **Raises:** `ValueError` for a density on a box, an own noise in the sense of Stratonovich, or a common one in that
     of Itô, where these differ.
     """
     require_stratonovich(model)

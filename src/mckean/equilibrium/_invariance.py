@@ -44,7 +44,9 @@ _ROUNDING = 1e-9
 class Invariance:
     """The p-value of the hypothesis that a law is invariant, and the means that should vanish, one for each φ.
 
-    `spread`: the standard deviation of each φ under the law; `changes` are in its unit where Lφ is asked for, per time.
+    - `p_value`: by Hotelling's T².
+    - `changes`: the means, by the name of φ; where Lφ is asked for, per time.
+    - `spread`: the standard deviation of each φ under the law.
     """
 
     p_value: float
@@ -56,8 +58,15 @@ class Invariance:
         """Four standard errors of each mean in units of the spread of φ: what would have been seen by φ alone."""
         return {name: 4 * float(e.stderr) / self.spread[name] for name, e in self.changes.items()}
 
-    def rejected(self, level: float = 1e-3) -> bool:
-        """Whether invariance is rejected; a law that is invariant is rejected with probability `level`."""
+    def rejects(self, level: float = 1e-3) -> bool:
+        """Whether invariance is rejected; a law that is invariant is rejected with probability `level`.
+
+        **Arguments:**
+
+        - `level`: of the test, 10⁻³ by default.
+
+        **Raises:** `ValueError` for a level that is not between 0 and 1.
+        """
         require(0 < level < 1, f"a level lies between 0 and 1, but {level} was given.")
         return self.p_value < level
 
@@ -72,12 +81,22 @@ def invariance(
     key: PRNGKeyArray,
     scheme: Scheme | None = None,
 ) -> Invariance:
-    """Whether the steps of a dynamics leave the law invariant from which the clouds are drawn.
+    """Whether the steps of a dynamics leave a law invariant: E[φ(X_t) − φ(X_0)] = 0 for each φ.
 
-    **Arguments:** `model`: the dynamics, which may have any drift and noise; `clouds`: c independent draws of the n
-    particles, such as `GibbsSample.positions[:, -1]`; `observe`: the φ, real scalar functions of (model, measure) by
-    name; `until`: how long it runs: a bias is seen best after about the time in which φ relaxes; others as in `evolve`.
-    **Raises** `ValueError` for fewer than ten draws for each φ, and for whatever `evolve` refuses.
+    **Arguments:**
+
+    - `model`: the dynamics, which may have any drift and noise.
+    - `clouds`: c independent draws of the n particles from the law, shape (c, n, d), such as `GibbsSample.positions[:,
+      -1]`; ten for each φ at least.
+    - `observe`: the φ, real scalar functions of (model, measure) by name.
+    - `dt`: the step.
+    - `until`: how long it runs. A bias is seen best after about the time in which φ relaxes.
+    - `key`: for the noise.
+    - `scheme`: as for `evolve`.
+
+    **Returns:** an `Invariance`.
+
+    **Raises:** `ValueError` for fewer draws, and as `evolve` does.
     """
     _require_draws(model, clouds, observe)
     first = Particles(model.space, clouds[0])
@@ -85,16 +104,29 @@ def invariance(
     keys, names = jax.random.split(key, clouds.shape[0]), tuple(observe)
     before, after = _run(model, jnp.asarray(clouds), dict(observe), keys, (dt, until), scheme)
     before, after = _table(names, before), _table(names, after)
-    return _judged(names, after - before, before)
+    return _judge(names, after - before, before)
 
 
 def stationarity(model: Model, clouds: Float[Array, "c n d"], observe: Observables) -> Invariance:
-    """Whether the equation of the N particles leaves the law invariant from which the clouds are drawn.
+    """Whether the equation of N particles leaves a law invariant: E[Lφ(X)] = 0 for each φ, L the generator.
 
-    The means are those of Lφ, per time. **Arguments:** as for `invariance`; the φ are twice differentiable. Cost: one
-    second derivative of φ for every motion, N·d and those of the environment, at each cloud.
-    **Raises** `ValueError` for fewer than ten draws for each φ, on spheres, and for a noise in the sense of
-    Stratonovich where that matters: `mckean.converted` says the same in Itô's.
+        Lφ = b·∇φ + ½Σ_i tr(σσᵀ(x_i)∇²_{x_i}φ) + ½Σ_k (σ⁰_k·∇)²φ
+
+    No step is taken. Cost: one second derivative of φ for every motion, N·d and those of the environment, at each
+    cloud.
+
+    **Arguments:**
+
+    - `model`: the dynamics.
+    - `clouds`: c independent draws of the n particles from the law, shape (c, n, d); ten for each φ at least.
+    - `observe`: the φ, twice differentiable real functions of (model, measure) by name.
+
+    **Returns:** an `Invariance`; its changes are per time.
+
+    **Raises:** `ValueError` for fewer draws, on spheres, and for a noise in the sense of Stratonovich where that
+    matters: `mckean.converted` says the same in Itô's.
+
+    **Source:** Echeverría, Z. Wahrscheinlichkeitstheorie 61 (1982).
     """
     _require_draws(model, clouds, observe)
     require(not isinstance(model.space, Sphere), "the generator is written for R^d and tori, not for a sphere.")
@@ -102,7 +134,7 @@ def stationarity(model: Model, clouds: Float[Array, "c n d"], observe: Observabl
         require(not differs(part, "ito"), 'the generator is that of Itô: take mckean.converted(model, "ito").')
     values, slopes = _generator(model, jnp.asarray(clouds), dict(observe))
     names = tuple(observe)
-    return _judged(names, _table(names, slopes), _table(names, values))
+    return _judge(names, _table(names, slopes), _table(names, values))
 
 
 def _require_draws(model: Model, clouds: Float[Array, "c n d"], observe: Observables) -> None:
@@ -130,12 +162,12 @@ def _run(model: Model, clouds, observe: dict, keys: Key[Array, " c"], times: tup
 def _generator(model: Model, clouds: Float[Array, "c n d"], observe: dict) -> Any:
     def one(x):
         f = lambda y: {name: g(model, Particles(model.space, y)) for name, g in observe.items()}  # noqa: E731
-        return f(x), _applied(model, f, x)
+        return f(x), _apply_generator(model, f, x)
 
     return jax.lax.map(one, clouds, batch_size=64)
 
 
-def _applied(model: Model, f: Callable, x: Float[Array, "n d"]) -> dict[str, Float[Array, ""]]:
+def _apply_generator(model: Model, f: Callable, x: Float[Array, "n d"]) -> dict[str, Float[Array, ""]]:
     """Lf at x, for all f as one."""
     cloud = Particles(model.space, x)
     n, d = x.shape
@@ -164,7 +196,7 @@ def _table(names: Sequence[str], values: Mapping[str, Any]) -> np.ndarray:
     return np.stack([np.asarray(values[name], np.float64) for name in names], axis=1)
 
 
-def _judged(names: tuple[str, ...], changes: np.ndarray, values: np.ndarray) -> Invariance:
+def _judge(names: tuple[str, ...], changes: np.ndarray, values: np.ndarray) -> Invariance:
     spread = values.std(axis=0, ddof=1)
     require(np.all(spread > 0), "an observable is the same for all clouds, and cannot tell laws apart.")
     means = {name: average(column) for name, column in zip(names, changes.T, strict=True)}
@@ -179,11 +211,11 @@ def hotelling(changes: Float[np.ndarray, "c p"]) -> float:
     c = changes.shape[0]
     mean = changes.mean(axis=0)
     variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(changes, rowvar=False)))
-    along, seen = mean @ axes, variances > _ROUNDING**2
-    if np.any(np.abs(along[~seen]) > _ROUNDING):
+    along, varying = mean @ axes, variances > _ROUNDING**2
+    if np.any(np.abs(along[~varying]) > _ROUNDING):
         return 0.0
-    p = int(seen.sum())
+    p = int(varying.sum())
     if p == 0:
         return 1.0
-    square = c * float(np.sum(along[seen] ** 2 / variances[seen]))
+    square = c * float(np.sum(along[varying] ** 2 / variances[varying]))
     return float(special.fdtrc(p, c - p, square * (c - p) / (p * (c - 1))))

@@ -29,10 +29,20 @@ class LogPartition:
 
 
 def log_partition(model: Model, sample: GibbsSample) -> LogPartition:
-    """log Z_N, Z_N = ∫e^{−βH_N}dx, dimensionless where lengths are.
+    """log Z_N, Z_N = ∫e^{−βH_N}dx, by thermodynamic integration in the coupling.
 
-    **Arguments:** `sample`: of the model, by `sample_gibbs`, on an odd number of couplings from 0 to 1, nine say.
-    **Raises** `ValueError` for another ladder, for a model without an interaction, and for one with a V in dimension 2
+        log Z_N = N log∫e^{−βV} + ∫_0^1 f ds,   f(s) = −βE_s I,   I = (1/2N)Σ_ij W(x_i − x_j)
+
+    It has no unit where lengths have none.
+
+    **Arguments:**
+
+    - `model`: with an interaction.
+    - `sample`: of the model, by `sample_gibbs`, on an odd number of couplings from 0 to 1, nine say.
+
+    **Returns:** a `LogPartition`.
+
+    **Raises:** `ValueError` for another ladder, for a model without an interaction, and for one with a V in dimension 2
     or more, where ∫e^{−βV} is not computed here.
     """
     ladder = sample.couplings
@@ -45,14 +55,14 @@ def log_partition(model: Model, sample: GibbsSample) -> LogPartition:
     mean = first.mean(0)
     # What a chain adds to f and f′, linear about the mean of all chains: so it has the error of both.
     slopes, curvatures = -beta * first, beta**2 * (second - 2 * mean * first + mean**2)
-    fine = _integrated(ladder, slopes, curvatures)
-    coarse = _integrated(ladder[::2], slopes[:, ::2], curvatures[:, ::2])
+    fine = _integrate(ladder, slopes, curvatures)
+    coarse = _integrate(ladder[::2], slopes[:, ::2], curvatures[:, ::2])
     found = average(fine)
     value = alone + float(found.value)
     return LogPartition(Estimate(value, float(found.stderr)), abs(float(np.mean(fine - coarse))) / 15)
 
 
-def _integrated(s: np.ndarray, f: np.ndarray, slope: np.ndarray) -> np.ndarray:
+def _integrate(s: np.ndarray, f: np.ndarray, slope: np.ndarray) -> np.ndarray:
     """The integral along the last axis by the corrected trapezoidal rule."""
     h = np.diff(s)
     return (h * (f[:, 1:] + f[:, :-1]) / 2 - h**2 * np.diff(slope, axis=1) / 12).sum(axis=1)

@@ -48,12 +48,15 @@ _TARGET, _TARGET_OF_ONE_STEP = 0.651, 0.574
 class GibbsSample:
     """What c chains say about π_s, s along a ladder of l couplings that ends at 1, the Gibbs measure itself.
 
-    `means`: E φ for each observable φ, shape (l,), with the standard errors of c independent chains; `samples` and
-    `squares` have the means of φ and of φ² over each chain, shape (c, l). Where there is a W, "interaction" is one of
-    them, the energy (1/2N)Σ_ij W(x_i − x_j). `r_hat` and `size`, (l,): rank-normalised split R̂ (Vehtari and others,
-    Bayesian Analysis 16, 2021) and the number of independent draws with the same standard error. `positions`: the last
-    states, shape (c, l, n, d), independent over chains. `acceptance` and `step`, (l,), are those
-    of Hamiltonian Monte Carlo; `exchanges`, (l − 1,), is the accepted share of exchanges between neighbours.
+    - `couplings`: s, shape (l,).
+    - `means`: E φ for each observable φ, shape (l,), with the standard errors of c independent chains. Where there is a
+      W, "interaction" is one of them, the energy (1/2N)Σ_ij W(x_i − x_j).
+    - `samples`, `squares`: the means of φ and of φ² over each chain, shape (c, l).
+    - `r_hat`: rank-normalised split R̂, (l,) (Vehtari and others, Bayesian Analysis 16, 2021).
+    - `size`: the number of independent draws with the same standard error, (l,).
+    - `positions`: the last states, shape (c, l, n, d), independent over chains.
+    - `acceptance`, `step`: those of Hamiltonian Monte Carlo, (l,).
+    - `exchanges`: the accepted share of exchanges between neighbours, (l − 1,).
     """
 
     couplings: np.ndarray
@@ -86,17 +89,34 @@ def sample_gibbs(
     draws: int = 1000,
     steps: int = 3,
 ) -> GibbsSample:
-    """Means of observables under the Gibbs measure of n particles, and under its relatives of weaker coupling.
+    """Means of observables under π_N ∝ e^{−βH_N}, and under its relatives of weaker coupling.
 
-    **Arguments:** `law`: where the particles of each chain start, independent; R̂ can only see what the starts differ
-    in, so it should be wide; `observe`: real scalar functions of (model, measure) by name; `couplings`: the ladder s,
-    increasing to 1; `warmup`: transitions that adapt the step sizes and are thrown away; `draws`: transitions that
-    count; `steps`: the mean number of leapfrog steps in a transition; 1 is the Metropolis-adjusted Langevin algorithm.
-    **Raises** `ValueError` for a model whose Gibbs measure is not known, and for chains that have not converged: R̂
+        π_s ∝ exp(−β(ΣV(x_i) + (s/2N)ΣW(x_i − x_j))),   π_1 = π_N
+
+    **Arguments:**
+
+    - `model`: one whose Gibbs measure is known: a gradient drift and a thermal noise.
+    - `law`: where the particles of each chain start, independent. R̂ can only see what the starts differ in, so it
+      should be wide.
+    - `n`: the number of particles.
+    - `observe`: real scalar functions of (model, measure) by name.
+    - `key`: for the chains.
+    - `couplings`: the ladder s, increasing to 1; by default (1,).
+    - `chains`: how many, 32 by default, 8 at least.
+    - `warmup`: transitions that adapt the step sizes and are thrown away, 200 by default.
+    - `draws`: transitions that count, 1000 by default.
+    - `steps`: the mean number of leapfrog steps in a transition, 3 by default; 1 is the Metropolis-adjusted Langevin
+      algorithm.
+
+    **Returns:** a `GibbsSample`.
+
+    **Raises:** `ValueError` for a model whose Gibbs measure is not known, and for chains that have not converged: R̂
     above 1.02, or an effective sample size below 400, for any observable and coupling.
+
+    **Source:** Hukushima and Nemoto, J. Phys. Soc. Japan 65 (1996), for the exchange of neighbours.
     """
     require_gibbs(model)
-    ladder = _checked_ladder(couplings)
+    ladder = _check_ladder(couplings)
     require(n >= 1, f"the number of particles must be positive, but {n} was given.")
     require(chains >= 8, f"a standard error from chains needs at least 8 of them, but {chains} were asked for.")
     require(draws >= 20 and warmup >= 20, "the chains need 20 transitions or more, to adapt and to count.")
@@ -121,7 +141,7 @@ def sample_gibbs(
     return GibbsSample(ladder, means, samples, squares, r_hat, size, positions, *(np.asarray(part) for part in info))
 
 
-def _checked_ladder(couplings: Sequence[float]) -> np.ndarray:
+def _check_ladder(couplings: Sequence[float]) -> np.ndarray:
     ladder = np.atleast_1d(np.asarray(couplings, dtype=np.float64))
     require_finite("a coupling", ladder)
     good = ladder.ndim == 1 and ladder[-1] == 1 and np.all(np.diff(ladder) > 0)
@@ -150,18 +170,18 @@ def _run(
     # Free particles on a torus accept any step, but a longer one than a side would only cost digits.
     longest = min(model.space.lengths) if isinstance(model.space, Torus) else math.inf
     target = _TARGET_OF_ONE_STEP if steps == 1 else _TARGET
-    watch = jax.vmap(jax.vmap(lambda x: _observed(model, observe, x)))
+    watch = jax.vmap(jax.vmap(lambda x: _observe(model, observe, x)))
 
     def sweep(carry, index):
         x, adapting = carry
         size = jnp.minimum(jnp.exp(jnp.where(index < warmup, adapting.log_x, adapting.log_x_avg)), longest)
         length, move, swap = jax.random.split(jax.random.fold_in(key, index), 3)
         count = jax.random.randint(length, (), 1, 2 * steps)
-        x, accepted = _moved(model, ladder, x, size.astype(x.dtype), count, move)
+        x, accepted = _move(model, ladder, x, size.astype(x.dtype), count, move)
         adapting = jax.tree.map(
             lambda new, old: jnp.where(index < warmup, new, old), adapt(adapting, target - accepted), adapting
         )
-        x, swapped = _exchanged(model, ladder, x, index, swap)
+        x, swapped = _exchange(model, ladder, x, index, swap)
         return (x, adapting), (watch(x), accepted, swapped)
 
     # 1/√β is the standard deviation in a well of curvature 1.
@@ -175,12 +195,12 @@ def _run(
     return x, values, info
 
 
-def _observed(model: Model, observe: dict, x: Float[Array, "n d"]) -> dict[str, Array]:
+def _observe(model: Model, observe: dict, x: Float[Array, "n d"]) -> dict[str, Array]:
     cloud = Particles(model.space, x)
     return {name: f(model, cloud) for name, f in observe.items()}
 
 
-def _moved(
+def _move(
     model: Model,
     ladder: Float[Array, " l"],
     x: Float[Array, "c l n d"],
@@ -205,7 +225,7 @@ def _moved(
     return moved, jnp.mean(accepted, axis=0)
 
 
-def _exchanged(
+def _exchange(
     model: Model, ladder: Float[Array, " l"], x: Float[Array, "c l n d"], index: Int[Array, ""], key: PRNGKeyArray
 ) -> tuple[Float[Array, "c l n d"], Float[Array, " l_1"]]:
     """Neighbours exchanged, pairs (0, 1), (2, 3), … and (1, 2), (3, 4), … in turns, and the share of it."""

@@ -14,10 +14,17 @@ from mckean.measures.particles import Particles
 
 
 def difference(mu: AbstractMeasure, nu: AbstractMeasure) -> Any:
-    """μ − ν for two measures of one form: the tree of μ's floating arrays, with the differences in their places.
+    """μ − ν for two measures of one form.
 
-    Densities by their values; particles by the shortest displacements from ν's to μ's, one to one.
-    **Raises** `ValueError` for measures of different forms or sizes.
+    Densities differ by their values, particles by the shortest displacements from ν's to μ's, one to one.
+
+    **Arguments:**
+
+    - `mu`, `nu`: measures of one form and size, on one space.
+
+    **Returns:** the tree of μ's floating arrays, with the differences in their places.
+
+    **Raises:** `ValueError` for measures of different forms or sizes.
     """
     a, b = (eqx.filter(m, eqx.is_inexact_array) for m in (mu, nu))
     shapes = [[x.shape for x in jax.tree.leaves(m)] for m in (a, b)]
@@ -33,7 +40,15 @@ def difference(mu: AbstractMeasure, nu: AbstractMeasure) -> Any:
 
 
 def inner(measure: AbstractMeasure, eta: Any, zeta: Any) -> Float[Array, ""]:
-    """⟨η, ζ⟩ of two tangents: ∫ηζ dx of densities, (1/N)Σ_i η_i·ζ_i of particles, the sum of products otherwise."""
+    """⟨η, ζ⟩ of two tangents: ∫ηζ dx of densities, (1/N)Σ_i η_i·ζ_i of particles, the sum of products otherwise.
+
+    **Arguments:**
+
+    - `measure`: where they are tangent.
+    - `eta`, `zeta`: trees as `difference` gives them.
+
+    **Returns:** a number.
+    """
     total = sum(
         (jnp.vdot(a, b) for a, b in zip(jax.tree.leaves(eta), jax.tree.leaves(zeta), strict=True)), jnp.zeros(())
     )
@@ -43,9 +58,17 @@ def inner(measure: AbstractMeasure, eta: Any, zeta: Any) -> Float[Array, ""]:
 
 
 def distance(mu: AbstractMeasure, nu: AbstractMeasure) -> Float[Array, ""]:
-    """‖μ − ν‖: in L² for densities, root mean square over particles one to one, |Δm|² + |ΔΣ|² for Gaussians.
+    """‖μ − ν‖: in L² for densities, root mean square over particles one to one, (|Δm|² + |ΔΣ|²)^{1/2} for Gaussians.
 
-    Traceable, unlike `wasserstein`; for particles it is at least W_2 of their empirical measures.
+    JAX can trace it, unlike `wasserstein`. For particles it is at least W_2 of their empirical measures.
+
+    **Arguments:**
+
+    - `mu`, `nu`: measures of one form and size, on one space.
+
+    **Returns:** a number; for particles a length.
+
+    **Raises:** `ValueError` for measures of different forms or sizes.
     """
     gap = difference(mu, nu)
     return jnp.sqrt(inner(mu, gap, gap))

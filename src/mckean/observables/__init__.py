@@ -1,5 +1,7 @@
 """Pure functions of (model, measure)."""
 
+from mckean.observables.clouds import pair_distance as pair_distance
+from mckean.observables.clouds import radius as radius
 from mckean.observables.fields import average as average
 from mckean.observables.fields import confinement_energy as confinement_energy
 from mckean.observables.fields import covariance as covariance

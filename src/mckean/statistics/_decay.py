@@ -23,17 +23,22 @@ class ExponentialRate:
 
 
 def decay_rate(times: Any, values: Any) -> ExponentialRate:
-    """γ of values ∝ e^{−γt}, by least squares of their logarithm along time.
+    """The rate γ of values ∝ e^{−γt}, by least squares of their logarithm along time.
 
-    One curve, shape (k,): the window is cut in three; γ is the slope of the last part, and the interval γ ± the change
-    of slope from the second part to the third. That holds the final rate where each part brings the slope at least
-    half of the way nearer to it, as a sum of exponentials does once the parts are longer than log 2/(γ₂ − γ₁).
-    Replicas, shape (r, k): γ is the slope of the logarithm of their mean, the interval four standard errors, by leaving
-    out one replica at a time.
+    One curve is cut in three parts; γ is the slope of the last, and the interval γ ± the change of slope from the
+    second part to the third. It holds the final rate where each part brings the slope at least half of the way nearer
+    to it, as a sum of exponentials does once the parts are longer than log 2/(γ₂ − γ₁). For replicas γ is the slope of
+    the logarithm of their mean, and the interval has four standard errors, by leaving out one replica at a time.
 
-    **Arguments:** `times`: shape (k,), increasing; `values`: positive.
-    **Raises** `ValueError` for values that are not positive (below rounding there is nothing to fit: shorten the
-    window), for fewer than six times and, for replicas, fewer than two.
+    **Arguments:**
+
+    - `times`: shape (k,), increasing, k ≥ 6.
+    - `values`: positive, shape (k,) for one curve, (r, k) for r ≥ 2 replicas.
+
+    **Returns:** an `ExponentialRate`; per time.
+
+    **Raises:** `ValueError` for values that are not positive (below rounding there is nothing to fit: shorten the
+    window), for fewer than six times and for a single replica.
     """
     times, values = np.asarray(times, np.float64), np.asarray(values, np.float64)
     require(values.shape[-1:] == times.shape, f"{times.size} times need as many values, not shape {values.shape}.")

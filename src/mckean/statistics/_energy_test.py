@@ -43,19 +43,28 @@ def energy_test(
     """Whether two independent samples have one law, by the energy distance with δ = √distance.
 
     The root because on the line, in R^d, on the circle and on spheres the energy distance of δ = √dist is zero for
-    equal laws only, while that of dist itself does not see differences that are even under x ↦ −x on a sphere (Lyons,
-    Ann. Probab. 41, 2013). On flat tori of dimension 2 or more √dist is not known to be of negative type: the p-value
-    stays exact there, but some difference may pass unseen. A small p-value is evidence against one law; a large one
-    says only that samples of this size do not tell them apart. Differences of the bulk are seen from about 1/√n on,
-    those in rare tails not.
-    **Arguments:** `x`, `y`: the samples; `distance`: of points, such as the geodesic one, `space.distance`, with shapes
-    (n, d) and (1, d) to (n,); `permutations`: how many deals, so that p ≥ 1/(permutations + 1).
-    Memory (n + m)², for at most 4096 points in all.
-    **Raises** `ValueError` for other shapes, samples of fewer than two points, too many points, no permutation.
+    equal laws only, dist the geodesic distance. That of dist itself does not see differences that are even under x ↦ −x
+    on a sphere (Lyons, Ann. Probab. 41, 2013). On flat tori of dimension 2 or more √dist is not known to be of negative
+    type: the p-value stays exact there, but some difference may pass unseen. A small p-value is evidence against one
+    law; a large one says only that samples of this size do not tell them apart. Differences of the bulk are seen from
+    about 1/√n on, those in rare tails not.
+
+    **Arguments:**
+
+    - `x`, `y`: the samples, shapes (n, d) and (m, d), n, m ≥ 2; n + m ≤ 4096. Memory (n + m)².
+    - `distance`: of points, from shapes (n, d) and (1, d) to (n,), such as `space.distance`.
+    - `key`: for the deals.
+    - `permutations`: how many deals, 999 by default; p ≥ 1/(permutations + 1).
+
+    **Returns:** an `EnergyTest`.
+
+    **Raises:** `ValueError` for other shapes, too many points, no permutation.
+
+    **Source:** Székely and Rizzo, J. Statist. Plann. Inference 143 (2013).
     """
     for sample in (x, y):
         ok = sample.ndim == 2 and sample.shape[1] == x.shape[-1] and sample.shape[0] >= 2
-        require(ok, f"two samples have shapes (n, d) and (m, d) with n, m ≥ 2, not {x.shape} and {y.shape}.")
+        require(ok, f"two samples have shapes (n, d) and (m, d), n ≥ 2 and m ≥ 2, not {x.shape} and {y.shape}.")
     total = x.shape[0] + y.shape[0]
     require(total <= _MOST, f"the test holds the distances of all points, at most {_MOST} of them, not {total}.")
     require(permutations >= 1, "a p-value needs at least one permutation.")

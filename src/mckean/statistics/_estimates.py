@@ -17,33 +17,72 @@ class Estimate:
     stderr: Any
 
     def interval(self, deviations: float = 1.96) -> tuple[Any, Any]:
-        """value ± deviations · stderr; 95 % where nothing is said, for a Gaussian error."""
+        """value ± deviations · stderr; by default the interval of 95 % for a Gaussian error.
+
+        **Arguments:**
+
+        - `deviations`: how many standard errors, 1.96 by default.
+
+        **Returns:** the lower and the upper end.
+        """
         return self.value - deviations * self.stderr, self.value + deviations * self.stderr
 
     def map(self, f: Callable, derivative: Callable) -> "Estimate":
-        """f of the estimate, with the standard error to first order."""
+        """f of the estimate, with the standard error |f′(value)| stderr, to first order.
+
+        **Arguments:**
+
+        - `f`, `derivative`: functions of the value.
+
+        **Returns:** an `Estimate`.
+        """
         return Estimate(f(self.value), np.abs(derivative(self.value)) * self.stderr)
 
 
 def average(samples) -> Estimate:
-    """Mean over the leading axis of independent samples, shape (r, …), with its standard error; r ≥ 2."""
+    """The mean of independent samples, with its standard error s/√r.
+
+    **Arguments:**
+
+    - `samples`: shape (r, …), the samples along the leading axis, r ≥ 2.
+
+    **Returns:** an `Estimate` of shape (…).
+
+    **Raises:** `ValueError` for fewer than two samples.
+    """
     samples = np.asarray(samples, dtype=np.float64)
     require(samples.shape[0] >= 2, "a standard error needs at least two replicas.")
     return Estimate(samples.mean(0), samples.std(0, ddof=1) / np.sqrt(samples.shape[0]))
 
 
 def root_mean_square(samples) -> Estimate:
-    """√ of the mean square over the leading axis, shape (r, …), with its standard error to first order."""
+    """√(E x²) from independent samples x, with its standard error to first order.
+
+    **Arguments:**
+
+    - `samples`: shape (r, …), the samples along the leading axis, r ≥ 2.
+
+    **Returns:** an `Estimate` of shape (…).
+
+    **Raises:** `ValueError` for fewer than two samples.
+    """
     return average(np.asarray(samples, dtype=np.float64) ** 2).map(np.sqrt, lambda v: 0.5 / np.sqrt(v))
 
 
 def log_slope(x, y: Estimate) -> Estimate:
-    """The exponent s of y ∝ x^s: least squares of log y on log x, with the standard error that the points' own imply.
+    """The exponent s of y ∝ x^s, by least squares of log y on log x.
 
     All points count alike: weights from estimated errors would lean towards the points that happen to lie low, since a
-    sample with a small mean has a small standard error as well. Points must be independent.
-    **Arguments:** `x`, `y.value`, `y.stderr`: shape (k,), positive, k ≥ 2.
-    **Raises** `ValueError` for fewer points or a value that is not positive.
+    sample with a small mean has a small standard error as well. The points must be independent.
+
+    **Arguments:**
+
+    - `x`: shape (k,), positive, k ≥ 2.
+    - `y`: an `Estimate` of shape (k,), with positive values and errors.
+
+    **Returns:** an `Estimate` of s, with the standard error that the points' own errors imply.
+
+    **Raises:** `ValueError` for fewer points, or a value that is not positive.
     """
     x, value, stderr = (np.asarray(a, dtype=np.float64) for a in (x, y.value, y.stderr))
     require(x.size >= 2, "a slope needs at least two points.")

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Key, PRNGKeyArray
 
 from mckean.checks import require
-from mckean.statistics._rates import Rate, fit_rate, largest, resampled
+from mckean.statistics._rates import Rate, fit_rate, jackknife, largest
 from mckean.statistics._replicas import side_by_side
 
 # Replicas of so many particles in all run as one: the state of a batch then stays in a core's cache.
@@ -21,10 +21,19 @@ _SHARES = 16
 
 
 def ladder(smallest: int, largest: int, rungs: int | None = None) -> tuple[int, ...]:
-    """Numbers of particles in geometric progression from `smallest` to `largest`.
+    """Numbers of particles in geometric progression.
 
-    By factors of at most 4 where no number of rungs is given, and three rungs or more, so that a bend can be seen; the
-    largest then costs up to three quarters of the whole. **Raises** `ValueError` unless 1 ≤ smallest < largest.
+    By default three rungs or more, so that a bend can be seen, by factors of at most 4. The largest then costs up to
+    three quarters of the whole.
+
+    **Arguments:**
+
+    - `smallest`, `largest`: the ends, 1 ≤ smallest < largest.
+    - `rungs`: how many, 2 at least.
+
+    **Returns:** the numbers, increasing.
+
+    **Raises:** `ValueError` for other ends, or one rung.
     """
     require(1 <= smallest < largest, f"a ladder rises from 1 or more, but {smallest} and {largest} were given.")
     if rungs is None:
@@ -41,15 +50,24 @@ def samples(
     batch: int | None = None,
     progress: bool = False,
 ) -> Any:
-    """run(n, key) for each n of a ladder and independent keys, as one program: leaves of shape (replicas, sizes, …).
+    """run(n, key) for each n of a ladder and independent keys, as one program.
 
-    The program holds every rung once, with replicas side by side in batches, and is called for a share of the replicas
-    at a time, on every core. What a size gives does not depend on the other sizes. A run of a module's function, by
-    `equinox.Partial`, is compiled once for all values of its arrays.
+    The program holds every rung once, with replicas side by side in batches. It is called for a share of the replicas
+    at a time, on every core. What one size gives does not depend on the other sizes.
 
-    **Arguments:** `run`: traceable by JAX, with results of one shape for all n; `batch`: replicas that run as one, at
-    most; where nothing is said, so many that they have 2¹⁵ particles together; `progress`: show a bar.
-    **Raises** `ValueError` for sizes or replicas below 1 or a batch below 1.
+    **Arguments:**
+
+    - `run`: a function that JAX can trace, with a result of one shape for all n. By `equinox.Partial` of a module's
+      function it is compiled once for all values of its arrays.
+    - `sizes`: the ladder of n.
+    - `key`: gives each size and replica a key of its own.
+    - `replicas`: how many for each n, 64 by default.
+    - `batch`: how many replicas run as one, at most; by default so many that they have 2¹⁵ particles together.
+    - `progress`: whether to show a bar.
+
+    **Returns:** the results as NumPy arrays of shape (replicas, sizes, …).
+
+    **Raises:** `ValueError` for sizes, replicas or a batch below 1.
     """
     sizes = tuple(int(n) for n in sizes)
     require(len(sizes) >= 1 and min(sizes) >= 1, f"a ladder is made of numbers of particles, not {sizes}.")
@@ -60,7 +78,7 @@ def samples(
     keys = jnp.stack([jax.random.split(jax.random.fold_in(key, n), replicas) for n in sizes])
     shares = [keys[:, i : i + share] for i in range(0, replicas, share)]
     one = lambda k: jax.tree.map(np.asarray, _ladder(run, sizes, batches, k))  # noqa: E731
-    return jax.tree.map(lambda *a: np.concatenate(a), *_shown(side_by_side(one, shares), len(shares), progress))
+    return jax.tree.map(lambda *a: np.concatenate(a), *_show(side_by_side(one, shares), len(shares), progress))
 
 
 def study(
@@ -72,17 +90,25 @@ def study(
     batch: int | None = None,
     progress: bool = False,
 ) -> Rate:
-    """The exponent in N of sup_t (E run(n, key))^{1/root}, with its interval; see `samples` and `fit_rate`.
+    """The exponent s of sup_t (E run(n, key))^{1/root} ∝ n^s, with its interval.
 
-    **Arguments:** `run`: a number ≥ 0, or numbers along times, shape (t,), of which the `largest` mean counts: the
-    error uniformly over the times; for E sup_t return the supremum. `root`: 2 for a root mean square, of squares.
+    **Arguments:**
+
+    - `run`: a number ≥ 0, or numbers along times, shape (t,). Of these the `largest` mean counts: the error uniformly
+      over the times. For E sup_t return the supremum.
+    - `root`: 1 by default; 2 for a root mean square, of a run that returns squares.
+    - `sizes`, `key`, `replicas`, `batch`, `progress`: as for `samples`.
+
+    **Returns:** a `Rate`, by `fit_rate`.
+
+    **Raises:** `ValueError` for a result with more axes, and as `samples`, `largest` and `fit_rate` do.
     """
     found = samples(run, sizes, key, replicas, batch, progress)
     require(
         found.ndim <= 3, f"a run returns a number, or numbers along times, not an array of shape {found.shape[2:]}."
     )
     along = found if found.ndim == 3 else found[..., None]
-    return fit_rate(sizes, largest(lambda x: resampled(x, root), along))
+    return fit_rate(sizes, largest(lambda x: jackknife(x, root), along))
 
 
 @eqx.filter_jit
@@ -99,7 +125,7 @@ def divisor(n: int, most: int) -> int:
     return max(d for d in range(1, min(n, most) + 1) if n % d == 0)
 
 
-def _shown(pieces, total: int, progress: bool) -> list:
+def _show(pieces, total: int, progress: bool) -> list:
     from rich.progress import track
 
     return list(track(pieces, "study", total=total, disable=not progress))

@@ -14,13 +14,21 @@ from mckean.checks import require
 
 
 def replicate(run: Callable[[PRNGKeyArray], Any], key: PRNGKeyArray, replicas: int, batch: int | None = None) -> Any:
-    """`run(key)` for independent keys, by one compiled program: leaves gain a leading axis of length `replicas`.
+    """`run(key)` for independent keys, by one compiled program.
 
-    **Arguments:** `run`: a function of a key, traceable by JAX (a call of `evolve` is), returning arrays; an
-    `equinox.Partial` of a module's function is compiled once for all values of its arrays; `batch`: how many replicas
-    the program runs as one, all of them where nothing is said; it must divide `replicas`. Batches run side by side, one
-    on each core: for a state that fills the cache, as a density on 64² nodes does, batches of 1 are the fastest.
-    **Raises** `ValueError` if it does not.
+    **Arguments:**
+
+    - `run`: a function of a key that JAX can trace, such as a call of `evolve`, with a tree of arrays as its result. An
+      `equinox.Partial` of a module's function is compiled once for all values of its arrays.
+    - `key`: split into one key for each replica.
+    - `replicas`: how many.
+    - `batch`: how many of them the program runs as one; it must divide `replicas`. All of them by default. Batches run
+      side by side, one on each core: for a state that fills the cache, such as a density on 64² nodes, 1 is the
+      fastest.
+
+    **Returns:** the results as NumPy arrays, with a leading axis of length `replicas`.
+
+    **Raises:** `ValueError` if the batch does not divide their number.
     """
     batch = replicas if batch is None else batch
     require(replicas % batch == 0, f"the batch {batch} must divide the number of replicas, {replicas}.")
@@ -30,7 +38,17 @@ def replicate(run: Callable[[PRNGKeyArray], Any], key: PRNGKeyArray, replicas: i
 
 
 def side_by_side(function: Callable[[Any], Any], batches: Sequence[Any]) -> Iterator[Any]:
-    """function(batch) for each batch, in order: the first alone, which compiles it, then as many as there are cores."""
+    """function(batch) for each batch, on every core.
+
+    The first batch runs alone, as it compiles the function; the others run as many at a time as there are cores.
+
+    **Arguments:**
+
+    - `function`: of one batch.
+    - `batches`: its arguments, one at least.
+
+    **Returns:** an iterator over the results, in the order of the batches.
+    """
     yield function(batches[0])
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:

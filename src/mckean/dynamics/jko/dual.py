@@ -44,7 +44,7 @@ _SMOOTH_GOAL, _EDGE_GOAL, _ALLOWED, _OF_CELL = 1e-4, 1e-2, 3e-2, 1e-2
 _SOLVE, _VACUUM, _EDGE = 0.1, 1e-14, 1e-2
 
 
-class Solved(NamedTuple):
+class DualSolution(NamedTuple):
     """The density; the residual over what is allowed; iterations; F(ρ) + W₂²/2τ − F(μ), energy.
 
     Allowed is 3 % of the distance moved and a hundredth of a cell.
@@ -66,7 +66,7 @@ class _Point(NamedTuple):
     cost: Array
 
 
-def solve(model: Model, mu: Density, tau: Float[Array, ""]) -> Solved:
+def solve(model: Model, mu: Density, tau: Float[Array, ""]) -> DualSolution:
     """The minimiser from μ: until the residual is 10⁻⁴ of the distance moved, with an edge 10⁻², at most 40 times."""
     axes, volume, field = axes_of(mu.grid), mu.grid.cell_volume, _field(model, mu)
     heated = model.noise is not None
@@ -130,7 +130,7 @@ def solve(model: Model, mu: Density, tau: Float[Array, ""]) -> Solved:
     end = point(c, tau)
     state = eqx.tree_at(lambda m: m.values, mu, end.rho)
     rise = free_energy(model, state) + end.cost - free_energy(model, mu)
-    return Solved(end.rho, residual, count, rise)
+    return DualSolution(end.rho, residual, count, rise)
 
 
 def _step(model: Model, now: _Point, largest: Array, tau: Array, axes: tuple[Axis, ...]) -> Array:

@@ -29,7 +29,7 @@ _HALVINGS = 30
 _RIGHT = 0.5 + 0.5 / np.sqrt(3.0)
 
 
-class Solved(NamedTuple):
+class QuantileSolution(NamedTuple):
     """A minimiser; the root mean square of the last Newton step, length; iterations; F(μ⁺) + W₂²/2τ − F(μ), energy."""
 
     ends: Float[Array, " k"]
@@ -38,7 +38,7 @@ class Solved(NamedTuple):
     rise: Float[Array, ""]
 
 
-def solve(model: Model, mu: Lagrangian, tau: Float[Array, ""]) -> Solved:
+def solve(model: Model, mu: Lagrangian, tau: Float[Array, ""]) -> QuantileSolution:
     """The minimiser from μ. Stops at a step of eps^{2/3} of the extent, or after 60."""
     old, mass = mu.ends, mu.masses
     value = lambda x: _value(model, x, old, mass, tau)  # noqa: E731
@@ -66,7 +66,7 @@ def solve(model: Model, mu: Lagrangian, tau: Float[Array, ""]) -> Solved:
         lambda s: (s[1] > tolerance) & (s[2] < _ITERATIONS), improve,
         (old, jnp.asarray(jnp.inf, old.dtype), jnp.asarray(0), start),
     )  # fmt: skip
-    return Solved(x, residual / tolerance, count, end - start)
+    return QuantileSolution(x, residual / tolerance, count, end - start)
 
 
 def _cell(model: Model, ends: Array, old: Array, mass: Array, tau: Array) -> Array:

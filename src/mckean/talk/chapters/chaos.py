@@ -13,7 +13,7 @@ from mckean import catalogue
 from mckean.catalogue.kuramoto import mean_square_order
 from mckean.catalogue.ornstein_uhlenbeck import marginal_entropy, marginal_excess
 from mckean.couplings import Marginals, chaos_rate, distinct_means, joint_cumulant
-from mckean.couplings._chaos import recorded
+from mckean.couplings._chaos import run_from_law
 from mckean.couplings._marginals import distances, occupation
 from mckean.measures import Gaussian, Uniform
 from mckean.spaces import Torus
@@ -128,7 +128,14 @@ def _oscillators(config: Config, key):
         "numbers": eqx.Partial(occupation, edges=edges),
     }
     run = eqx.Partial(
-        recorded, model=model, law=Uniform(circle), observe=observe, until=_TIME, dt=config.dt, every=None, scheme=None
+        run_from_law,
+        model=model,
+        law=Uniform(circle),
+        observe=observe,
+        until=_TIME,
+        dt=config.dt,
+        every=None,
+        scheme=None,
     )
     seen = samples(run, config.sizes, key, config.replicas)
     rate = fit_rate(config.sizes, joint_cumulant(seen["means"]).map(lambda c: np.abs(c[..., 0])))

@@ -150,7 +150,7 @@ def run(config: Config, key, progress) -> Result:
         seen = lyapunov(
             case.model, case.particles(), until=case.until, dt=case.dt, after=case.after, every=case.every,
             count=len(case.exact), scheme=case.scheme, key=jax.random.fold_in(key, i),
-            environments=config.environments, batch=min(config.environments // 2, 64),
+            replicas=config.environments, batch=min(config.environments // 2, 64),
         )  # fmt: skip
         found.append(seen.exponents)
         progress((i + 1) / (len(cases) + 3))
@@ -213,7 +213,7 @@ def _pairs(config: Config, key) -> list[_Pair]:
     for i, (name, model, start, rate, until, dt, scheme, (after, end), bias) in enumerate(plans):
         seen = contraction(
             model, Particles(model.space, jnp.asarray(np.array(start))), until=until, dt=dt, every=round(0.5 / dt),
-            key=jax.random.fold_in(key, i), environments=config.environments, scheme=scheme,
+            key=jax.random.fold_in(key, i), replicas=config.environments, scheme=scheme,
         )  # fmt: skip
         within = seen.times <= end + 1e-9
         measured = Contraction(seen.times[within], seen.distance[:, within], seen.rounding).rate(after)
@@ -247,7 +247,7 @@ def _one_point_claims(config: Config, key) -> list[Claim]:
     for i, (name, model, start, until, dt, scheme) in enumerate(tests):
         seen = one_point_ergodicity(
             model, Particles(model.space, jnp.asarray([start])), model.space.uniform, until=until, dt=dt,
-            key=jax.random.fold_in(key, i), environments=config.samples, permutations=1999, scheme=scheme,
+            key=jax.random.fold_in(key, i), replicas=config.samples, permutations=1999, scheme=scheme,
         )  # fmt: skip
         claims.append(
             Claim(

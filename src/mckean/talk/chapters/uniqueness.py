@@ -18,7 +18,7 @@ from mckean.catalogue.transport import (
     with_intensity,
 )
 from mckean.dynamics import Carrier
-from mckean.environments import Growth, linearised, separation
+from mckean.environments import Growth, linearise, separation
 from mckean.measures import Density
 from mckean.measures.norms import distance
 from mckean.models import Model
@@ -86,7 +86,7 @@ def _linear(key, *, model: Model, nodes: int, until: float, dt: float, coarsen: 
     path = Brownian(key).coarsen(coarsen)
     towards = density(nodes, lambda x: 1 + 0.1 * jnp.cos(x[0]))
     every = round(1 / dt)
-    run = linearised(model, uniform(nodes), towards, until=until, dt=dt, path=path, every=every)
+    run = linearise(model, uniform(nodes), towards, until=until, dt=dt, path=path, every=every)
     return run.times, run.observed["log_norm"], run.observed["overlap"]
 
 

@@ -9,7 +9,7 @@ from scipy import stats
 
 from mckean.measures import Density, Uniform
 from mckean.spaces import Euclidean, Torus
-from mckean.statistics import Resampled, fit_rate
+from mckean.statistics import Jackknife, fit_rate
 from mckean.talk.claims import Claim, Figure, Panel, Series
 from mckean.transport import empirical_distances, fournier_guillin, mean_distance_constant
 from mckean.transport.empirical import two_atoms_distance, uniform_square_distance
@@ -61,7 +61,7 @@ def _interval(config: Clouds, key) -> Claim:
     )
 
 
-def _circle(sizes, found: Resampled) -> list[Claim]:
+def _circle(sizes, found: Jackknife) -> list[Claim]:
     rate = fit_rate(sizes, found)
     pooled = found.map(lambda w: np.mean(w * np.array(sizes), axis=-1)).estimate
     return [
@@ -84,7 +84,7 @@ def _circle(sizes, found: Resampled) -> list[Claim]:
     ]
 
 
-def _plane(sizes, found: Resampled) -> list[Claim]:
+def _plane(sizes, found: Jackknife) -> list[Claim]:
     n = np.array(sizes)
     gain = found.map(lambda w: (w[..., -1] * n[-1] - w[..., 0] * n[0]) / math.log(n[-1] / n[0])).estimate
     return [
@@ -99,7 +99,7 @@ def _plane(sizes, found: Resampled) -> list[Claim]:
     ]
 
 
-def _solid(sizes, found: Resampled) -> list[Claim]:
+def _solid(sizes, found: Jackknife) -> list[Claim]:
     """E W_2² = cN^{−2/3} + ζ/2π²N + …, ζ/2π² the lattice sum of (2/N)Σ 1/4π²|n|², the linear theory's E W_2²."""
     n = np.array(sizes)
     plain = fit_rate(sizes, found)
@@ -140,7 +140,7 @@ def _atoms() -> Claim:
     )
 
 
-def _figure(sizes, found: list[Resampled]) -> Figure:
+def _figure(sizes, found: list[Jackknife]) -> Figure:
     series = []
     for d, (n, each) in enumerate(zip(sizes, found, strict=True), start=1):
         estimate, n = each.estimate, np.array(n)

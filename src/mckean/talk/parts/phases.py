@@ -10,7 +10,7 @@ from scipy.special import ive
 
 from mckean import catalogue, observables
 from mckean.catalogue.kuramoto import mean_square_order, order_parameter
-from mckean.couplings._chaos import recorded
+from mckean.couplings._chaos import run_from_law
 from mckean.measures import VonMises
 from mckean.spaces import Torus
 from mckean.statistics import average, samples
@@ -108,7 +108,7 @@ def _orders(config: Phases, key, strength: float) -> np.ndarray:
     """∫e^{ix}dμ^N at times 1, 2, …, T, shape (runs, T), from independent particles of the stationary law."""
     r = order_parameter(strength, 1.0)
     run = eqx.Partial(
-        recorded, model=catalogue.kuramoto(strength).model, law=VonMises(Torus(1), 0.0, strength * r),
+        run_from_law, model=catalogue.kuramoto(strength).model, law=VonMises(Torus(1), 0.0, strength * r),
         observe={"z": observables.mode(1)}, until=config.until, dt=config.dt, every=round(1 / config.dt), scheme=None,
     )  # fmt: skip
     return samples(run, (config.oscillators,), key, config.replicas)["z"][:, 0]

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import ive
 
-from mckean.environments import pullback, radius, spread
+from mckean.environments import pullback
 from mckean.measures import Particles
 from mckean.models import Additive, Model, TransportNoise, langevin
+from mckean.observables import pair_distance, radius
 from mckean.paths import Brownian
 from mckean.spaces import Torus
 from mckean.talk.claims import Claim, Figure, Panel, Series
@@ -58,29 +59,29 @@ def cosine_exponent(well: float) -> float:
     return -well * float(ive(1, 2 * well) / ive(0, 2 * well))
 
 
-def _clouds(config: Pullback, flows: dict[str, Model], key) -> dict[str, tuple[Particles, list[Particles]]]:
-    """A uniform cloud, and where it is at time 0 if it starts at −T, in one environment, for each depth T."""
+def _clouds(config: Pullback, flows: dict[str, Model], key) -> dict[str, tuple[Model, Particles, list[Particles]]]:
+    """A flow, a uniform cloud, and where it is at time 0 if it starts at −T, in one environment, for each depth T."""
     seed, noise = jax.random.split(key)
     clouds = {}
     for name, model in flows.items():
         cloud = Particles(model.space, model.space.uniform(seed, config.particles))
         settings = {"depths": config.depths, "dt": 0.02, "path": Brownian(noise), "scheme": diffrax.Heun()}
-        clouds[name] = (cloud, pullback(model, cloud, **settings))
+        clouds[name] = (model, cloud, pullback(model, cloud, **settings))
     return clouds
 
 
 def _claims(config: Pullback, clouds, exponent: float, intensity: float) -> list[Claim]:
     depth, dt = config.depths[-1], 0.02
-    start, pulled = clouds["meeting"]
-    bound = float(radius(start)) * math.exp(0.5 * exponent * depth)
-    x = np.asarray(clouds["stirred"][1][-1].positions)
+    model, start, pulled = clouds["meeting"]
+    bound = float(radius(model, start)) * math.exp(0.5 * exponent * depth)
+    x = np.asarray(clouds["stirred"][-1][-1].positions)
     square = np.asarray(_HEXAGON.distance(jnp.asarray(x), jnp.roll(jnp.asarray(x), 1, axis=0))) ** 2
     uniform = sum(side**2 for side in _HEXAGON.lengths) / 12
     return [
         Claim(
             quantity=f"−h(cos x₁ + cos x₂): radius of the cloud pulled back from −{depth:g}",
             predicted=bound,
-            measured=float(radius(pulled[-1])),
+            measured=float(radius(model, pulled[-1])),
             origin="the first radius times e^{λT/2}: half of the exponent for what fluctuates",
             reference=BY_NOISE,
             relation="at most",
@@ -102,13 +103,13 @@ def _figure(config: Pullback, clouds) -> Figure:
     for name, title in (("meeting", "a flow that synchronises"), ("stirred", "a flow that does not")):
         series = []
         for i in sorted({0, 1, len(config.depths) - 1}):
-            x = np.asarray(clouds[name][1][i].positions)
+            x = np.asarray(clouds[name][-1][i].positions)
             series.append(Series(x[:, 0], x[:, 1], f"from t = −{config.depths[i]:g}", kind="points"))
         panels.append(Panel("$x_1$", "$x_2$", series, title))
     sizes = []
     for name, title in (("meeting", "synchronises"), ("stirred", "does not")):
-        start, pulled = clouds[name]
-        size = [float(spread(cloud)) for cloud in (start, *pulled)]
+        model, start, pulled = clouds[name]
+        size = [float(pair_distance(model, cloud)) for cloud in (start, *pulled)]
         sizes.append(Series([0.0, *config.depths], size, title, kind="points"))
     panels.append(Panel("depth T", "spread of the cloud at time 0, length", sizes, yscale="log"))
     caption = (

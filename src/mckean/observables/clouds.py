@@ -1,0 +1,38 @@
+"""How large a cloud of particles is."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from mckean.measures import Particles
+from mckean.models import Model
+
+
+def pair_distance(model: Model, mu: Particles) -> Float[Array, ""]:
+    """The root mean square of dist(x_i, x_{i+1}) over the cloud, in the order given and closed to a ring; length.
+
+    For independent points this is the mean over all pairs, without bias and at a cost of n. It is zero if and only if
+    all points are one.
+
+    **Arguments:**
+
+    - `model`: not used.
+    - `mu`: particles, two at least.
+
+    **Returns:** a number.
+    """
+    x = mu.positions
+    return jnp.sqrt(jnp.mean(mu.space.distance(x, jnp.roll(x, 1, axis=0)) ** 2))
+
+
+def radius(model: Model, mu: Particles) -> Float[Array, ""]:
+    """max_i dist(x_i, x_0): the diameter of the cloud lies between this and twice this; length.
+
+    **Arguments:**
+
+    - `model`: not used.
+    - `mu`: particles.
+
+    **Returns:** a number.
+    """
+    x = mu.positions
+    return jnp.max(mu.space.distance(x, x[:1]))
