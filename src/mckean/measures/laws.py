@@ -27,8 +27,8 @@ class AbstractLaw(AbstractMeasure):
         """n independent particles."""
 
 
-class _Sampled(AbstractLaw):
-    """A law that has no quadrature of its own."""
+class AbstractSampledLaw(AbstractLaw):
+    """A law without a quadrature: an integral needs a grid or a sample."""
 
     def integrate(self, phi):
         raise ValueError(
@@ -37,7 +37,7 @@ class _Sampled(AbstractLaw):
         )
 
 
-class Uniform(_Sampled):
+class Uniform(AbstractSampledLaw):
     """The uniform law, on the whole of a compact space or on a box of R^d.
 
     **Arguments:** `space`; `lower`, `upper`: corners of the box, numbers or d of them, where the space is not compact.
@@ -82,7 +82,7 @@ class Uniform(_Sampled):
         return Particles(self.space, low + (high - low) * jax.random.uniform(key, (n, self.space.dim)))
 
 
-class VonMises(_Sampled):
+class VonMises(AbstractSampledLaw):
     """Independent von Mises coordinates on a torus: ρ(x) ∝ ∏ exp(κ_i cos(2π(x_i − m_i)/L_i)).
 
     Sampled by rejection from a wrapped Cauchy law (Best and Fisher, Applied Statistics 28, 1979), exactly.
@@ -151,7 +151,7 @@ class VonMises(_Sampled):
         return Particles(self.space, self.mean + angle * jnp.asarray(self.space.lengths) / (2 * jnp.pi))
 
 
-class Mixture(_Sampled):
+class Mixture(AbstractLaw):
     """Σ_k p_k μ_k.
 
     **Arguments:** `components`: laws on one space; `weights`: p, shape (number of components,), equal where not given.

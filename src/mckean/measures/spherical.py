@@ -8,14 +8,14 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mckean.checks import require, require_finite
-from mckean.measures.laws import _Sampled
+from mckean.measures.laws import AbstractSampledLaw
 from mckean.measures.particles import Particles
 from mckean.spaces import Sphere
 
 _NODES = 128
 
 
-class VonMisesFisher(_Sampled):
+class VonMisesFisher(AbstractSampledLaw):
     """ρ(x) ∝ e^{κ⟨m, x⟩} on S^{d−1}.
 
     Sampled by rejection in t = ⟨m, x⟩ from the projection of a beta law (Wood, Communications in Statistics 23, 1994).
@@ -84,7 +84,7 @@ class VonMisesFisher(_Sampled):
         return jax.lax.while_loop(lambda state: ~jnp.all(state[2]), propose, start)[1]
 
 
-class SphericalCauchy(_Sampled):
+class SphericalCauchy(AbstractSampledLaw):
     """The image of the uniform law under a Möbius map: ρ(x) = ((1 − |w|²)/|x − w|²)^{d−1}/|S^{d−1}|.
 
     The family is closed under the flow of an isotropic common noise, whose maps are Möbius (Kato and McCullagh,
