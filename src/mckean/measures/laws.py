@@ -38,10 +38,14 @@ class AbstractSampledLaw(AbstractLaw):
 
 
 class Uniform(AbstractSampledLaw):
-    """The uniform law, on the whole of a compact space or on a box of R^d.
+    """The uniform law, on a compact space or on a box of R^d.
 
-    **Arguments:** `space`; `lower`, `upper`: corners of the box, numbers or d of them, where the space is not compact.
-    **Raises** `ValueError` if R^d is given without a box, or the box is empty.
+    **Arguments:**
+
+    - `space`: the space.
+    - `lower`, `upper`: the corners of the box, numbers or d of them. Required on R^d; a compact space takes none.
+
+    **Raises:** `ValueError` for R^d without a box, an empty box, and a box in a compact space.
     """
 
     space: AbstractSpace
@@ -83,12 +87,18 @@ class Uniform(AbstractSampledLaw):
 
 
 class VonMises(AbstractSampledLaw):
-    """Independent von Mises coordinates on a torus: ρ(x) ∝ ∏ exp(κ_i cos(2π(x_i − m_i)/L_i)).
+    """Independent von Mises coordinates on a torus: ρ(x) ∝ ∏_i exp(κ_i cos(2π(x_i − m_i)/L_i)).
 
-    Sampled by rejection from a wrapped Cauchy law (Best and Fisher, Applied Statistics 28, 1979), exactly.
+    **Arguments:**
 
-    **Arguments:** `space`: a torus; `mean`: m, shape (d,) or a number; `concentration`: κ ≥ 0, shape (d,) or a number.
-    **Raises** `ValueError` on another space, for shapes that do not fit, and for a negative κ.
+    - `space`: a torus.
+    - `mean`: m, shape (d,) or a number, in the unit of the coordinates. Default: 0.
+    - `concentration`: κ ≥ 0, shape (d,) or a number. Default: 1.
+
+    **Raises:** `ValueError` for another space, shapes that do not fit, and a negative κ.
+
+    **Source:** the sampler is exact, by rejection from a wrapped Cauchy law (Best and Fisher, Applied Statistics 28,
+    1979).
     """
 
     space: Torus
@@ -152,10 +162,15 @@ class VonMises(AbstractSampledLaw):
 
 
 class Mixture(AbstractLaw):
-    """Σ_k p_k μ_k.
+    """A mixture of laws, Σ_k p_k μ_k.
 
-    **Arguments:** `components`: laws on one space; `weights`: p, shape (number of components,), equal where not given.
-    **Raises** `ValueError` for no component, components on different spaces, or weights that are no probabilities.
+    **Arguments:**
+
+    - `components`: the μ_k, laws on one space.
+    - `weights`: p ≥ 0 with sum 1, one number a component. Default: None, equal weights.
+
+    **Raises:** `ValueError` for no component, components that are no laws or on different spaces, and weights that are
+    no probabilities.
     """
 
     components: tuple[AbstractLaw, ...]
