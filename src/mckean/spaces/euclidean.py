@@ -5,11 +5,11 @@ import math
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mckean.spaces.grids import BoxGrid, per_dimension
-from mckean.spaces.space import AbstractSpace, check_dim
+from mckean.spaces.grids import AbstractGrid, check_shape, per_dimension
+from mckean.spaces.space import AbstractFlatSpace, check_dim
 
 
-class Euclidean(AbstractSpace):
+class Euclidean(AbstractFlatSpace):
     """R^d with its Euclidean metric.
 
     **Arguments:** `dim`: d ≥ 1. **Raises** `ValueError` for a dimension that is not a positive integer.
@@ -35,7 +35,7 @@ class Euclidean(AbstractSpace):
         shape: int | tuple[int, ...],
         lower: float | tuple[float, ...],
         upper: float | tuple[float, ...],
-    ) -> BoxGrid:
+    ) -> "BoxGrid":
         """A box of equal cells, [lower, upper] in each dimension; numbers stand for all dimensions alike."""
         return BoxGrid(
             self,
@@ -43,3 +43,31 @@ class Euclidean(AbstractSpace):
             per_dimension(lower, self.dim, float, "the lower corner of a box"),
             per_dimension(upper, self.dim, float, "the upper corner of a box"),
         )
+
+
+class BoxGrid(AbstractGrid):
+    """Cells of a box of R^d, given by their centres; a function on it is constant on each cell.
+
+    **Raises** `ValueError` for a shape of another dimension, fewer than 4 cells in one, or an empty box.
+    """
+
+    space: Euclidean = eqx.field(static=True)
+    shape: tuple[int, ...] = eqx.field(static=True)
+    lower: tuple[float, ...] = eqx.field(static=True)
+    upper: tuple[float, ...] = eqx.field(static=True)
+
+    def __check_init__(self):
+        check_shape(self.shape, self.space.dim, 4)
+        if not len(self.lower) == len(self.upper) == self.space.dim:
+            raise ValueError(f"the corners of a box in dimension {self.space.dim} have as many coordinates each.")
+        if not all(-math.inf < a < b < math.inf for a, b in zip(self.lower, self.upper, strict=True)):
+            raise ValueError(f"a box needs lower < upper, both finite, but {self.lower} and {self.upper} were given.")
+
+    @property
+    def sides(self) -> tuple[float, ...]:
+        return tuple(b - a for a, b in zip(self.lower, self.upper, strict=True))
+
+    @property
+    def axes(self) -> tuple[np.ndarray, ...]:
+        corners = zip(self.lower, self.spacing, self.shape, strict=True)
+        return tuple(a + h * (np.arange(n) + 0.5) for a, h, n in corners)

@@ -6,9 +6,9 @@ from mckean.transport.approximate import sliced as sliced
 from mckean.transport.benamou_brenier import Geodesic as Geodesic
 from mckean.transport.benamou_brenier import geodesic as geodesic
 from mckean.transport.distance import wasserstein as wasserstein
-from mckean.transport.tangent import Tangent as Tangent
-from mckean.transport.tangent import h_minus_one as h_minus_one
-from mckean.transport.tangent import helmholtz as helmholtz
-from mckean.transport.tangent import otto as otto
-from mckean.transport.tangent import tangent as tangent
-from mckean.transport.tangent import wasserstein_gradient as wasserstein_gradient
+from mckean.transport.tangent_space import Tangent as Tangent
+from mckean.transport.tangent_space import h_minus_one as h_minus_one
+from mckean.transport.tangent_space import helmholtz as helmholtz
+from mckean.transport.tangent_space import otto as otto
+from mckean.transport.tangent_space import tangent as tangent
+from mckean.transport.tangent_space import wasserstein_gradient as wasserstein_gradient

@@ -36,7 +36,7 @@ from jaxtyping import Array, Float
 from mckean.checks import require, traced
 from mckean.measures import Density
 from mckean.spaces import AbstractGrid
-from mckean.transport.staggered import Axis, axes_of, divergence, gradient, onto_cells, onto_faces, poisson
+from mckean.spaces.staggered import Axis, axes_of, divergence, gradient, onto_cells, onto_faces, poisson
 
 _OVER_RELAXATION = 1.9
 # σ for the body of the mass, near the best there in the units of `geodesic`, and for what is thin; its tolerance.

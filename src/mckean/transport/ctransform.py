@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mckean.transport.staggered import Axis, eigenbasis, transformed
+from mckean.spaces.staggered import Axis, eigenbasis, transform
 
 
 def c_transform(c: Float[Array, "*shape"], axes: tuple[Axis, ...], tau: Float[Array, ""]) -> Float[Array, "*shape"]:
@@ -28,7 +28,7 @@ def c_transform(c: Float[Array, "*shape"], axes: tuple[Axis, ...], tau: Float[Ar
     return values
 
 
-def smoothed(c: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+def smooth(c: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The values at the nodes of the spline with coefficients c: (1/8, 3/4, 1/8) in each dimension."""
     for i in range(c.ndim):
         rows = jnp.moveaxis(c, i, 0)
@@ -37,14 +37,14 @@ def smoothed(c: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def coefficients(values: Float[Array, "*shape"], axes: tuple[Axis, ...]) -> Float[Array, "*shape"]:
-    """The coefficients of the spline with given values at the nodes: the inverse of `smoothed`."""
+    """The coefficients of the spline with given values at the nodes: the inverse of `smooth`."""
     pairs = [eigenbasis(axis) for axis in axes]
     symbol = np.ones(())
     for axis, (eigenvalues, _) in zip(axes, pairs, strict=True):
         symbol = np.multiply.outer(symbol, 1 - eigenvalues * axis.h**2 / 8)
     bases = [jnp.asarray(basis, values.dtype) for _, basis in pairs]
-    modes = transformed(values, bases) / jnp.asarray(symbol, values.dtype)
-    return transformed(modes, [b.T for b in bases])
+    modes = transform(values, bases) / jnp.asarray(symbol, values.dtype)
+    return transform(modes, [b.T for b in bases])
 
 
 def _shifted(rows: Array, by: int) -> Array:

@@ -28,7 +28,7 @@ from jaxtyping import Array, Float
 from mckean.checks import require, require_finite, traced
 from mckean.measures import Density
 from mckean.measures.measure import on_points
-from mckean.transport.staggered import axes_of, divergence, gradient, onto_faces, poisson
+from mckean.spaces.staggered import axes_of, divergence, face_centres, gradient, onto_faces, poisson
 
 _MEAN_TOLERANCE = 1e-6
 _MAX_ITERATIONS = 2000
@@ -117,14 +117,13 @@ def inner(mu: Density, first: Field, second: Field) -> Float[Array, ""]:
 def on_faces(mu: Density, field: Callable[[Float[Array, " d"]], Any]) -> Field:
     """The normal components of v on the faces of μ's grid."""
     grid, parts = mu.grid, []
-    for i, axis in enumerate(axes_of(grid)):
-        lines = list(grid.axes)
-        lines[i] = (lines[i] if axis.periodic else lines[i][:-1]) + 0.5 * axis.h
-        mesh = np.stack([m.ravel() for m in np.meshgrid(*lines, indexing="ij")], axis=-1)
-        values = on_points(field, jnp.asarray(mesh, mu.values.dtype))
-        if values.shape != mesh.shape:
+    shapes = [part.shape for part in gradient(mu.values, axes_of(grid))]
+    for i, shape in enumerate(shapes):
+        centres = face_centres(grid, i).astype(mu.values.dtype)
+        values = on_points(field, centres)
+        if values.shape != centres.shape:
             raise ValueError(f"a field maps a point to a vector of dimension {grid.space.dim}.")
-        parts.append(values[:, i].reshape([len(line) for line in lines]))
+        parts.append(values[:, i].reshape(shape))
     return tuple(parts)
 
 
@@ -150,7 +149,7 @@ def _weights(mu: Density) -> Field:
     axes = axes_of(mu.grid)
     means = onto_faces((jnp.maximum(mu.values, 0),) * len(axes), axes)
     inside = onto_faces(((mu.values > 0).astype(mu.values.dtype),) * len(axes), axes)
-    return tuple(jnp.where(seen == 1, mean, 0.0) for mean, seen in zip(means, inside, strict=True))
+    return tuple(jnp.where(inhabited == 1, mean, 0.0) for mean, inhabited in zip(means, inside, strict=True))
 
 
 def _tolerance(values: Array) -> float:
