@@ -25,7 +25,7 @@ from jaxtyping import Array, Float
 
 from mckean import interactions
 from mckean.catalogue.facts import Entry, Fact
-from mckean.catalogue.reduced import drift_at, require_finite_beta
+from mckean.catalogue.reduced import require_finite_beta, velocity_at
 from mckean.catalogue.transformer import half_collapse_time
 from mckean.checks import require
 from mckean.interactions.kernels import parameter
@@ -61,8 +61,8 @@ def simplex(n: int = 32, beta: float = 1.0, normalised: bool = True) -> Entry:
             1e-9 * (1.0 if normalised else math.exp(beta)),
         ),
         "drift": Fact(
-            "γ′ at γ = 0.3, against the tokens themselves", drift_at(model, _OVERLAP), _PERSPECTIVE,
-            partial(_of_tokens, n, beta, normalised), 1e-12 * max(1.0, abs(drift_at(model, _OVERLAP))),
+            "γ′ at γ = 0.3, against the tokens themselves", velocity_at(model, _OVERLAP), _PERSPECTIVE,
+            partial(_of_tokens, n, beta, normalised), 1e-12 * max(1.0, abs(velocity_at(model, _OVERLAP))),
         ),
     }  # fmt: skip
     return Entry(model, facts)
@@ -99,7 +99,7 @@ def high_dimension(n: int = 32, beta: float = 0.0) -> Entry:
             "mean rate of log(1 − γ) at γ = 1: −1", -1.0, _HOMOGENISED, lambda: _slope_at_one(model), 1e-9,
         ),
         "drift": Fact(
-            "S − RP at γ = 0.3 from the softmax barycentres of the tokens", drift_at(model, _OVERLAP), _HOMOGENISED,
+            "S − RP at γ = 0.3 from the softmax barycentres of the tokens", velocity_at(model, _OVERLAP), _HOMOGENISED,
             partial(_of_barycentres, n, beta), 1e-12,
         ),
     }  # fmt: skip
@@ -148,7 +148,7 @@ def passage_time(model: Model, start: float, end: float) -> float:
     nodes, weights = np.polynomial.legendre.leggauss(64)
     m = 0.5 * (start + end) + 0.5 * (end - start) * nodes
     points = jnp.asarray(m)[:, None]
-    speed = np.asarray(model.drift(Particles(model.space, points), points)[:, 0])
+    speed = np.asarray(model.velocity(Particles(model.space, points), points)[:, 0])
     return float(0.5 * (end - start) * np.sum(weights / speed))
 
 
@@ -166,13 +166,13 @@ def _require_tokens(n: int) -> None:
 
 def _slope_at_one(model: Model) -> float:
     one = jnp.ones((1, 1))
-    return float(jax.jvp(lambda x: model.drift(Particles(model.space, one), x), (one,), (one,))[1][0, 0])
+    return float(jax.jvp(lambda x: model.velocity(Particles(model.space, one), x), (one,), (one,))[1][0, 0])
 
 
 def _of_tokens(n: int, beta: float, normalised: bool) -> float:
     x = equiangular(n, _OVERLAP)
     attention = interactions.Attention(beta, normalised=normalised)
-    drift = Model(Sphere(n), drift=attention).drift(Particles(Sphere(n), x), x)
+    drift = Model(Sphere(n), drift=attention).velocity(Particles(Sphere(n), x), x)
     return float(drift[0] @ x[1] + x[0] @ drift[1])
 
 

@@ -34,30 +34,28 @@ _FAR = 20.0
 _OVERLAP = 0.3
 
 
-class _Weights(eqx.Module):
-    """2p(1 − p) of two tokens, at u."""
+def _exchange(beta: Float[Array, ""], u: Float[Array, ""]) -> Float[Array, ""]:
+    """b = 2p(1 − p) of two tokens at u."""
+    # 1 − R = 2/(1 + e^{2u}), which keeps its digits where R is 1.
+    z = 2 * beta * jax.nn.sigmoid(-2 * u)
+    return 2 * jax.nn.sigmoid(z) * jax.nn.sigmoid(-z)
 
+
+class _PairDrift(eqx.Module):
     beta: Float[Array, ""] = eqx.field(converter=parameter)
-
-    def both(self, u: Float[Array, ""]) -> Float[Array, ""]:
-        # 1 − R = 2/(1 + e^{2u}), which keeps its digits where R is 1.
-        z = 2 * self.beta * jax.nn.sigmoid(-2 * u)
-        return 2 * jax.nn.sigmoid(z) * jax.nn.sigmoid(-z)
-
-
-class _PairDrift(_Weights):
     dim: Float[Array, ""] = eqx.field(converter=parameter)
 
     def __call__(self, x: Float[Array, "1"], mu: AbstractMeasure) -> Float[Array, "1"]:
-        b = self.both(x[0])
+        b = _exchange(self.beta, x[0])
         return ((self.dim - 2) * b + (1 - b) * jnp.tanh(x)) / self.dim
 
 
-class _PairNoise(_Weights):
+class _PairNoise(eqx.Module):
+    beta: Float[Array, ""] = eqx.field(converter=parameter)
     dim: Float[Array, ""] = eqx.field(converter=parameter)
 
     def __call__(self, x: Float[Array, "1"], mu: AbstractMeasure) -> Float[Array, ""]:
-        return jnp.sqrt(2 * (1 - self.both(x[0])) / self.dim)
+        return jnp.sqrt(2 * (1 - _exchange(self.beta, x[0])) / self.dim)
 
 
 def antipode_rate(dim, beta):
@@ -86,11 +84,11 @@ def two_tokens(dim=3, beta=1.0) -> Entry:
     facts = {
         "antipode rate": Fact(
             "mean rate of log(1 + R) at R = −1: 2((d − 1)/(2cosh²β) − 1)/d",
-            float(antipode_rate(dim, beta)), _HOMOGENISED, lambda: 2 * drift_at(model, -_FAR), 1e-12,
+            float(antipode_rate(dim, beta)), _HOMOGENISED, lambda: 2 * velocity_at(model, -_FAR), 1e-12,
         ),
         "collapse rate": Fact(
             "mean rate of log(1 − R) at R = 1: −(d − 1)/d",
-            -(dim - 1) / dim, _HOMOGENISED, lambda: -2 * drift_at(model, _FAR), 1e-12,
+            -(dim - 1) / dim, _HOMOGENISED, lambda: -2 * velocity_at(model, _FAR), 1e-12,
         ),
         "overlap drift": Fact(
             "((d − 2 + R²)S − (d − 1)RP)/d for R = 0.3",
@@ -130,7 +128,7 @@ def meeting_probability(model: Model, overlap) -> np.ndarray:
     points = jnp.asarray(u)[:, None]
     cloud = Particles(model.space, points)
     assert model.noise is not None, "a scale needs a noise"
-    ratio = 2 * np.asarray(model.drift(cloud, points)[:, 0] / model.noise.diffusion(cloud, points)[:, 0, 0])
+    ratio = 2 * np.asarray(model.velocity(cloud, points)[:, 0] / model.noise.diffusion(cloud, points)[:, 0, 0])
     if ratio[0] >= 0:
         return np.ones(np.shape(overlap))
     exponent = -_cumulative(ratio, u)
@@ -144,9 +142,9 @@ def require_finite_beta(beta) -> None:
     require(jnp.isfinite(jnp.asarray(beta)), f"beta must be finite, but {beta} was given; see low_temperature.")
 
 
-def drift_at(model: Model, u: float) -> float:
+def velocity_at(model: Model, u: float) -> float:
     point = jnp.full((1, 1), u)
-    return float(model.drift(Particles(model.space, point), point)[0, 0])
+    return float(model.velocity(Particles(model.space, point), point)[0, 0])
 
 
 def _of_overlap(model: Model) -> tuple[float, float]:
@@ -154,7 +152,7 @@ def _of_overlap(model: Model) -> tuple[float, float]:
     point = jnp.full((1, 1), math.atanh(_OVERLAP))
     cloud = Particles(model.space, point)
     assert model.noise is not None, "two tokens have a noise"
-    drift, square = model.drift(cloud, point)[0, 0], model.noise.diffusion(cloud, point)[0, 0, 0]
+    drift, square = model.velocity(cloud, point)[0, 0], model.noise.diffusion(cloud, point)[0, 0, 0]
     slope = 1 - _OVERLAP**2
     return float(slope * drift - _OVERLAP * slope * square), float(slope**2 * square)
 

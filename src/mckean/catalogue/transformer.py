@@ -32,7 +32,7 @@ from mckean.catalogue.facts import Entry, Fact
 from mckean.checks import require
 from mckean.interactions.kernels import parameter
 from mckean.measures import AbstractMeasure, Particles
-from mckean.models import Calculus, Isotropic, Model, converted
+from mckean.models import Calculus, Isotropic, Model
 from mckean.spaces import Sphere
 
 _REFERENCE = "Koubbi, Geshkovski and Rigollet, Homogenized Transformers, arXiv 2604.01978"
@@ -114,7 +114,7 @@ def rates_of_two(model: Model, overlap: float) -> tuple[float, float]:
 
     Each token's length is kept by a drift −½|σ|²x.
     """
-    model = converted(model, "ito")
+    model = convert(model, "ito")
     d, r = model.space.dim, overlap
     x = jnp.zeros((2, d)).at[:, 0].set(jnp.asarray([1.0, r])).at[1, 1].set(math.sqrt(1 - r**2))
     tokens = Particles(model.space, x)
@@ -122,7 +122,7 @@ def rates_of_two(model: Model, overlap: float) -> tuple[float, float]:
     if model.common:
         unit = jnp.eye(model.environments(tokens))
         fields = jax.lax.map(lambda e: model.common_displacement(tokens, x, e), unit)
-    further = model.drift(tokens, x)
+    further = model.velocity(tokens, x)
     drift = jnp.sum(fields[:, 0] * fields[:, 1]) - 0.5 * r * jnp.sum(fields**2) + further[0] @ x[1] + x[0] @ further[1]
     return float(drift), float(jnp.sum((fields[:, 0] @ x[1] + fields[:, 1] @ x[0]) ** 2))
 

@@ -16,7 +16,8 @@ from mckean import interactions
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of
 from mckean.measures.lagrangian import Lagrangian
 from mckean.models.model import Model
-from mckean.spaces import FourierGrid
+from mckean.spaces import FourierGrid, calculus
+from mckean.spaces.staggered import axes_of, gradient, onto_faces
 
 _TINY = 1e-300
 
@@ -65,7 +66,7 @@ def entropy(mu: AbstractMeasure) -> Float[Array, ""]:
         return jnp.sum(mu.masses * jnp.log(mu.values))
     density = _density("the entropy", mu)
     rho = density.values
-    return jnp.sum(jax.scipy.special.xlogy(rho, jnp.maximum(rho, _tiny(rho)))) * density.grid.cell_volume
+    return calculus.integrate(density.grid, jax.scipy.special.xlogy(rho, jnp.maximum(rho, _tiny(rho))))
 
 
 def internal_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
@@ -75,7 +76,7 @@ def internal_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     if isinstance(mu, Lagrangian):
         return jnp.sum(mu.lengths * model.internal(mu.values))
     density = _density("the internal energy", mu)
-    return jnp.sum(model.internal(density.values)) * density.grid.cell_volume
+    return calculus.integrate(density.grid, model.internal(density.values))
 
 
 def free_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
@@ -87,22 +88,27 @@ def free_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     return total if model.noise is None else total + entropy(mu) / model.beta
 
 
+def potential(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
+    """V + W_s*μ at the nodes of a density's grid, in the grid's shape; energy.
+
+    **Raises** `ValueError` without a density.
+    """
+    mu = _density("the potential on a grid", mu)
+    return model.potential(mu, mu.grid).reshape(mu.grid.shape)
+
+
 def first_variation(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
     """δF/δμ = V + W_s*μ + β⁻¹(log ρ + 1) + U′(ρ) on the nodes, shape of the grid.
 
     **Raises** `ValueError` without a density.
     """
     mu = _density("the first variation", mu)
-    values = jnp.zeros_like(mu.values.ravel())
-    if model.confinement is not None:
-        values = values + jax.vmap(model.confinement)(interactions.at(mu.grid, mu))
-    if model.interaction is not None:
-        values = values + interactions.potential(model.interaction, mu, mu.grid)
+    values = potential(model, mu)
     if model.noise is not None:
-        values = values + (jnp.log(jnp.maximum(mu.values.ravel(), _tiny(mu.values))) + 1) / model.beta
+        values = values + (jnp.log(jnp.maximum(mu.values, _tiny(mu.values))) + 1) / model.beta
     if model.internal is not None:
-        values = values + model.internal.derivative(mu.values.ravel())
-    return values.reshape(mu.grid.shape)
+        values = values + model.internal.derivative(mu.values)
+    return values
 
 
 def slope(model: Model, mu: AbstractMeasure) -> Float[Array, "n d"]:
@@ -111,30 +117,24 @@ def slope(model: Model, mu: AbstractMeasure) -> Float[Array, "n d"]:
     There the gradient is spectral: ∇V + ∇W_s*μ + β⁻¹∇ρ/ρ + ∇U′(ρ). **Raises** `ValueError` for other forms.
     """
     if model.noise is None and model.internal is None and isinstance(mu, Particles):
-        return -model.gradient_field(mu, mu.positions)
+        return -model.force(mu, mu.positions)
     density = _density("the slope ∇δF", mu)
     if not isinstance(density.grid, FourierGrid):
         raise ValueError(
             "the slope ∇δF is pointwise on the torus; on a box, use dissipation, which lives on the faces."
         )
-    field = -model.gradient_field(density, density.grid)
+    field = -model.force(density, density.grid)
     if model.internal is not None:
-        field = field + _spectral_gradient(density.grid, model.internal.derivative(density.values))
+        field = field + calculus.gradient(density.grid, model.internal.derivative(density.values))
     return field if model.noise is None else field + score(density) / model.beta
 
 
 def score(mu: Density) -> Float[Array, "n d"]:
     """∇log ρ at the nodes of a density on the torus, by its spectral gradient; per length."""
-    return _spectral_gradient(cast(FourierGrid, mu.grid), mu.values) / floored(mu.values).reshape(-1, 1)
+    return calculus.gradient(cast(FourierGrid, mu.grid), mu.values) / floor(mu.values).reshape(-1, 1)
 
 
-def _spectral_gradient(grid: FourierGrid, values: Array) -> Float[Array, "n d"]:
-    transform = jnp.fft.rfftn(values)
-    parts = [jnp.fft.irfftn(1j * jnp.asarray(q, values.dtype) * transform, grid.shape) for q in grid.wavenumbers]
-    return jnp.stack([part.ravel() for part in parts], axis=-1)
-
-
-def floored(rho: Float[Array, "..."]) -> Float[Array, "..."]:
+def floor(rho: Float[Array, "..."]) -> Float[Array, "..."]:
     """A density that may be divided by: below the rounding of its transform its score is not known.
 
     The floor keeps that noise out of D.
@@ -161,12 +161,11 @@ def dissipation(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
 
 
 def _face_dissipation(model: Model, mu: Density) -> Float[Array, ""]:
-    xi, rho, total = first_variation(model, mu), mu.values, jnp.zeros((), mu.values.dtype)
-    for axis, h in enumerate(mu.grid.spacing):
-        mean, jump = 0.5 * (rho + jnp.roll(rho, -1, axis)), (jnp.roll(xi, -1, axis) - xi) / h
-        faces = mean * jump**2
-        inner = faces if isinstance(mu.grid, FourierGrid) else jax.lax.slice_in_dim(faces, 0, -1, axis=axis)
-        total = total + jnp.sum(inner)
+    axes = axes_of(mu.grid)
+    jumps, means = gradient(first_variation(model, mu), axes), onto_faces((mu.values,) * len(axes), axes)
+    total = jnp.zeros((), mu.values.dtype)
+    for jump, mean in zip(jumps, means, strict=True):
+        total = total + jnp.sum(mean * jump**2)
     return total * mu.grid.cell_volume
 
 
@@ -176,7 +175,7 @@ def _gaussian_dissipation(model: Model, mu: Gaussian) -> Float[Array, ""]:
     precision = jnp.linalg.inv(mu.covariance)
 
     def square(x):
-        field = -model.gradient_field(mu, x[None])[0]
+        field = -model.force(mu, x[None])[0]
         score = 0.0 if model.noise is None else precision @ (x - mu.mean) / model.beta
         return jnp.sum((field - score) ** 2)
 

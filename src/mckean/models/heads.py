@@ -15,7 +15,7 @@ Where a drift b, the mean field of the weights, is there, time is t = Lη and th
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -29,13 +29,13 @@ from mckean.interactions.attention import softmax_mean
 from mckean.interactions.kernels import held, parameter
 from mckean.interactions.sums.sum import atoms
 from mckean.measures import AbstractMeasure, Particles
-from mckean.models.noise import AbstractNoise, Calculus
+from mckean.models.noise import AbstractMatrixNoise, AbstractNoise, Calculus
 from mckean.spaces import Euclidean, Sphere
 
 _ACTIVATIONS: dict[str, Callable] = {"relu": jax.nn.relu, "tanh": jnp.tanh}
 
 
-class Heads(AbstractNoise):
+class Heads(AbstractMatrixNoise):
     """Attention with Gaussian values as a noise in R^d, whose tangent part moves tokens on the sphere:
 
         √(c/(dM)) Σ_{m=1}^M dV_m m_{A_m}(x),   dV_m a d × d matrix of Brownian motions.
@@ -55,8 +55,11 @@ class Heads(AbstractNoise):
     spread: Float[Array, ""] | None
     heads: int = eqx.field(static=True)
     intensity: Float[Array, ""]
-    calculus: Calculus = eqx.field(static=True)
-    additive: bool = eqx.field(static=True)
+    calculus: ClassVar[Calculus] = "ito"
+    additive: ClassVar[bool] = False
+    ito_is_stratonovich: ClassVar[bool] = False
+    depends_on_measure: ClassVar[bool] = True
+    is_shear: ClassVar[bool] = False
 
     def __init__(self, beta=1.0, query_key=None, spread=None, heads: int = 1, intensity=1.0):
         self.beta, self.intensity = _number("beta", beta), _number("intensity", intensity)
@@ -68,7 +71,6 @@ class Heads(AbstractNoise):
         given = 1 if self.query_key is None else self.query_key.shape[0]
         require(self.spread is not None or heads in (1, given), _ALIKE)
         self.heads = heads if self.spread is not None else given
-        self.calculus, self.additive = "ito", False
 
     @classmethod
     def quadrature(cls, beta, dim: int, nodes: int, spread, key: PRNGKeyArray, intensity=1.0) -> "Heads":
@@ -76,10 +78,6 @@ class Heads(AbstractNoise):
         _require_count("nodes", nodes)
         w = jax.random.normal(key, (nodes, 2, dim, dim))
         return cls(beta, spread * jnp.einsum("mij,mkj->mik", w[:, 0], w[:, 1]) / np.sqrt(dim), intensity=intensity)
-
-    @property
-    def sees_measure(self) -> bool:
-        return True
 
     def width(self, mu: AbstractMeasure, dim: int) -> int:
         return self.heads * dim**2
@@ -94,11 +92,11 @@ class Heads(AbstractNoise):
         y, w = atoms(mu)
         y, w, beta = y.astype(points.dtype), w.astype(points.dtype), self.beta.astype(points.dtype)
         values = dB.reshape(self.heads, d, d).astype(points.dtype)
-        key = None if self.spread is None else _seeded(dB)
+        key = None if self.spread is None else _key_of(dB)
 
         def add(total, head):
             index, value = head
-            q, keys = self._projected(points, y, index, key)
+            q, keys = self._queries_and_keys(points, y, index, key)
             return total + softmax_mean(beta * q, keys, y, w)[1] @ value.T, None
 
         total, _ = jax.lax.scan(add, jnp.zeros_like(points), (jnp.arange(self.heads), values))
@@ -114,7 +112,7 @@ class Heads(AbstractNoise):
         """m_A(x_i) for each A that is given. **Raises** `ValueError` for heads with a `spread`."""
         require(self.spread is None, "heads with a spread draw A in every step; Heads.quadrature keeps the draws.")
         y, w = atoms(mu)
-        one = lambda index: softmax_mean(self.beta * self._projected(x, y, index, None)[0], y, y, w)[1]  # noqa: E731
+        one = lambda index: softmax_mean(self.beta * self._queries_and_keys(x, y, index, None)[0], y, y, w)[1]  # noqa: E731
         return jax.lax.map(one, jnp.arange(self.heads))
 
     def gram(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n n"]:
@@ -122,7 +120,7 @@ class Heads(AbstractNoise):
         means = self.barycentres(mu, x)
         return jnp.einsum("mid,mjd->ij", means, means) / self.heads
 
-    def _projected(self, x: Array, y: Array, index: Array, key: PRNGKeyArray | None) -> tuple[Array, Array]:
+    def _queries_and_keys(self, x: Array, y: Array, index: Array, key: PRNGKeyArray | None) -> tuple[Array, Array]:
         """Vectors whose inner products are ⟨Ax_i, y_j⟩, without A itself where it is a product."""
         if key is not None:
             assert self.spread is not None, "only a spread has a key"
@@ -132,7 +130,7 @@ class Heads(AbstractNoise):
         return (x if self.query_key is None else x @ self.query_key[index].astype(x.dtype).T), y
 
 
-class Neurons(AbstractNoise):
+class Neurons(AbstractMatrixNoise):
     """Layers of neurons with Gaussian weights as a noise in R^d, a step of which is
 
         √(c/(dw)) Σ_{j=1}^w dv_j φ(⟨u_j, x⟩),   u_j ~ N(0, g² I) anew in every step, dv_j in R^d Brownian.
@@ -149,8 +147,11 @@ class Neurons(AbstractNoise):
     neurons: int = eqx.field(static=True)
     gain: Float[Array, ""]
     intensity: Float[Array, ""]
-    calculus: Calculus = eqx.field(static=True)
-    additive: bool = eqx.field(static=True)
+    calculus: ClassVar[Calculus] = "ito"
+    additive: ClassVar[bool] = False
+    ito_is_stratonovich: ClassVar[bool] = False
+    depends_on_measure: ClassVar[bool] = False
+    is_shear: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -165,7 +166,6 @@ class Neurons(AbstractNoise):
         _require_count("neurons", neurons)
         self.neurons, self.gain, self.intensity = neurons, _number("gain", gain), _number("intensity", intensity)
         require(self.intensity >= 0, f"the intensity of neurons must not be negative, but {intensity} was given.")
-        self.calculus, self.additive = "ito", False
 
     def width(self, mu: AbstractMeasure, dim: int) -> int:
         return self.neurons * dim
@@ -173,7 +173,7 @@ class Neurons(AbstractNoise):
     def displacement(self, mu: AbstractMeasure, x: interactions.Points, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
         points = interactions.at(x, mu)
         d = points.shape[1]
-        u = self.gain.astype(points.dtype) * jax.random.normal(_seeded(dB), (d, self.neurons), points.dtype)
+        u = self.gain.astype(points.dtype) * jax.random.normal(_key_of(dB), (d, self.neurons), points.dtype)
         scale = jnp.sqrt(self.intensity.astype(points.dtype) / (d * self.neurons))
         return scale * self.activation(points @ u) @ dB.reshape(self.neurons, d).astype(points.dtype)
 
@@ -182,7 +182,7 @@ class Neurons(AbstractNoise):
         raise ValueError("neurons are drawn in every step: they have no fixed fields that could be converted.")
 
 
-class PreNormalised(AbstractNoise):
+class PreNormalised(AbstractMatrixNoise):
     """A noise in R^d that sees directions alone: σ(N(x), N#μ), the layer of a Transformer with pre-normalisation.
 
     The tokens themselves, the residual stream, are not brought back to the sphere and grow; `directions` are what
@@ -191,15 +191,17 @@ class PreNormalised(AbstractNoise):
 
     layer: AbstractNoise
     calculus: Calculus = eqx.field(static=True)
-    additive: bool = eqx.field(static=True)
+    additive: ClassVar[bool] = False
+    ito_is_stratonovich: ClassVar[bool] = False
+    is_shear: ClassVar[bool] = False
 
     def __init__(self, layer: AbstractNoise):
         require(isinstance(layer, AbstractNoise), f"what is normalised before is a noise, not {layer!r}.")
-        self.layer, self.calculus, self.additive = layer, layer.calculus, False
+        self.layer, self.calculus = layer, layer.calculus
 
     @property
-    def sees_measure(self) -> bool:
-        return self.layer.sees_measure
+    def depends_on_measure(self) -> bool:
+        return self.layer.depends_on_measure
 
     def width(self, mu: AbstractMeasure, dim: int) -> int:
         return self.layer.width(mu, dim)
@@ -228,7 +230,7 @@ def directions(mu: AbstractMeasure) -> Particles:
 _ALIKE = "heads with one query_key are one head, as their sum is: heads is 1, or the number of matrices that are given."
 
 
-def _seeded(dB: Float[Array, " m"]) -> PRNGKeyArray:
+def _key_of(dB: Float[Array, " m"]) -> PRNGKeyArray:
     """A key from the bits of the increments: what else a step draws is a function of the path and the step as well."""
     bits = jax.lax.bitcast_convert_type(jax.lax.stop_gradient(dB[:2]).astype(jnp.float32), jnp.uint32)
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(0), bits[0]), bits[1])

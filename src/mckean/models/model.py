@@ -39,7 +39,7 @@ class Model(eqx.Module):
     space: AbstractSpace
     confinement: Any
     interaction: AbstractKernel | None
-    extra: Any
+    drift: Any
     noise: AbstractNoise | None
     common: tuple[AbstractNoise, ...]
     internal: AbstractInternalEnergy | None
@@ -72,12 +72,22 @@ class Model(eqx.Module):
             f"an internal energy is one such as PorousMedium(2.0), not {internal!r}.",
         )
         require(drift is None or callable(drift), f"a drift must be a function b(x, mu), not {drift!r}.")
-        self.extra = None if drift is None else held(drift)
+        self.drift = None if drift is None else held(drift)
         self.noise = noise
         self.common = common
         self.internal = internal
 
-    def gradient_field(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
+    def potential(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, " n"]:
+        """V(x) + W_s*μ(x) at points of shape (n, d), or on the nodes of a grid; energy."""
+        points = interactions.at(x, mu)
+        total = jnp.zeros(points.shape[:1], points.dtype)
+        if self.confinement is not None:
+            total = total + jax.vmap(self.confinement)(points)
+        if self.interaction is not None:
+            total = total + interactions.potential(self.interaction, mu, x)
+        return total
+
+    def force(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
         """−∇V(x) − ∇W_s*μ(x) at points of shape (n, d), or on the nodes of a grid; length per time."""
         points = interactions.at(x, mu)
         total = jnp.zeros_like(points)
@@ -87,21 +97,21 @@ class Model(eqx.Module):
             total = total + interactions.force(self.interaction, mu, x)
         return total
 
-    def drift(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
+    def ambient_velocity(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
+        """−∇V(x) − ∇W_s*μ(x) + b(x, μ) as a field of R^d, of which `velocity` is the tangent part; length per time."""
+        return self.force(mu, x) + drift_at(self.drift, mu, interactions.at(x, mu))
+
+    def velocity(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
         """−∇V(x) − ∇W_s*μ(x) + b(x, μ) at points of shape (n, d), or on the nodes of a grid; length per time."""
-        return self.space.project(interactions.at(x, mu), self.force(mu, x))
-
-    def force(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
-        """The drift before it is projected onto the tangent space: a field of R^d; length per time."""
-        return self.gradient_field(mu, x) + extra_drift(self.extra, mu, interactions.at(x, mu))
+        return self.space.project(interactions.at(x, mu), self.ambient_velocity(mu, x))
 
     @property
-    def drifting(self) -> bool:
+    def has_velocity(self) -> bool:
         """Whether there is a V, a W or a b."""
-        return any(part is not None for part in (self.confinement, self.interaction, self.extra))
+        return any(part is not None for part in (self.confinement, self.interaction, self.drift))
 
     @property
-    def noisy(self) -> bool:
+    def has_noise(self) -> bool:
         """Whether there is a noise, own or common."""
         return self.noise is not None or bool(self.common)
 
@@ -131,14 +141,14 @@ class Model(eqx.Module):
         return self.noise.beta
 
 
-def extra_drift(extra: Any, mu: AbstractMeasure, points: Float[Array, "n d"]) -> Float[Array, "n d"]:
+def drift_at(drift: Any, mu: AbstractMeasure, points: Float[Array, "n d"]) -> Float[Array, "n d"]:
     """b(x, μ), zero for None. **Raises** `ValueError` for a b of another shape."""
-    if extra is None:
+    if drift is None:
         return jnp.zeros_like(points)
-    if isinstance(extra, interactions.AbstractField):
-        values = extra(mu, points)
+    if isinstance(drift, interactions.AbstractField):
+        values = drift(mu, points)
     else:
-        values = jax.vmap(lambda point: extra(point, mu))(points)
+        values = jax.vmap(lambda point: drift(point, mu))(points)
     if values.shape != points.shape:
         raise ValueError(f"a drift must return shape {points.shape[1:]} for a point, not {values.shape[1:]}.")
     return values

@@ -123,13 +123,13 @@ def _ito(model: Model, mu: AbstractMeasure, *, phi: Callable) -> dict[str, Array
         require(
             not differs(noise, "ito"),
             "the Itô decomposition is written for Itô noise, but the model's is meant in the sense of Stratonovich: "
-            'mckean.converted(model, "ito") says the same.',
+            'mckean.convert(model, "ito") says the same.',
         )
     x = mu.positions
     gradient = jax.vmap(jax.grad(phi))(x)
-    drift = jnp.sum(model.drift(mu, x) * gradient, axis=1)
+    drift = jnp.sum(model.velocity(mu, x) * gradient, axis=1)
     own, fields = jnp.zeros((), x.dtype), jnp.zeros(0, x.dtype)
-    if model.noisy:
+    if model.has_noise:
         drift = drift + 0.5 * jnp.einsum("nij,nij->n", _diffusion(model, mu), jax.vmap(jax.hessian(phi))(x))
     if model.noise is not None:
         own = jnp.mean(jnp.einsum("nij,ni,nj->n", model.noise.diffusion(mu, x), gradient, gradient)) / mu.n

@@ -42,9 +42,9 @@ class Stream(eqx.Module):
         )
         return root * total
 
-    def recorded(self, steps: int, dt: float, width: int) -> "Recorded":
+    def record(self, steps: int, dt: float, width: int) -> "Record":
         """The increments of so many motions over the steps of length dt from time 0 on, as an environment."""
-        return Recorded(jax.vmap(lambda step: self.increment(step, dt, (width,)))(jnp.arange(steps)), dt)
+        return Record(jax.vmap(lambda step: self.increment(step, dt, (width,)))(jnp.arange(steps)), dt)
 
     def _normal(self, index, shape: tuple[int, ...], dtype) -> Array:
         """Standardised increment of the refined, ungrouped grid."""
@@ -60,7 +60,7 @@ class Stream(eqx.Module):
     def _fold(self, level: int, index) -> PRNGKeyArray:
         return jax.random.fold_in(jax.random.fold_in(self.key, level), index)
 
-    def resolved(self, halvings: int, grouping: int) -> "Stream":
+    def resolve(self, halvings: int, grouping: int) -> "Stream":
         """With steps halved and grouped further; two halves are their parent, so the powers of two cancel."""
         halvings, grouping = self.halvings + halvings, self.grouping * grouping
         while halvings and grouping % 2 == 0:
@@ -71,7 +71,7 @@ class Stream(eqx.Module):
         """A stream has increments of any step, length and number."""
 
 
-class Recorded(eqx.Module):
+class Record(eqx.Module):
     """An environment that is given: the increments of m motions over the steps of length dt from time 0 on.
 
     **Arguments:** `increments`: shape (t, m), in √time; `dt`: the step that they belong to, time.
@@ -94,17 +94,17 @@ class Recorded(eqx.Module):
         """B(t_{step+1}) − B(t_step)."""
         return self.increments[step].astype(dtype)
 
-    def recorded(self, steps: int, dt: float, width: int) -> "Recorded":
+    def record(self, steps: int, dt: float, width: int) -> "Record":
         """The first steps; **raises** `ValueError` where the record does not cover them."""
         self.check(0, steps, dt, width)
-        return Recorded(self.increments[:steps], self.dt)
+        return Record(self.increments[:steps], self.dt)
 
-    def resolved(self, halvings: int, grouping: int) -> "Recorded":
+    def resolve(self, halvings: int, grouping: int) -> "Record":
         """With steps grouped; **raises** `ValueError` for finer steps, which the record does not hold."""
         require(halvings == 0, "a recorded environment has no finer steps than those that were recorded: coarsen it.")
         whole = self.increments.shape[0] // grouping * grouping
         grouped = self.increments[:whole].reshape(-1, grouping, self.increments.shape[1]).sum(axis=1)
-        return Recorded(grouped, self.dt * grouping)
+        return Record(grouped, self.dt * grouping)
 
     def check(self, first: int, steps: int, dt: float, width: int) -> None:
         """Raise `ValueError` unless the record covers these steps, of this length, for so many motions."""
@@ -124,7 +124,7 @@ class Brownian(eqx.Module):
     """The noise of a run: an idiosyncratic stream, one motion for each particle, and an environment common to all.
 
     **Arguments:** `key`: a JAX key, `jax.random.key(seed)`. `environment`: another path's `environment`, to share the
-    common noise and redraw the particles' own (a draw from the conditional law), or a `Recorded` one; drawn from `key`
+    common noise and redraw the particles' own (a draw from the conditional law), or a `Record` one; drawn from `key`
     where nothing is said. **Raises** `ValueError` for anything but one typed key, and for another environment.
 
     The path is indexed by step: the step k of a run with time step dt starting at time 0 covers [k dt, (k+1) dt]. To
@@ -132,14 +132,14 @@ class Brownian(eqx.Module):
     """
 
     idiosyncratic: Stream
-    environment: Stream | Recorded
+    environment: Stream | Record
 
-    def __init__(self, key: PRNGKeyArray, environment: Stream | Recorded | None = None):
+    def __init__(self, key: PRNGKeyArray, environment: Stream | Record | None = None):
         typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
         require(typed, "a Brownian path needs a single typed key, jax.random.key(seed).")
         require(
-            environment is None or isinstance(environment, Stream | Recorded),
-            f"an environment is another path's, path.environment, or Recorded(increments, dt), not {environment!r}.",
+            environment is None or isinstance(environment, Stream | Record),
+            f"an environment is another path's, path.environment, or Record(increments, dt), not {environment!r}.",
         )
         self.idiosyncratic = Stream(jax.random.fold_in(key, 0))
         self.environment = Stream(jax.random.fold_in(key, 1)) if environment is None else environment
@@ -148,18 +148,18 @@ class Brownian(eqx.Module):
         """The same path in steps `factor` times shorter; `factor` is a power of two."""
         if not isinstance(factor, int) or factor < 1 or factor & (factor - 1):
             raise ValueError(f"a path is refined by a power of two, but the factor {factor} was given.")
-        return self._resolved(factor.bit_length() - 1, 1)
+        return self._resolve(factor.bit_length() - 1, 1)
 
     def coarsen(self, factor: int) -> "Brownian":
         """The same path in steps `factor` times longer: each increment is the sum of `factor` of these."""
         if not isinstance(factor, int) or factor < 1:
             raise ValueError(f"a path is coarsened by a positive integer, but {factor} was given.")
-        return self._resolved(0, factor)
+        return self._resolve(0, factor)
 
-    def within(self, environment: Stream | Recorded) -> "Brownian":
+    def within(self, environment: Stream | Record) -> "Brownian":
         """The particles' own motions as they are, in another environment."""
         return eqx.tree_at(lambda p: p.environment, self, environment)
 
-    def _resolved(self, halvings: int, grouping: int) -> "Brownian":
-        streams = tuple(s.resolved(halvings, grouping) for s in (self.idiosyncratic, self.environment))
+    def _resolve(self, halvings: int, grouping: int) -> "Brownian":
+        streams = tuple(s.resolve(halvings, grouping) for s in (self.idiosyncratic, self.environment))
         return eqx.tree_at(lambda p: (p.idiosyncratic, p.environment), self, streams)

@@ -107,7 +107,7 @@ def log_gas(stiffness: float = 1.0, strength: float = 1.0, beta: float = math.in
 
 
 def _force(model: Model, x):
-    return model.drift(Particles(model.space, x), x)[:, 0]
+    return model.velocity(Particles(model.space, x), x)[:, 0]
 
 
 @cache

@@ -11,6 +11,7 @@ since E(T_p·x^{⊗p})_a (T_p·y^{⊗p})_b = δ_ab ⟨x, y⟩^p: no series is cu
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -45,8 +46,11 @@ class IsotropicFlow(AbstractNoise):
     space: Sphere = eqx.field(static=True)
     degrees: tuple[int, ...] = eqx.field(static=True)
     weights: Float[Array, " q"]
-    calculus: Calculus = eqx.field(static=True)
-    additive: bool = eqx.field(static=True)
+    calculus: ClassVar[Calculus] = "stratonovich"
+    additive: ClassVar[bool] = False
+    ito_is_stratonovich: ClassVar[bool] = True
+    depends_on_measure: ClassVar[bool] = False
+    is_shear: ClassVar[bool] = False
 
     def __init__(self, space: Sphere, coefficients: Sequence[float] | Array | np.ndarray):
         require(isinstance(space, Sphere), f"an isotropic flow of this kind moves points of a sphere, not of {space}.")
@@ -63,7 +67,6 @@ class IsotropicFlow(AbstractNoise):
         self.space = space
         self.degrees = tuple(range(c.size)) if traced(c) else tuple(int(p) for p in np.flatnonzero(np.asarray(c)))
         self.weights = c[np.asarray(self.degrees)]
-        self.calculus, self.additive = "stratonovich", False
         width = sum(self._sizes)
         require(
             width <= _WIDEST,
@@ -102,10 +105,6 @@ class IsotropicFlow(AbstractNoise):
         return cls(space, np.where(c > rounding, c, 0.0))
 
     @property
-    def same_in_both(self) -> bool:
-        return True
-
-    @property
     def _sizes(self) -> tuple[int, ...]:
         return tuple(self.space.dim ** (p + 1) for p in self.degrees)
 
@@ -137,14 +136,14 @@ class IsotropicFlow(AbstractNoise):
         n, d = points.shape
         blocks = jnp.split(dB.astype(points.dtype), np.cumsum(self._sizes)[:-1])
 
-        def moved(x: Float[Array, "t d"]) -> Float[Array, "t d"]:
+        def move(x: Float[Array, "t d"]) -> Float[Array, "t d"]:
             parts = zip(self._powers(x), blocks, strict=True)
             return sum((power @ block.reshape(d, -1).T for power, block in parts), jnp.zeros_like(x))
 
         tile = max(1, _TILE // d ** self.degrees[-1])
         if n <= tile:
-            return moved(points)
-        return jax.lax.map(lambda y: moved(y[None])[0], points, batch_size=tile)
+            return move(points)
+        return jax.lax.map(lambda y: move(y[None])[0], points, batch_size=tile)
 
     def _powers(self, x: Float[Array, "n d"]) -> Iterator[Float[Array, "n r"]]:
         """√c_p x^{⊗p}, shape (n, d^p), for each degree p with c_p > 0."""

@@ -95,11 +95,11 @@ def _moved(model: Model, still: Density, moved: Density) -> float:
 
 
 def _virial(model: Model, mu: Density) -> float:
-    return float(-mu.grid.cell_volume * jnp.sum(mu.values * mu.grid.nodes[:, 0] * model.drift(mu, mu.grid)[:, 0]))
+    return float(-mu.grid.cell_volume * jnp.sum(mu.values * mu.grid.nodes[:, 0] * model.velocity(mu, mu.grid)[:, 0]))
 
 
 def _closing(strength: float) -> float:
     model = langevin(Euclidean(1), interaction=kernels.PowerLaw(strength, 3.0), beta=math.inf)
     x = jnp.array([[0.0], [0.7]])
-    force = model.drift(Particles(model.space, x), x)
+    force = model.velocity(Particles(model.space, x), x)
     return float(force[1, 0] - force[0, 0])

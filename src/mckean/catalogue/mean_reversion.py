@@ -189,8 +189,8 @@ def _coupled(model, n: int) -> float:
 def _jacobians(model, n: int) -> tuple[np.ndarray, float]:
     """The drift's Jacobian in one coordinate of all, shape (n, n), and that of one particle where the law is fixed."""
     x = jnp.zeros((n, model.space.dim))
-    system = np.asarray(jax.jacfwd(lambda x: model.drift(Particles(model.space, x), x))(x))[:, 0, :, 0]
-    return system, float(jax.jacfwd(lambda y: model.drift(Particles(model.space, x), y))(x[:1])[0, 0, 0, 0])
+    system = np.asarray(jax.jacfwd(lambda x: model.velocity(Particles(model.space, x), x))(x))[:, 0, :, 0]
+    return system, float(jax.jacfwd(lambda y: model.velocity(Particles(model.space, x), y))(x[:1])[0, 0, 0, 0])
 
 
 def _dissipation(model, measure) -> float:

@@ -32,7 +32,7 @@ from jaxtyping import Array, Float
 from mckean.catalogue.facts import Entry, Fact
 from mckean.measures import Particles
 from mckean.models import Model
-from mckean.models.isotropic_flow import IsotropicFlow
+from mckean.models.flows import IsotropicFlow
 from mckean.spaces import Sphere
 
 _REFERENCE = "Raimond, Flots browniens isotropes sur la sphère, Ann. Inst. H. Poincaré 35 (1999); derived in the module"

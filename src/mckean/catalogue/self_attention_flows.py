@@ -63,7 +63,7 @@ def self_attention(
 
 
 def _facts(model: Model, beta: float, temperature: float) -> dict[str, Fact]:
-    attention, r = model.extra, _OVERLAP
+    attention, r = model.drift, _OVERLAP
     along = 1 - r * r
     rate = 2 * along * _weight(beta, r) if attention.normalised else math.exp(beta * r) * along
     mean = rate - 2 * temperature * (model.space.dim - 1) * r
@@ -83,7 +83,7 @@ def _weight(beta: float, r: float) -> float:
 
 def _of_two_tokens(model: Model) -> float:
     """d/dt E⟨x_1, x_2⟩ from the model's drift and the diffusion of its own noise."""
-    rate = rates_of_two(Model(model.space, drift=model.extra), _OVERLAP)[0]
+    rate = rates_of_two(Model(model.space, drift=model.drift), _OVERLAP)[0]
     if model.noise is None:
         return rate
     x = model.space.uniform(jax.random.key(0), 2)
