@@ -3,6 +3,7 @@
 import math
 
 import equinox as eqx
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mckean.spaces.grids import AbstractGrid, check_shape, per_dimension
@@ -12,7 +13,11 @@ from mckean.spaces.space import AbstractFlatSpace, check_dim
 class Euclidean(AbstractFlatSpace):
     """R^d with its Euclidean metric.
 
-    **Arguments:** `dim`: d ≥ 1. **Raises** `ValueError` for a dimension that is not a positive integer.
+    **Arguments:**
+
+    - `dim`: d ≥ 1.
+
+    **Raises:** `ValueError` for a dimension that is not a positive integer.
     """
 
     dim: int = eqx.field(static=True, converter=check_dim)
@@ -36,7 +41,15 @@ class Euclidean(AbstractFlatSpace):
         lower: float | tuple[float, ...],
         upper: float | tuple[float, ...],
     ) -> "BoxGrid":
-        """A box of equal cells, [lower, upper] in each dimension; numbers stand for all dimensions alike."""
+        """A box of equal cells, [lower, upper] in each dimension.
+
+        **Arguments:**
+
+        - `shape`: the number of cells, one for all dimensions or d of them; at least 4 in each.
+        - `lower`, `upper`: the corners, numbers or d of them, in the unit of the coordinates.
+
+        **Raises:** `ValueError` for an empty box, and for numbers that do not fit the dimension.
+        """
         return BoxGrid(
             self,
             per_dimension(shape, self.dim, int, "the shape of a grid"),
@@ -46,9 +59,17 @@ class Euclidean(AbstractFlatSpace):
 
 
 class BoxGrid(AbstractGrid):
-    """Cells of a box of R^d, given by their centres; a function on it is constant on each cell.
+    """The cells of a box of R^d, given by their centres; a function on it is constant on each cell.
 
-    **Raises** `ValueError` for a shape of another dimension, fewer than 4 cells in one, or an empty box.
+    `Euclidean(d).grid(shape, lower, upper)` makes one.
+
+    **Arguments:**
+
+    - `space`: R^d.
+    - `shape`: the number of cells in each dimension, d integers of at least 4.
+    - `lower`, `upper`: the corners, d numbers each, in the unit of the coordinates.
+
+    **Raises:** `ValueError` for a shape of another dimension, fewer than 4 cells in one, and an empty box.
     """
 
     space: Euclidean = eqx.field(static=True)

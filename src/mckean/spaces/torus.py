@@ -13,10 +13,14 @@ from mckean.spaces.space import AbstractFlatSpace, check_dim
 
 
 class Torus(AbstractFlatSpace):
-    """The flat torus of dimension d with sides L_1, …, L_d; coordinates are held in [0, L_i).
+    """The flat torus ∏_i R/L_iZ of dimension d; coordinates are held in [0, L_i).
 
-    **Arguments:** `dim`: d ≥ 1. `length`: the side, one number or d of them, in the unit of the coordinates;
-    2π where nothing is said. **Raises** `ValueError` for a bad dimension or a side that is not positive and finite.
+    **Arguments:**
+
+    - `dim`: d ≥ 1.
+    - `length`: the sides L, one number or d of them, in the unit of the coordinates. Default: 2π.
+
+    **Raises:** `ValueError` for a dimension that is not a positive integer, and a side that is not positive and finite.
     """
 
     dim: int = eqx.field(static=True)
@@ -52,7 +56,14 @@ class Torus(AbstractFlatSpace):
         return 2 * np.pi * np.asarray(mode) / np.asarray(self.lengths)
 
     def grid(self, shape: int | tuple[int, ...]) -> "FourierGrid":
-        """A grid of equidistant nodes, the same number in each dimension if one is given."""
+        """A grid of equidistant nodes.
+
+        **Arguments:**
+
+        - `shape`: the number of nodes, one for all dimensions or d of them; at least 4 in each.
+
+        **Raises:** `ValueError` for numbers that do not fit the dimension.
+        """
         return FourierGrid(self, per_dimension(shape, self.dim, int, "the shape of a grid"))
 
     def _sides(self, dtype) -> Array:
@@ -63,9 +74,16 @@ class Torus(AbstractFlatSpace):
 
 
 class FourierGrid(AbstractGrid):
-    """Nodes x_j = L j/M of a torus, j = 0, …, M−1; a function on it is its trigonometric interpolant.
+    """The nodes x_j = L j/M of a torus, j = 0, …, M − 1; a function on it is its trigonometric interpolant.
 
-    **Raises** `ValueError` for a shape of another dimension, or fewer than 4 nodes in one.
+    `Torus(d).grid(shape)` makes one.
+
+    **Arguments:**
+
+    - `space`: a torus.
+    - `shape`: the number M of nodes in each dimension, d integers of at least 4.
+
+    **Raises:** `ValueError` for a shape of another dimension, and fewer than 4 nodes in one.
     """
 
     space: Torus = eqx.field(static=True)
