@@ -23,12 +23,26 @@ _TINY = 1e-300
 
 
 def confinement_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
-    """∫V dμ, energy per particle."""
+    """The confinement energy ∫V dμ, energy per particle.
+
+    **Arguments:**
+
+    - `model`: the model.
+    - `mu`: the measure.
+    """
     return jnp.zeros((), dtype_of(mu)) if model.confinement is None else mu.integrate(model.confinement)
 
 
 def interaction_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
-    """½∬W dμdμ, energy per particle; the diagonal is in, except for a singular kernel."""
+    """The interaction energy ½∬W dμdμ, energy per particle.
+
+    Pairs i = j are in it, except for a singular kernel.
+
+    **Arguments:**
+
+    - `model`: the model.
+    - `mu`: the measure.
+    """
     kernel = model.interaction
     if kernel is None:
         return jnp.zeros((), dtype_of(mu))
@@ -43,14 +57,25 @@ def interaction_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
 
 
 def energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
-    """∫V dμ + ½∬W dμdμ, energy per particle."""
+    """The energy ∫V dμ + ½∬W dμdμ, per particle.
+
+    **Arguments:**
+
+    - `model`: the model.
+    - `mu`: the measure.
+    """
     return confinement_energy(model, mu) + interaction_energy(model, mu)
 
 
 def hamiltonian(model: Model, particles: Particles) -> Float[Array, ""]:
-    """H_N = Σ_i V(x_i) + (1/2N) Σ_ij W(x_i − x_j), for N particles of equal weight.
+    """The Hamiltonian of N particles of equal weight, H_N = Σ_i V(x_i) + (1/2N) Σ_ij W(x_i − x_j).
 
-    **Raises** `ValueError` for weighted particles.
+    **Arguments:**
+
+    - `model`: the model.
+    - `particles`: N particles without weights.
+
+    **Raises:** `ValueError` for weighted particles.
     """
     if particles.weights is not None:
         raise ValueError("H_N is defined for particles of equal weight.")
@@ -58,7 +83,14 @@ def hamiltonian(model: Model, particles: Particles) -> Float[Array, ""]:
 
 
 def entropy(mu: AbstractMeasure) -> Float[Array, ""]:
-    """∫ρ log ρ dx, dimensionless. **Raises** `ValueError` for particles, which have no density."""
+    """The entropy ∫ρ log ρ dx, dimensionless.
+
+    **Arguments:**
+
+    - `mu`: a measure with a density.
+
+    **Raises:** `ValueError` for particles, which have no density.
+    """
     if isinstance(mu, Gaussian):
         d = mu.mean.shape[0]
         return -0.5 * (d * math.log(2 * math.pi * math.e) + jnp.linalg.slogdet(mu.covariance)[1])
@@ -70,7 +102,15 @@ def entropy(mu: AbstractMeasure) -> Float[Array, ""]:
 
 
 def internal_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
-    """∫U(ρ) dx, energy per particle. **Raises** `ValueError` for a model with a U unless μ is a density."""
+    """The internal energy ∫U(ρ) dx, energy per particle; 0 for a model without U.
+
+    **Arguments:**
+
+    - `model`: the model.
+    - `mu`: the measure.
+
+    **Raises:** `ValueError` for a model with a U and a measure without a density.
+    """
     if model.internal is None:
         return jnp.zeros((), dtype_of(mu))
     if isinstance(mu, Lagrangian):
@@ -80,27 +120,46 @@ def internal_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
 
 
 def free_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
-    """F(μ), energy per particle.
+    """The free energy F(μ) = ∫V dμ + ½∬W dμdμ + β⁻¹∫ρ log ρ + ∫U(ρ), per particle.
 
-    **Raises** `ValueError` for particles at finite β or with a U, and for a state-dependent noise.
+    **Arguments:**
+
+    - `model`: the model.
+    - `mu`: the measure.
+
+    **Raises:** `ValueError` for particles at finite β or with a U, and for a noise that depends on the state.
     """
     total = energy(model, mu) + internal_energy(model, mu)
     return total if model.noise is None else total + entropy(mu) / model.beta
 
 
 def potential(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
-    """V + W_s*μ at the nodes of a density's grid, in the grid's shape; energy.
+    """The potential V + W_s*μ at the nodes of a density's grid; energy.
 
-    **Raises** `ValueError` without a density.
+    **Arguments:**
+
+    - `model`: the model.
+    - `mu`: a `Density`.
+
+    **Returns:** an array in the grid's shape.
+
+    **Raises:** `ValueError` for another measure; `model.potential(mu, x)` takes any.
     """
     mu = _density("the potential on a grid", mu)
     return model.potential(mu, mu.grid).reshape(mu.grid.shape)
 
 
 def first_variation(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
-    """δF/δμ = V + W_s*μ + β⁻¹(log ρ + 1) + U′(ρ) on the nodes, shape of the grid.
+    """The first variation δF/δμ = V + W_s*μ + β⁻¹(log ρ + 1) + U′(ρ) at the nodes; energy.
 
-    **Raises** `ValueError` without a density.
+    **Arguments:**
+
+    - `model`: the model.
+    - `mu`: a `Density`.
+
+    **Returns:** an array in the grid's shape.
+
+    **Raises:** `ValueError` for another measure.
     """
     mu = _density("the first variation", mu)
     values = potential(model, mu)
@@ -112,9 +171,16 @@ def first_variation(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
 
 
 def slope(model: Model, mu: AbstractMeasure) -> Float[Array, "n d"]:
-    """∇δF/δμ at the nodes of a density on the torus, or, without noise, at the particles.
+    """The slope ∇δF/δμ = ∇V + ∇W_s*μ + β⁻¹∇ρ/ρ + ∇U′(ρ), spectrally at the nodes of a torus; length per time.
 
-    There the gradient is spectral: ∇V + ∇W_s*μ + β⁻¹∇ρ/ρ + ∇U′(ρ). **Raises** `ValueError` for other forms.
+    **Arguments:**
+
+    - `model`: the model.
+    - `mu`: a `Density` on a torus, or particles of a model without noise.
+
+    **Returns:** an array of shape (n, d), at the nodes or at the particles.
+
+    **Raises:** `ValueError` for other measures.
     """
     if model.noise is None and model.internal is None and isinstance(mu, Particles):
         return -model.force(mu, mu.positions)
@@ -130,24 +196,42 @@ def slope(model: Model, mu: AbstractMeasure) -> Float[Array, "n d"]:
 
 
 def score(mu: Density) -> Float[Array, "n d"]:
-    """∇log ρ at the nodes of a density on the torus, by its spectral gradient; per length."""
+    """The score ∇log ρ at the nodes, by its spectral gradient; per length.
+
+    **Arguments:**
+
+    - `mu`: a `Density` on a torus.
+
+    **Returns:** an array of shape (n, d).
+    """
     return calculus.gradient(cast(FourierGrid, mu.grid), mu.values) / floor(mu.values).reshape(-1, 1)
 
 
 def floor(rho: Float[Array, "..."]) -> Float[Array, "..."]:
-    """A density that may be divided by: below the rounding of its transform its score is not known.
+    """A density that may be divided by: at least its rounding, below which its score is not known.
 
-    The floor keeps that noise out of D.
+    This keeps the noise of a transform out of D.
+
+    **Arguments:**
+
+    - `rho`: values of a density.
     """
     return jnp.maximum(rho, jnp.finfo(rho.dtype).eps * jnp.max(rho))
 
 
 def dissipation(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
-    """D(μ) = ∫|∇δF/δμ|² dμ, energy per particle and time.
+    """The dissipation D(μ) = ∫|∇δF/δμ|² dμ, energy per particle and time: dF/dt = −D along the gradient flow.
 
-    On the torus by the spectral slope; on a box, and with an internal energy, whose fronts are not smooth, as Σ over
-    faces of ρ̄ (Δξ/h)² h^d, ξ = δF/δμ, ρ̄ the mean of the two cells, of order 2 in h.
-    **Raises** `ValueError` for particles at finite β or with an internal energy, and for a state-dependent noise.
+    On a torus the slope is spectral. On a box, and with an internal energy, whose fronts are not smooth, D is a sum
+    over faces of ρ̄ (Δξ/h)² h^d, ξ = δF/δμ, ρ̄ the mean of the two cells, of order 2 in h.
+
+    **Arguments:**
+
+    - `model`: the model.
+    - `mu`: the measure.
+
+    **Raises:** `ValueError` for particles at finite β or with an internal energy, and for a noise that depends on the
+    state.
     """
     if isinstance(mu, Gaussian):
         return _gaussian_dissipation(model, mu)

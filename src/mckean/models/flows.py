@@ -31,16 +31,22 @@ _TILE = 2**20
 
 
 class IsotropicFlow(AbstractNoise):
-    """P_x F(x) dt with F as in the module, common to all particles.
+    """An isotropic Brownian flow of the sphere: dx = P_x F(x, dt), F Gaussian, white in time, common to all particles.
 
-    The Itô and the Stratonovich reading agree: for V = P_x F the drift by which they differ is ½ E P_x(∂_V V)
-    = ½ E P_x(DF·V − ⟨x, F⟩V), and E F_b ∂_c F_a = δ_ab k′(1) x_c, so that both terms are multiples of P_x x = 0. (It
-    could not be otherwise: a tangent vector at x that every rotation about x leaves in place is zero.)
+        E F_a(x, dt) F_b(y, dt) = δ_ab k(⟨x, y⟩) dt,   k(t) = Σ_p c_p t^p.
 
-    **Arguments:** `space`: a sphere S^{d−1}; `coefficients`: c_0, …, c_P ≥ 0, not all zero, in 1/time. There are
-    Σ d^{p+1} Brownian motions, over the p with c_p > 0.
-    **Raises** `ValueError` for another space, for coefficients that are negative, or zero throughout, or not a list of
-    numbers, and for more than 2²⁰ motions.
+    The Itô and the Stratonovich reading agree: for V = P_x F the drift by which they differ is ½ E P_x(∂_V V) = ½ E
+    P_x(DF·V − ⟨x, F⟩V), and E F_b ∂_c F_a = δ_ab k′(1) x_c, so that both terms are multiples of P_x x = 0. (It could
+    not be otherwise: a tangent vector at x that every rotation about x leaves in place is zero.)
+
+    **Arguments:**
+
+    - `space`: a sphere S^{d−1}.
+    - `coefficients`: c_0, …, c_P ≥ 0, not all zero, 1/time. There are Σ d^{p+1} Brownian motions, over the p with c_p >
+      0.
+
+    **Raises:** `ValueError` for another space, for coefficients that are negative, all zero, or no list of numbers, and
+    for more than 2²⁰ motions.
     """
 
     space: Sphere = eqx.field(static=True)
@@ -76,10 +82,18 @@ class IsotropicFlow(AbstractNoise):
 
     @classmethod
     def from_function(cls, space: Sphere, k: Callable, degree: int = 8, tolerance: float = 1e-6) -> "IsotropicFlow":
-        """The flow of covariance k, a scalar function that JAX can differentiate at 0, cut after `degree`.
+        """The flow of a covariance k, expanded at 0 and cut after a degree.
 
-        What is cut off, k(1) − Σ_{p ≤ degree} c_p, is the error of k at 1, and for c_p ≥ 0 bounds it on [−1, 1].
-        **Raises** `ValueError` for a negative coefficient, and for a tail of more than `tolerance` times k(1).
+        The error of k at 1 is what is cut off, k(1) − Σ_{p ≤ degree} c_p; for c_p ≥ 0 it bounds the error on [−1, 1].
+
+        **Arguments:**
+
+        - `space`: a sphere.
+        - `k`: a scalar function that JAX can differentiate at 0, 1/time.
+        - `degree`: the last power that is kept. Default: 8.
+        - `tolerance`: the largest tail, relative to k(1). Default: 1e-6.
+
+        **Raises:** `ValueError` for a negative coefficient, and for a longer tail.
         """
         c, derivative = [], k
         for p in range(degree + 1):

@@ -36,17 +36,26 @@ _ACTIVATIONS: dict[str, Callable] = {"relu": jax.nn.relu, "tanh": jnp.tanh}
 
 
 class Heads(AbstractMatrixNoise):
-    """Attention with Gaussian values as a noise in R^d, whose tangent part moves tokens on the sphere:
+    """Heads of attention with Gaussian values as a noise in R^d, whose tangent part moves tokens on the sphere:
 
-        √(c/(dM)) Σ_{m=1}^M dV_m m_{A_m}(x),   dV_m a d × d matrix of Brownian motions.
+        √(c/(dM)) Σ_{m=1}^M dV_m m_{A_m}(x),   dV_m a d × d matrix of Brownian motions,
 
-    **Arguments:** `beta`: β, the inverse temperature of the softmax; `query_key`: A = QᵀK, shape (d, d), or (M, d, d)
-    for a quadrature of the law of A by M heads, or None for the identity; `spread`: the standard deviation of ⟨Ax, y⟩
-    for unit vectors, with A = WW′ᵀ drawn anew for each head in every step, W and W′ Gaussian of shape (d, d); `heads`:
-    M, the heads of a layer, which take as many draws of A (of one A they are one head); `intensity`: c ≥ 0, 1/time.
-    **Raises** `ValueError` for parameters that are not finite or of other shapes, and for a `spread` beside a
-    `query_key`; when used, for tokens of another dimension; for fields of heads with a `spread`, which are no fixed
-    ones (the conversion between Itô and Stratonovich needs those).
+    m_A(x) = Σ_k e^{β⟨Ax, x_k⟩} x_k / Σ_k e^{β⟨Ax, x_k⟩} the barycentre of the softmax.
+
+    **Arguments:**
+
+    - `beta`: β, the inverse temperature of the softmax. Default: 1.
+    - `query_key`: A = QᵀK, shape (d, d), or (M, d, d) for a quadrature of the law of A by M heads. Default: None, the
+      identity.
+    - `spread`: the standard deviation of ⟨Ax, y⟩ for unit vectors, with A = WW′ᵀ drawn anew for each head in every
+      step, W and W′ Gaussian of shape (d, d). Default: None, A as given.
+    - `heads`: M, the heads of a layer; with one A they are one head. Default: 1.
+    - `intensity`: c ≥ 0, 1/time. Default: 1.
+
+    **Raises:** `ValueError` for parameters that are not finite or have other shapes, and for a `spread` beside a
+    `query_key`. In a run: for tokens of another dimension, and if fixed fields are asked of heads with a `spread`, as
+    the conversion between Itô and Stratonovich does.
+
     **Source:** Koubbi, Geshkovski and Rigollet, arXiv 2604.01978.
     """
 
@@ -74,7 +83,17 @@ class Heads(AbstractMatrixNoise):
 
     @classmethod
     def quadrature(cls, beta, dim: int, nodes: int, spread, key: PRNGKeyArray, intensity=1.0) -> "Heads":
-        """Heads with `nodes` draws of A that are kept: E_A by a mean over them, off by O(nodes^{−1/2})."""
+        """Heads with several draws of A that are kept: E_A becomes a mean over them, off by O(nodes^{−1/2}).
+
+        **Arguments:**
+
+        - `beta`: β, the inverse temperature of the softmax.
+        - `dim`: d.
+        - `nodes`: the number of draws.
+        - `spread`: the standard deviation of ⟨Ax, y⟩ for unit vectors.
+        - `key`: a JAX key.
+        - `intensity`: c ≥ 0, 1/time. Default: 1.
+        """
         _require_count("nodes", nodes)
         w = jax.random.normal(key, (nodes, 2, dim, dim))
         return cls(beta, spread * jnp.einsum("mij,mkj->mik", w[:, 0], w[:, 1]) / np.sqrt(dim), intensity=intensity)
@@ -109,7 +128,17 @@ class Heads(AbstractMatrixNoise):
         return fields.reshape(*x.shape, -1)
 
     def barycentres(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "m n d"]:
-        """m_A(x_i) for each A that is given. **Raises** `ValueError` for heads with a `spread`."""
+        """m_A(x_i) for each A that is given.
+
+        **Arguments:**
+
+        - `mu`: the tokens.
+        - `x`: points, shape (n, d).
+
+        **Returns:** an array of shape (M, n, d).
+
+        **Raises:** `ValueError` for heads with a `spread`.
+        """
         require(self.spread is None, "heads with a spread draw A in every step; Heads.quadrature keeps the draws.")
         y, w = atoms(mu)
         one = lambda index: softmax_mean(self.beta * self._queries_and_keys(x, y, index, None)[0], y, y, w)[1]  # noqa: E731
@@ -135,11 +164,18 @@ class Neurons(AbstractMatrixNoise):
 
         √(c/(dw)) Σ_{j=1}^w dv_j φ(⟨u_j, x⟩),   u_j ~ N(0, g² I) anew in every step, dv_j in R^d Brownian.
 
-    Each is a layer of width w, and in the limit of small steps the isotropic flow with the covariance (c/d) k(⟨x, y⟩),
-    k(⟨x, y⟩) = E φ(⟨u, x⟩)φ(⟨u, y⟩), whatever w. Tokens do not see one another.
+    Each step is a layer of width w. For small steps and any w the limit is the isotropic flow with the covariance (c/d)
+    k(⟨x, y⟩), k(⟨x, y⟩) = E φ(⟨u, x⟩)φ(⟨u, y⟩). Tokens do not see one another.
 
-    **Arguments:** `activation`: φ, "relu" or "tanh", or a function of arrays; `neurons`: w ≥ 1; `gain`: g; `intensity`:
-    c ≥ 0, 1/time. **Raises** `ValueError` for other values.
+    **Arguments:**
+
+    - `activation`: φ, "relu" or "tanh", or a function of arrays. Default: "relu".
+    - `neurons`: w ≥ 1. Default: 256.
+    - `gain`: g. Default: 1.
+    - `intensity`: c ≥ 0, 1/time. Default: 1.
+
+    **Raises:** `ValueError` for other values.
+
     **Source:** Cho and Saul, Kernel methods for deep learning, NIPS 2009, for k.
     """
 
@@ -183,10 +219,16 @@ class Neurons(AbstractMatrixNoise):
 
 
 class PreNormalised(AbstractMatrixNoise):
-    """A noise in R^d that sees directions alone: σ(N(x), N#μ), the layer of a Transformer with pre-normalisation.
+    """A noise in R^d that sees directions alone, σ(N(x), N#μ): the layer of a Transformer with pre-normalisation.
 
-    The tokens themselves, the residual stream, are not brought back to the sphere and grow; `directions` are what
-    attention sees. **Arguments:** `layer`: the noise of the layer. **Raises** `ValueError` for anything but a noise.
+    The tokens themselves, the residual stream, are not brought back to the sphere, and grow; attention sees their
+    `directions`.
+
+    **Arguments:**
+
+    - `layer`: σ, the noise of the layer.
+
+    **Raises:** `ValueError` for a layer that is no noise.
     """
 
     layer: AbstractNoise
@@ -216,7 +258,16 @@ class PreNormalised(AbstractMatrixNoise):
 
 
 def directions(mu: AbstractMeasure) -> Particles:
-    """The tokens x/|x| on the sphere. **Raises** `ValueError` but for particles in R^d, d ≥ 2."""
+    """The tokens on the sphere, x/|x|.
+
+    **Arguments:**
+
+    - `mu`: particles in R^d or on a sphere, d ≥ 2.
+
+    **Returns:** `Particles` on the sphere.
+
+    **Raises:** `ValueError` for another measure.
+    """
     require(
         isinstance(mu, Particles) and isinstance(mu.domain, Euclidean | Sphere),
         f"directions are those of particles in R^d, not of a {type(mu).__name__} on {mu.domain}.",

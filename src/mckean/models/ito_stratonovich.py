@@ -27,10 +27,21 @@ from mckean.spaces import FourierGrid, calculus
 
 
 def convert(model: Model, calculus: Calculus) -> Model:
-    """The same equation with all its noise meant in the given calculus: c is added to the drift, or taken from it.
+    """The same equation with all its noise in the given calculus: Itô's correction c joins the drift, or leaves it.
 
-    **Raises** `ValueError` for another calculus, and, when used, where c depends on how μ moves in a way that the
-    form of the measure does not tell (a common noise that depends on μ, on a box).
+        c(x, μ) = ½ Σ_k [(∂_xσ_k) σ_k (x, μ) + ∫ D_μσ_k(x, μ)(y) σ_k(y, μ) μ(dy)],
+
+    the second term for a common noise only, which moves μ.
+
+    **Arguments:**
+
+    - `model`: any model.
+    - `calculus`: "ito" or "stratonovich".
+
+    **Returns:** a `Model`; the same one if nothing changes.
+
+    **Raises:** `ValueError` for another calculus. In a run: for a common noise that depends on a measure whose motion
+    is not known in its form, such as a density on a box.
     """
     require(
         calculus in ("ito", "stratonovich"),
@@ -49,12 +60,26 @@ def convert(model: Model, calculus: Calculus) -> Model:
 
 
 def differs(noise: AbstractNoise, calculus: Calculus) -> bool:
-    """Whether the noise means something else in the given calculus."""
+    """Whether the noise means something else in the given calculus.
+
+    **Arguments:**
+
+    - `noise`: a noise.
+    - `calculus`: "ito" or "stratonovich".
+    """
     return not noise.ito_is_stratonovich and noise.calculus != calculus
 
 
 def correction(noise: AbstractNoise, common: bool, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d"]:
-    """c at points; length per time. **Arguments:** `common`: whether the noise moves μ along with the points."""
+    """c at points; length per time.
+
+    **Arguments:**
+
+    - `noise`: a noise.
+    - `common`: whether the noise moves μ along with the points.
+    - `mu`: the measure.
+    - `x`: points, shape (n, d).
+    """
     moving, still = eqx.partition(mu, eqx.is_inexact_array)
 
     def term(k):

@@ -21,19 +21,27 @@ from mckean.spaces import AbstractSpace, Sphere
 
 
 class Model(eqx.Module):
-    """dX_i = (−∇V(X_i) − ∇W_s*μ(X_i) + b(X_i, μ)) dt + σ(X_i, μ) dB_i + Σ_k σ_k(X_i, μ) dB⁰_k.
+    """An interacting particle system, and its mean-field limit:
 
-    μ is the empirical measure, or the law of X given the environment B⁰, which is common to all particles. A model
-    holds mathematics only: no time step, no number of particles, no grid and no key.
+        dX_i = (−∇V(X_i) − ∇W_s*μ(X_i) + b(X_i, μ)) dt + σ(X_i, μ) dB_i + Σ_k σ_k(X_i, μ) dB⁰_k.
 
-    **Arguments:** `space`; `confinement`: V, a scalar function of a point (d,), or None; `interaction`: W, a kernel or
-    a scalar function of a displacement (d,), or None; `drift`: b, a function of a point (d,) and the measure with
-    values (d,), not a gradient in general, or a field such as `interactions.Attention`, which sees all points at once,
-    or None; `noise`: σ, the particles' own, an `AbstractNoise` or None; `common`: the σ_k, an `AbstractNoise` or
-    several, each with motions of its own; `internal`: U, an `AbstractInternalEnergy` such as `PorousMedium`, or None:
-    it adds ΔP(ρ) to the equation of a density, and no particles can have it.
-    **Raises** `ValueError` for a V or W that is not scalar, or not periodic on a torus, for a noise of another space,
-    and, when used, for a b of another shape.
+    μ is the empirical measure, or the law of X given the environment B⁰, which is common to all particles. W_s is the
+    even part of W. A model holds mathematics only: no time step, no number of particles, no grid and no key.
+
+    **Arguments:**
+
+    - `space`: where the particles live, such as `Torus(1)`.
+    - `confinement`: V, a scalar function of a point (d,), energy. Default: None, V = 0.
+    - `interaction`: W, a kernel or a scalar function of a displacement (d,), energy. Default: None, W = 0.
+    - `drift`: b, length per time: a function of a point (d,) and the measure with values (d,), or a field such as
+      `interactions.Attention`, which sees all points at once. It need not be a gradient. Default: None, b = 0.
+    - `noise`: σ, the particles' own noise, such as `Thermal(beta)`. Default: None.
+    - `common`: the σ_k, one noise or several, each with Brownian motions of its own. Default: none.
+    - `internal`: U, an internal energy such as `PorousMedium`. It adds ΔP(ρ) to the equation of a density; particles
+      cannot have it. Default: None.
+
+    **Raises:** `ValueError` for a V or W that is not scalar, or is not periodic on a torus, and for a noise of another
+    space. In a run: for a b of another shape.
     """
 
     space: AbstractSpace
@@ -78,7 +86,15 @@ class Model(eqx.Module):
         self.internal = internal
 
     def potential(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, " n"]:
-        """V(x) + W_s*μ(x) at points of shape (n, d), or on the nodes of a grid; energy."""
+        """V(x) + W_s*μ(x), energy.
+
+        **Arguments:**
+
+        - `mu`: the measure that acts.
+        - `x`: points of shape (n, d), or a grid, which stands for its nodes.
+
+        **Returns:** an array of shape (n,).
+        """
         points = interactions.at(x, mu)
         total = jnp.zeros(points.shape[:1], points.dtype)
         if self.confinement is not None:
@@ -88,7 +104,15 @@ class Model(eqx.Module):
         return total
 
     def force(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
-        """−∇V(x) − ∇W_s*μ(x) at points of shape (n, d), or on the nodes of a grid; length per time."""
+        """−∇V(x) − ∇W_s*μ(x), the force of the two energies; length per time.
+
+        **Arguments:**
+
+        - `mu`: the measure that acts.
+        - `x`: points of shape (n, d), or a grid, which stands for its nodes.
+
+        **Returns:** an array of shape (n, d); on a sphere it need not be tangent.
+        """
         points = interactions.at(x, mu)
         total = jnp.zeros_like(points)
         if self.confinement is not None:
@@ -98,11 +122,27 @@ class Model(eqx.Module):
         return total
 
     def ambient_velocity(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
-        """−∇V(x) − ∇W_s*μ(x) + b(x, μ) as a field of R^d, of which `velocity` is the tangent part; length per time."""
+        """−∇V(x) − ∇W_s*μ(x) + b(x, μ) as a field of R^d, of which `velocity` is the tangent part; length per time.
+
+        **Arguments:**
+
+        - `mu`: the measure that acts.
+        - `x`: points of shape (n, d), or a grid, which stands for its nodes.
+
+        **Returns:** an array of shape (n, d).
+        """
         return self.force(mu, x) + drift_at(self.drift, mu, interactions.at(x, mu))
 
     def velocity(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
-        """−∇V(x) − ∇W_s*μ(x) + b(x, μ) at points of shape (n, d), or on the nodes of a grid; length per time."""
+        """The velocity without noise, −∇V(x) − ∇W_s*μ(x) + b(x, μ), tangent to the space; length per time.
+
+        **Arguments:**
+
+        - `mu`: the measure that acts.
+        - `x`: points of shape (n, d), or a grid, which stands for its nodes.
+
+        **Returns:** an array of shape (n, d).
+        """
         return self.space.project(interactions.at(x, mu), self.ambient_velocity(mu, x))
 
     @property
@@ -133,7 +173,10 @@ class Model(eqx.Module):
 
     @property
     def beta(self) -> Float[Array, ""] | float:
-        """β, infinite without noise of their own; raises `ValueError` where the noise is not thermal."""
+        """The inverse temperature β; infinite without noise of the particles' own.
+
+        **Raises:** `ValueError` if that noise is not thermal.
+        """
         if self.noise is None:
             return math.inf
         if not isinstance(self.noise, Thermal):
@@ -142,7 +185,16 @@ class Model(eqx.Module):
 
 
 def drift_at(drift: Any, mu: AbstractMeasure, points: Float[Array, "n d"]) -> Float[Array, "n d"]:
-    """b(x, μ), zero for None. **Raises** `ValueError` for a b of another shape."""
+    """b(x, μ) at points; zero for None.
+
+    **Arguments:**
+
+    - `drift`: b, as `Model` takes it.
+    - `mu`: the measure that acts.
+    - `points`: shape (n, d).
+
+    **Raises:** `ValueError` for a b of another shape.
+    """
     if drift is None:
         return jnp.zeros_like(points)
     if isinstance(drift, interactions.AbstractField):
@@ -161,11 +213,21 @@ def langevin(
     beta: float | int | Array = 1.0,
     common: AbstractNoise | Sequence[AbstractNoise] = (),
 ) -> Model:
-    """dX_i = −∇V(X_i) dt − (1/N)Σ_j ∇W_s(X_i − X_j) dt + √(2/β) dB_i, which is dX_i = −∇_{x_i}H_N dt + √(2/β) dB_i.
+    """Overdamped Langevin dynamics of a Hamiltonian: dX_i = −∇_{x_i}H_N dt + √(2/β) dB_i, that is
 
-    **Arguments:** as for `Model`, `common` added to the right side; `beta`: β > 0, in 1/energy; `math.inf` for no noise
-    of the particles' own.
-    **Raises** `ValueError` for β ≤ 0, for a V or W that is not scalar, or not periodic on a torus.
+        dX_i = −∇V(X_i) dt − (1/N)Σ_j ∇W_s(X_i − X_j) dt + √(2/β) dB_i.
+
+    **Arguments:**
+
+    - `space`: where the particles live.
+    - `confinement`: V, a scalar function of a point (d,), energy. Default: None, V = 0.
+    - `interaction`: W, a kernel or a scalar function of a displacement (d,), energy. Default: None, W = 0.
+    - `beta`: β > 0, 1/energy; `math.inf` for no noise of the particles' own. Default: 1.
+    - `common`: a common noise or several, added to the right side. Default: none.
+
+    **Returns:** a `Model`.
+
+    **Raises:** `ValueError` for β ≤ 0, and for a V or W that is not scalar, or is not periodic on a torus.
     """
     frozen = not traced(beta) and np.ndim(beta) == 0 and math.isinf(beta) and beta > 0
     noise = None if frozen else Thermal(beta)

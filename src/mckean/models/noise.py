@@ -66,9 +66,13 @@ class AbstractMatrixNoise(AbstractNoise):
 
 
 class Thermal(AbstractMatrixNoise):
-    """√(2/β) dB_i, independent of state: the noise whose equilibrium is the Gibbs measure e^{−βH}.
+    """Thermal noise, √(2/β) dB_i, the same at all points: its equilibrium is the Gibbs measure e^{−βH}.
 
-    **Arguments:** `beta`: β > 0, inverse temperature, in 1/energy. **Raises** `ValueError` if β is not positive.
+    **Arguments:**
+
+    - `beta`: β > 0, the inverse temperature, 1/energy.
+
+    **Raises:** `ValueError` for a β that is not positive.
     """
 
     beta: Float[Array, ""] = eqx.field(converter=parameter)
@@ -100,10 +104,13 @@ class Thermal(AbstractMatrixNoise):
 
 
 class Additive(AbstractMatrixNoise):
-    """σ₀ dB, the same at all points and times.
+    """Additive noise, σ₀ dB, the same at all points and times.
 
-    **Arguments:** `amplitude`: σ₀, length per √time: a number (isotropic), shape (d,) (diagonal) or shape (d, m).
-    **Raises** `ValueError` for other shapes, or entries that are not finite.
+    **Arguments:**
+
+    - `amplitude`: σ₀, length per √time: a number (isotropic), shape (d,) (diagonal) or shape (d, m).
+
+    **Raises:** `ValueError` for other shapes, and entries that are not finite.
     """
 
     amplitude: Float[Array, "..."] = eqx.field(
@@ -137,11 +144,14 @@ class Additive(AbstractMatrixNoise):
 
 
 class Isotropic(AbstractMatrixNoise):
-    """a(μ) dB with B in R^d and a an amplitude that the measure sets; on a sphere a(μ) P_x dB.
+    """Isotropic noise whose amplitude depends on the measure: a(μ) dB with B in R^d; on a sphere a(μ) P_x dB.
 
-    **Arguments:** `amplitude`: a function of the measure with values ≥ 0, length per √time; `calculus`: "ito" or
-    "stratonovich", which differ where the noise moves μ: as a common noise.
-    **Raises** `ValueError` for an amplitude that is no function, and for another calculus.
+    **Arguments:**
+
+    - `amplitude`: a ≥ 0, a function of the measure, length per √time.
+    - `calculus`: "ito" or "stratonovich". They differ for a common noise, which moves μ. Default: "ito".
+
+    **Raises:** `ValueError` for an amplitude that is no function, and for another calculus.
     """
 
     amplitude: Any
@@ -176,11 +186,15 @@ def _require_calculus(calculus: str) -> None:
 
 
 class Multiplicative(AbstractMatrixNoise):
-    """σ(x, μ) dB with coefficients that depend on the state: any vector fields.
+    """Multiplicative noise, σ(X, μ) dB: any vector fields, which may depend on the state and on the measure.
 
-    **Arguments:** `sigma`: function of one point of shape (d,) and the measure, returning a number (isotropic), shape
-    (d,) (diagonal) or shape (d, m); `calculus`: "ito" or "stratonovich".
-    **Raises** `ValueError` for another calculus, or, when used, another shape.
+    **Arguments:**
+
+    - `sigma`: σ, length per √time: a function of one point (d,) and the measure that returns a number (isotropic),
+      shape (d,) (diagonal) or shape (d, m).
+    - `calculus`: "ito" or "stratonovich". Default: "ito".
+
+    **Raises:** `ValueError` for another calculus. In a run: for another shape.
     """
 
     sigma: Any

@@ -31,15 +31,24 @@ _FEW = 6
 
 
 class TransportNoise(AbstractNoise):
-    """Divergence-free Fourier fields in pairs of cosine and sine, common to all particles.
+    """Transport noise on a torus: random divergence-free velocities, white in time, common to all particles.
 
-    **Arguments:** `space`: a torus, d = 2 or 3. `modes`: integer wave vectors k, shape (p, d), no two equal or
-    opposite; without `directions` each gives d − 1 waves, with an orthonormal basis of the plane q_k⊥. `weights`: θ,
-    shape (p,) > 0, up to a factor; ones where nothing is said. `intensity`: K ≥ 0, length² per time: what the noise
-    adds to the diffusivity. `directions`: a, shape (p, d), up to a factor, for one wave a mode, whose modes may then
-    recur. `tolerance`: of the nonuniform FFT at particles.
-    **Raises** `ValueError` for another space, modes that are zero or recur, directions that are not orthogonal to their
-    wave vectors (the field would not be divergence-free), weights that are not positive, and K < 0.
+        √(2K) Σ_p θ_p a_p (cos(q_p·x) dB_p^c + sin(q_p·x) dB_p^s),   q_p = 2πk_p/L,   a_p·q_p = 0,   |a_p| = 1.
+
+    **Arguments:**
+
+    - `space`: a torus of dimension 2 or 3.
+    - `modes`: the integer wave vectors k, shape (p, d), no two equal or opposite. Without `directions` each gives d − 1
+      waves, with an orthonormal basis of the plane orthogonal to q.
+    - `weights`: θ > 0, shape (p,), up to a factor. Default: None, equal weights.
+    - `intensity`: K ≥ 0, length² per time, what the noise adds to the diffusivity. Default: 1.
+    - `directions`: a, shape (p, d), up to a factor: one wave for each mode, and modes may recur. Default: None.
+    - `tolerance`: of the nonuniform FFT at particles, relative. Default: 1e-9.
+
+    **Raises:** `ValueError` for another space, modes that are zero or recur, directions that are not orthogonal to
+    their wave vectors, weights that are not positive, and K < 0.
+
+    **Source:** Gess, Gvalani and Martini, arXiv 2601.22056.
     """
 
     space: Torus = eqx.field(static=True)
@@ -96,9 +105,18 @@ class TransportNoise(AbstractNoise):
         intensity: float | Array = 1.0,
         tolerance: float = 1e-9,
     ) -> "TransportNoise":
-        """All modes with lower ≤ |k| ≤ upper, θ_k ∝ |k|^(−exponent): each pair ±k once.
+        """Transport noise by all modes with lower ≤ |k| ≤ upper, each pair ±k once, θ_k ∝ |k|^(−exponent).
 
-        **Raises** `ValueError` where there is no such mode.
+        **Arguments:**
+
+        - `space`: a torus of dimension 2 or 3.
+        - `upper`: the largest |k|.
+        - `lower`: the smallest |k|. Default: 1.
+        - `exponent`: of the spectrum. Default: 0, equal weights.
+        - `intensity`: K ≥ 0, length² per time. Default: 1.
+        - `tolerance`: of the nonuniform FFT at particles. Default: 1e-9.
+
+        **Raises:** `ValueError` if there is no such mode.
         """
         reach = math.floor(upper)
         cube = np.asarray(list(itertools.product(range(-reach, reach + 1), repeat=space.dim)))
@@ -111,7 +129,13 @@ class TransportNoise(AbstractNoise):
 
     @classmethod
     def shears(cls, space: Torus, intensity: float | Array = 1.0) -> "TransportNoise":
-        """The lowest waves along the axes: in two dimensions cos x₂ e₁, sin x₂ e₁, cos x₁ e₂ and sin x₁ e₂."""
+        """The lowest waves along the axes: in two dimensions cos x₂ e₁, sin x₂ e₁, cos x₁ e₂ and sin x₁ e₂.
+
+        **Arguments:**
+
+        - `space`: a torus of dimension 2 or 3.
+        - `intensity`: K ≥ 0, length² per time. Default: 1.
+        """
         return cls(space, np.eye(space.dim, dtype=int), None, intensity)
 
     @property
