@@ -27,7 +27,10 @@ _HELD = 2048
 class Approximation:
     """A distance with an estimate of its error, in the unit of the coordinates.
 
-    `error` is a bias for `sinkhorn`, a standard error for `sliced`.
+    **Attributes:**
+
+    - `value`: the distance.
+    - `error`: a bias for `sinkhorn`, a standard error for `sliced`.
     """
 
     value: float
@@ -38,18 +41,25 @@ class Approximation:
 
 
 def sinkhorn(mu: AbstractMeasure, nu: AbstractMeasure, epsilon: float | None = None) -> Approximation:
-    """√S_ε, which tends to W_2(μ, ν) as ε → 0, on any space and in any dimension.
+    """Sinkhorn's divergence √S_ε(μ, ν), which tends to W_2(μ, ν) as ε → 0, on any space and in any dimension.
 
-    S_ε(μ, ν) = T_ε(μ, ν) − ½T_ε(μ, μ) − ½T_ε(ν, ν), T_ε = min over couplings of ∫d² dπ + ε H(π | μ⊗ν): not negative,
-    and zero only for μ = ν. For smooth densities S_ε = W_2² + O(ε²), and `error` is what that says, |S_{2ε} − S_ε|/3,
-    carried over to the root. Densities on one grid cost n^{1+1/d} an iteration for n nodes; clouds, and other
-    densities, which are taken as atoms at their nodes, n².
+        S_ε(μ, ν) = T_ε(μ, ν) − ½T_ε(μ, μ) − ½T_ε(ν, ν),   T_ε = min over couplings of ∫d² dπ + ε H(π | μ⊗ν).
 
-    **Arguments:** `epsilon`: ε > 0, in length²; a twentieth of the mean d² between the two where nothing is said.
-    **Raises** `ValueError` for ε ≤ 0, different spaces, measures other than particles and densities, and under a
-    transformation; `RuntimeError`, with residual and iterations, where the iteration does not converge.
+    S_ε ≥ 0, and it is zero only for μ = ν. For smooth densities S_ε = W_2² + O(ε²), so that the error is estimated as
+    |S_{2ε} − S_ε|/3, carried over to the root. Densities on one grid of n nodes cost n^{1+1/d} an iteration. Clouds
+    cost n², and so do other densities, which are taken as atoms at their nodes.
 
-    Source: Feydy et al., AISTATS 2019; Chizat et al., NeurIPS 2020, for the bias; computed by OTT-JAX.
+    **Arguments:**
+
+    - `mu`, `nu`: particles or densities on one space.
+    - `epsilon`: ε > 0, length². Default: a twentieth of the mean d² between the two.
+
+    **Returns:** an `Approximation`; its `error` is a bias.
+
+    **Raises:** `ValueError` for ε ≤ 0, different spaces, other measures, and under a JAX transformation;
+    `RuntimeError`, with the residual and the iterations, if the iteration does not converge.
+
+    **Source:** Feydy et al., AISTATS 2019; Chizat et al., NeurIPS 2020, for the bias; computed by OTT-JAX.
     """
     _check(mu, nu)
     require(epsilon is None or 0 < epsilon < math.inf, f"the regularisation must be positive, not {epsilon!r}.")
@@ -64,15 +74,24 @@ def sinkhorn(mu: AbstractMeasure, nu: AbstractMeasure, epsilon: float | None = N
 def sliced(
     mu: AbstractMeasure, nu: AbstractMeasure, key: PRNGKeyArray, p: float | int = 2, directions: int = 256
 ) -> Approximation:
-    """SW_p = (E_θ W_p^p(θ♯μ, θ♯ν))^{1/p}, θ uniform on the unit sphere: a distance of its own, for clouds of any size.
+    """The sliced distance SW_p = (E_θ W_p^p(θ♯μ, θ♯ν))^{1/p}, θ uniform on the unit sphere, for clouds of any size.
 
-    It metrises the same convergence as W_p, and SW_2 ≤ W_2/√d. Each W_p on a line is exact; `error` is the standard
-    error over the directions. Densities are taken as atoms at their nodes.
+    It metrises the same convergence as W_p, and SW_2 ≤ W_2/√d. Each W_p on a line is exact; the error is that of the
+    mean over directions. Densities are taken as atoms at their nodes.
 
-    **Raises** `ValueError` for measures on another space than R^d, other forms than particles and densities, p < 1,
-    fewer than two directions, and under a transformation.
+    **Arguments:**
 
-    Source: Bonneel, Rabin, Peyré and Pfister, J. Math. Imaging Vis. 51 (2015).
+    - `mu`, `nu`: particles or densities on R^d.
+    - `key`: a JAX key, for the directions.
+    - `p`: any real number ≥ 1. Default: 2.
+    - `directions`: the number of θ, at least 2. Default: 256.
+
+    **Returns:** an `Approximation`; its `error` is a standard error.
+
+    **Raises:** `ValueError` for measures on another space or of another form, p < 1, fewer than two directions, and
+    under a JAX transformation.
+
+    **Source:** Bonneel, Rabin, Peyré and Pfister, J. Math. Imaging Vis. 51 (2015).
     """
     _check(mu, nu)
     require(isinstance(mu.domain, Euclidean), f"lines for slices are those of R^d, but these are on {mu.domain}.")

@@ -47,12 +47,17 @@ _MASS_TOLERANCE = 1e-5
 
 
 class Geodesic(eqx.Module):
-    """The curve of least action from one density to another, at T + 1 times, with what was reached.
+    """The curve of least action from one density to another at T + 1 times, and what the iteration reached.
 
-    `values[k]` is ρ at time k/T, 1/volume, and `momentum[i][k]` the i-th component of m = ρv at time (k + ½)/T on the
-    faces between cells along axis i. `energy[k]` is ∫|m|²/ρ dx at time (k + ½)/T, length²: constant, W₂², on an exact
-    geodesic. `distance` is W₂ = (mean energy)^{1/2}, `residual` ten times the distance of (ρ, m) to the fields of its
-    action, see `geodesic`, `continuity` the largest |∂_tρ + ∇·m| relative to the largest |∂_tρ|.
+    **Attributes:**
+
+    - `grid`: the grid of the densities.
+    - `values`: ρ at the times k/T, shape (T + 1, *grid.shape), 1/volume.
+    - `momentum`: m = ρv at the times (k + ½)/T, one array for each axis, on the faces between cells along it.
+    - `energy`: ∫|m|²/ρ dx at the times (k + ½)/T, shape (T,), length²; on an exact geodesic it is W₂² at all times.
+    - `residual`: ten times the distance of (ρ, m) to the fields of its action; see `geodesic`.
+    - `continuity`: the largest |∂_tρ + ∇·m| relative to the largest |∂_tρ|.
+    - `iterations`: how many were made.
     """
 
     grid: AbstractGrid
@@ -72,7 +77,12 @@ class Geodesic(eqx.Module):
         return math.sqrt(max(float(jnp.mean(self.energy)), 0.0))
 
     def density(self, k: int) -> Density:
-        """ρ at time k/T; between the ends negative values, of the size of the residual, are cut off."""
+        """ρ at time k/T; negative values between the ends, of the size of the residual, are cut off.
+
+        **Arguments:**
+
+        - `k`: 0 ≤ k ≤ T.
+        """
         values = jnp.maximum(self.values[k], 0)
         return Density(self.grid, values / (jnp.sum(values) * self.grid.cell_volume))
 
@@ -85,19 +95,29 @@ class Geodesic(eqx.Module):
 def geodesic(
     mu: Density, nu: Density, *, times: int = 32, tolerance: float = 3e-4, max_iterations: int = 4000
 ) -> Geodesic:
-    """The geodesic of W₂ from μ to ν, densities on one grid of a box or a torus, and their distance.
+    """The geodesic of W₂ between two densities, by the fluid formulation of Benamou and Brenier:
 
-    The continuity equation holds to rounding. The iteration first makes the relative distance of the curve to the
-    one at which its action is taken, and its change in a step over the step, at most `tolerance`, both in L²(dx dt);
-    then, with longer steps in the dual, the former at most a tenth of that. Between Gaussians the distance was then
-    right to a tenth of `tolerance`, and ρ_t to 3 to 16 times `tolerance` in L¹(dx), beside the error of the grid. A
-    box is convex: no geodesic leaves it that has its ends in it.
+        W₂²(μ, ν) = min ∫₀¹∫ |m|²/ρ dx dt,    ∂_tρ + ∇·m = 0,    ρ₀ = μ, ρ₁ = ν.
 
-    **Arguments:** `times`: number of steps T ≥ 2 in t ∈ [0, 1], best near W₂/h or more; `tolerance`: > 0;
-    `max_iterations`: ≥ 1, counted in twenties.
-    **Returns** a `Geodesic`, in the precision of μ.
-    **Raises** `ValueError` for other measures, different grids or masses, and under a JAX transformation;
+    The continuity equation holds to rounding. The iteration first makes two numbers at most `tolerance`, in L²(dx dt):
+    the relative distance of the curve to the one at which its action is taken, and its change in a step over the step.
+    Then, with longer steps in the dual, it makes the former at most a tenth of that. Between Gaussians the distance was
+    then right to a tenth of `tolerance`, and ρ_t to 3 to 16 times `tolerance` in L¹(dx), beside the error of the grid.
+    A box is convex: no geodesic leaves it that has its ends in it.
+
+    **Arguments:**
+
+    - `mu`, `nu`: densities on one grid of a box or of a torus.
+    - `times`: the number of steps T ≥ 2 in t ∈ [0, 1], best near W₂/h or more. Default: 32.
+    - `tolerance`: of the iteration, > 0. Default: 3e-4.
+    - `max_iterations`: at least 1, counted in twenties. Default: 4000.
+
+    **Returns:** a `Geodesic`, in the precision of μ.
+
+    **Raises:** `ValueError` for other measures, different grids or masses, and under a JAX transformation;
     `RuntimeError`, with the residual and the iterations, if the tolerance is not reached.
+
+    **Source:** Benamou and Brenier, Numer. Math. 84 (2000); Papadakis, Peyré and Oudet, SIAM J. Imaging Sci. 7 (2014).
     """
     _check(mu, nu, times, tolerance, max_iterations)
     grid = mu.grid
