@@ -46,5 +46,15 @@ MODELS = {
 
 
 def entry(name: str, **parameters) -> Entry:
-    """The model called `name` at the given parameters; an unknown name raises `ValueError` with the nearest one."""
+    """The model of a name at given parameters.
+
+    **Arguments:**
+
+    - `name`: a key of `MODELS`, as `mckean list` shows them.
+    - `parameters`: what its constructor takes.
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` for an unknown name, with the nearest one, and what the constructor raises.
+    """
     return MODELS[nearest(name, MODELS, "model")](**parameters)

@@ -55,10 +55,19 @@ def cooling(time: float, distance: float, strength: float) -> float:
 
 
 def granular_media(stiffness: float = 1.0, strength: float = 1.0, beta: float = 1.0) -> Entry:
-    """Granular media: dX_i = −aX_i dt − (c/N) Σ_j (X_i − X_j)|X_i − X_j| dt + √(2/β) dB_i.
+    """Granular media on the line: dX_i = −aX_i dt − (c/N) Σ_j (X_i − X_j)|X_i − X_j| dt + √(2/β) dB_i.
 
-    **Arguments:** `stiffness`: a > 0, energy per length²; `strength`: c ≥ 0, energy per length³; `beta`: β > 0.
-    **Raises** `ValueError` for others.
+    **Arguments:**
+
+    - `stiffness`: a > 0, energy per length². Default: 1.
+    - `strength`: c ≥ 0, energy per length³. Default: 1.
+    - `beta`: β > 0, finite, 1/energy. Default: 1.
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` for other values.
+
+    **Source:** Benedetto, Caglioti, Carrillo and Pulvirenti, J. Stat. Phys. 91 (1998).
     """
     require(
         stiffness > 0 and strength >= 0 and 0 < beta < math.inf,

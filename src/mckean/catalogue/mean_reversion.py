@@ -113,10 +113,18 @@ def marginal_variation(excess: float, dim: int = 1) -> float:
 
 
 def ornstein_uhlenbeck(stiffness: float = 1.0, strength: float = 0.5, beta: float = 1.0, dim: int = 1) -> Entry:
-    """Ornstein–Uhlenbeck with quadratic attraction: dX_i = −aX_i dt − c(X_i − X̄) dt + √(2/β) dB_i in R^d.
+    """Ornstein–Uhlenbeck particles with quadratic attraction: dX_i = −aX_i dt − c(X_i − X̄) dt + √(2/β) dB_i in R^d.
 
-    **Arguments:** `stiffness`: a > 0; `strength`: c, with a + c > 0; both energy per length²; `beta`: β > 0; `dim`: d.
-    **Raises** `ValueError` unless a > 0 and a + c > 0.
+    **Arguments:**
+
+    - `stiffness`: a > 0, energy per length². Default: 1.
+    - `strength`: c, energy per length², with a + c > 0. Default: 0.5.
+    - `beta`: β > 0, 1/energy. Default: 1.
+    - `dim`: d. Default: 1.
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` unless a > 0 and a + c > 0.
     """
     if not (stiffness > 0 and stiffness + strength > 0):
         raise ValueError(f"this model needs a > 0 and a + c > 0, but a = {stiffness:g}, c = {strength:g}.")

@@ -66,10 +66,22 @@ def antipode_rate(dim, beta):
 
 
 def two_tokens(dim=3, beta=1.0) -> Entry:
-    """Two tokens of a homogenised Transformer with one head in each layer, QᵀK = βI: u = artanh⟨x_1, x_2⟩ on the line.
+    """Two tokens of a homogenised Transformer with one head in each layer, QᵀK = βI: u = artanh⟨x_1, x_2⟩ on the line,
 
-    **Arguments:** `dim`: d ≥ 2; `beta`: β, finite; both may be arrays under `vmap`, which sweeps a grid of them.
-    **Raises** `ValueError` for other values.
+        du = ((d − 2)b + aR)/d dt + √(2a/d) dB,   R = tanh u,   a = p² + (1 − p)²,   b = 2p(1 − p),
+
+    p = 1/(1 + e^{−β(1−R)}). Both parameters may be arrays under `vmap`, which sweeps a grid of them.
+
+    **Arguments:**
+
+    - `dim`: d ≥ 2. Default: 3.
+    - `beta`: β, finite. Default: 1.
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` for other values.
+
+    **Source:** Koubbi, Geshkovski and Rigollet, Homogenized Transformers, arXiv 2604.01978.
     """
     require(dim >= 2, f"two tokens on S^{{d−1}} need d ≥ 2, but d = {dim} was given.")
     require_finite_beta(beta)
@@ -103,12 +115,18 @@ def two_tokens(dim=3, beta=1.0) -> Entry:
 
 
 def low_temperature(overlap: float = 0.5) -> Entry:
-    """Two tokens as β → ∞, in the time t/d: dR = −R(1 − R²)dt + √2(1 − R²)dB, that is dy = tanh y dt + √2 dB.
+    """Two tokens as β → ∞, in the time t/d: dR = −R(1 − R²)dt + √2(1 − R²)dB.
 
-    At finite β tokens with β(1 − R) of order 1 feel one another: there e^{−u}, and with it the scale density, is of
-    order β^{−1/2}, by which the probability to meet differs.
+    For y = artanh R that is dy = tanh y dt + √2 dB. At finite β tokens with β(1 − R) of order 1 feel one another: there
+    e^{−u}, and with it the scale density, is of order β^{−1/2}, by which the probability to meet differs.
 
-    **Arguments:** `overlap`: R_0 in (−1, 1), that of the facts. **Raises** `ValueError` for another.
+    **Arguments:**
+
+    - `overlap`: R_0 in (−1, 1), that of the facts. Default: 0.5.
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` for another overlap.
     """
     require(-1 < overlap < 1, f"an overlap before the end is between −1 and 1, but {overlap} was given.")
     model = Model(Euclidean(1), drift=lambda y, mu: jnp.tanh(y), noise=Additive(math.sqrt(2)))
@@ -120,9 +138,14 @@ def low_temperature(overlap: float = 0.5) -> Entry:
 
 
 def meeting_probability(model: Model, overlap) -> np.ndarray:
-    """P(R_∞ = 1) from R_0 of a model for u = artanh R: ∫_{−∞}^{u_0}s / ∫_{−∞}^{∞}s, s = exp(−∫2b/σ²) its scale density.
+    """The probability that two tokens meet, P(R_∞ = 1) = ∫_{−∞}^{u_0}s / ∫_{−∞}^{∞}s, s = exp(−∫2b/σ²).
 
-    **Arguments:** `overlap`: R_0, a number or an array. It is 1 where the antipode repels: u never stays near −∞.
+    s is the scale density of u = artanh R. The probability is 1 if the antipode repels: u never stays near −∞.
+
+    **Arguments:**
+
+    - `model`: a model for u, such as that of `two_tokens`.
+    - `overlap`: R_0, a number or an array.
     """
     u = np.linspace(-2 * _FAR, 2 * _FAR, 80_001)
     points = jnp.asarray(u)[:, None]

@@ -40,11 +40,26 @@ def self_attention(
     temperature: float = 0.0,
     common: AbstractNoise | Sequence[AbstractNoise] = (),
 ) -> Entry:
-    """Self-attention on S^{d−1}, with the softmax's denominator (SA) or without (USA).
+    """Self-attention on S^{d−1}: x_i′ = P_{x_i} V Σ_j w_ij x_j, with noise or without.
 
-    **Arguments:** `dim`: d ≥ 2; `beta`: β; `value`: V, shape (d, d), a number or None for the identity; `query_key`:
-    QᵀK, shape (d, d), or None for the identity; `temperature`: T ≥ 0 of the tokens' own noise; `common`: common noise.
-    **Raises** `ValueError` for a matrix of another shape, T < 0, and for a β at which USA is beyond the largest number.
+    The weights are w_ij = e^{β⟨Qx_i, Kx_j⟩}/Σ_j e^{β⟨Qx_i, Kx_j⟩} (SA), or e^{β⟨Qx_i, Kx_j⟩}/n, without the softmax's
+    denominator (USA).
+
+    **Arguments:**
+
+    - `dim`: d ≥ 2. Default: 3.
+    - `beta`: β. Default: 1.
+    - `value`: V, shape (d, d), or a number. Default: None, the identity.
+    - `query_key`: QᵀK, shape (d, d). Default: None, the identity.
+    - `normalised`: SA, or USA if False. Default: True.
+    - `temperature`: T ≥ 0, of the tokens' own noise √(2T) P dB. Default: 0.
+    - `common`: a common noise, or several. Default: none.
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` for a matrix of another shape, T < 0, and a β at which USA is beyond the largest number.
+
+    **Source:** Geshkovski, Letrouit, Polyanskiy and Rigollet, Bull. Amer. Math. Soc. 2025.
     """
     require_finite_beta(beta)
     require(temperature >= 0, f"the temperature must not be negative, but {temperature} was given.")

@@ -70,11 +70,20 @@ def toy_transformer(
     normalisation: Literal["talk", "paper"] = "talk",
     calculus: Calculus = "ito",
 ) -> Entry:
-    """The toy Transformer on S^{d−1}.
+    """The toy Transformer on S^{d−1}: dx_i = √κ P_{x_i} dB, one B for all tokens, κ = (α/d)|x̄|².
 
-    **Arguments:** `dim`: d ≥ 2; `alpha`: α ≥ 0, 1/time; `normalisation`: κ = (α/d)|x̄|², as in the talk, or
-    α|x̄|²/(d − 1), as in the paper; `calculus`: "ito", the limit of the layers, or "stratonovich", the slide's √κ P∘dB.
-    **Raises** `ValueError` for another normalisation or calculus, and for α < 0.
+    **Arguments:**
+
+    - `dim`: d ≥ 2. Default: 64.
+    - `alpha`: α ≥ 0, 1/time. Default: 1.
+    - `normalisation`: "talk", κ = (α/d)|x̄|², or "paper", κ = α|x̄|²/(d − 1). Default: "talk".
+    - `calculus`: "ito", the limit of the layers, or "stratonovich", the √κ P∘dB of the slide. Default: "ito".
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` for another normalisation or calculus, and for α < 0.
+
+    **Source:** Koubbi, Geshkovski and Rigollet, Homogenized Transformers, arXiv 2604.01978.
     """
     require(alpha >= 0, f"alpha must not be negative, but {alpha} was given.")
     require(

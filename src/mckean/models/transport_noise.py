@@ -168,7 +168,7 @@ class TransportNoise(AbstractNoise):
         return jnp.broadcast_to(self.covariance.astype(x.dtype), (*x.shape, x.shape[1]))
 
     def displacement(self, mu: AbstractMeasure, x: interactions.Points, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
-        """One FFT on a grid and one nonuniform FFT at particles, whatever the number of waves."""
+        """One FFT on a grid and one nonuniform FFT at particles for any number of waves."""
         if isinstance(x, FourierGrid) and self._fits(x):
             return self._on_grid(x, dB)
         points = interactions.at(x, mu)
