@@ -29,7 +29,7 @@ from mckean.interactions.attention import softmax_mean
 from mckean.interactions.kernels import held, parameter
 from mckean.interactions.sums.sum import atoms
 from mckean.measures import AbstractMeasure, Particles
-from mckean.models.noise import AbstractMatrixNoise, AbstractNoise, Calculus
+from mckean.models.noise import AbstractMatrixNoise, AbstractNoise, Calculus, require_calculus
 from mckean.spaces import Euclidean, Sphere
 
 _ACTIVATIONS: dict[str, Callable] = {"relu": jax.nn.relu, "tanh": jnp.tanh}
@@ -51,6 +51,7 @@ class Heads(AbstractMatrixNoise):
       step, W and W′ Gaussian of shape (d, d). Default: None, A as given.
     - `heads`: M, the heads of a layer; with one A they are one head. Default: 1.
     - `intensity`: c ≥ 0, 1/time. Default: 1.
+    - `calculus`: "ito", the limit of the layers, or "stratonovich". Default: "ito".
 
     **Raises:** `ValueError` for parameters that are not finite or have other shapes, and for a `spread` beside a
     `query_key`. In a run: for tokens of another dimension, and if fixed fields are asked of heads with a `spread`, as
@@ -64,13 +65,15 @@ class Heads(AbstractMatrixNoise):
     spread: Float[Array, ""] | None
     heads: int = eqx.field(static=True)
     intensity: Float[Array, ""]
-    calculus: ClassVar[Calculus] = "ito"
+    calculus: Calculus = eqx.field(static=True)
     additive: ClassVar[bool] = False
     ito_is_stratonovich: ClassVar[bool] = False
     depends_on_measure: ClassVar[bool] = True
     is_shear: ClassVar[bool] = False
 
-    def __init__(self, beta=1.0, query_key=None, spread=None, heads: int = 1, intensity=1.0):
+    def __init__(
+        self, beta=1.0, query_key=None, spread=None, heads: int = 1, intensity=1.0, calculus: Calculus = "ito"
+    ):
         self.beta, self.intensity = _number("beta", beta), _number("intensity", intensity)
         require(self.intensity >= 0, f"the intensity of heads must not be negative, but {intensity} was given.")
         require(query_key is None or spread is None, "heads have a query_key that is given, or a spread, not both.")
@@ -80,6 +83,8 @@ class Heads(AbstractMatrixNoise):
         given = 1 if self.query_key is None else self.query_key.shape[0]
         require(self.spread is not None or heads in (1, given), _ALIKE)
         self.heads = heads if self.spread is not None else given
+        require_calculus(calculus)
+        self.calculus = calculus
 
     @classmethod
     def quadrature(cls, beta, dim: int, nodes: int, spread, key: PRNGKeyArray, intensity=1.0) -> "Heads":
@@ -173,8 +178,10 @@ class Neurons(AbstractMatrixNoise):
     - `neurons`: w ≥ 1. Default: 256.
     - `gain`: g. Default: 1.
     - `intensity`: c ≥ 0, 1/time. Default: 1.
+    - `calculus`: "ito", the limit of the layers, or "stratonovich". Default: "ito".
 
-    **Raises:** `ValueError` for other values.
+    **Raises:** `ValueError` for other values. In a run: if fixed fields are asked of it, as the
+    conversion between Itô and Stratonovich does.
 
     **Source:** Cho and Saul, Kernel methods for deep learning, NIPS 2009, for k.
     """
@@ -183,7 +190,7 @@ class Neurons(AbstractMatrixNoise):
     neurons: int = eqx.field(static=True)
     gain: Float[Array, ""]
     intensity: Float[Array, ""]
-    calculus: ClassVar[Calculus] = "ito"
+    calculus: Calculus = eqx.field(static=True)
     additive: ClassVar[bool] = False
     ito_is_stratonovich: ClassVar[bool] = False
     depends_on_measure: ClassVar[bool] = False
@@ -195,6 +202,7 @@ class Neurons(AbstractMatrixNoise):
         neurons: int = 256,
         gain=1.0,
         intensity=1.0,
+        calculus: Calculus = "ito",
     ):
         known = activation in _ACTIVATIONS if isinstance(activation, str) else callable(activation)
         require(known, f"an activation is 'relu', 'tanh' or a function of arrays, not {activation!r}.")
@@ -202,6 +210,8 @@ class Neurons(AbstractMatrixNoise):
         _require_count("neurons", neurons)
         self.neurons, self.gain, self.intensity = neurons, _number("gain", gain), _number("intensity", intensity)
         require(self.intensity >= 0, f"the intensity of neurons must not be negative, but {intensity} was given.")
+        require_calculus(calculus)
+        self.calculus = calculus
 
     def width(self, mu: AbstractMeasure, dim: int) -> int:
         return self.neurons * dim
@@ -227,6 +237,7 @@ class PreNormalised(AbstractMatrixNoise):
     **Arguments:**
 
     - `layer`: σ, the noise of the layer.
+    - `calculus`: "ito" or "stratonovich". Default: None, that of the layer.
 
     **Raises:** `ValueError` for a layer that is no noise.
     """
@@ -237,9 +248,10 @@ class PreNormalised(AbstractMatrixNoise):
     ito_is_stratonovich: ClassVar[bool] = False
     is_shear: ClassVar[bool] = False
 
-    def __init__(self, layer: AbstractNoise):
+    def __init__(self, layer: AbstractNoise, calculus: Calculus | None = None):
         require(isinstance(layer, AbstractNoise), f"what is normalised before is a noise, not {layer!r}.")
-        self.layer, self.calculus = layer, layer.calculus
+        self.layer, self.calculus = layer, layer.calculus if calculus is None else calculus
+        require_calculus(self.calculus)
 
     @property
     def depends_on_measure(self) -> bool:
@@ -274,8 +286,8 @@ def directions(mu: AbstractMeasure) -> Particles:
     )
     assert isinstance(mu, Particles)
     space = Sphere(mu.space.dim)
-    moved = eqx.tree_at(lambda p: p.positions, mu, space.retract(mu.positions))
-    return eqx.tree_at(lambda p: p.space, moved, space, is_leaf=lambda v: v is mu.space)
+    unit = eqx.tree_at(lambda p: p.positions, mu, space.retract(mu.positions))
+    return eqx.tree_at(lambda p: p.space, unit, space, is_leaf=lambda v: v is mu.space)
 
 
 _ALIKE = "heads with one query_key are one head, as their sum is: heads is 1, or the number of matrices that are given."

@@ -18,11 +18,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mckean import interactions
-from mckean.checks import require
 from mckean.interactions import AbstractField
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
 from mckean.models.model import Model, drift_at
-from mckean.models.noise import AbstractNoise, Calculus
+from mckean.models.noise import AbstractNoise, Calculus, require_calculus
 from mckean.spaces import FourierGrid, calculus
 
 
@@ -43,10 +42,7 @@ def convert(model: Model, calculus: Calculus) -> Model:
     **Raises:** `ValueError` for another calculus. In a run: for a common noise that depends on a measure whose motion
     is not known in its form, such as a density on a box.
     """
-    require(
-        calculus in ("ito", "stratonovich"),
-        f"the calculus of a noise is 'ito' or 'stratonovich', but {calculus!r} was given.",
-    )
+    require_calculus(calculus)
     own = [] if model.noise is None else [model.noise]
     parts = [*own, *model.common]
     which = [i for i, part in enumerate(parts) if differs(part, calculus)]

@@ -163,7 +163,7 @@ class Isotropic(AbstractMatrixNoise):
 
     def __init__(self, amplitude: Callable, calculus: Calculus = "ito"):
         require(callable(amplitude), f"an isotropic noise needs an amplitude a(mu), not {amplitude!r}.")
-        _require_calculus(calculus)
+        require_calculus(calculus)
         self.amplitude, self.calculus = held(amplitude), calculus
 
     def matrix(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d m"]:
@@ -178,7 +178,8 @@ class Isotropic(AbstractMatrixNoise):
         return jnp.broadcast_to(self.amplitude(mu).astype(points.dtype) * dB, points.shape)
 
 
-def _require_calculus(calculus: str) -> None:
+def require_calculus(calculus: str) -> None:
+    """Raise `ValueError` for another calculus than the two."""
     require(
         calculus in ("ito", "stratonovich"),
         f"the calculus of a noise is 'ito' or 'stratonovich', but {calculus!r} was given.",
@@ -206,7 +207,7 @@ class Multiplicative(AbstractMatrixNoise):
 
     def __init__(self, sigma: Callable, calculus: Calculus = "ito"):
         require(callable(sigma), f"a multiplicative noise needs a function sigma(x, mu), not {sigma!r}.")
-        _require_calculus(calculus)
+        require_calculus(calculus)
         self.sigma = held(sigma)
         self.calculus = calculus
 
