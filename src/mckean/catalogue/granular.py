@@ -80,7 +80,7 @@ def granular_media(stiffness: float = 1.0, strength: float = 1.0, beta: float = 
             "a, sharp: D/2(F − F*) of the equilibrium moved by 0.5/√(βa)",
             stiffness,
             _CONVEX,
-            lambda: _moved(model, at(), at(centre=0.5 / math.sqrt(beta * stiffness))),
+            lambda: _of_translation(model, at(), at(centre=0.5 / math.sqrt(beta * stiffness))),
             # δF/δμ of a moved equilibrium is linear, which the faces see exactly: rounding in F − F* is left.
             1e-9 * stiffness,
         ),
@@ -97,7 +97,7 @@ def granular_media(stiffness: float = 1.0, strength: float = 1.0, beta: float = 
     return Entry(model, facts)
 
 
-def _moved(model: Model, still: Density, moved: Density) -> float:
+def _of_translation(model: Model, still: Density, moved: Density) -> float:
     free_energy, dissipation = eqx.filter_jit(energy.free_energy), eqx.filter_jit(energy.dissipation)
     gap = free_energy(model, moved) - free_energy(model, still)
     return float(dissipation(model, moved) / (2 * gap))

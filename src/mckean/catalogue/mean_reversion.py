@@ -164,7 +164,7 @@ def ornstein_uhlenbeck(stiffness: float = 1.0, strength: float = 0.5, beta: floa
             "E D² of 10 particles and their copies, stationary, a coordinate",
             coupling_error(10, stiffness, strength, beta),
             _REFERENCE,
-            lambda: _coupled(model, 10),
+            lambda: _of_coupling(model, 10),
             1e-12,
         ),
         "Polyak–Łojasiewicz constant": Fact("min(a, a + c)", min(stiffness, stiffness + strength), _REFERENCE),
@@ -186,7 +186,7 @@ def _of_ten(model) -> tuple[float, float]:
     return float(np.sum(s - 1 - np.log(s)) / 2), math.sqrt(limit * float(np.sum((np.sqrt(s) - 1) ** 2)))
 
 
-def _coupled(model, n: int) -> float:
+def _of_coupling(model, n: int) -> float:
     """E(X_1 − Y_1)² from Lyapunov's equation of particles and copies together, whose noises are the same."""
     system, alone = _jacobians(model, n)
     noise = 2 / float(model.beta) * np.kron(np.ones((2, 2)), np.eye(n))

@@ -32,7 +32,7 @@ from mckean.catalogue.facts import Entry, Fact
 from mckean.checks import require
 from mckean.interactions.kernels import parameter
 from mckean.measures import AbstractMeasure, Particles
-from mckean.models import Calculus, Isotropic, Model
+from mckean.models import Calculus, Isotropic, Model, convert
 from mckean.spaces import Sphere
 
 _REFERENCE = "Koubbi, Geshkovski and Rigollet, Homogenized Transformers, arXiv 2604.01978"

@@ -70,10 +70,10 @@ class Lagrangian(AbstractMeasure):
         require(not traced(density), "a density is made Lagrangian outside jit, grad and vmap.")
         assert isinstance(grid, BoxGrid)
         mass = np.asarray(density.values, np.float64) * grid.cell_volume
-        held = np.flatnonzero(mass > _LEAST_MASS)
-        first, last = int(held[0]), int(held[-1]) + 1
+        inhabited = np.flatnonzero(mass > _LEAST_MASS)
+        first, last = int(inhabited[0]), int(inhabited[-1]) + 1
         require(
-            held.size == last - first,
+            inhabited.size == last - first,
             "the density vanishes between two places where it does not: the line between them would be a cell without "
             "mass.",
         )

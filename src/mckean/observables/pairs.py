@@ -176,7 +176,7 @@ def _least_near(x: Float[Array, "n d"], bound: Float[Array, ""], labels: Int[Arr
     n, size = x.shape[0], tile_size(x.shape[0])
     padded = jnp.pad(labels, (0, -n % size), constant_values=n)
 
-    def seen(least, near: Bool[Array, "a b"], of, by):
+    def spread(least, near: Bool[Array, "a b"], of, by):
         there = jax.lax.dynamic_slice_in_dim(padded, by, size)
         here = jax.lax.dynamic_slice_in_dim(least, of, size)
         found = jnp.min(jnp.where(near, there[None], n), axis=1)
@@ -184,6 +184,6 @@ def _least_near(x: Float[Array, "n d"], bound: Float[Array, ""], labels: Int[Arr
 
     def add(least, overlaps, pairs, i, j):
         near = pairs & (overlaps >= bound)
-        return seen(seen(least, near, i, j), near.T, j, i)
+        return spread(spread(least, near, i, j), near.T, j, i)
 
     return over_pairs(x, padded, add)[:n]

@@ -135,15 +135,15 @@ class Record(eqx.Module):
 
     def check(self, first: int, steps: int, dt: float, width: int) -> None:
         """Raise `ValueError` unless the record covers these steps, of this length, for so many motions."""
-        held, motions = self.increments.shape
+        length, motions = self.increments.shape
         require(motions == width, f"the model's common noise has {width} motions, but the environment has {motions}.")
         require(
             abs(dt - self.dt) <= 1e-9 * self.dt,
             f"the environment was recorded in steps of {self.dt:g}, but the run's are dt = {dt:g}.",
         )
         require(
-            first >= 0 and first + steps <= held,
-            f"the environment covers the steps 0 to {held}, but the run those from {first} to {first + steps}.",
+            first >= 0 and first + steps <= length,
+            f"the environment covers the steps 0 to {length}, but the run those from {first} to {first + steps}.",
         )
 
 

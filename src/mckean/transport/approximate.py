@@ -20,7 +20,7 @@ from mckean.transport.quantiles import quantiles
 
 _ITERATIONS = 5000
 # Clouds beyond this have their costs computed as they are used, this many rows at a time.
-_HELD = 2048
+_BATCH = 2048
 
 
 @dataclass(frozen=True)
@@ -123,19 +123,19 @@ def _atoms(mu: AbstractMeasure) -> tuple[np.ndarray, np.ndarray | None]:
         return np.asarray(mu.positions, np.float64), None if mu.weights is None else np.asarray(mu.weights, np.float64)
     assert isinstance(mu, Density)
     weights = np.maximum(np.asarray(mu.values, np.float64).ravel(), 0)
-    held = weights > 0
-    return np.asarray(mu.grid.nodes, np.float64)[held], weights[held] / weights.sum()
+    positive = weights > 0
+    return np.asarray(mu.grid.nodes, np.float64)[positive], weights[positive] / weights.sum()
 
 
 def _mean_cost(mu: AbstractMeasure, nu: AbstractMeasure) -> float:
     """The mean of d² over up to 512 atoms of each, taken evenly, by their weights."""
     (x, a), (y, b) = (_atoms(measure) for measure in (mu, nu))
-    (x, a), (y, b) = (_thinned(*pair) for pair in ((x, a), (y, b)))
+    (x, a), (y, b) = (_thin(*pair) for pair in ((x, a), (y, b)))
     square = mu.domain.distance(jnp.asarray(x)[:, None], jnp.asarray(y)[None]) ** 2
     return float(a @ np.asarray(square, np.float64) @ b)
 
 
-def _thinned(x: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def _thin(x: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     step = -(-len(x) // 512)
     weights = np.ones(len(x)) if weights is None else weights
     kept = weights[::step]
@@ -177,10 +177,10 @@ def _solver(where: AbstractGrid | AbstractSpace, points, weights) -> Callable[[f
     solve = {"threshold": tolerance, "max_iterations": _ITERATIONS}
     if isinstance(where, AbstractGrid):
         lines = [Torus(1, L) if isinstance(where, FourierGrid) else Euclidean(1) for L in where.sides]
-        options: dict[str, Any] = {"cost_fns": [_squared(line) for line in lines]}
+        options: dict[str, Any] = {"cost_fns": [_square_cost(line) for line in lines]}
     else:
-        held = max(len(z) for z in points) <= _HELD
-        options = {"cost_fn": _squared(where), "batch_size": None if held else _HELD}
+        small = max(len(z) for z in points) <= _BATCH
+        options = {"cost_fn": _square_cost(where), "batch_size": None if small else _BATCH}
 
     @jax.jit
     def run(points, weights, epsilon):
@@ -196,7 +196,7 @@ def _solver(where: AbstractGrid | AbstractSpace, points, weights) -> Callable[[f
     return partial(run, points, weights)
 
 
-def _squared(space: AbstractSpace):
+def _square_cost(space: AbstractSpace):
     """d² as OTT-JAX takes a cost."""
     from ott.geometry import costs
 

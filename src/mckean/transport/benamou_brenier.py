@@ -138,13 +138,13 @@ def geodesic(
         )
     rho, *momentum = flux
     momentum = tuple(level * unit * m for m in momentum)
-    values, continuity = _joined(start, level * rho, end, momentum, axes_of(grid))
+    values, continuity = _join(start, level * rho, end, momentum, axes_of(grid))
     energy = energy * (unit**2 * level * grid.cell_volume)
     return Geodesic(grid, values, momentum, energy, float(residual), float(continuity), int(done))
 
 
 @partial(jax.jit, static_argnames=("axes",))
-def _joined(start, rho, end, momentum, axes: tuple[Axis, ...]) -> tuple[Array, Array]:
+def _join(start, rho, end, momentum, axes: tuple[Axis, ...]) -> tuple[Array, Array]:
     """ρ at all times, and the largest |∂_tρ + ∇·m| over the largest |∂_tρ|."""
     values = jnp.concatenate([start[None], rho, end[None]])
     times = len(values) - 1
@@ -158,8 +158,8 @@ def _joined(start, rho, end, momentum, axes: tuple[Axis, ...]) -> tuple[Array, A
 def _velocity(values, momentum, axes: tuple[Axis, ...]) -> Array:
     middle = 0.5 * (values[1:] + values[:-1])
     _, *flux = onto_cells((values[1:-1], *momentum), (_closed(len(middle)), *axes))
-    seen = middle > 1e-6 * jnp.max(middle)
-    return jnp.stack([jnp.where(seen, m / jnp.where(seen, middle, 1.0), 0.0) for m in flux], axis=-1)
+    inhabited = middle > 1e-6 * jnp.max(middle)
+    return jnp.stack([jnp.where(inhabited, m / jnp.where(inhabited, middle, 1.0), 0.0) for m in flux], axis=-1)
 
 
 def _closed(times: int) -> Axis:
@@ -213,18 +213,18 @@ def _solve(start, end, axes: tuple[Axis, ...], tolerance, max_iterations):
     source = known.at[0].add(start / axes[0].h).at[-1].add(-end / axes[0].h)
     middle = known.at[0].add(0.5 * start).at[-1].add(0.5 * end)
 
-    def projected(flux):
+    def project(flux):
         phi = poisson(divergence(flux, axes) - source, axes)
         return jax.tree.map(jnp.add, flux, gradient(phi, axes))
 
-    def centred(flux):
+    def centre(flux):
         rho, *m = onto_cells(flux, axes)
         return (rho + middle, *m)
 
     def iterate(flux, dual, sigma):
         # The mean I has norm at most 1, so that τσ ≤ 1 converges.
-        new = projected(jax.tree.map(lambda u, g: u - g / sigma, flux, onto_faces(dual, axes)))
-        ahead = centred(jax.tree.map(lambda a, b: 2 * a - b, new, flux))
+        new = project(jax.tree.map(lambda u, g: u - g / sigma, flux, onto_faces(dual, axes)))
+        ahead = centre(jax.tree.map(lambda a, b: 2 * a - b, new, flux))
         target = jax.tree.map(lambda y, v: y / sigma + v, dual, ahead)
         rho, m = _nearest(target[0], target[1:], 1 / sigma)
         return new, jax.tree.map(lambda a, b: sigma * (a - b), target, (rho, *m)), (rho, *m)
@@ -243,16 +243,16 @@ def _solve(start, end, axes: tuple[Axis, ...], tolerance, max_iterations):
 
         flux, _, new, _, near = inner = jax.lax.fori_loop(0, _BLOCK, step, inner)
         change = sigma * _norm(jax.tree.map(jnp.subtract, flux, new)) / (_OVER_RELAXATION - 1) / _norm(near)
-        gap = _norm(jax.tree.map(jnp.subtract, centred(new), near)) / _norm(near)
+        gap = _norm(jax.tree.map(jnp.subtract, centre(new), near)) / _norm(near)
         settled = settled | (jnp.maximum(gap, change) <= tolerance)
         return inner, jnp.where(settled, gap / _SHARE, jnp.maximum(gap, change)), settled, done + _BLOCK
 
-    flux = projected(gradient(known, axes))
+    flux = project(gradient(known, axes))
     zero = jax.tree.map(jnp.zeros_like, onto_cells(flux, axes))
     state = ((flux, zero, flux, zero, zero), jnp.asarray(jnp.inf, start.dtype), jnp.asarray(False), 0)
     inner, residual, _, done = jax.lax.while_loop(lambda s: (s[1] > tolerance) & (s[3] < max_iterations), block, state)
     _, _, flux, dual, _ = inner
-    energy = 2 * cast(Array, sum(y * v for y, v in zip(dual, centred(flux), strict=True)))
+    energy = 2 * cast(Array, sum(y * v for y, v in zip(dual, centre(flux), strict=True)))
     return flux, jnp.sum(energy.reshape(energy.shape[0], -1), axis=1), residual, done
 
 

@@ -32,7 +32,7 @@ def smooth(c: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The values at the nodes of the spline with coefficients c: (1/8, 3/4, 1/8) in each dimension."""
     for i in range(c.ndim):
         rows = jnp.moveaxis(c, i, 0)
-        c = jnp.moveaxis((_shifted(rows, -1) + 6 * rows + _shifted(rows, 1)) / 8, 0, i)
+        c = jnp.moveaxis((_shift(rows, -1) + 6 * rows + _shift(rows, 1)) / 8, 0, i)
     return c
 
 
@@ -47,7 +47,7 @@ def coefficients(values: Float[Array, "*shape"], axes: tuple[Axis, ...]) -> Floa
     return transform(modes, [b.T for b in bases])
 
 
-def _shifted(rows: Array, by: int) -> Array:
+def _shift(rows: Array, by: int) -> Array:
     """Row i + by in place of row i, even at the walls."""
     return jnp.concatenate([rows[1:], rows[-1:]]) if by == 1 else jnp.concatenate([rows[:1], rows[:-1]])
 
@@ -64,7 +64,7 @@ def _envelope(c: Array, k: Array) -> Array:
 def _minimiser(c: Array, k: Array) -> tuple[Array, Array, Array]:
     """The cell of the minimiser, its distance from j in cells, and the part of a cell beyond its middle."""
     n = c.shape[0]
-    nodal = (_shifted(c, -1) + 6 * c + _shifted(c, 1)) / 8
+    nodal = (_shift(c, -1) + 6 * c + _shift(c, 1)) / 8
     far = jnp.minimum(jnp.max(jnp.abs(jnp.diff(nodal, axis=0))) / k, n - 1).astype(jnp.int32)
     wide = jnp.pad(nodal, [(n, n)] + [(0, 0)] * (c.ndim - 1), constant_values=jnp.inf)
 

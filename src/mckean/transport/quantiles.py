@@ -110,8 +110,8 @@ def _levels(mass: np.ndarray) -> np.ndarray:
 
 
 def _of_cells(mass: np.ndarray, edges: np.ndarray) -> Quantiles:
-    held = mass > 0
-    return Quantiles(edges[:-1][held], edges[1:][held], _levels(mass[held]))
+    positive = mass > 0
+    return Quantiles(edges[:-1][positive], edges[1:][positive], _levels(mass[positive]))
 
 
 def _of_box(density: Density, grid: BoxGrid) -> Quantiles:
