@@ -155,7 +155,7 @@ class Model(eqx.Module):
         """Whether there is a noise, own or common."""
         return self.noise is not None or bool(self.common)
 
-    def environments(self, mu: AbstractMeasure) -> int:
+    def motions(self, mu: AbstractMeasure) -> int:
         """How many Brownian motions the environment has: the fields of all parts of the common noise."""
         return sum(part.width(mu, self.space.dim) for part in self.common)
 

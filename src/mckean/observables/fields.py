@@ -199,7 +199,7 @@ def _ito(model: Model, mu: AbstractMeasure, *, phi: Callable) -> dict[str, Array
     if model.common:
         # ⟨μ, σ_k·∇φ⟩ for all k at the cost of one displacement: the gradient of a function that is linear in dB.
         work = lambda dB: jnp.mean(jnp.sum(model.common_displacement(mu, x, dB) * gradient, axis=1))  # noqa: E731
-        fields = jax.grad(work)(jnp.zeros(model.environments(mu), x.dtype))
+        fields = jax.grad(work)(jnp.zeros(model.motions(mu), x.dtype))
     value, drift = mu.integrate(phi), jnp.mean(drift)
     return {"value": value, "drift": drift, "own": own, "common": jnp.sum(fields**2), "fields": fields}
 

@@ -28,6 +28,7 @@ from jaxtyping import Array, Float
 from mckean.checks import require, require_finite, traced
 from mckean.measures import Density
 from mckean.measures.measure import on_points
+from mckean.spaces.calculus import integrate
 from mckean.spaces.staggered import axes_of, divergence, face_centres, gradient, onto_faces, poisson
 
 _MEAN_TOLERANCE = 1e-6
@@ -60,7 +61,7 @@ class Tangent(eqx.Module):
     @property
     def norm(self) -> Float[Array, ""]:
         """|s|_{H⁻¹(μ)} = (∫sψ dx)^{1/2}: the speed in W₂, length per time."""
-        return jnp.sqrt(jnp.maximum(jnp.sum(self.rate * self.potential) * self.mu.grid.cell_volume, 0))
+        return jnp.sqrt(jnp.maximum(integrate(self.mu.grid, self.rate * self.potential), 0))
 
 
 def tangent(mu: Density, rate: Float[Array, "..."]) -> Tangent:
@@ -118,7 +119,7 @@ def otto(mu: Density, first: Float[Array, "..."], second: Float[Array, "..."]) -
     **Raises:** what `tangent` raises.
     """
     _check(mu, first)
-    return jnp.sum(jnp.asarray(first) * tangent(mu, second).potential) * mu.grid.cell_volume
+    return integrate(mu.grid, jnp.asarray(first) * tangent(mu, second).potential)
 
 
 def helmholtz(mu: Density, field: Callable[[Float[Array, " d"]], Any] | Field) -> Tangent:
