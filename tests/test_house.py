@@ -254,7 +254,7 @@ def public() -> dict[str, object]:
     for space, namespace in shown.items():
         if inspect.ismodule(namespace):
             found |= {f"mk.{space}.{name}": value for name, value in names(namespace)}
-    return {name: value for name, value in found.items() if inspect.isclass(value) or inspect.isfunction(value)}
+    return {name: value for name, value in found.items() if callable(value)}
 
 
 def names(namespace: ModuleType) -> Iterator[tuple[str, object]]:
