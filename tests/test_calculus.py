@@ -11,7 +11,7 @@ from schemes import BOX, CIRCLE, CLOUD, LINE, WEIGHTED
 from tables import OBLONG, cloud
 
 import mckean as mk
-from mckean.models.calculus import correction, differs
+from mckean.models.ito_stratonovich import correction, differs
 
 EPS = 2.0**-52
 
@@ -164,14 +164,14 @@ def both(calculus):
 def test_conversion_there_and_back():
     for here, there in (("ito", "stratonovich"), ("stratonovich", "ito")):
         model = both(here)
-        changed = mk.converted(model, there)
-        back = mk.converted(changed, here)
+        changed = mk.convert(model, there)
+        back = mk.convert(changed, here)
         x = CLOUD.positions
-        np.testing.assert_allclose(back.drift(CLOUD, x), model.drift(CLOUD, x), rtol=0, atol=100 * EPS)
+        np.testing.assert_allclose(back.velocity(CLOUD, x), model.velocity(CLOUD, x), rtol=0, atol=100 * EPS)
         whole = correction(model.noise, False, CLOUD, x) + correction(model.common[1], True, CLOUD, x)
         sign = -1 if here == "ito" else 1
         np.testing.assert_allclose(
-            changed.drift(CLOUD, x), model.drift(CLOUD, x) + sign * whole, rtol=0, atol=100 * EPS
+            changed.velocity(CLOUD, x), model.velocity(CLOUD, x) + sign * whole, rtol=0, atol=100 * EPS
         )
         assert jnp.abs(whole).max() > 1e-3
         assert changed.noise.calculus == changed.common[1].calculus == there
@@ -179,13 +179,29 @@ def test_conversion_there_and_back():
         assert not any(differs(part, there) for part in (changed.noise, *changed.common))
 
 
+def test_layers_are_converted_there_and_back_if_their_fields_are_fixed():
+    tokens = mk.Particles(mk.Sphere(3), mk.Sphere(3).uniform(jax.random.key(0), 4))
+    for noise in (mk.Heads(1.5, intensity=0.5), mk.PreNormalised(mk.Heads(1.5))):
+        model = mk.Model(mk.Sphere(3), common=noise)
+        changed = mk.convert(model, "stratonovich")
+        assert changed.common[0].calculus == "stratonovich"
+        whole = changed.velocity(tokens, tokens.positions)
+        np.testing.assert_allclose(whole, -correction(noise, True, tokens, tokens.positions), rtol=0, atol=100 * EPS)
+        back = mk.convert(changed, "ito").velocity(tokens, tokens.positions)
+        np.testing.assert_allclose(back, jnp.zeros_like(back), rtol=0, atol=100 * EPS)
+    for noise in (mk.Neurons(), mk.Heads(1.0, spread=0.5, heads=2)):
+        changed = mk.convert(mk.Model(mk.Sphere(3), common=noise), "stratonovich")
+        with pytest.raises(ValueError, match=r"drawn in every step|draw A in every step"):
+            changed.velocity(tokens, tokens.positions)
+
+
 def test_only_what_differs_is_converted():
     waves = mk.Model(OBLONG, noise=mk.Thermal(1.0), common=(mk.Additive(1.0), mk.TransportNoise.shears(OBLONG)))
-    assert mk.converted(waves, "ito") is waves
-    assert mk.converted(waves, "stratonovich") is waves
+    assert mk.convert(waves, "ito") is waves
+    assert mk.convert(waves, "stratonovich") is waves
     mixed = mk.Model(CIRCLE, noise=mk.Thermal(1.0), common=mk.Multiplicative(CROWD))
     x = CLOUD.positions
-    shift = mk.converted(mixed, "stratonovich").drift(CLOUD, x)
+    shift = mk.convert(mixed, "stratonovich").velocity(CLOUD, x)
     np.testing.assert_allclose(shift, -correction(mixed.common[0], True, CLOUD, x), rtol=0, atol=EPS)
 
 
@@ -202,7 +218,7 @@ def test_the_two_forms_are_one_equation():
         """−½Σ(∂_xσ)σ, as for a noise that moves no measure."""
         return -correction(noise, False, mu, x[None])[0]
 
-    right = mk.converted(ito, "stratonovich")
+    right = mk.convert(ito, "stratonovich")
     wrong = mk.Model(CIRCLE, interaction=mk.kernels.Cosine(0.8), drift=half, common=right.common)
     euler, one, other = (
         ends(mk.ParticleScheme(solver), model, start, levels, 400)[0]

@@ -54,13 +54,13 @@ from mckean.models import PorousMedium as PorousMedium
 from mckean.models import PreNormalised as PreNormalised
 from mckean.models import Thermal as Thermal
 from mckean.models import TransportNoise as TransportNoise
-from mckean.models import converted as converted
+from mckean.models import convert as convert
 from mckean.models import directions as directions
 from mckean.models import energy as energy
 from mckean.models import langevin as langevin
 from mckean.models import potentials as potentials
 from mckean.paths import Brownian as Brownian
-from mckean.paths import Recorded as Recorded
+from mckean.paths import Record as Record
 from mckean.spaces import BoxGrid as BoxGrid
 from mckean.spaces import Euclidean as Euclidean
 from mckean.spaces import FourierGrid as FourierGrid

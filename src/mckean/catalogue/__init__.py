@@ -1,25 +1,25 @@
 """Named models, each with what is known exactly about it."""
 
-from mckean.catalogue.attention import self_attention as self_attention
-from mckean.catalogue.desai_zwanzig import desai_zwanzig as desai_zwanzig
+from mckean.catalogue.brownian_flows import isotropic_flow as isotropic_flow
+from mckean.catalogue.chemotaxis import keller_segel as keller_segel
+from mckean.catalogue.double_well import desai_zwanzig as desai_zwanzig
 from mckean.catalogue.equiangular import high_dimension as high_dimension
 from mckean.catalogue.equiangular import logistic_overlap as logistic_overlap
 from mckean.catalogue.equiangular import simplex as simplex
 from mckean.catalogue.facts import Entry as Entry
 from mckean.catalogue.facts import Fact as Fact
-from mckean.catalogue.granular_media import granular_media as granular_media
-from mckean.catalogue.isotropic_flow import isotropic_flow as isotropic_flow
-from mckean.catalogue.keller_segel import keller_segel as keller_segel
-from mckean.catalogue.kuramoto import kuramoto as kuramoto
-from mckean.catalogue.log_gas import log_gas as log_gas
-from mckean.catalogue.morse import morse as morse
-from mckean.catalogue.ornstein_uhlenbeck import ornstein_uhlenbeck as ornstein_uhlenbeck
-from mckean.catalogue.porous_medium import porous_medium as porous_medium
-from mckean.catalogue.random_transformer import random_transformer as random_transformer
+from mckean.catalogue.granular import granular_media as granular_media
+from mckean.catalogue.linear_stability import transport as transport
+from mckean.catalogue.mean_reversion import ornstein_uhlenbeck as ornstein_uhlenbeck
+from mckean.catalogue.oscillators import kuramoto as kuramoto
+from mckean.catalogue.porous_media import porous_medium as porous_medium
+from mckean.catalogue.random_layers import random_transformer as random_transformer
+from mckean.catalogue.random_matrices import log_gas as log_gas
 from mckean.catalogue.reduced import low_temperature as low_temperature
 from mckean.catalogue.reduced import two_tokens as two_tokens
+from mckean.catalogue.self_attention_flows import self_attention as self_attention
+from mckean.catalogue.swarms import morse as morse
 from mckean.catalogue.transformer import toy_transformer as toy_transformer
-from mckean.catalogue.transport import transport as transport
 from mckean.checks import nearest
 
 MODELS = {
@@ -45,6 +45,16 @@ MODELS = {
 """The constructors by name, as `mckean list` shows them."""
 
 
-def named(name: str, **parameters) -> Entry:
-    """The model called `name` at the given parameters; an unknown name raises `ValueError` with the nearest one."""
+def entry(name: str, **parameters) -> Entry:
+    """The model of a name at given parameters.
+
+    **Arguments:**
+
+    - `name`: a key of `MODELS`, as `mckean list` shows them.
+    - `parameters`: what its constructor takes.
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` for an unknown name, with the nearest one, and what the constructor raises.
+    """
     return MODELS[nearest(name, MODELS, "model")](**parameters)

@@ -130,7 +130,7 @@ def clock(layer: Layer, gain: Float[Array, " d"]) -> Float[Array, ""]:
     return jnp.sum((layer.output.weight @ (layer.value.weight * gain)) ** 2) / jnp.sum(gain**2)
 
 
-def installed() -> Path | None:
+def folder() -> Path | None:
     """The folder of the trained model, found without importing the package, which would import PyTorch."""
     spec = importlib.util.find_spec(PACKAGE)
     places = None if spec is None else spec.submodule_search_locations
@@ -152,11 +152,11 @@ def load(folder: Path) -> Encoder:
     arrays = load_file(folder / "model.safetensors")
     depth = config["num_hidden_layers"]
 
-    def stacked(name: str) -> tuple[Array, Array]:
+    def stack(name: str) -> tuple[Array, Array]:
         parts = [[arrays[f"encoder.layer.{i}.{name}.{end}"] for i in range(depth)] for end in ("weight", "bias")]
         return jnp.asarray(np.stack(parts[0])), jnp.asarray(np.stack(parts[1]))
 
-    layers = Layer(**{part: Layer.__annotations__[part](*stacked(name)) for part, name in NAMES.items()})
+    layers = Layer(**{part: Layer.__annotations__[part](*stack(name)) for part, name in NAMES.items()})
     embedding = lambda name: jnp.asarray(arrays[f"embeddings.{name}"])  # noqa: E731
     norm = LayerNorm(embedding("LayerNorm.weight"), embedding("LayerNorm.bias"))
     words, positions, kinds = (embedding(f"{name}_embeddings.weight") for name in ("word", "position", "token_type"))
@@ -176,7 +176,7 @@ NAMES = {
 """What the files call the parts of a layer."""
 
 
-def tokenised(folder: Path, text: str, length: int) -> Int[np.ndarray, " n"]:
+def tokenise(folder: Path, text: str, length: int) -> Int[np.ndarray, " n"]:
     """The first `length` tokens of a text, with the marks of its beginning and end.
 
     **Raises** `ValueError` for a text that is shorter.

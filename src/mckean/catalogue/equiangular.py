@@ -25,7 +25,7 @@ from jaxtyping import Array, Float
 
 from mckean import interactions
 from mckean.catalogue.facts import Entry, Fact
-from mckean.catalogue.reduced import drift_at, require_finite_beta
+from mckean.catalogue.reduced import require_finite_beta, velocity_at
 from mckean.catalogue.transformer import half_collapse_time
 from mckean.checks import require
 from mckean.interactions.kernels import parameter
@@ -39,12 +39,23 @@ _OVERLAP = 0.3
 
 
 def simplex(n: int = 32, beta: float = 1.0, normalised: bool = True) -> Entry:
-    """The overlap γ of n equiangular tokens under self-attention, Q = K = V = I.
+    """The overlap γ of n equiangular tokens under self-attention, Q = K = V = I, as one ordinary differential equation.
 
-    Normalised (SA), γ′ = 2e^{βγ}(1 − γ)((n − 1)γ + 1)/(e^β + (n − 1)e^{βγ}); else (USA),
-    γ′ = (2/n)e^{βγ}(1 − γ)((n − 1)γ + 1).
-    **Arguments:** `n`: tokens, n ≥ 2; `beta`: β; `normalised`: which of the two. The facts hold n tokens in R^n.
-    **Raises** `ValueError` for other n, and for a β at which the USA's e^β is beyond the largest number.
+        γ′ = 2e^{βγ}(1 − γ)((n − 1)γ + 1)/(e^β + (n − 1)e^{βγ})   (SA),   γ′ = (2/n)e^{βγ}(1 − γ)((n − 1)γ + 1)   (USA).
+
+    The facts hold n tokens in R^n against it.
+
+    **Arguments:**
+
+    - `n`: tokens, n ≥ 2. Default: 32.
+    - `beta`: β. Default: 1.
+    - `normalised`: SA, or USA if False. Default: True.
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` for other n, and for a β at which the e^β of USA is beyond the largest number.
+
+    **Source:** Geshkovski, Letrouit, Polyanskiy and Rigollet, A mathematical perspective on Transformers.
     """
     _require_tokens(n)
     require_finite_beta(beta)
@@ -61,8 +72,8 @@ def simplex(n: int = 32, beta: float = 1.0, normalised: bool = True) -> Entry:
             1e-9 * (1.0 if normalised else math.exp(beta)),
         ),
         "drift": Fact(
-            "γ′ at γ = 0.3, against the tokens themselves", drift_at(model, _OVERLAP), _PERSPECTIVE,
-            partial(_of_tokens, n, beta, normalised), 1e-12 * max(1.0, abs(drift_at(model, _OVERLAP))),
+            "γ′ at γ = 0.3, against the tokens themselves", velocity_at(model, _OVERLAP), _PERSPECTIVE,
+            partial(_of_tokens, n, beta, normalised), 1e-12 * max(1.0, abs(velocity_at(model, _OVERLAP))),
         ),
     }  # fmt: skip
     return Entry(model, facts)
@@ -86,10 +97,22 @@ def _other(beta, n, overlap):
 
 
 def high_dimension(n: int = 32, beta: float = 0.0) -> Entry:
-    """The overlap γ of n equiangular tokens under common Gaussian heads as d → ∞, deterministic; QᵀK = βI.
+    """The overlap γ of n equiangular tokens under common Gaussian heads as d → ∞, deterministic; QᵀK = βI:
+
+        γ′ = (1 − γ)(1 + (n − 1)γ) q (2p + (n − 2)q),   p = e^{β(1−γ)}/(e^{β(1−γ)} + n − 1),   q = (1 − p)/(n − 1).
 
     Orthogonal tokens, γ = 0, need the time log(n − 1) to γ ≈ ½ at β = 0, and a time that grows as e^β at large β.
-    **Arguments:** `n`: tokens, n ≥ 2; `beta`: β. **Raises** `ValueError` for other n.
+
+    **Arguments:**
+
+    - `n`: tokens, n ≥ 2. Default: 32.
+    - `beta`: β. Default: 0.
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` for other n.
+
+    **Source:** Koubbi, Geshkovski and Rigollet, Homogenized Transformers, arXiv 2604.01978.
     """
     _require_tokens(n)
     require_finite_beta(beta)
@@ -99,7 +122,7 @@ def high_dimension(n: int = 32, beta: float = 0.0) -> Entry:
             "mean rate of log(1 − γ) at γ = 1: −1", -1.0, _HOMOGENISED, lambda: _slope_at_one(model), 1e-9,
         ),
         "drift": Fact(
-            "S − RP at γ = 0.3 from the softmax barycentres of the tokens", drift_at(model, _OVERLAP), _HOMOGENISED,
+            "S − RP at γ = 0.3 from the softmax barycentres of the tokens", velocity_at(model, _OVERLAP), _HOMOGENISED,
             partial(_of_barycentres, n, beta), 1e-12,
         ),
     }  # fmt: skip
@@ -119,10 +142,18 @@ class _HighDimension(eqx.Module):
 
 
 def logistic_overlap(n: int = 32, alpha: float = 1.0) -> Entry:
-    """m′ = αm(1 − m): the mean overlap of all pairs in the toy Transformer as d → ∞.
+    """The mean overlap of all pairs in the toy Transformer as d → ∞: m′ = αm(1 − m).
 
-    **Arguments:** `n`: tokens that start orthonormal, m = 1/n, n ≥ 3, for the facts; `alpha`: α > 0, 1/time.
-    **Raises** `ValueError` for others.
+    **Arguments:**
+
+    - `n`: tokens that start orthonormal, m = 1/n, n ≥ 3, for the facts. Default: 32.
+    - `alpha`: α > 0, 1/time. Default: 1.
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` for other values.
+
+    **Source:** Koubbi, Geshkovski and Rigollet, Homogenized Transformers, arXiv 2604.01978.
     """
     require(n >= 3, f"orthonormal tokens start below one half for n ≥ 3, but n = {n} was given.")
     require(alpha > 0, f"alpha must be positive, but {alpha} was given.")
@@ -148,7 +179,7 @@ def passage_time(model: Model, initial: float, final: float) -> float:
     nodes, weights = np.polynomial.legendre.leggauss(64)
     m = 0.5 * (initial + final) + 0.5 * (final - initial) * nodes
     points = jnp.asarray(m)[:, None]
-    speed = np.asarray(model.drift(Particles(model.space, points), points)[:, 0])
+    speed = np.asarray(model.velocity(Particles(model.space, points), points)[:, 0])
     return float(0.5 * (final - initial) * np.sum(weights / speed))
 
 
@@ -166,13 +197,13 @@ def _require_tokens(n: int) -> None:
 
 def _slope_at_one(model: Model) -> float:
     one = jnp.ones((1, 1))
-    return float(jax.jvp(lambda x: model.drift(Particles(model.space, one), x), (one,), (one,))[1][0, 0])
+    return float(jax.jvp(lambda x: model.velocity(Particles(model.space, one), x), (one,), (one,))[1][0, 0])
 
 
 def _of_tokens(n: int, beta: float, normalised: bool) -> float:
     x = equiangular(n, _OVERLAP)
     attention = interactions.Attention(beta, normalised=normalised)
-    drift = Model(Sphere(n), drift=attention).drift(Particles(Sphere(n), x), x)
+    drift = Model(Sphere(n), drift=attention).velocity(Particles(Sphere(n), x), x)
     return float(drift[0] @ x[1] + x[0] @ drift[1])
 
 

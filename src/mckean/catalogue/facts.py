@@ -8,10 +8,15 @@ from mckean.models import Model
 
 @dataclass(frozen=True)
 class Fact:
-    """An exact result at the entry's parameters, and the same number by another route through the library.
+    """An exact result at an entry's parameters, and the same number by another route through the library.
 
-    `value` comes from the closed form of `reference`; `recompute`, where there is one, uses the library's own energies
-    and fields instead, and agrees within `tolerance`.
+    **Attributes:**
+
+    - `statement`: what the number is.
+    - `value`: the number, from the closed form of `reference`.
+    - `reference`: where the closed form is from.
+    - `recompute`: a function that finds it again by the library's own energies and fields, or None.
+    - `tolerance`: how far the two may be apart.
     """
 
     statement: str
@@ -23,7 +28,13 @@ class Fact:
 
 @dataclass(frozen=True)
 class Entry:
-    """A named model and its facts."""
+    """A named model and what is known exactly about it; `entry[name]` is the value of a fact.
+
+    **Attributes:**
+
+    - `model`: the `Model`.
+    - `facts`: each `Fact` by its name.
+    """
 
     model: Model
     facts: Mapping[str, Fact]

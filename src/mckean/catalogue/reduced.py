@@ -34,30 +34,28 @@ _FAR = 20.0
 _OVERLAP = 0.3
 
 
-class _Weights(eqx.Module):
-    """2p(1 − p) of two tokens, at u."""
+def _exchange(beta: Float[Array, ""], u: Float[Array, ""]) -> Float[Array, ""]:
+    """b = 2p(1 − p) of two tokens at u."""
+    # 1 − R = 2/(1 + e^{2u}), which keeps its digits where R is 1.
+    z = 2 * beta * jax.nn.sigmoid(-2 * u)
+    return 2 * jax.nn.sigmoid(z) * jax.nn.sigmoid(-z)
 
+
+class _PairDrift(eqx.Module):
     beta: Float[Array, ""] = eqx.field(converter=parameter)
-
-    def both(self, u: Float[Array, ""]) -> Float[Array, ""]:
-        # 1 − R = 2/(1 + e^{2u}), which keeps its digits where R is 1.
-        z = 2 * self.beta * jax.nn.sigmoid(-2 * u)
-        return 2 * jax.nn.sigmoid(z) * jax.nn.sigmoid(-z)
-
-
-class _PairDrift(_Weights):
     dim: Float[Array, ""] = eqx.field(converter=parameter)
 
     def __call__(self, x: Float[Array, "1"], mu: AbstractMeasure) -> Float[Array, "1"]:
-        b = self.both(x[0])
+        b = _exchange(self.beta, x[0])
         return ((self.dim - 2) * b + (1 - b) * jnp.tanh(x)) / self.dim
 
 
-class _PairNoise(_Weights):
+class _PairNoise(eqx.Module):
+    beta: Float[Array, ""] = eqx.field(converter=parameter)
     dim: Float[Array, ""] = eqx.field(converter=parameter)
 
     def __call__(self, x: Float[Array, "1"], mu: AbstractMeasure) -> Float[Array, ""]:
-        return jnp.sqrt(2 * (1 - self.both(x[0])) / self.dim)
+        return jnp.sqrt(2 * (1 - _exchange(self.beta, x[0])) / self.dim)
 
 
 def antipode_rate(dim, beta):
@@ -68,10 +66,22 @@ def antipode_rate(dim, beta):
 
 
 def two_tokens(dim=3, beta=1.0) -> Entry:
-    """Two tokens of a homogenised Transformer with one head in each layer, QᵀK = βI: u = artanh⟨x_1, x_2⟩ on the line.
+    """Two tokens of a homogenised Transformer with one head in each layer, QᵀK = βI: u = artanh⟨x_1, x_2⟩ on the line,
 
-    **Arguments:** `dim`: d ≥ 2; `beta`: β, finite; both may be arrays under `vmap`, which sweeps a grid of them.
-    **Raises** `ValueError` for other values.
+        du = ((d − 2)b + aR)/d dt + √(2a/d) dB,   R = tanh u,   a = p² + (1 − p)²,   b = 2p(1 − p),
+
+    p = 1/(1 + e^{−β(1−R)}). Both parameters may be arrays under `vmap`, which sweeps a grid of them.
+
+    **Arguments:**
+
+    - `dim`: d ≥ 2. Default: 3.
+    - `beta`: β, finite. Default: 1.
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` for other values.
+
+    **Source:** Koubbi, Geshkovski and Rigollet, Homogenized Transformers, arXiv 2604.01978.
     """
     require(dim >= 2, f"two tokens on S^{{d−1}} need d ≥ 2, but d = {dim} was given.")
     require_finite_beta(beta)
@@ -86,11 +96,11 @@ def two_tokens(dim=3, beta=1.0) -> Entry:
     facts = {
         "antipode rate": Fact(
             "mean rate of log(1 + R) at R = −1: 2((d − 1)/(2cosh²β) − 1)/d",
-            float(antipode_rate(dim, beta)), _HOMOGENISED, lambda: 2 * drift_at(model, -_FAR), 1e-12,
+            float(antipode_rate(dim, beta)), _HOMOGENISED, lambda: 2 * velocity_at(model, -_FAR), 1e-12,
         ),
         "collapse rate": Fact(
             "mean rate of log(1 − R) at R = 1: −(d − 1)/d",
-            -(dim - 1) / dim, _HOMOGENISED, lambda: -2 * drift_at(model, _FAR), 1e-12,
+            -(dim - 1) / dim, _HOMOGENISED, lambda: -2 * velocity_at(model, _FAR), 1e-12,
         ),
         "overlap drift": Fact(
             "((d − 2 + R²)S − (d − 1)RP)/d for R = 0.3",
@@ -105,12 +115,18 @@ def two_tokens(dim=3, beta=1.0) -> Entry:
 
 
 def low_temperature(overlap: float = 0.5) -> Entry:
-    """Two tokens as β → ∞, in the time t/d: dR = −R(1 − R²)dt + √2(1 − R²)dB, that is dy = tanh y dt + √2 dB.
+    """Two tokens as β → ∞, in the time t/d: dR = −R(1 − R²)dt + √2(1 − R²)dB.
 
-    At finite β tokens with β(1 − R) of order 1 feel one another: there e^{−u}, and with it the scale density, is of
-    order β^{−1/2}, by which the probability to meet differs.
+    For y = artanh R that is dy = tanh y dt + √2 dB. At finite β tokens with β(1 − R) of order 1 feel one another: there
+    e^{−u}, and with it the scale density, is of order β^{−1/2}, by which the probability to meet differs.
 
-    **Arguments:** `overlap`: R_0 in (−1, 1), that of the facts. **Raises** `ValueError` for another.
+    **Arguments:**
+
+    - `overlap`: R_0 in (−1, 1), that of the facts. Default: 0.5.
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` for another overlap.
     """
     require(-1 < overlap < 1, f"an overlap before the end is between −1 and 1, but {overlap} was given.")
     model = Model(Euclidean(1), drift=lambda y, mu: jnp.tanh(y), noise=Additive(math.sqrt(2)))
@@ -122,15 +138,20 @@ def low_temperature(overlap: float = 0.5) -> Entry:
 
 
 def meeting_probability(model: Model, overlap) -> np.ndarray:
-    """P(R_∞ = 1) from R_0 of a model for u = artanh R: ∫_{−∞}^{u_0}s / ∫_{−∞}^{∞}s, s = exp(−∫2b/σ²) its scale density.
+    """The probability that two tokens meet, P(R_∞ = 1) = ∫_{−∞}^{u_0}s / ∫_{−∞}^{∞}s, s = exp(−∫2b/σ²).
 
-    **Arguments:** `overlap`: R_0, a number or an array. It is 1 where the antipode repels: u never stays near −∞.
+    s is the scale density of u = artanh R. The probability is 1 if the antipode repels: u never stays near −∞.
+
+    **Arguments:**
+
+    - `model`: a model for u, such as that of `two_tokens`.
+    - `overlap`: R_0, a number or an array.
     """
     u = np.linspace(-2 * _FAR, 2 * _FAR, 80_001)
     points = jnp.asarray(u)[:, None]
     cloud = Particles(model.space, points)
     assert model.noise is not None, "a scale needs a noise"
-    ratio = 2 * np.asarray(model.drift(cloud, points)[:, 0] / model.noise.diffusion(cloud, points)[:, 0, 0])
+    ratio = 2 * np.asarray(model.velocity(cloud, points)[:, 0] / model.noise.diffusion(cloud, points)[:, 0, 0])
     if ratio[0] >= 0:
         return np.ones(np.shape(overlap))
     exponent = -_cumulative(ratio, u)
@@ -144,9 +165,9 @@ def require_finite_beta(beta) -> None:
     require(jnp.isfinite(jnp.asarray(beta)), f"beta must be finite, but {beta} was given; see low_temperature.")
 
 
-def drift_at(model: Model, u: float) -> float:
+def velocity_at(model: Model, u: float) -> float:
     point = jnp.full((1, 1), u)
-    return float(model.drift(Particles(model.space, point), point)[0, 0])
+    return float(model.velocity(Particles(model.space, point), point)[0, 0])
 
 
 def _of_overlap(model: Model) -> tuple[float, float]:
@@ -154,7 +175,7 @@ def _of_overlap(model: Model) -> tuple[float, float]:
     point = jnp.full((1, 1), math.atanh(_OVERLAP))
     cloud = Particles(model.space, point)
     assert model.noise is not None, "two tokens have a noise"
-    drift, square = model.drift(cloud, point)[0, 0], model.noise.diffusion(cloud, point)[0, 0, 0]
+    drift, square = model.velocity(cloud, point)[0, 0], model.noise.diffusion(cloud, point)[0, 0, 0]
     slope = 1 - _OVERLAP**2
     return float(slope * drift - _OVERLAP * slope * square), float(slope**2 * square)
 

@@ -32,7 +32,7 @@ from mckean.catalogue.facts import Entry, Fact
 from mckean.checks import require
 from mckean.interactions.kernels import parameter
 from mckean.measures import AbstractMeasure, Particles
-from mckean.models import Calculus, Isotropic, Model, converted
+from mckean.models import Calculus, Isotropic, Model, convert
 from mckean.spaces import Sphere
 
 _REFERENCE = "Koubbi, Geshkovski and Rigollet, Homogenized Transformers, arXiv 2604.01978"
@@ -70,11 +70,20 @@ def toy_transformer(
     normalisation: Literal["talk", "paper"] = "talk",
     calculus: Calculus = "ito",
 ) -> Entry:
-    """The toy Transformer on S^{d−1}.
+    """The toy Transformer on S^{d−1}: dx_i = √κ P_{x_i} dB, one B for all tokens, κ = (α/d)|x̄|².
 
-    **Arguments:** `dim`: d ≥ 2; `alpha`: α ≥ 0, 1/time; `normalisation`: κ = (α/d)|x̄|², as in the talk, or
-    α|x̄|²/(d − 1), as in the paper; `calculus`: "ito", the limit of the layers, or "stratonovich", the slide's √κ P∘dB.
-    **Raises** `ValueError` for another normalisation or calculus, and for α < 0.
+    **Arguments:**
+
+    - `dim`: d ≥ 2. Default: 64.
+    - `alpha`: α ≥ 0, 1/time. Default: 1.
+    - `normalisation`: "talk", κ = (α/d)|x̄|², or "paper", κ = α|x̄|²/(d − 1). Default: "talk".
+    - `calculus`: "ito", the limit of the layers, or "stratonovich", the √κ P∘dB of the slide. Default: "ito".
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` for another normalisation or calculus, and for α < 0.
+
+    **Source:** Koubbi, Geshkovski and Rigollet, Homogenized Transformers, arXiv 2604.01978.
     """
     require(alpha >= 0, f"alpha must not be negative, but {alpha} was given.")
     require(
@@ -114,15 +123,15 @@ def rates_of_two(model: Model, overlap: float) -> tuple[float, float]:
 
     Each token's length is kept by a drift −½|σ|²x.
     """
-    model = converted(model, "ito")
+    model = convert(model, "ito")
     d, r = model.space.dim, overlap
     x = jnp.zeros((2, d)).at[:, 0].set(jnp.asarray([1.0, r])).at[1, 1].set(math.sqrt(1 - r**2))
     tokens = Particles(model.space, x)
     fields = jnp.zeros((0, 2, d))
     if model.common:
-        unit = jnp.eye(model.environments(tokens))
+        unit = jnp.eye(model.motions(tokens))
         fields = jax.lax.map(lambda e: model.common_displacement(tokens, x, e), unit)
-    further = model.drift(tokens, x)
+    further = model.velocity(tokens, x)
     drift = jnp.sum(fields[:, 0] * fields[:, 1]) - 0.5 * r * jnp.sum(fields**2) + further[0] @ x[1] + x[0] @ further[1]
     return float(drift), float(jnp.sum((fields[:, 0] @ x[1] + fields[:, 1] @ x[0]) ** 2))
 

@@ -7,14 +7,22 @@ from jaxtyping import Array, Float
 from mckean.checks import require, traced
 from mckean.measures.density import Density, negative
 from mckean.measures.particles import Particles
-from mckean.spaces import AbstractGrid, FourierGrid
+from mckean.spaces import AbstractGrid, FourierGrid, calculus
 
 
 def deposit(particles: Particles, grid: AbstractGrid) -> Density:
     """The density of a cloud by cloud-in-cell: each particle is shared linearly among the 2^d nodes around it.
 
-    Mass is exact and the density non-negative; the expectation is ρ up to O(h²), the variance O(1/(n h^d)).
-    **Raises** `ValueError` if the grid is of another space, or a particle lies outside a box (saying what mass does).
+    Mass is exact, and the density is not negative. Its expectation is ρ up to O(h²), its variance O(1/(n h^d)).
+
+    **Arguments:**
+
+    - `particles`: the cloud, with weights or without.
+    - `grid`: a grid of the particles' space.
+
+    **Returns:** a `Density` on the grid.
+
+    **Raises:** `ValueError` for a grid of another space, and for particles outside a box, saying what mass they have.
     """
     if particles.space != grid.space:
         raise ValueError(f"particles on {particles.space} cannot be put on a grid of {grid.space}.")
@@ -44,18 +52,24 @@ def _require_inside(cell: Float[Array, "n d"], shape: np.ndarray, weights: Float
 
 
 def smooth(density: Density, width: float) -> Density:
-    """ρ * N(0, width² I) on the torus: the heat semigroup at time width²/2, exact on every mode.
+    """The density ρ * N(0, w²I) on the torus: the heat semigroup at time w²/2, exact on every Fourier mode.
 
-    **Arguments:** `width`: standard deviation, in the unit of the coordinates.
-    **Raises** `ValueError` on a box, for a negative width, and for one too narrow for a rough density's grid.
+    **Arguments:**
+
+    - `density`: a `Density` on a Fourier grid.
+    - `width`: w ≥ 0, the standard deviation, in the unit of the coordinates.
+
+    **Returns:** a `Density` on the same grid.
+
+    **Raises:** `ValueError` for a density on a box, a negative width, and a width at which a rough density stays
+    negative.
     """
     grid = density.grid
     if not isinstance(grid, FourierGrid):
         raise ValueError("smoothing works on the torus; a density on a box has no heat semigroup there.")
     require(width >= 0, f"the width of a smoothing must not be negative, but {width} was given.")
-    square = sum(np.square(2 * np.pi * k / side) for k, side in zip(grid.modes, grid.sides, strict=True))
-    factor = jnp.exp(-0.5 * width**2 * jnp.asarray(square, density.values.dtype))
-    values = jnp.fft.irfftn(jnp.fft.rfftn(density.values) * factor, grid.shape)
+    factor = jnp.exp(-0.5 * width**2 * jnp.asarray(grid.square_wavenumbers, density.values.dtype))
+    values = calculus.fourier_multiplier(grid, density.values, factor)
     if negative(values):
         raise ValueError(
             f"smoothing by {width:.3g} leaves negative values, as the density is rough on its grid of spacing "

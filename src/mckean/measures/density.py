@@ -24,13 +24,19 @@ def negative(values: Array) -> bool:
 
 
 class Density(AbstractMeasure):
-    """μ = ρ dx, with ρ given on the nodes of a grid; the density is with respect to volume and has total mass 1.
+    """A measure with a density, μ = ρ dx, given by the values of ρ on the nodes of a grid.
 
-    On a `FourierGrid`, ρ is the trigonometric interpolant of its values; on a `BoxGrid` it is constant on each cell.
+    The density is with respect to volume, and its mass is 1. On a `FourierGrid`, ρ is the trigonometric interpolant of
+    its values; on a `BoxGrid` it is constant on each cell. `Density.from_function` normalises a function to mass 1, and
+    `Density.from_law` puts a law on a grid.
 
-    **Arguments:** `grid`; `values`: shape `grid.shape`, in units of 1/volume.
-    **Raises** `ValueError` for a wrong shape, a non-finite or negative value (beyond rounding: 1e-8 of the maximum, in
-    single precision 1e-6), or a mass that differs from 1 by more than 1e-5 (`Density.from_function` normalises).
+    **Arguments:**
+
+    - `grid`: a grid of a torus or of a box.
+    - `values`: ρ at the nodes, shape `grid.shape`, 1/volume.
+
+    **Raises:** `ValueError` for a wrong shape, a value that is not finite or is negative beyond rounding (1e-8 of the
+    maximum, 1e-6 in single precision), and for a mass that differs from 1 by more than 1e-5.
     """
 
     grid: AbstractGrid
@@ -60,9 +66,14 @@ class Density(AbstractMeasure):
 
     @classmethod
     def from_function(cls, grid: AbstractGrid, f: Callable[[Float[Array, " d"]], Any]) -> "Density":
-        """The density proportional to f, a non-negative function of one point of shape (d,), normalised on the grid.
+        """The density proportional to a function, ρ = f/∫f, normalised on the grid.
 
-        **Raises** `ValueError` if f is negative, not finite, or zero everywhere on the nodes.
+        **Arguments:**
+
+        - `grid`: a grid of a torus or of a box.
+        - `f`: a non-negative function of one point of shape (d,).
+
+        **Raises:** `ValueError` for a function that is not scalar, or is negative, not finite, or zero at all nodes.
         """
         values = on_points(f, grid.nodes)
         if values.shape != (grid.size,):
@@ -77,7 +88,15 @@ class Density(AbstractMeasure):
 
     @classmethod
     def from_law(cls, grid: AbstractGrid, law: AbstractLaw) -> "Density":
-        """The law's density on the nodes, normalised there."""
+        """The density of a law at the nodes, normalised there.
+
+        **Arguments:**
+
+        - `grid`: a grid of the law's space.
+        - `law`: a law with a density, such as `VonMises`.
+
+        **Raises:** `ValueError` for a grid of another space.
+        """
         if law.domain != grid.space:
             raise ValueError(f"a law on {law.domain} cannot be put on a grid of {grid.space}.")
         return cls.from_function(grid, lambda x: jnp.exp(law.log_density(x)))

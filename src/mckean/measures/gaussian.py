@@ -18,10 +18,15 @@ _QUADRATURE_NODES = 64
 
 
 class Gaussian(AbstractLaw):
-    """N(m, Σ) on R^d; Σ may be singular (a point mass where it is zero).
+    """The Gaussian measure N(m, Σ) on R^d; Σ may be singular, and Σ = 0 gives a point mass.
 
-    **Arguments:** `mean`: shape (d,); `covariance`: shape (d, d), symmetric and non-negative; numbers stand for d = 1.
-    **Raises** `ValueError` for shapes that do not fit, non-finite entries, or a matrix that is no covariance.
+    **Arguments:**
+
+    - `mean`: m, shape (d,), or a number for d = 1; in the unit of the coordinates.
+    - `covariance`: Σ, shape (d, d), symmetric and non-negative, or a number for d = 1.
+
+    **Raises:** `ValueError` for shapes that do not fit, entries that are not finite, and a matrix that is no
+    covariance.
     """
 
     mean: Float[Array, " d"]

@@ -20,14 +20,20 @@ _LEAST_MASS = 1e-16
 
 
 class Lagrangian(AbstractMeasure):
-    """μ on the line with mass m_i spread evenly over [x_i, x_{i+1}]: F⁻¹ is linear between the levels Σ_{j<i} m_j.
+    """A measure on the line by its quantile function: cells of fixed mass whose ends move.
 
-    Measures with the same masses are a convex set of L²(0, 1), flat and isometric: for two of them W_2² is
+    The mass m_i is spread evenly over [x_i, x_{i+1}], so that F⁻¹ is linear between the levels Σ_{j<i} m_j. Measures
+    with the same masses are a convex set of L²(0, 1), flat and isometric: for two of them W_2² is
 
         Σ_i m_i (d_i² + d_i d_{i+1} + d_{i+1}²)/3,    d = x − y.
 
-    **Arguments:** `ends`: x, shape (n+1,), increasing; `masses`: m, shape (n,), positive with sum 1.
-    **Raises** `ValueError` for shapes that do not fit, ends that do not increase, and masses that are no probabilities.
+    **Arguments:**
+
+    - `ends`: x, shape (n + 1,), increasing, in the unit of the coordinate.
+    - `masses`: m > 0 with sum 1, shape (n,).
+
+    **Raises:** `ValueError` for shapes that do not fit, ends that do not increase, and masses that are no
+    probabilities.
     """
 
     ends: Float[Array, " k"]
@@ -48,9 +54,13 @@ class Lagrangian(AbstractMeasure):
 
     @classmethod
     def from_density(cls, density: Density) -> "Lagrangian":
-        """A density on a box in dimension 1, exactly: its own cells, less those with a mass below 1e-16.
+        """The measure of a density on a box of the line, exactly: its cells are those with a mass above 1e-16.
 
-        **Raises** `ValueError` for another grid, and for a density that vanishes between two places where it does not.
+        **Arguments:**
+
+        - `density`: a `Density` on a box in dimension 1.
+
+        **Raises:** `ValueError` for another grid, and for a density that vanishes between two places where it does not.
         """
         grid = density.grid
         require(
@@ -60,10 +70,10 @@ class Lagrangian(AbstractMeasure):
         require(not traced(density), "a density is made Lagrangian outside jit, grad and vmap.")
         assert isinstance(grid, BoxGrid)
         mass = np.asarray(density.values, np.float64) * grid.cell_volume
-        held = np.flatnonzero(mass > _LEAST_MASS)
-        first, last = int(held[0]), int(held[-1]) + 1
+        inhabited = np.flatnonzero(mass > _LEAST_MASS)
+        first, last = int(inhabited[0]), int(inhabited[-1]) + 1
         require(
-            held.size == last - first,
+            inhabited.size == last - first,
             "the density vanishes between two places where it does not: the line between them would be a cell without "
             "mass.",
         )
@@ -99,9 +109,13 @@ class Lagrangian(AbstractMeasure):
         return jnp.tensordot(jnp.tile(self.masses / 2, 2), on_points(phi, self.points), axes=1)
 
     def density(self, grid: BoxGrid) -> Density:
-        """The masses of the cells of a box, exactly, over their volume.
+        """The density on a box: the exact masses of its cells, over their volume.
 
-        **Raises** `ValueError` for a grid in another dimension, and where the box leaves mass out, saying how much.
+        **Arguments:**
+
+        - `grid`: a box in dimension 1.
+
+        **Raises:** `ValueError` for a grid in another dimension, and for a box that leaves mass out, saying how much.
         """
         require(len(grid.shape) == 1, "cells on the line need a grid in dimension 1.")
         edges = jnp.linspace(grid.lower[0], grid.upper[0], grid.size + 1, dtype=self.ends.dtype)

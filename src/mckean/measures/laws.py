@@ -27,8 +27,8 @@ class AbstractLaw(AbstractMeasure):
         """n independent particles."""
 
 
-class _Sampled(AbstractLaw):
-    """A law that has no quadrature of its own."""
+class AbstractSampledLaw(AbstractLaw):
+    """A law without a quadrature: an integral needs a grid or a sample."""
 
     def integrate(self, phi):
         raise ValueError(
@@ -37,11 +37,15 @@ class _Sampled(AbstractLaw):
         )
 
 
-class Uniform(_Sampled):
-    """The uniform law, on the whole of a compact space or on a box of R^d.
+class Uniform(AbstractSampledLaw):
+    """The uniform law, on a compact space or on a box of R^d.
 
-    **Arguments:** `space`; `lower`, `upper`: corners of the box, numbers or d of them, where the space is not compact.
-    **Raises** `ValueError` if R^d is given without a box, or the box is empty.
+    **Arguments:**
+
+    - `space`: the space.
+    - `lower`, `upper`: the corners of the box, numbers or d of them. Required on R^d; a compact space takes none.
+
+    **Raises:** `ValueError` for R^d without a box, an empty box, and a box in a compact space.
     """
 
     space: AbstractSpace
@@ -82,13 +86,19 @@ class Uniform(_Sampled):
         return Particles(self.space, low + (high - low) * jax.random.uniform(key, (n, self.space.dim)))
 
 
-class VonMises(_Sampled):
-    """Independent von Mises coordinates on a torus: ρ(x) ∝ ∏ exp(κ_i cos(2π(x_i − m_i)/L_i)).
+class VonMises(AbstractSampledLaw):
+    """Independent von Mises coordinates on a torus: ρ(x) ∝ ∏_i exp(κ_i cos(2π(x_i − m_i)/L_i)).
 
-    Sampled by rejection from a wrapped Cauchy law (Best and Fisher, Applied Statistics 28, 1979), exactly.
+    **Arguments:**
 
-    **Arguments:** `space`: a torus; `mean`: m, shape (d,) or a number; `concentration`: κ ≥ 0, shape (d,) or a number.
-    **Raises** `ValueError` on another space, for shapes that do not fit, and for a negative κ.
+    - `space`: a torus.
+    - `mean`: m, shape (d,) or a number, in the unit of the coordinates. Default: 0.
+    - `concentration`: κ ≥ 0, shape (d,) or a number. Default: 1.
+
+    **Raises:** `ValueError` for another space, shapes that do not fit, and a negative κ.
+
+    **Source:** the sampler is exact, by rejection from a wrapped Cauchy law (Best and Fisher, Applied Statistics 28,
+    1979).
     """
 
     space: Torus
@@ -151,11 +161,16 @@ class VonMises(_Sampled):
         return Particles(self.space, self.mean + angle * jnp.asarray(self.space.lengths) / (2 * jnp.pi))
 
 
-class Mixture(_Sampled):
-    """Σ_k p_k μ_k.
+class Mixture(AbstractLaw):
+    """A mixture of laws, Σ_k p_k μ_k.
 
-    **Arguments:** `components`: laws on one space; `weights`: p, shape (number of components,), equal where not given.
-    **Raises** `ValueError` for no component, components on different spaces, or weights that are no probabilities.
+    **Arguments:**
+
+    - `components`: the μ_k, laws on one space.
+    - `weights`: p ≥ 0 with sum 1, one number a component. Default: None, equal weights.
+
+    **Raises:** `ValueError` for no component, components that are no laws or on different spaces, and weights that are
+    no probabilities.
     """
 
     components: tuple[AbstractLaw, ...]

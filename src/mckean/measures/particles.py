@@ -13,11 +13,16 @@ from mckean.spaces import AbstractSpace
 
 
 class Particles(AbstractMeasure):
-    """μ = Σ_i w_i δ_{x_i}, with w_i = 1/n where no weights are given.
+    """An empirical measure, μ = Σ_i w_i δ_{x_i}.
 
-    **Arguments:** `space`; `positions`: shape (n, d), brought to the space by its retraction; `weights`: shape (n,),
-    non-negative with sum 1.
-    **Raises** `ValueError` for a wrong shape, a non-finite position, negative weights or a sum that is not 1.
+    **Arguments:**
+
+    - `space`: the space on which the particles live.
+    - `positions`: x, shape (n, d) with n ≥ 1; the space's retraction brings them to the space.
+    - `weights`: w ≥ 0 with sum 1, shape (n,). Default: None, equal weights 1/n.
+
+    **Raises:** `ValueError` for a wrong shape, a position that is not finite or not on the sphere, a negative weight,
+    or weights whose sum is not 1.
     """
 
     space: AbstractSpace

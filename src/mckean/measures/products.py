@@ -13,7 +13,15 @@ from mckean.spaces import AbstractGrid, AbstractSpace, BoxGrid, Euclidean, Fouri
 
 
 def product_space(space: AbstractSpace, n: int) -> Torus | Euclidean:
-    """The space of n points of a space. **Raises** `ValueError` for n < 1, and for a sphere, whose power is none."""
+    """The space of n points of a space: T^n, or R^{nd}.
+
+    **Arguments:**
+
+    - `space`: a torus or R^d.
+    - `n`: the number of points, n ≥ 1.
+
+    **Raises:** `ValueError` for n < 1, and for a sphere, whose products are not built.
+    """
     require(isinstance(n, int) and n >= 1, f"a product has at least one factor, but n = {n!r} was given.")
     if isinstance(space, Torus):
         return Torus(n * space.dim, space.lengths * n)
@@ -22,7 +30,15 @@ def product_space(space: AbstractSpace, n: int) -> Torus | Euclidean:
 
 
 def product_grid(grid: AbstractGrid, n: int) -> AbstractGrid:
-    """The grid of n points of a grid, with grid.size^n nodes."""
+    """The grid of n points of a grid: all n-tuples of its nodes, `grid.size`^n in number.
+
+    **Arguments:**
+
+    - `grid`: a grid of one point.
+    - `n`: the number of points, n ≥ 1.
+
+    **Raises:** `ValueError` for n < 1.
+    """
     space = product_space(grid.space, n)
     if isinstance(grid, BoxGrid) and isinstance(space, Euclidean):
         return BoxGrid(space, grid.shape * n, grid.lower * n, grid.upper * n)
@@ -31,9 +47,16 @@ def product_grid(grid: AbstractGrid, n: int) -> AbstractGrid:
 
 
 def tensor_power(density: Density, n: int) -> Density:
-    """μ^{⊗n}, the law of n independent points: ρ(x_1)…ρ(x_n) on grid.size^n nodes.
+    """The law of n independent points, μ^{⊗n} = ρ(x_1)…ρ(x_n) dx, on `grid.size`^n nodes.
 
-    **Raises** `ValueError` for n < 1.
+    **Arguments:**
+
+    - `density`: the law of one point.
+    - `n`: the number of points, n ≥ 1.
+
+    **Returns:** a `Density` on `product_grid(density.grid, n)`.
+
+    **Raises:** `ValueError` for n < 1.
     """
     grid = product_grid(density.grid, n)
     values = density.values
@@ -43,10 +66,17 @@ def tensor_power(density: Density, n: int) -> Density:
 
 
 def marginal(density: Density, k: int, dim: int) -> Density:
-    """The law of the first k particles, ∫f dx_{k+1}…dx_n, by the rectangle rule: mass is kept.
+    """The law of the first k of n particles, f^k = ∫f dx_{k+1}…dx_n, by the rectangle rule, which keeps mass.
 
-    **Arguments:** `dim`: the dimension d of one particle.
-    **Raises** `ValueError` unless d divides the dimension of the density and 1 ≤ k ≤ n.
+    **Arguments:**
+
+    - `density`: f, the law of n particles; the coordinates of the first come first.
+    - `k`: the number of particles that are kept, 1 ≤ k ≤ n.
+    - `dim`: d, the dimension of one particle.
+
+    **Returns:** a `Density` of k particles.
+
+    **Raises:** `ValueError` for a d that does not divide the dimension of the density, and for another k.
     """
     n = _number(density, dim)
     require(isinstance(k, int) and 1 <= k <= n, f"a marginal is that of 1 to n = {n} particles, not of {k!r}.")
@@ -62,9 +92,17 @@ def marginal(density: Density, k: int, dim: int) -> Density:
 
 
 def asymmetry(density: Density, dim: int) -> Float[Array, ""]:
-    """The largest |f − f∘τ| over exchanges τ of two neighbouring particles, relative to max f; 0 if exchangeable.
+    """How far a law is from exchangeable: max |f − f∘τ|/max f over exchanges τ of two neighbouring particles.
 
-    Exchanges of neighbours generate all permutations. **Raises** `ValueError` unless d divides the dimension.
+    It is 0 if and only if f is exchangeable, as exchanges of neighbours generate all permutations.
+
+    **Arguments:**
+
+    - `density`: f, the law of n particles.
+    - `dim`: d, the dimension of one particle.
+
+    **Raises:** `ValueError` for a d that does not divide the dimension of the density, and for grids that differ from
+    particle to particle.
     """
     n, f = _number(density, dim), density.values
     require(density.grid.shape == density.grid.shape[:dim] * n, "particles are exchanged on equal grids only.")
@@ -78,9 +116,15 @@ def asymmetry(density: Density, dim: int) -> Float[Array, ""]:
 
 
 def relative_entropy(f: Density, g: Density) -> Float[Array, ""]:
-    """H(f|g) = ∫f log(f/g) dx ≥ 0, infinite where g = 0 < f; values below 0, which are rounding, count as 0.
+    """The relative entropy of two densities, H(f|g) = ∫f log(f/g) dx ≥ 0; infinite if g = 0 < f somewhere.
 
-    Summed as f log(f/g) − f + g, which has no negative term. **Raises** `ValueError` for densities on different grids.
+    It is summed as f log(f/g) − f + g, which has no negative term; values below 0, which are rounding, count as 0.
+
+    **Arguments:**
+
+    - `f`, `g`: two `Density` on one grid.
+
+    **Raises:** `ValueError` for densities on different grids.
     """
     require(f.grid == g.grid, "a relative entropy is of two densities on one grid.")
     terms = jax.scipy.special.kl_div(jnp.maximum(f.values, 0), jnp.maximum(g.values, 0))
@@ -88,9 +132,15 @@ def relative_entropy(f: Density, g: Density) -> Float[Array, ""]:
 
 
 def entropy_of_chaos(density: Density, mu: Density, k: int) -> Float[Array, ""]:
-    """H(f^k|μ^{⊗k})/k for the law f of exchangeable particles, f^k that of k of them, and μ that of one in the limit.
+    """How far k particles are from independent, per particle: H(f^k|μ^{⊗k})/k, f^k the law of k of n particles.
 
-    **Raises** `ValueError` for a k that is not 1 to n, and where μ is on another grid than one particle.
+    **Arguments:**
+
+    - `density`: f, the law of n exchangeable particles.
+    - `mu`: μ, the law of one particle in the limit.
+    - `k`: the number of particles, 1 ≤ k ≤ n.
+
+    **Raises:** `ValueError` for another k, and for a μ on another grid than that of one particle.
     """
     return relative_entropy(marginal(density, k, mu.grid.space.dim), tensor_power(mu, k)) / k
 

@@ -8,20 +8,26 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mckean.checks import require, require_finite
-from mckean.measures.laws import _Sampled
+from mckean.measures.laws import AbstractSampledLaw
 from mckean.measures.particles import Particles
 from mckean.spaces import Sphere
 
 _NODES = 128
 
 
-class VonMisesFisher(_Sampled):
-    """ρ(x) ∝ e^{κ⟨m, x⟩} on S^{d−1}.
+class VonMisesFisher(AbstractSampledLaw):
+    """The von Mises–Fisher law on S^{d−1}: ρ(x) ∝ e^{κ⟨m, x⟩}.
 
-    Sampled by rejection in t = ⟨m, x⟩ from the projection of a beta law (Wood, Communications in Statistics 23, 1994).
+    **Arguments:**
 
-    **Arguments:** `space`: a sphere; `mean`: m, shape (d,), of length 1; `concentration`: κ ≥ 0.
-    **Raises** `ValueError` on another space, for an m that is no unit vector, and for a negative κ.
+    - `space`: a sphere.
+    - `mean`: m, a vector of length 1, shape (d,).
+    - `concentration`: κ ≥ 0, a number. Default: 1.
+
+    **Raises:** `ValueError` for another space, an m whose length is not 1, and a negative κ.
+
+    **Source:** sampled by rejection in t = ⟨m, x⟩ from the projection of a beta law (Wood, Communications in Statistics
+    23, 1994).
     """
 
     space: Sphere
@@ -84,14 +90,20 @@ class VonMisesFisher(_Sampled):
         return jax.lax.while_loop(lambda state: ~jnp.all(state[2]), propose, start)[1]
 
 
-class SphericalCauchy(_Sampled):
-    """The image of the uniform law under a Möbius map: ρ(x) = ((1 − |w|²)/|x − w|²)^{d−1}/|S^{d−1}|.
+class SphericalCauchy(AbstractSampledLaw):
+    """The spherical Cauchy law on S^{d−1}: ρ(x) = ((1 − |w|²)/|x − w|²)^{d−1}/|S^{d−1}|.
 
-    The family is closed under the flow of an isotropic common noise, whose maps are Möbius (Kato and McCullagh,
-    Bernoulli 26, 2020). w = 0 is the uniform law, |w| → 1 a point mass.
+    It is the image of the uniform law under a Möbius map, and the flow of an isotropic common noise keeps this family,
+    as its maps are Möbius. w = 0 gives the uniform law; as |w| → 1 it tends to a point mass.
 
-    **Arguments:** `space`: a sphere; `centre`: w, shape (d,), |w| < 1.
-    **Raises** `ValueError` on another space, and for a w outside the ball.
+    **Arguments:**
+
+    - `space`: a sphere.
+    - `centre`: w, shape (d,), |w| < 1.
+
+    **Raises:** `ValueError` for another space, and a w outside the unit ball.
+
+    **Source:** Kato and McCullagh, Bernoulli 26 (2020).
     """
 
     space: Sphere

@@ -16,18 +16,33 @@ from mckean import interactions
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of
 from mckean.measures.lagrangian import Lagrangian
 from mckean.models.model import Model
-from mckean.spaces import FourierGrid
+from mckean.spaces import FourierGrid, calculus
+from mckean.spaces.staggered import axes_of, gradient, onto_faces
 
 _TINY = 1e-300
 
 
 def confinement_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
-    """∫V dμ, energy per particle."""
+    """The confinement energy ∫V dμ, energy per particle.
+
+    **Arguments:**
+
+    - `model`: the model.
+    - `mu`: the measure.
+    """
     return jnp.zeros((), dtype_of(mu)) if model.confinement is None else mu.integrate(model.confinement)
 
 
 def interaction_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
-    """½∬W dμdμ, energy per particle; the diagonal is in, except for a singular kernel."""
+    """The interaction energy ½∬W dμdμ, energy per particle.
+
+    Pairs i = j are in it, except for a singular kernel.
+
+    **Arguments:**
+
+    - `model`: the model.
+    - `mu`: the measure.
+    """
     kernel = model.interaction
     if kernel is None:
         return jnp.zeros((), dtype_of(mu))
@@ -42,14 +57,25 @@ def interaction_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
 
 
 def energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
-    """∫V dμ + ½∬W dμdμ, energy per particle."""
+    """The energy ∫V dμ + ½∬W dμdμ, per particle.
+
+    **Arguments:**
+
+    - `model`: the model.
+    - `mu`: the measure.
+    """
     return confinement_energy(model, mu) + interaction_energy(model, mu)
 
 
 def hamiltonian(model: Model, particles: Particles) -> Float[Array, ""]:
-    """H_N = Σ_i V(x_i) + (1/2N) Σ_ij W(x_i − x_j), for N particles of equal weight.
+    """The Hamiltonian of N particles of equal weight, H_N = Σ_i V(x_i) + (1/2N) Σ_ij W(x_i − x_j).
 
-    **Raises** `ValueError` for weighted particles.
+    **Arguments:**
+
+    - `model`: the model.
+    - `particles`: N particles without weights.
+
+    **Raises:** `ValueError` for weighted particles.
     """
     if particles.weights is not None:
         raise ValueError("H_N is defined for particles of equal weight.")
@@ -57,7 +83,14 @@ def hamiltonian(model: Model, particles: Particles) -> Float[Array, ""]:
 
 
 def entropy(mu: AbstractMeasure) -> Float[Array, ""]:
-    """∫ρ log ρ dx, dimensionless. **Raises** `ValueError` for particles, which have no density."""
+    """The entropy ∫ρ log ρ dx, dimensionless.
+
+    **Arguments:**
+
+    - `mu`: a measure with a density.
+
+    **Raises:** `ValueError` for particles, which have no density.
+    """
     if isinstance(mu, Gaussian):
         d = mu.mean.shape[0]
         return -0.5 * (d * math.log(2 * math.pi * math.e) + jnp.linalg.slogdet(mu.covariance)[1])
@@ -65,89 +98,140 @@ def entropy(mu: AbstractMeasure) -> Float[Array, ""]:
         return jnp.sum(mu.masses * jnp.log(mu.values))
     density = _density("the entropy", mu)
     rho = density.values
-    return jnp.sum(jax.scipy.special.xlogy(rho, jnp.maximum(rho, _tiny(rho)))) * density.grid.cell_volume
+    return calculus.integrate(density.grid, jax.scipy.special.xlogy(rho, jnp.maximum(rho, _tiny(rho))))
 
 
 def internal_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
-    """∫U(ρ) dx, energy per particle. **Raises** `ValueError` for a model with a U unless μ is a density."""
+    """The internal energy ∫U(ρ) dx, energy per particle; 0 for a model without U.
+
+    **Arguments:**
+
+    - `model`: the model.
+    - `mu`: the measure.
+
+    **Raises:** `ValueError` for a model with a U and a measure without a density.
+    """
     if model.internal is None:
         return jnp.zeros((), dtype_of(mu))
     if isinstance(mu, Lagrangian):
         return jnp.sum(mu.lengths * model.internal(mu.values))
     density = _density("the internal energy", mu)
-    return jnp.sum(model.internal(density.values)) * density.grid.cell_volume
+    return calculus.integrate(density.grid, model.internal(density.values))
 
 
 def free_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
-    """F(μ), energy per particle.
+    """The free energy F(μ) = ∫V dμ + ½∬W dμdμ + β⁻¹∫ρ log ρ + ∫U(ρ), per particle.
 
-    **Raises** `ValueError` for particles at finite β or with a U, and for a state-dependent noise.
+    **Arguments:**
+
+    - `model`: the model.
+    - `mu`: the measure.
+
+    **Raises:** `ValueError` for particles at finite β or with a U, and for a noise that depends on the state.
     """
     total = energy(model, mu) + internal_energy(model, mu)
     return total if model.noise is None else total + entropy(mu) / model.beta
 
 
-def first_variation(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
-    """δF/δμ = V + W_s*μ + β⁻¹(log ρ + 1) + U′(ρ) on the nodes, shape of the grid.
+def potential(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
+    """The potential V + W_s*μ at the nodes of a density's grid; energy.
 
-    **Raises** `ValueError` without a density.
+    **Arguments:**
+
+    - `model`: the model.
+    - `mu`: a `Density`.
+
+    **Returns:** an array in the grid's shape.
+
+    **Raises:** `ValueError` for another measure; `model.potential(mu, x)` takes any.
+    """
+    mu = _density("the potential on a grid", mu)
+    return model.potential(mu, mu.grid).reshape(mu.grid.shape)
+
+
+def first_variation(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
+    """The first variation δF/δμ = V + W_s*μ + β⁻¹(log ρ + 1) + U′(ρ) at the nodes; energy.
+
+    **Arguments:**
+
+    - `model`: the model.
+    - `mu`: a `Density`.
+
+    **Returns:** an array in the grid's shape.
+
+    **Raises:** `ValueError` for another measure.
     """
     mu = _density("the first variation", mu)
-    values = jnp.zeros_like(mu.values.ravel())
-    if model.confinement is not None:
-        values = values + jax.vmap(model.confinement)(interactions.at(mu.grid, mu))
-    if model.interaction is not None:
-        values = values + interactions.potential(model.interaction, mu, mu.grid)
+    values = potential(model, mu)
     if model.noise is not None:
-        values = values + (jnp.log(jnp.maximum(mu.values.ravel(), _tiny(mu.values))) + 1) / model.beta
+        values = values + (jnp.log(jnp.maximum(mu.values, _tiny(mu.values))) + 1) / model.beta
     if model.internal is not None:
-        values = values + model.internal.derivative(mu.values.ravel())
-    return values.reshape(mu.grid.shape)
+        values = values + model.internal.derivative(mu.values)
+    return values
 
 
 def slope(model: Model, mu: AbstractMeasure) -> Float[Array, "n d"]:
-    """∇δF/δμ at the nodes of a density on the torus, or, without noise, at the particles.
+    """The slope ∇δF/δμ = ∇V + ∇W_s*μ + β⁻¹∇ρ/ρ + ∇U′(ρ), spectrally at the nodes of a torus; length per time.
 
-    There the gradient is spectral: ∇V + ∇W_s*μ + β⁻¹∇ρ/ρ + ∇U′(ρ). **Raises** `ValueError` for other forms.
+    **Arguments:**
+
+    - `model`: the model.
+    - `mu`: a `Density` on a torus, or particles of a model without noise.
+
+    **Returns:** an array of shape (n, d), at the nodes or at the particles.
+
+    **Raises:** `ValueError` for other measures.
     """
     if model.noise is None and model.internal is None and isinstance(mu, Particles):
-        return -model.gradient_field(mu, mu.positions)
+        return -model.force(mu, mu.positions)
     density = _density("the slope ∇δF", mu)
     if not isinstance(density.grid, FourierGrid):
         raise ValueError(
             "the slope ∇δF is pointwise on the torus; on a box, use dissipation, which lives on the faces."
         )
-    field = -model.gradient_field(density, density.grid)
+    field = -model.force(density, density.grid)
     if model.internal is not None:
-        field = field + _spectral_gradient(density.grid, model.internal.derivative(density.values))
+        field = field + calculus.gradient(density.grid, model.internal.derivative(density.values))
     return field if model.noise is None else field + score(density) / model.beta
 
 
 def score(mu: Density) -> Float[Array, "n d"]:
-    """∇log ρ at the nodes of a density on the torus, by its spectral gradient; per length."""
-    return _spectral_gradient(cast(FourierGrid, mu.grid), mu.values) / floored(mu.values).reshape(-1, 1)
+    """The score ∇log ρ at the nodes, by its spectral gradient; per length.
+
+    **Arguments:**
+
+    - `mu`: a `Density` on a torus.
+
+    **Returns:** an array of shape (n, d).
+    """
+    return calculus.gradient(cast(FourierGrid, mu.grid), mu.values) / floor(mu.values).reshape(-1, 1)
 
 
-def _spectral_gradient(grid: FourierGrid, values: Array) -> Float[Array, "n d"]:
-    transform = jnp.fft.rfftn(values)
-    parts = [jnp.fft.irfftn(1j * jnp.asarray(q, values.dtype) * transform, grid.shape) for q in grid.wavenumbers]
-    return jnp.stack([part.ravel() for part in parts], axis=-1)
+def floor(rho: Float[Array, "..."]) -> Float[Array, "..."]:
+    """A density that may be divided by: at least its rounding, below which its score is not known.
 
+    This keeps the noise of a transform out of D.
 
-def floored(rho: Float[Array, "..."]) -> Float[Array, "..."]:
-    """A density that may be divided by: below the rounding of its transform its score is not known.
+    **Arguments:**
 
-    The floor keeps that noise out of D.
+    - `rho`: values of a density.
     """
     return jnp.maximum(rho, jnp.finfo(rho.dtype).eps * jnp.max(rho))
 
 
 def dissipation(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
-    """D(μ) = ∫|∇δF/δμ|² dμ, energy per particle and time.
+    """The dissipation D(μ) = ∫|∇δF/δμ|² dμ, energy per particle and time: dF/dt = −D along the gradient flow.
 
-    On the torus by the spectral slope; on a box, and with an internal energy, whose fronts are not smooth, as Σ over
-    faces of ρ̄ (Δξ/h)² h^d, ξ = δF/δμ, ρ̄ the mean of the two cells, of order 2 in h.
-    **Raises** `ValueError` for particles at finite β or with an internal energy, and for a state-dependent noise.
+    On a torus the slope is spectral. On a box, and with an internal energy, whose fronts are not smooth, D is a sum
+    over faces of ρ̄ (Δξ/h)² h^d, ξ = δF/δμ, ρ̄ the mean of the two cells, of order 2 in h.
+
+    **Arguments:**
+
+    - `model`: the model.
+    - `mu`: the measure.
+
+    **Raises:** `ValueError` for particles at finite β or with an internal energy, and for a noise that depends on the
+    state.
     """
     if isinstance(mu, Gaussian):
         return _gaussian_dissipation(model, mu)
@@ -161,12 +245,11 @@ def dissipation(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
 
 
 def _face_dissipation(model: Model, mu: Density) -> Float[Array, ""]:
-    xi, rho, total = first_variation(model, mu), mu.values, jnp.zeros((), mu.values.dtype)
-    for axis, h in enumerate(mu.grid.spacing):
-        mean, jump = 0.5 * (rho + jnp.roll(rho, -1, axis)), (jnp.roll(xi, -1, axis) - xi) / h
-        faces = mean * jump**2
-        inner = faces if isinstance(mu.grid, FourierGrid) else jax.lax.slice_in_dim(faces, 0, -1, axis=axis)
-        total = total + jnp.sum(inner)
+    axes = axes_of(mu.grid)
+    jumps, means = gradient(first_variation(model, mu), axes), onto_faces((mu.values,) * len(axes), axes)
+    total = jnp.zeros((), mu.values.dtype)
+    for jump, mean in zip(jumps, means, strict=True):
+        total = total + jnp.sum(mean * jump**2)
     return total * mu.grid.cell_volume
 
 
@@ -176,7 +259,7 @@ def _gaussian_dissipation(model: Model, mu: Gaussian) -> Float[Array, ""]:
     precision = jnp.linalg.inv(mu.covariance)
 
     def square(x):
-        field = -model.gradient_field(mu, x[None])[0]
+        field = -model.force(mu, x[None])[0]
         score = 0.0 if model.noise is None else precision @ (x - mu.mean) / model.beta
         return jnp.sum((field - score) ** 2)
 

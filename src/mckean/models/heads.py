@@ -15,7 +15,7 @@ Where a drift b, the mean field of the weights, is there, time is t = Lη and th
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -29,24 +29,34 @@ from mckean.interactions.attention import softmax_mean
 from mckean.interactions.kernels import held, parameter
 from mckean.interactions.sums.sum import atoms
 from mckean.measures import AbstractMeasure, Particles
-from mckean.models.noise import AbstractNoise, Calculus
+from mckean.models.noise import AbstractMatrixNoise, AbstractNoise, Calculus, require_calculus
 from mckean.spaces import Euclidean, Sphere
 
 _ACTIVATIONS: dict[str, Callable] = {"relu": jax.nn.relu, "tanh": jnp.tanh}
 
 
-class Heads(AbstractNoise):
-    """Attention with Gaussian values as a noise in R^d, whose tangent part moves tokens on the sphere:
+class Heads(AbstractMatrixNoise):
+    """Heads of attention with Gaussian values as a noise in R^d, whose tangent part moves tokens on the sphere:
 
-        √(c/(dM)) Σ_{m=1}^M dV_m m_{A_m}(x),   dV_m a d × d matrix of Brownian motions.
+        √(c/(dM)) Σ_{m=1}^M dV_m m_{A_m}(x),   dV_m a d × d matrix of Brownian motions,
 
-    **Arguments:** `beta`: β, the inverse temperature of the softmax; `query_key`: A = QᵀK, shape (d, d), or (M, d, d)
-    for a quadrature of the law of A by M heads, or None for the identity; `spread`: the standard deviation of ⟨Ax, y⟩
-    for unit vectors, with A = WW′ᵀ drawn anew for each head in every step, W and W′ Gaussian of shape (d, d); `heads`:
-    M, the heads of a layer, which take as many draws of A (of one A they are one head); `intensity`: c ≥ 0, 1/time.
-    **Raises** `ValueError` for parameters that are not finite or of other shapes, and for a `spread` beside a
-    `query_key`; when used, for tokens of another dimension; for fields of heads with a `spread`, which are no fixed
-    ones (the conversion between Itô and Stratonovich needs those).
+    m_A(x) = Σ_k e^{β⟨Ax, x_k⟩} x_k / Σ_k e^{β⟨Ax, x_k⟩} the barycentre of the softmax.
+
+    **Arguments:**
+
+    - `beta`: β, the inverse temperature of the softmax. Default: 1.
+    - `query_key`: A = QᵀK, shape (d, d), or (M, d, d) for a quadrature of the law of A by M heads. Default: None, the
+      identity.
+    - `spread`: the standard deviation of ⟨Ax, y⟩ for unit vectors, with A = WW′ᵀ drawn anew for each head in every
+      step, W and W′ Gaussian of shape (d, d). Default: None, A as given.
+    - `heads`: M, the heads of a layer; with one A they are one head. Default: 1.
+    - `intensity`: c ≥ 0, 1/time. Default: 1.
+    - `calculus`: "ito", the limit of the layers, or "stratonovich". Default: "ito".
+
+    **Raises:** `ValueError` for parameters that are not finite or have other shapes, and for a `spread` beside a
+    `query_key`. In a run: for tokens of another dimension, and if fixed fields are asked of heads with a `spread`, as
+    the conversion between Itô and Stratonovich does.
+
     **Source:** Koubbi, Geshkovski and Rigollet, arXiv 2604.01978.
     """
 
@@ -56,9 +66,14 @@ class Heads(AbstractNoise):
     heads: int = eqx.field(static=True)
     intensity: Float[Array, ""]
     calculus: Calculus = eqx.field(static=True)
-    additive: bool = eqx.field(static=True)
+    additive: ClassVar[bool] = False
+    ito_is_stratonovich: ClassVar[bool] = False
+    depends_on_measure: ClassVar[bool] = True
+    is_shear: ClassVar[bool] = False
 
-    def __init__(self, beta=1.0, query_key=None, spread=None, heads: int = 1, intensity=1.0):
+    def __init__(
+        self, beta=1.0, query_key=None, spread=None, heads: int = 1, intensity=1.0, calculus: Calculus = "ito"
+    ):
         self.beta, self.intensity = _number("beta", beta), _number("intensity", intensity)
         require(self.intensity >= 0, f"the intensity of heads must not be negative, but {intensity} was given.")
         require(query_key is None or spread is None, "heads have a query_key that is given, or a spread, not both.")
@@ -68,18 +83,25 @@ class Heads(AbstractNoise):
         given = 1 if self.query_key is None else self.query_key.shape[0]
         require(self.spread is not None or heads in (1, given), _ALIKE)
         self.heads = heads if self.spread is not None else given
-        self.calculus, self.additive = "ito", False
+        require_calculus(calculus)
+        self.calculus = calculus
 
     @classmethod
     def quadrature(cls, beta, dim: int, nodes: int, spread, key: PRNGKeyArray, intensity=1.0) -> "Heads":
-        """Heads with `nodes` draws of A that are kept: E_A by a mean over them, off by O(nodes^{−1/2})."""
+        """Heads with several draws of A that are kept: E_A becomes a mean over them, off by O(nodes^{−1/2}).
+
+        **Arguments:**
+
+        - `beta`: β, the inverse temperature of the softmax.
+        - `dim`: d.
+        - `nodes`: the number of draws.
+        - `spread`: the standard deviation of ⟨Ax, y⟩ for unit vectors.
+        - `key`: a JAX key.
+        - `intensity`: c ≥ 0, 1/time. Default: 1.
+        """
         _require_count("nodes", nodes)
         w = jax.random.normal(key, (nodes, 2, dim, dim))
         return cls(beta, spread * jnp.einsum("mij,mkj->mik", w[:, 0], w[:, 1]) / np.sqrt(dim), intensity=intensity)
-
-    @property
-    def sees_measure(self) -> bool:
-        return True
 
     def width(self, mu: AbstractMeasure, dim: int) -> int:
         return self.heads * dim**2
@@ -94,11 +116,11 @@ class Heads(AbstractNoise):
         y, w = atoms(mu)
         y, w, beta = y.astype(points.dtype), w.astype(points.dtype), self.beta.astype(points.dtype)
         values = dB.reshape(self.heads, d, d).astype(points.dtype)
-        key = None if self.spread is None else _seeded(dB)
+        key = None if self.spread is None else _key_of(dB)
 
         def add(total, head):
             index, value = head
-            q, keys = self._projected(points, y, index, key)
+            q, keys = self._queries_and_keys(points, y, index, key)
             return total + softmax_mean(beta * q, keys, y, w)[1] @ value.T, None
 
         total, _ = jax.lax.scan(add, jnp.zeros_like(points), (jnp.arange(self.heads), values))
@@ -111,10 +133,20 @@ class Heads(AbstractNoise):
         return fields.reshape(*x.shape, -1)
 
     def barycentres(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "m n d"]:
-        """m_A(x_i) for each A that is given. **Raises** `ValueError` for heads with a `spread`."""
+        """m_A(x_i) for each A that is given.
+
+        **Arguments:**
+
+        - `mu`: the tokens.
+        - `x`: points, shape (n, d).
+
+        **Returns:** an array of shape (M, n, d).
+
+        **Raises:** `ValueError` for heads with a `spread`.
+        """
         require(self.spread is None, "heads with a spread draw A in every step; Heads.quadrature keeps the draws.")
         y, w = atoms(mu)
-        one = lambda index: softmax_mean(self.beta * self._projected(x, y, index, None)[0], y, y, w)[1]  # noqa: E731
+        one = lambda index: softmax_mean(self.beta * self._queries_and_keys(x, y, index, None)[0], y, y, w)[1]  # noqa: E731
         return jax.lax.map(one, jnp.arange(self.heads))
 
     def gram(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n n"]:
@@ -122,7 +154,7 @@ class Heads(AbstractNoise):
         means = self.barycentres(mu, x)
         return jnp.einsum("mid,mjd->ij", means, means) / self.heads
 
-    def _projected(self, x: Array, y: Array, index: Array, key: PRNGKeyArray | None) -> tuple[Array, Array]:
+    def _queries_and_keys(self, x: Array, y: Array, index: Array, key: PRNGKeyArray | None) -> tuple[Array, Array]:
         """Vectors whose inner products are ⟨Ax_i, y_j⟩, without A itself where it is a product."""
         if key is not None:
             assert self.spread is not None, "only a spread has a key"
@@ -132,16 +164,25 @@ class Heads(AbstractNoise):
         return (x if self.query_key is None else x @ self.query_key[index].astype(x.dtype).T), y
 
 
-class Neurons(AbstractNoise):
+class Neurons(AbstractMatrixNoise):
     """Layers of neurons with Gaussian weights as a noise in R^d, a step of which is
 
         √(c/(dw)) Σ_{j=1}^w dv_j φ(⟨u_j, x⟩),   u_j ~ N(0, g² I) anew in every step, dv_j in R^d Brownian.
 
-    Each is a layer of width w, and in the limit of small steps the isotropic flow with the covariance (c/d) k(⟨x, y⟩),
-    k(⟨x, y⟩) = E φ(⟨u, x⟩)φ(⟨u, y⟩), whatever w. Tokens do not see one another.
+    Each step is a layer of width w. For small steps and any w the limit is the isotropic flow with the covariance (c/d)
+    k(⟨x, y⟩), k(⟨x, y⟩) = E φ(⟨u, x⟩)φ(⟨u, y⟩). Tokens do not see one another.
 
-    **Arguments:** `activation`: φ, "relu" or "tanh", or a function of arrays; `neurons`: w ≥ 1; `gain`: g; `intensity`:
-    c ≥ 0, 1/time. **Raises** `ValueError` for other values.
+    **Arguments:**
+
+    - `activation`: φ, "relu" or "tanh", or a function of arrays. Default: "relu".
+    - `neurons`: w ≥ 1. Default: 256.
+    - `gain`: g. Default: 1.
+    - `intensity`: c ≥ 0, 1/time. Default: 1.
+    - `calculus`: "ito", the limit of the layers, or "stratonovich". Default: "ito".
+
+    **Raises:** `ValueError` for other values. In a run: if fixed fields are asked of it, as the
+    conversion between Itô and Stratonovich does.
+
     **Source:** Cho and Saul, Kernel methods for deep learning, NIPS 2009, for k.
     """
 
@@ -150,7 +191,10 @@ class Neurons(AbstractNoise):
     gain: Float[Array, ""]
     intensity: Float[Array, ""]
     calculus: Calculus = eqx.field(static=True)
-    additive: bool = eqx.field(static=True)
+    additive: ClassVar[bool] = False
+    ito_is_stratonovich: ClassVar[bool] = False
+    depends_on_measure: ClassVar[bool] = False
+    is_shear: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -158,6 +202,7 @@ class Neurons(AbstractNoise):
         neurons: int = 256,
         gain=1.0,
         intensity=1.0,
+        calculus: Calculus = "ito",
     ):
         known = activation in _ACTIVATIONS if isinstance(activation, str) else callable(activation)
         require(known, f"an activation is 'relu', 'tanh' or a function of arrays, not {activation!r}.")
@@ -165,7 +210,8 @@ class Neurons(AbstractNoise):
         _require_count("neurons", neurons)
         self.neurons, self.gain, self.intensity = neurons, _number("gain", gain), _number("intensity", intensity)
         require(self.intensity >= 0, f"the intensity of neurons must not be negative, but {intensity} was given.")
-        self.calculus, self.additive = "ito", False
+        require_calculus(calculus)
+        self.calculus = calculus
 
     def width(self, mu: AbstractMeasure, dim: int) -> int:
         return self.neurons * dim
@@ -173,7 +219,7 @@ class Neurons(AbstractNoise):
     def displacement(self, mu: AbstractMeasure, x: interactions.Points, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
         points = interactions.at(x, mu)
         d = points.shape[1]
-        u = self.gain.astype(points.dtype) * jax.random.normal(_seeded(dB), (d, self.neurons), points.dtype)
+        u = self.gain.astype(points.dtype) * jax.random.normal(_key_of(dB), (d, self.neurons), points.dtype)
         scale = jnp.sqrt(self.intensity.astype(points.dtype) / (d * self.neurons))
         return scale * self.activation(points @ u) @ dB.reshape(self.neurons, d).astype(points.dtype)
 
@@ -182,24 +228,34 @@ class Neurons(AbstractNoise):
         raise ValueError("neurons are drawn in every step: they have no fixed fields that could be converted.")
 
 
-class PreNormalised(AbstractNoise):
-    """A noise in R^d that sees directions alone: σ(N(x), N#μ), the layer of a Transformer with pre-normalisation.
+class PreNormalised(AbstractMatrixNoise):
+    """A noise in R^d that sees directions alone, σ(N(x), N#μ): the layer of a Transformer with pre-normalisation.
 
-    The tokens themselves, the residual stream, are not brought back to the sphere and grow; `directions` are what
-    attention sees. **Arguments:** `layer`: the noise of the layer. **Raises** `ValueError` for anything but a noise.
+    The tokens themselves, the residual stream, are not brought back to the sphere, and grow; attention sees their
+    `directions`.
+
+    **Arguments:**
+
+    - `layer`: σ, the noise of the layer.
+    - `calculus`: "ito" or "stratonovich". Default: None, that of the layer.
+
+    **Raises:** `ValueError` for a layer that is no noise.
     """
 
     layer: AbstractNoise
     calculus: Calculus = eqx.field(static=True)
-    additive: bool = eqx.field(static=True)
+    additive: ClassVar[bool] = False
+    ito_is_stratonovich: ClassVar[bool] = False
+    is_shear: ClassVar[bool] = False
 
-    def __init__(self, layer: AbstractNoise):
+    def __init__(self, layer: AbstractNoise, calculus: Calculus | None = None):
         require(isinstance(layer, AbstractNoise), f"what is normalised before is a noise, not {layer!r}.")
-        self.layer, self.calculus, self.additive = layer, layer.calculus, False
+        self.layer, self.calculus = layer, layer.calculus if calculus is None else calculus
+        require_calculus(self.calculus)
 
     @property
-    def sees_measure(self) -> bool:
-        return self.layer.sees_measure
+    def depends_on_measure(self) -> bool:
+        return self.layer.depends_on_measure
 
     def width(self, mu: AbstractMeasure, dim: int) -> int:
         return self.layer.width(mu, dim)
@@ -214,21 +270,30 @@ class PreNormalised(AbstractNoise):
 
 
 def directions(mu: AbstractMeasure) -> Particles:
-    """The tokens x/|x| on the sphere. **Raises** `ValueError` but for particles in R^d, d ≥ 2."""
+    """The tokens on the sphere, x/|x|.
+
+    **Arguments:**
+
+    - `mu`: particles in R^d or on a sphere, d ≥ 2.
+
+    **Returns:** `Particles` on the sphere.
+
+    **Raises:** `ValueError` for another measure.
+    """
     require(
         isinstance(mu, Particles) and isinstance(mu.domain, Euclidean | Sphere),
         f"directions are those of particles in R^d, not of a {type(mu).__name__} on {mu.domain}.",
     )
     assert isinstance(mu, Particles)
     space = Sphere(mu.space.dim)
-    moved = eqx.tree_at(lambda p: p.positions, mu, space.retract(mu.positions))
-    return eqx.tree_at(lambda p: p.space, moved, space, is_leaf=lambda v: v is mu.space)
+    unit = eqx.tree_at(lambda p: p.positions, mu, space.retract(mu.positions))
+    return eqx.tree_at(lambda p: p.space, unit, space, is_leaf=lambda v: v is mu.space)
 
 
 _ALIKE = "heads with one query_key are one head, as their sum is: heads is 1, or the number of matrices that are given."
 
 
-def _seeded(dB: Float[Array, " m"]) -> PRNGKeyArray:
+def _key_of(dB: Float[Array, " m"]) -> PRNGKeyArray:
     """A key from the bits of the increments: what else a step draws is a function of the path and the step as well."""
     bits = jax.lax.bitcast_convert_type(jax.lax.stop_gradient(dB[:2]).astype(jnp.float32), jnp.uint32)
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(0), bits[0]), bits[1])

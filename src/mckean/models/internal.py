@@ -31,12 +31,16 @@ class AbstractInternalEnergy(eqx.Module):
 
 
 class PorousMedium(AbstractInternalEnergy):
-    """U(ρ) = sρ^m/(m − 1), whose flow is the porous medium equation ∂_tρ = sΔρ^m.
+    """The internal energy U(ρ) = sρ^m/(m − 1), whose flow is the porous medium equation ∂_tρ = sΔρ^m.
 
-    **Arguments:** `exponent`: m > 1, static; `strength`: s > 0, in energy times volume^(m−1).
-    **Raises** `ValueError` for others.
+    **Arguments:**
 
-    Source: Otto, Comm. Partial Differential Equations 26 (2001).
+    - `exponent`: m > 1, static. Default: 2.
+    - `strength`: s > 0, energy times volume^(m − 1). Default: 1.
+
+    **Raises:** `ValueError` for other values.
+
+    **Source:** Otto, Comm. Partial Differential Equations 26 (2001).
     """
 
     exponent: float = eqx.field(static=True, default=2.0)

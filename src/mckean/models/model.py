@@ -21,25 +21,33 @@ from mckean.spaces import AbstractSpace, Sphere
 
 
 class Model(eqx.Module):
-    """dX_i = (−∇V(X_i) − ∇W_s*μ(X_i) + b(X_i, μ)) dt + σ(X_i, μ) dB_i + Σ_k σ_k(X_i, μ) dB⁰_k.
+    """An interacting particle system, and its mean-field limit:
 
-    μ is the empirical measure, or the law of X given the environment B⁰, which is common to all particles. A model
-    holds mathematics only: no time step, no number of particles, no grid and no key.
+        dX_i = (−∇V(X_i) − ∇W_s*μ(X_i) + b(X_i, μ)) dt + σ(X_i, μ) dB_i + Σ_k σ_k(X_i, μ) dB⁰_k.
 
-    **Arguments:** `space`; `confinement`: V, a scalar function of a point (d,), or None; `interaction`: W, a kernel or
-    a scalar function of a displacement (d,), or None; `drift`: b, a function of a point (d,) and the measure with
-    values (d,), not a gradient in general, or a field such as `interactions.Attention`, which sees all points at once,
-    or None; `noise`: σ, the particles' own, an `AbstractNoise` or None; `common`: the σ_k, an `AbstractNoise` or
-    several, each with motions of its own; `internal`: U, an `AbstractInternalEnergy` such as `PorousMedium`, or None:
-    it adds ΔP(ρ) to the equation of a density, and no particles can have it.
-    **Raises** `ValueError` for a V or W that is not scalar, or not periodic on a torus, for a noise of another space,
-    and, when used, for a b of another shape.
+    μ is the empirical measure, or the law of X given the environment B⁰, which is common to all particles. W_s is the
+    even part of W. A model holds mathematics only: no time step, no number of particles, no grid and no key.
+
+    **Arguments:**
+
+    - `space`: where the particles live, such as `Torus(1)`.
+    - `confinement`: V, a scalar function of a point (d,), energy. Default: None, V = 0.
+    - `interaction`: W, a kernel or a scalar function of a displacement (d,), energy. Default: None, W = 0.
+    - `drift`: b, length per time: a function of a point (d,) and the measure with values (d,), or a field such as
+      `interactions.Attention`, which sees all points at once. It need not be a gradient. Default: None, b = 0.
+    - `noise`: σ, the particles' own noise, such as `Thermal(beta)`. Default: None.
+    - `common`: the σ_k, one noise or several, each with Brownian motions of its own. Default: none.
+    - `internal`: U, an internal energy such as `PorousMedium`. It adds ΔP(ρ) to the equation of a density; particles
+      cannot have it. Default: None.
+
+    **Raises:** `ValueError` for a V or W that is not scalar, or is not periodic on a torus, and for a noise of another
+    space. In a run: for a b of another shape.
     """
 
     space: AbstractSpace
     confinement: Any
     interaction: AbstractKernel | None
-    extra: Any
+    drift: Any
     noise: AbstractNoise | None
     common: tuple[AbstractNoise, ...]
     internal: AbstractInternalEnergy | None
@@ -72,13 +80,39 @@ class Model(eqx.Module):
             f"an internal energy is one such as PorousMedium(2.0), not {internal!r}.",
         )
         require(drift is None or callable(drift), f"a drift must be a function b(x, mu), not {drift!r}.")
-        self.extra = None if drift is None else held(drift)
+        self.drift = None if drift is None else held(drift)
         self.noise = noise
         self.common = common
         self.internal = internal
 
-    def gradient_field(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
-        """−∇V(x) − ∇W_s*μ(x) at points of shape (n, d), or on the nodes of a grid; length per time."""
+    def potential(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, " n"]:
+        """V(x) + W_s*μ(x), energy.
+
+        **Arguments:**
+
+        - `mu`: the measure that acts.
+        - `x`: points of shape (n, d), or a grid, which stands for its nodes.
+
+        **Returns:** an array of shape (n,).
+        """
+        points = interactions.at(x, mu)
+        total = jnp.zeros(points.shape[:1], points.dtype)
+        if self.confinement is not None:
+            total = total + jax.vmap(self.confinement)(points)
+        if self.interaction is not None:
+            total = total + interactions.potential(self.interaction, mu, x)
+        return total
+
+    def force(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
+        """−∇V(x) − ∇W_s*μ(x), the force of the two energies; length per time.
+
+        **Arguments:**
+
+        - `mu`: the measure that acts.
+        - `x`: points of shape (n, d), or a grid, which stands for its nodes.
+
+        **Returns:** an array of shape (n, d); on a sphere it need not be tangent.
+        """
         points = interactions.at(x, mu)
         total = jnp.zeros_like(points)
         if self.confinement is not None:
@@ -87,25 +121,41 @@ class Model(eqx.Module):
             total = total + interactions.force(self.interaction, mu, x)
         return total
 
-    def drift(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
-        """−∇V(x) − ∇W_s*μ(x) + b(x, μ) at points of shape (n, d), or on the nodes of a grid; length per time."""
-        return self.space.project(interactions.at(x, mu), self.force(mu, x))
+    def ambient_velocity(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
+        """−∇V(x) − ∇W_s*μ(x) + b(x, μ) as a field of R^d, of which `velocity` is the tangent part; length per time.
 
-    def force(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
-        """The drift before it is projected onto the tangent space: a field of R^d; length per time."""
-        return self.gradient_field(mu, x) + extra_drift(self.extra, mu, interactions.at(x, mu))
+        **Arguments:**
+
+        - `mu`: the measure that acts.
+        - `x`: points of shape (n, d), or a grid, which stands for its nodes.
+
+        **Returns:** an array of shape (n, d).
+        """
+        return self.force(mu, x) + drift_at(self.drift, mu, interactions.at(x, mu))
+
+    def velocity(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
+        """The velocity without noise, −∇V(x) − ∇W_s*μ(x) + b(x, μ), tangent to the space; length per time.
+
+        **Arguments:**
+
+        - `mu`: the measure that acts.
+        - `x`: points of shape (n, d), or a grid, which stands for its nodes.
+
+        **Returns:** an array of shape (n, d).
+        """
+        return self.space.project(interactions.at(x, mu), self.ambient_velocity(mu, x))
 
     @property
-    def drifting(self) -> bool:
+    def has_velocity(self) -> bool:
         """Whether there is a V, a W or a b."""
-        return any(part is not None for part in (self.confinement, self.interaction, self.extra))
+        return any(part is not None for part in (self.confinement, self.interaction, self.drift))
 
     @property
-    def noisy(self) -> bool:
+    def has_noise(self) -> bool:
         """Whether there is a noise, own or common."""
         return self.noise is not None or bool(self.common)
 
-    def environments(self, mu: AbstractMeasure) -> int:
+    def motions(self, mu: AbstractMeasure) -> int:
         """How many Brownian motions the environment has: the fields of all parts of the common noise."""
         return sum(part.width(mu, self.space.dim) for part in self.common)
 
@@ -123,7 +173,10 @@ class Model(eqx.Module):
 
     @property
     def beta(self) -> Float[Array, ""] | float:
-        """β, infinite without noise of their own; raises `ValueError` where the noise is not thermal."""
+        """The inverse temperature β; infinite without noise of the particles' own.
+
+        **Raises:** `ValueError` if that noise is not thermal.
+        """
         if self.noise is None:
             return math.inf
         if not isinstance(self.noise, Thermal):
@@ -131,14 +184,23 @@ class Model(eqx.Module):
         return self.noise.beta
 
 
-def extra_drift(extra: Any, mu: AbstractMeasure, points: Float[Array, "n d"]) -> Float[Array, "n d"]:
-    """b(x, μ), zero for None. **Raises** `ValueError` for a b of another shape."""
-    if extra is None:
+def drift_at(drift: Any, mu: AbstractMeasure, points: Float[Array, "n d"]) -> Float[Array, "n d"]:
+    """b(x, μ) at points; zero for None.
+
+    **Arguments:**
+
+    - `drift`: b, as `Model` takes it.
+    - `mu`: the measure that acts.
+    - `points`: shape (n, d).
+
+    **Raises:** `ValueError` for a b of another shape.
+    """
+    if drift is None:
         return jnp.zeros_like(points)
-    if isinstance(extra, interactions.AbstractField):
-        values = extra(mu, points)
+    if isinstance(drift, interactions.AbstractField):
+        values = drift(mu, points)
     else:
-        values = jax.vmap(lambda point: extra(point, mu))(points)
+        values = jax.vmap(lambda point: drift(point, mu))(points)
     if values.shape != points.shape:
         raise ValueError(f"a drift must return shape {points.shape[1:]} for a point, not {values.shape[1:]}.")
     return values
@@ -151,11 +213,21 @@ def langevin(
     beta: float | int | Array = 1.0,
     common: AbstractNoise | Sequence[AbstractNoise] = (),
 ) -> Model:
-    """dX_i = −∇V(X_i) dt − (1/N)Σ_j ∇W_s(X_i − X_j) dt + √(2/β) dB_i, which is dX_i = −∇_{x_i}H_N dt + √(2/β) dB_i.
+    """Overdamped Langevin dynamics of a Hamiltonian: dX_i = −∇_{x_i}H_N dt + √(2/β) dB_i, that is
 
-    **Arguments:** as for `Model`, `common` added to the right side; `beta`: β > 0, in 1/energy; `math.inf` for no noise
-    of the particles' own.
-    **Raises** `ValueError` for β ≤ 0, for a V or W that is not scalar, or not periodic on a torus.
+        dX_i = −∇V(X_i) dt − (1/N)Σ_j ∇W_s(X_i − X_j) dt + √(2/β) dB_i.
+
+    **Arguments:**
+
+    - `space`: where the particles live.
+    - `confinement`: V, a scalar function of a point (d,), energy. Default: None, V = 0.
+    - `interaction`: W, a kernel or a scalar function of a displacement (d,), energy. Default: None, W = 0.
+    - `beta`: β > 0, 1/energy; `math.inf` for no noise of the particles' own. Default: 1.
+    - `common`: a common noise or several, added to the right side. Default: none.
+
+    **Returns:** a `Model`.
+
+    **Raises:** `ValueError` for β ≤ 0, and for a V or W that is not scalar, or is not periodic on a torus.
     """
     frozen = not traced(beta) and np.ndim(beta) == 0 and math.isinf(beta) and beta > 0
     noise = None if frozen else Thermal(beta)

@@ -6,7 +6,7 @@ The same classes serve in both places of a model: as σ(X_i, μ) dB_i, where eac
 
 import abc
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import equinox as eqx
 import jax
@@ -22,60 +22,65 @@ Calculus = Literal["ito", "stratonovich"]
 
 
 class AbstractNoise(eqx.Module):
-    """The fields σ_1 … σ_m; `calculus` says how their stochastic integral is meant."""
+    """The fields σ_1 … σ_m; `calculus` says how their stochastic integral is meant.
+
+    `additive`: whether they are the same at all points, times and measures; `ito_is_stratonovich`: whether the two
+    integrals of these fields agree, so that `calculus` does not matter; `depends_on_measure`: whether the fields may
+    depend on μ; `is_shear`: whether each component of every field is independent of its own coordinate, and of the
+    measure, so that its flow, axis by axis, shifts lines along themselves.
+    """
 
     calculus: eqx.AbstractVar[Calculus]
     additive: eqx.AbstractVar[bool]
+    ito_is_stratonovich: eqx.AbstractVar[bool]
+    depends_on_measure: eqx.AbstractVar[bool]
+    is_shear: eqx.AbstractVar[bool]
 
-    @property
-    def same_in_both(self) -> bool:
-        """Whether the Itô and the Stratonovich integral of these fields agree; then the tag does not matter."""
-        return self.additive
-
-    @property
-    def sheared(self) -> bool:
-        """Whether each component of every field is independent of its own coordinate, and of the measure.
-
-        Its flow, axis by axis, is then a shift of lines along themselves.
-        """
-        return self.additive
-
-    @property
-    def sees_measure(self) -> bool:
-        """Whether the fields may depend on μ."""
-        return False
+    @abc.abstractmethod
+    def width(self, mu: AbstractMeasure, dim: int) -> int:
+        """m, the number of Brownian motions: of each particle's own, or of the environment."""
 
     @abc.abstractmethod
     def matrix(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d m"]:
         """σ at each point, acting on m-dimensional increments."""
 
     @abc.abstractmethod
-    def width(self, mu: AbstractMeasure, dim: int) -> int:
-        """m, the number of Brownian motions: of each particle's own, or of the environment."""
-
     def diffusion(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d d"]:
         """Σ_k σ_kσ_kᵀ at each point, length² per time."""
-        sigma = self.matrix(mu, x)
-        return jnp.einsum("nim,njm->nij", sigma, sigma)
+
+    @abc.abstractmethod
+    def displacement(self, mu: AbstractMeasure, x: interactions.Points, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
+        """Σ_k σ_k(x_i, μ) dB_k at points (n, d), or at the nodes of a grid: one environment for all."""
 
     def apply(self, sigma: Float[Array, "n d m"], dB: Float[Array, "n m"]) -> Float[Array, "n d"]:
         """σ(x_i) dB_i, each point with increments of its own."""
         return jnp.einsum("ndm,nm->nd", sigma, dB)
 
-    def displacement(self, mu: AbstractMeasure, x: interactions.Points, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
-        """Σ_k σ_k(x_i, μ) dB_k at points (n, d), or at the nodes of a grid: one environment for all."""
-        return self.matrix(mu, interactions.at(x, mu)) @ dB
+
+class AbstractMatrixNoise(AbstractNoise):
+    """A noise with few fields: its diffusion is formed from their matrix."""
+
+    def diffusion(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d d"]:
+        sigma = self.matrix(mu, x)
+        return jnp.einsum("nim,njm->nij", sigma, sigma)
 
 
-class Thermal(AbstractNoise):
-    """√(2/β) dB_i, independent of state: the noise whose equilibrium is the Gibbs measure e^{−βH}.
+class Thermal(AbstractMatrixNoise):
+    """Thermal noise, √(2/β) dB_i, the same at all points: its equilibrium is the Gibbs measure e^{−βH}.
 
-    **Arguments:** `beta`: β > 0, inverse temperature, in 1/energy. **Raises** `ValueError` if β is not positive.
+    **Arguments:**
+
+    - `beta`: β > 0, the inverse temperature, 1/energy.
+
+    **Raises:** `ValueError` for a β that is not positive.
     """
 
     beta: Float[Array, ""] = eqx.field(converter=parameter)
-    calculus: Calculus = eqx.field(static=True, default="ito", init=False)
-    additive: bool = eqx.field(static=True, default=True, init=False)
+    calculus: ClassVar[Calculus] = "ito"
+    additive: ClassVar[bool] = True
+    ito_is_stratonovich: ClassVar[bool] = True
+    depends_on_measure: ClassVar[bool] = False
+    is_shear: ClassVar[bool] = True
 
     def __check_init__(self):
         if jnp.shape(self.beta):
@@ -91,22 +96,31 @@ class Thermal(AbstractNoise):
         d = x.shape[1]
         return jnp.broadcast_to(self.amplitude.astype(x.dtype) * jnp.eye(d, dtype=x.dtype), (x.shape[0], d, d))
 
+    def displacement(self, mu: AbstractMeasure, x: interactions.Points, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
+        return self.matrix(mu, interactions.at(x, mu)) @ dB
+
     def width(self, mu: AbstractMeasure, dim: int) -> int:
         return dim
 
 
-class Additive(AbstractNoise):
-    """σ₀ dB, the same at all points and times.
+class Additive(AbstractMatrixNoise):
+    """Additive noise, σ₀ dB, the same at all points and times.
 
-    **Arguments:** `amplitude`: σ₀, length per √time: a number (isotropic), shape (d,) (diagonal) or shape (d, m).
-    **Raises** `ValueError` for other shapes, or entries that are not finite.
+    **Arguments:**
+
+    - `amplitude`: σ₀, length per √time: a number (isotropic), shape (d,) (diagonal) or shape (d, m).
+
+    **Raises:** `ValueError` for other shapes, and entries that are not finite.
     """
 
     amplitude: Float[Array, "..."] = eqx.field(
         converter=lambda a: parameter(a if jnp.isscalar(a) else jnp.asarray(a, float))
     )
-    calculus: Calculus = eqx.field(static=True, default="ito", init=False)
-    additive: bool = eqx.field(static=True, default=True, init=False)
+    calculus: ClassVar[Calculus] = "ito"
+    additive: ClassVar[bool] = True
+    ito_is_stratonovich: ClassVar[bool] = True
+    depends_on_measure: ClassVar[bool] = False
+    is_shear: ClassVar[bool] = True
 
     def __check_init__(self):
         shape = jnp.shape(self.amplitude)
@@ -129,26 +143,28 @@ class Additive(AbstractNoise):
         return self.amplitude.shape[1] if self.amplitude.ndim == 2 else dim
 
 
-class Isotropic(AbstractNoise):
-    """a(μ) dB with B in R^d and a an amplitude that the measure sets; on a sphere a(μ) P_x dB.
+class Isotropic(AbstractMatrixNoise):
+    """Isotropic noise whose amplitude depends on the measure: a(μ) dB with B in R^d; on a sphere a(μ) P_x dB.
 
-    **Arguments:** `amplitude`: a function of the measure with values ≥ 0, length per √time; `calculus`: "ito" or
-    "stratonovich", which differ where the noise moves μ: as a common noise.
-    **Raises** `ValueError` for an amplitude that is no function, and for another calculus.
+    **Arguments:**
+
+    - `amplitude`: a ≥ 0, a function of the measure, length per √time.
+    - `calculus`: "ito" or "stratonovich". They differ for a common noise, which moves μ. Default: "ito".
+
+    **Raises:** `ValueError` for an amplitude that is no function, and for another calculus.
     """
 
     amplitude: Any
     calculus: Calculus = eqx.field(static=True, default="ito")
-    additive: bool = eqx.field(static=True, default=False, init=False)
+    additive: ClassVar[bool] = False
+    ito_is_stratonovich: ClassVar[bool] = False
+    depends_on_measure: ClassVar[bool] = True
+    is_shear: ClassVar[bool] = False
 
     def __init__(self, amplitude: Callable, calculus: Calculus = "ito"):
         require(callable(amplitude), f"an isotropic noise needs an amplitude a(mu), not {amplitude!r}.")
-        _require_calculus(calculus)
-        self.amplitude, self.calculus, self.additive = held(amplitude), calculus, False
-
-    @property
-    def sees_measure(self) -> bool:
-        return True
+        require_calculus(calculus)
+        self.amplitude, self.calculus = held(amplitude), calculus
 
     def matrix(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d m"]:
         d = x.shape[1]
@@ -162,39 +178,45 @@ class Isotropic(AbstractNoise):
         return jnp.broadcast_to(self.amplitude(mu).astype(points.dtype) * dB, points.shape)
 
 
-def _require_calculus(calculus: str) -> None:
+def require_calculus(calculus: str) -> None:
+    """Raise `ValueError` for another calculus than the two."""
     require(
         calculus in ("ito", "stratonovich"),
         f"the calculus of a noise is 'ito' or 'stratonovich', but {calculus!r} was given.",
     )
 
 
-class Multiplicative(AbstractNoise):
-    """σ(x, μ) dB with coefficients that depend on the state: any vector fields.
+class Multiplicative(AbstractMatrixNoise):
+    """Multiplicative noise, σ(X, μ) dB: any vector fields, which may depend on the state and on the measure.
 
-    **Arguments:** `sigma`: function of one point of shape (d,) and the measure, returning a number (isotropic), shape
-    (d,) (diagonal) or shape (d, m); `calculus`: "ito" or "stratonovich".
-    **Raises** `ValueError` for another calculus, or, when used, another shape.
+    **Arguments:**
+
+    - `sigma`: σ, length per √time: a function of one point (d,) and the measure that returns a number (isotropic),
+      shape (d,) (diagonal) or shape (d, m).
+    - `calculus`: "ito" or "stratonovich". Default: "ito".
+
+    **Raises:** `ValueError` for another calculus. In a run: for another shape.
     """
 
     sigma: Any
     calculus: Calculus = eqx.field(static=True, default="ito")
-    additive: bool = eqx.field(static=True, default=False, init=False)
+    additive: ClassVar[bool] = False
+    ito_is_stratonovich: ClassVar[bool] = False
+    depends_on_measure: ClassVar[bool] = True
+    is_shear: ClassVar[bool] = False
 
     def __init__(self, sigma: Callable, calculus: Calculus = "ito"):
         require(callable(sigma), f"a multiplicative noise needs a function sigma(x, mu), not {sigma!r}.")
-        _require_calculus(calculus)
+        require_calculus(calculus)
         self.sigma = held(sigma)
         self.calculus = calculus
-        self.additive = False
-
-    @property
-    def sees_measure(self) -> bool:
-        return True
 
     def matrix(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d m"]:
         sigma = jax.vmap(lambda point: jnp.asarray(self.sigma(point, mu)))(x)
         return _square(sigma, x.shape[1], "sigma(x, mu) must return")
+
+    def displacement(self, mu: AbstractMeasure, x: interactions.Points, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
+        return self.matrix(mu, interactions.at(x, mu)) @ dB
 
     def width(self, mu: AbstractMeasure, dim: int) -> int:
         x = jax.ShapeDtypeStruct((1, dim), jnp.result_type(float))

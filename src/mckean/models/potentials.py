@@ -10,9 +10,12 @@ from mckean.spaces import AbstractSpace, Torus
 
 
 class Quadratic(eqx.Module):
-    """V(x) = (a/2)|x − c|².
+    """A quadratic potential, V(x) = (a/2)|x − c|².
 
-    **Arguments:** `stiffness`: a, in energy per length²; `centre`: c, a number or shape (d,).
+    **Arguments:**
+
+    - `stiffness`: a, energy per length². Default: 1.
+    - `centre`: c, a number or shape (d,), length. Default: 0.
     """
 
     stiffness: Float[Array, ""] = eqx.field(converter=parameter, default=1.0)
@@ -23,9 +26,12 @@ class Quadratic(eqx.Module):
 
 
 class DoubleWell(eqx.Module):
-    """V(x) = (a/4)|x|⁴ − (b/2)|x|²; minima at |x| = √(b/a).
+    """A double well, V(x) = (a/4)|x|⁴ − (b/2)|x|², with minima at |x| = √(b/a).
 
-    **Arguments:** `quartic`: a; `quadratic`: b.
+    **Arguments:**
+
+    - `quartic`: a, energy per length⁴. Default: 1.
+    - `quadratic`: b, energy per length². Default: 1.
     """
 
     quartic: Float[Array, ""] = eqx.field(converter=parameter, default=1.0)
@@ -37,7 +43,15 @@ class DoubleWell(eqx.Module):
 
 
 class AtDisplacement(eqx.Module):
-    """V(x) = W(x − 0), the shortest displacement: the pair energy with a particle held at the origin of a torus."""
+    """A pair energy as a potential, V(x) = W(x − 0): a particle that rests at the origin of a torus acts on x.
+
+    x − 0 is the shortest displacement.
+
+    **Arguments:**
+
+    - `kernel`: W.
+    - `space`: the torus.
+    """
 
     kernel: AbstractKernel
     space: AbstractSpace
@@ -47,7 +61,15 @@ class AtDisplacement(eqx.Module):
 
 
 def as_potential(potential, space: AbstractSpace):
-    """A potential from a function or a kernel (V(x) = W(x)), checked: scalar, and periodic on a torus."""
+    """A potential from a function or from a kernel, V(x) = W(x), checked.
+
+    **Arguments:**
+
+    - `potential`: a scalar function of a point (d,), or a kernel.
+    - `space`: the space of the points.
+
+    **Raises:** `ValueError` for a function that is not scalar, or is not periodic on a torus.
+    """
     if isinstance(potential, Function):
         potential = potential.function  # a kernel is used through its even part, a confinement is not
     if isinstance(potential, AbstractKernel):

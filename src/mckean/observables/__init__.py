@@ -15,6 +15,8 @@ from mckean.observables.fields import mean as mean
 from mckean.observables.fields import mode as mode
 from mckean.observables.fields import moment as moment
 from mckean.observables.fields import order_parameter as order_parameter
+from mckean.observables.harmonics import zonal as zonal
+from mckean.observables.harmonics import zonal_pairs as zonal_pairs
 from mckean.observables.pairs import attention_energy as attention_energy
 from mckean.observables.pairs import clusters as clusters
 from mckean.observables.pairs import log_attention_energy as log_attention_energy
@@ -25,5 +27,3 @@ from mckean.observables.tokens import kappa as kappa
 from mckean.observables.tokens import mean_overlap as mean_overlap
 from mckean.observables.tokens import overlap_variance as overlap_variance
 from mckean.observables.tokens import overlaps as overlaps
-from mckean.observables.zonal import zonal as zonal
-from mckean.observables.zonal import zonal_pairs as zonal_pairs

@@ -28,18 +28,42 @@ dissipation = _energy.dissipation
 
 
 def entropy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
-    """∫ρ log ρ dx, dimensionless. **Raises** `ValueError` for particles, which have no density."""
+    """The entropy ∫ρ log ρ dx, dimensionless.
+
+    **Arguments:**
+
+    - `model`: the model; not used.
+    - `mu`: a measure with a density.
+
+    **Raises:** `ValueError` for particles, which have no density.
+    """
     return _energy.entropy(mu)
 
 
 def mean(model: Model, mu: AbstractMeasure) -> Float[Array, " d"]:
-    """∫x dμ, on R^d."""
+    """The mean ∫x dμ, shape (d,).
+
+    **Arguments:**
+
+    - `model`: the model; not used.
+    - `mu`: a measure on R^d or on a sphere.
+
+    **Raises:** `ValueError` for a torus, where it has no meaning.
+    """
     _require_flat(mu, "the mean")
     return mu.mean if isinstance(mu, Gaussian) else mu.integrate(lambda x: x)
 
 
 def covariance(model: Model, mu: AbstractMeasure) -> Float[Array, "d d"]:
-    """∫(x − m)(x − m)ᵀ dμ, on R^d."""
+    """The covariance ∫(x − m)(x − m)ᵀ dμ, m the mean, shape (d, d).
+
+    **Arguments:**
+
+    - `model`: the model; not used.
+    - `mu`: a measure on R^d or on a sphere.
+
+    **Raises:** `ValueError` for a torus, where it has no meaning.
+    """
     if isinstance(mu, Gaussian):
         return mu.covariance
     m = mean(model, mu)
@@ -47,39 +71,78 @@ def covariance(model: Model, mu: AbstractMeasure) -> Float[Array, "d d"]:
 
 
 def moment(power: int) -> Callable[[Model, AbstractMeasure], Float[Array, " d"]]:
-    """∫x_i^p dμ for each coordinate, on R^d. **Raises** `ValueError` unless p is a positive integer."""
+    """The moments ∫x_i^p dμ of all coordinates, shape (d,), on R^d or on a sphere.
+
+    **Arguments:**
+
+    - `power`: p ≥ 1, an integer.
+
+    **Returns:** a function of (model, measure).
+
+    **Raises:** `ValueError` for another p. When used: for a torus, where it has no meaning.
+    """
     require(isinstance(power, int) and power >= 1, f"the order of a moment is a positive integer, not {power!r}.")
     return eqx.Partial(_moment, power=power)
 
 
 def mode(k) -> Callable[[Model, AbstractMeasure], Complex[Array, ""]]:
-    """The Fourier mode z_k = ∫e^{2πi k·x/L} dμ on a torus; k: an integer, or d of them.
+    """The Fourier mode z_k = ∫e^{2πi k·x/L} dμ on a torus.
 
-    **Raises** `ValueError` for a k that is not made of integers, and, when used, for another space or dimension.
+    **Arguments:**
+
+    - `k`: an integer, or d of them.
+
+    **Returns:** a function of (model, measure), with complex values.
+
+    **Raises:** `ValueError` for a k that is not made of integers. When used: for another space or dimension.
     """
     return eqx.Partial(_mode, k=_integers(k))
 
 
 def order_parameter(k) -> Callable[[Model, AbstractMeasure], Float[Array, ""]]:
-    """r_k = |z_k|, between 0 (uniform) and 1 (a point mass); k: an integer, or d of them. **Raises** as `mode` does."""
+    """The order parameter r_k = |∫e^{2πi k·x/L} dμ| on a torus, from 0 (uniform) to 1 (a point mass).
+
+    **Arguments:**
+
+    - `k`: an integer, or d of them.
+
+    **Returns:** a function of (model, measure).
+
+    **Raises:** what `mode` raises.
+    """
     return eqx.Partial(_order_parameter, k=_integers(k))
 
 
 def average(phi: Callable) -> Callable[[Model, AbstractMeasure], Any]:
-    """⟨μ, φ⟩ for a function of one point of shape (d,)."""
+    """The average ⟨μ, φ⟩ = ∫φ dμ.
+
+    **Arguments:**
+
+    - `phi`: φ, a function of one point of shape (d,), scalar- or array-valued.
+
+    **Returns:** a function of (model, measure).
+    """
     return eqx.Partial(_average, phi=phi)
 
 
 def ito(phi: Callable) -> Callable[[Model, AbstractMeasure], dict[str, Array]]:
-    """The Itô decomposition of ⟨μ^N, φ⟩ for a scalar φ, C² in x: d⟨μ, φ⟩ = drift dt + dM, with d⟨M⟩ = bracket dt.
+    """Itô's decomposition of ⟨μ, φ⟩ for N particles of equal weight: d⟨μ, φ⟩ = drift dt + dM, d⟨M⟩ = bracket dt,
 
-        drift = ⟨μ, b·∇φ + ½ a:∇²φ⟩,   bracket = (1/N)⟨μ, |σᵀ∇φ|²⟩ + Σ_k ⟨μ, σ_k·∇φ⟩²,   a = σσᵀ + Σ_k σ_kσ_kᵀ,
+        drift = ⟨μ, b·∇φ + ½ a:∇²φ⟩,   bracket = (1/N)⟨μ, |σᵀ∇φ|²⟩ + Σ_k ⟨μ, σ_k·∇φ⟩²,   a = σσᵀ + Σ_k σ_kσ_kᵀ.
 
-    for N particles of equal weight; the first part of the bracket is that of their own noise ((2/βN)⟨μ, |∇φ|²⟩ for
-    thermal noise), the second that of the environment, which does not shrink with N. Record it at every step, and
-    `couplings.ito_decomposition` forms M and its realised bracket. Fields: `value`, `drift`, `own` and `common`, the
-    two parts of the bracket, and `fields`, the ⟨μ, σ_k·∇φ⟩, shape (m,), by which the environment's motions enter M.
-    **Raises** `ValueError`, when used, for other measures and a noise in Stratonovich form, unless that is the same.
+    The first part of the bracket is that of the particles' own noise, (2/βN)⟨μ, |∇φ|²⟩ for thermal noise. The second is
+    that of the environment, and does not shrink with N. Record it at every step; `couplings.ito_decomposition` then
+    forms M and its realised bracket.
+
+    **Arguments:**
+
+    - `phi`: φ, a scalar function of one point (d,), twice differentiable.
+
+    **Returns:** a function of (model, measure) with the fields `value`, `drift`, `own` and `common`, the two parts of
+    the bracket, and `fields`, the ⟨μ, σ_k·∇φ⟩, shape (m,), by which the environment's motions enter M.
+
+    **Raises:** when used, `ValueError` for other measures, and for a noise in Stratonovich form, unless that is the
+    same.
     """
     return eqx.Partial(_ito, phi=phi)
 
@@ -123,20 +186,20 @@ def _ito(model: Model, mu: AbstractMeasure, *, phi: Callable) -> dict[str, Array
         require(
             not differs(noise, "ito"),
             "the Itô decomposition is written for Itô noise, but the model's is meant in the sense of Stratonovich: "
-            'mckean.converted(model, "ito") says the same.',
+            'mckean.convert(model, "ito") says the same.',
         )
     x = mu.positions
     gradient = jax.vmap(jax.grad(phi))(x)
-    drift = jnp.sum(model.drift(mu, x) * gradient, axis=1)
+    drift = jnp.sum(model.velocity(mu, x) * gradient, axis=1)
     own, fields = jnp.zeros((), x.dtype), jnp.zeros(0, x.dtype)
-    if model.noisy:
+    if model.has_noise:
         drift = drift + 0.5 * jnp.einsum("nij,nij->n", _diffusion(model, mu), jax.vmap(jax.hessian(phi))(x))
     if model.noise is not None:
         own = jnp.mean(jnp.einsum("nij,ni,nj->n", model.noise.diffusion(mu, x), gradient, gradient)) / mu.n
     if model.common:
         # ⟨μ, σ_k·∇φ⟩ for all k at the cost of one displacement: the gradient of a function that is linear in dB.
-        moved = lambda dB: jnp.mean(jnp.sum(model.common_displacement(mu, x, dB) * gradient, axis=1))  # noqa: E731
-        fields = jax.grad(moved)(jnp.zeros(model.environments(mu), x.dtype))
+        work = lambda dB: jnp.mean(jnp.sum(model.common_displacement(mu, x, dB) * gradient, axis=1))  # noqa: E731
+        fields = jax.grad(work)(jnp.zeros(model.motions(mu), x.dtype))
     value, drift = mu.integrate(phi), jnp.mean(drift)
     return {"value": value, "drift": drift, "own": own, "common": jnp.sum(fields**2), "fields": fields}
 

@@ -23,19 +23,35 @@ _TILE = 1024
 
 
 def overlap_histogram(bins: int = 50) -> Callable[[Model, AbstractMeasure], Float[Array, " bins"]]:
-    """The law of R_ij over i ≠ j: the share of pairs in each of `bins` equal intervals of [−1, 1].
+    """The law of R_ij = ⟨x_i, x_j⟩ over i ≠ j: the share of pairs in equal intervals of [−1, 1].
 
-    **Raises** `ValueError` unless bins is a positive integer, and, when used, but for two or more tokens.
+    **Arguments:**
+
+    - `bins`: the number of intervals. Default: 50.
+
+    **Returns:** a function of (model, measure), of shape (bins,).
+
+    **Raises:** `ValueError` for a number that is no positive integer. When used: for fewer than two tokens.
     """
     require(_whole(bins) and bins >= 1, f"a histogram has a positive number of bins, not {bins!r}.")
     return eqx.Partial(_histogram, bins=bins)
 
 
 def clusters(angle: float, largest: int = 8) -> Callable[[Model, AbstractMeasure], dict[str, Array]]:
-    """The number of clusters, "number", and the sizes of the k largest, "sizes", shape (k,), 0 where there are fewer.
+    """The clusters of tokens: connected components of the graph that joins i and j if ⟨x_i, x_j⟩ ≥ cos δ.
 
     In single precision angles below 4e-4 are not resolved, in double below 2e-8: R_ij is rounded.
-    **Arguments:** `angle`: δ, radians, 0 < δ ≤ π; `largest`: k ≥ 1. **Raises** `ValueError` for others.
+
+    **Arguments:**
+
+    - `angle`: δ, radians, 0 < δ ≤ π.
+    - `largest`: k ≥ 1, how many sizes are given. Default: 8.
+
+    **Returns:** a function of (model, measure) with the fields "number", of clusters, and "sizes", the k largest, shape
+    (k,), 0 if there are fewer.
+
+    **Raises:** `ValueError` for other numbers.
+
     **Source:** labels are the least index of a component, spread to neighbours and shortened by pointer jumping
     (Shiloach and Vishkin, J. Algorithms 3, 1982).
     """
@@ -45,19 +61,37 @@ def clusters(angle: float, largest: int = 8) -> Callable[[Model, AbstractMeasure
 
 
 def log_attention_energy(beta) -> Callable[[Model, AbstractMeasure], Float[Array, ""]]:
-    """log E_β with E_β = (1/2βn²) Σ_ij e^{β(R_ij − 1)}; finite at any β.
+    """The logarithm of the energy of attention, log E_β with E_β = (1/2βn²) Σ_ij e^{β(R_ij − 1)}; finite at any β.
 
     The flow without the softmax's denominator (USA) climbs E_β. In A mathematical perspective on Transformers
-    (Geshkovski, Letrouit, Polyanskiy and Rigollet) the energy is e^β E_β, whose log is β more than this; with the
+    (Geshkovski, Letrouit, Polyanskiy and Rigollet) the energy is e^β E_β, whose logarithm is β more than this; with the
     factor e^{−β}, as in Dynamic metastability in the self-attention model (arXiv 2410.06833), E_β ≤ 1/2β.
-    **Arguments:** `beta`: β > 0. **Raises** `ValueError` for another.
+
+    **Arguments:**
+
+    - `beta`: β > 0.
+
+    **Returns:** a function of (model, measure).
+
+    **Raises:** `ValueError` for another β.
     """
     require(np.ndim(beta) == 0 and beta > 0, f"the energy E_β is that of a β > 0, but {beta} was given.")
     return eqx.Partial(_log_energy, beta=jnp.asarray(beta, float))
 
 
 def attention_energy(beta) -> Callable[[Model, AbstractMeasure], Float[Array, ""]]:
-    """E_β = (1/2βn²) Σ_ij e^{β(R_ij − 1)}, between 0 and 1/2β; see `log_attention_energy` for the other convention."""
+    """The energy of attention E_β = (1/2βn²) Σ_ij e^{β(R_ij − 1)}, between 0 and 1/2β.
+
+    `log_attention_energy` says how other conventions differ.
+
+    **Arguments:**
+
+    - `beta`: β > 0.
+
+    **Returns:** a function of (model, measure).
+
+    **Raises:** `ValueError` for another β.
+    """
     log_energy = log_attention_energy(beta)
     return lambda model, mu: jnp.exp(log_energy(model, mu))
 
@@ -142,7 +176,7 @@ def _least_near(x: Float[Array, "n d"], bound: Float[Array, ""], labels: Int[Arr
     n, size = x.shape[0], tile_size(x.shape[0])
     padded = jnp.pad(labels, (0, -n % size), constant_values=n)
 
-    def seen(least, near: Bool[Array, "a b"], of, by):
+    def spread(least, near: Bool[Array, "a b"], of, by):
         there = jax.lax.dynamic_slice_in_dim(padded, by, size)
         here = jax.lax.dynamic_slice_in_dim(least, of, size)
         found = jnp.min(jnp.where(near, there[None], n), axis=1)
@@ -150,6 +184,6 @@ def _least_near(x: Float[Array, "n d"], bound: Float[Array, ""], labels: Int[Arr
 
     def add(least, overlaps, pairs, i, j):
         near = pairs & (overlaps >= bound)
-        return seen(seen(least, near, i, j), near.T, j, i)
+        return spread(spread(least, near, i, j), near.T, j, i)
 
     return over_pairs(x, padded, add)[:n]

@@ -13,23 +13,46 @@ from mckean.spaces import Sphere
 
 
 def mean_overlap(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
-    """The mean of R_ij over i ≠ j, (n|x̄|² − 1)/(n − 1). **Raises** `ValueError` but for two or more tokens."""
+    """The mean overlap of ⟨x_i, x_j⟩ over i ≠ j, (n|x̄|² − 1)/(n − 1).
+
+    **Arguments:**
+
+    - `model`: the model; not used.
+    - `mu`: two or more tokens of equal weight, particles on a sphere.
+
+    **Raises:** `ValueError` for other measures.
+    """
     tokens = alike(mu)
     require(tokens.n >= 2, "a mean overlap is that of two tokens or more.")
     return (tokens.n * alignment(model, mu) - 1) / (tokens.n - 1)
 
 
 def alignment(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
-    """|x̄|², the mean of R_ij over all i and j. **Raises** `ValueError` but for tokens on a sphere."""
+    """The alignment |x̄|², the mean of ⟨x_i, x_j⟩ over all i and j.
+
+    **Arguments:**
+
+    - `model`: the model; not used.
+    - `mu`: tokens, particles on a sphere.
+
+    **Raises:** `ValueError` for other measures.
+    """
     tokens = tokens_of(mu)
     return jnp.sum(tokens.mean(tokens.positions) ** 2)
 
 
 def overlap_variance(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
-    """The variance of R_ij over i ≠ j. **Raises** `ValueError` but for two or more tokens.
+    """The variance of R_ij = ⟨x_i, x_j⟩ over i ≠ j.
 
-    With C the covariance of the tokens, over all i and j it is v = 2x̄ᵀCx̄ + tr C²; off the diagonal it is
-    (v − (tr C)²/(n − 1)) n/(n − 1). It costs O(nd²), and tokens that nearly coincide keep their digits.
+    With C the covariance of the tokens, over all i and j it is v = 2x̄ᵀCx̄ + tr C²; off the diagonal it is (v − (tr
+    C)²/(n − 1)) n/(n − 1). It costs O(nd²), and tokens that nearly coincide keep their digits.
+
+    **Arguments:**
+
+    - `model`: the model; not used.
+    - `mu`: two or more tokens of equal weight, particles on a sphere.
+
+    **Raises:** `ValueError` for other measures.
     """
     tokens = alike(mu)
     require(tokens.n >= 2, "a variance of overlaps is that of two tokens or more.")
@@ -42,9 +65,14 @@ def overlap_variance(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
 
 
 def kappa(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
-    """κ, the squared amplitude of the isotropic common noise, 1/time on a sphere.
+    """The strength κ of the isotropic common noise, its amplitude squared; 1/time on a sphere.
 
-    **Raises** `ValueError` for a model without such a noise.
+    **Arguments:**
+
+    - `model`: the model.
+    - `mu`: the measure.
+
+    **Raises:** `ValueError` for a model without such a noise.
     """
     parts = [part for part in model.common if isinstance(part, Isotropic)]
     require(
@@ -54,14 +82,33 @@ def kappa(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
 
 
 def overlaps(first: int) -> Callable[[Model, AbstractMeasure], Float[Array, "k k"]]:
-    """R_ij of the first k tokens. **Raises** `ValueError` unless k is an integer ≥ 2, and, when used, k ≤ n."""
+    """The overlaps R_ij = ⟨x_i, x_j⟩ of the first k tokens, shape (k, k).
+
+    **Arguments:**
+
+    - `first`: k ≥ 2, an integer.
+
+    **Returns:** a function of (model, measure).
+
+    **Raises:** `ValueError` for another k. When used: for fewer tokens, and for other measures.
+    """
     whole = isinstance(first, int) and not isinstance(first, bool) and first >= 2
     require(whole, f"overlaps are those of the first k ≥ 2 tokens, but k = {first!r} was given.")
     return eqx.Partial(_overlaps, first=first)
 
 
 def effective_rank(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
-    """(Σλ)²/Σλ² for the eigenvalues λ of Σ_i x_ix_iᵀ/n: from 1, all tokens on a line, to d, an isotropic cloud."""
+    """The effective rank (Σλ)²/Σλ² for the eigenvalues λ of Σ_i x_ix_iᵀ/n.
+
+    It goes from 1, all tokens on a line, to d, an isotropic cloud.
+
+    **Arguments:**
+
+    - `model`: the model; not used.
+    - `mu`: tokens, particles on a sphere.
+
+    **Raises:** `ValueError` for other measures.
+    """
     tokens = tokens_of(mu)
     second = (tokens.positions.T @ tokens.positions) / tokens.n
     return jnp.trace(second) ** 2 / jnp.sum(second**2)

@@ -42,9 +42,18 @@ class Stream(eqx.Module):
         )
         return root * total
 
-    def recorded(self, steps: int, dt: float, width: int) -> "Recorded":
-        """The increments of so many motions over the steps of length dt from time 0 on, as an environment."""
-        return Recorded(jax.vmap(lambda step: self.increment(step, dt, (width,)))(jnp.arange(steps)), dt)
+    def record(self, steps: int, dt: float, width: int) -> "Record":
+        """The increments of some motions over the first steps, as an environment that is given.
+
+        **Arguments:**
+
+        - `steps`: the number of steps from time 0 on.
+        - `dt`: the length of a step, time.
+        - `width`: the number of motions.
+
+        **Returns:** a `Record`.
+        """
+        return Record(jax.vmap(lambda step: self.increment(step, dt, (width,)))(jnp.arange(steps)), dt)
 
     def _normal(self, index, shape: tuple[int, ...], dtype) -> Array:
         """Standardised increment of the refined, ungrouped grid."""
@@ -60,8 +69,16 @@ class Stream(eqx.Module):
     def _fold(self, level: int, index) -> PRNGKeyArray:
         return jax.random.fold_in(jax.random.fold_in(self.key, level), index)
 
-    def resolved(self, halvings: int, grouping: int) -> "Stream":
-        """With steps halved and grouped further; two halves are their parent, so the powers of two cancel."""
+    def resolve(self, halvings: int, grouping: int) -> "Stream":
+        """The same path with every step halved so many times, and then grouped.
+
+        Two halves are their parent, so that powers of two cancel.
+
+        **Arguments:**
+
+        - `halvings`: how often each step is halved.
+        - `grouping`: how many steps are added up.
+        """
         halvings, grouping = self.halvings + halvings, self.grouping * grouping
         while halvings and grouping % 2 == 0:
             halvings, grouping = halvings - 1, grouping // 2
@@ -71,12 +88,16 @@ class Stream(eqx.Module):
         """A stream has increments of any step, length and number."""
 
 
-class Recorded(eqx.Module):
-    """An environment that is given: the increments of m motions over the steps of length dt from time 0 on.
+class Record(eqx.Module):
+    """An environment that is given: the increments of m Brownian motions over steps of one length, from time 0 on.
 
-    **Arguments:** `increments`: shape (t, m), in √time; `dt`: the step that they belong to, time.
-    **Raises** `ValueError` for another shape, entries that are not finite and dt ≤ 0; and, when used, for a run with
-    another step, beyond the record, or of a model with another number of common motions.
+    **Arguments:**
+
+    - `increments`: ΔB, shape (t, m), √time.
+    - `dt`: the length of a step, time.
+
+    **Raises:** `ValueError` for another shape, entries that are not finite, and dt ≤ 0. In a run: for another step, for
+    times beyond the record, and for a model with another number of common motions.
     """
 
     increments: Float[Array, "t m"] = eqx.field(converter=lambda a: jnp.asarray(a, float))
@@ -94,72 +115,102 @@ class Recorded(eqx.Module):
         """B(t_{step+1}) − B(t_step)."""
         return self.increments[step].astype(dtype)
 
-    def recorded(self, steps: int, dt: float, width: int) -> "Recorded":
-        """The first steps; **raises** `ValueError` where the record does not cover them."""
-        self.check(0, steps, dt, width)
-        return Recorded(self.increments[:steps], self.dt)
+    def record(self, steps: int, dt: float, width: int) -> "Record":
+        """The first steps of the record.
 
-    def resolved(self, halvings: int, grouping: int) -> "Recorded":
-        """With steps grouped; **raises** `ValueError` for finer steps, which the record does not hold."""
+        **Raises:** `ValueError` if the record does not cover them.
+        """
+        self.check(0, steps, dt, width)
+        return Record(self.increments[:steps], self.dt)
+
+    def resolve(self, halvings: int, grouping: int) -> "Record":
+        """The record with steps added up in groups.
+
+        **Raises:** `ValueError` for finer steps, which the record does not hold.
+        """
         require(halvings == 0, "a recorded environment has no finer steps than those that were recorded: coarsen it.")
         whole = self.increments.shape[0] // grouping * grouping
         grouped = self.increments[:whole].reshape(-1, grouping, self.increments.shape[1]).sum(axis=1)
-        return Recorded(grouped, self.dt * grouping)
+        return Record(grouped, self.dt * grouping)
 
     def check(self, first: int, steps: int, dt: float, width: int) -> None:
         """Raise `ValueError` unless the record covers these steps, of this length, for so many motions."""
-        held, motions = self.increments.shape
+        length, motions = self.increments.shape
         require(motions == width, f"the model's common noise has {width} motions, but the environment has {motions}.")
         require(
             abs(dt - self.dt) <= 1e-9 * self.dt,
             f"the environment was recorded in steps of {self.dt:g}, but the run's are dt = {dt:g}.",
         )
         require(
-            first >= 0 and first + steps <= held,
-            f"the environment covers the steps 0 to {held}, but the run those from {first} to {first + steps}.",
+            first >= 0 and first + steps <= length,
+            f"the environment covers the steps 0 to {length}, but the run those from {first} to {first + steps}.",
         )
 
 
 class Brownian(eqx.Module):
-    """The noise of a run: an idiosyncratic stream, one motion for each particle, and an environment common to all.
+    """The noise of a run: a motion of its own for each particle, and an environment common to all.
 
-    **Arguments:** `key`: a JAX key, `jax.random.key(seed)`. `environment`: another path's `environment`, to share the
-    common noise and redraw the particles' own (a draw from the conditional law), or a `Recorded` one; drawn from `key`
-    where nothing is said. **Raises** `ValueError` for anything but one typed key, and for another environment.
+    The increment over step k is a function of the key and of k alone. Step k of a run with time step dt covers [k dt,
+    (k + 1) dt]. To follow one path at several resolutions, run with (path, dt), (path.refine(2), dt/2),
+    (path.coarsen(3), 3 dt), and so on.
 
-    The path is indexed by step: the step k of a run with time step dt starting at time 0 covers [k dt, (k+1) dt]. To
-    follow one path at several resolutions, run with (path, dt), (path.refine(2), dt/2), (path.coarsen(3), 3 dt), …
+    **Arguments:**
+
+    - `key`: a JAX key, `jax.random.key(seed)`.
+    - `environment`: the common noise: another path's `environment`, to share it and redraw the particles' own motions,
+      or a `Record`. Default: None, drawn from `key`.
+
+    **Raises:** `ValueError` for anything but one typed key, and for an environment of another kind.
     """
 
     idiosyncratic: Stream
-    environment: Stream | Recorded
+    environment: Stream | Record
 
-    def __init__(self, key: PRNGKeyArray, environment: Stream | Recorded | None = None):
+    def __init__(self, key: PRNGKeyArray, environment: Stream | Record | None = None):
         typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
         require(typed, "a Brownian path needs a single typed key, jax.random.key(seed).")
         require(
-            environment is None or isinstance(environment, Stream | Recorded),
-            f"an environment is another path's, path.environment, or Recorded(increments, dt), not {environment!r}.",
+            environment is None or isinstance(environment, Stream | Record),
+            f"an environment is another path's, path.environment, or Record(increments, dt), not {environment!r}.",
         )
         self.idiosyncratic = Stream(jax.random.fold_in(key, 0))
         self.environment = Stream(jax.random.fold_in(key, 1)) if environment is None else environment
 
     def refine(self, factor: int = 2) -> "Brownian":
-        """The same path in steps `factor` times shorter; `factor` is a power of two."""
+        """The same path in shorter steps.
+
+        **Arguments:**
+
+        - `factor`: how many steps each becomes, a power of two. Default: 2.
+
+        **Raises:** `ValueError` for another factor, and for an environment that is a `Record`.
+        """
         if not isinstance(factor, int) or factor < 1 or factor & (factor - 1):
             raise ValueError(f"a path is refined by a power of two, but the factor {factor} was given.")
-        return self._resolved(factor.bit_length() - 1, 1)
+        return self._resolve(factor.bit_length() - 1, 1)
 
     def coarsen(self, factor: int) -> "Brownian":
-        """The same path in steps `factor` times longer: each increment is the sum of `factor` of these."""
+        """The same path in longer steps: each increment is the sum of `factor` of these.
+
+        **Arguments:**
+
+        - `factor`: how many steps become one, a positive integer.
+
+        **Raises:** `ValueError` for another factor.
+        """
         if not isinstance(factor, int) or factor < 1:
             raise ValueError(f"a path is coarsened by a positive integer, but {factor} was given.")
-        return self._resolved(0, factor)
+        return self._resolve(0, factor)
 
-    def within(self, environment: Stream | Recorded) -> "Brownian":
-        """The particles' own motions as they are, in another environment."""
+    def within(self, environment: Stream | Record) -> "Brownian":
+        """The particles' own motions as they are, in another environment.
+
+        **Arguments:**
+
+        - `environment`: another path's `environment`, or a `Record`.
+        """
         return eqx.tree_at(lambda p: p.environment, self, environment)
 
-    def _resolved(self, halvings: int, grouping: int) -> "Brownian":
-        streams = tuple(s.resolved(halvings, grouping) for s in (self.idiosyncratic, self.environment))
+    def _resolve(self, halvings: int, grouping: int) -> "Brownian":
+        streams = tuple(s.resolve(halvings, grouping) for s in (self.idiosyncratic, self.environment))
         return eqx.tree_at(lambda p: (p.idiosyncratic, p.environment), self, streams)

@@ -1,9 +1,11 @@
-"""Geometries and their grids."""
+"""Geometries, their grids, and calculus on them: `calculus` at the nodes, `staggered` on the faces of cells."""
 
+from mckean.spaces import calculus as calculus
+from mckean.spaces import staggered as staggered
+from mckean.spaces.euclidean import BoxGrid as BoxGrid
 from mckean.spaces.euclidean import Euclidean as Euclidean
 from mckean.spaces.grids import AbstractGrid as AbstractGrid
-from mckean.spaces.grids import BoxGrid as BoxGrid
-from mckean.spaces.grids import FourierGrid as FourierGrid
 from mckean.spaces.space import AbstractSpace as AbstractSpace
 from mckean.spaces.sphere import Sphere as Sphere
+from mckean.spaces.torus import FourierGrid as FourierGrid
 from mckean.spaces.torus import Torus as Torus

@@ -16,10 +16,15 @@ _OFF = 1e-5
 
 
 class Sphere(AbstractSpace):
-    """S^{d−1} with the metric of R^d; points are unit vectors of R^d, tangent vectors at x are orthogonal to x.
+    """The unit sphere S^{d−1} ⊂ R^d, with the metric of R^d.
 
-    **Arguments:** `dim`: d ≥ 2, the dimension of the space around it. **Raises** `ValueError` for another d: S⁰ is two
-    points.
+    Points are unit vectors of R^d; the tangent vectors at x are orthogonal to x.
+
+    **Arguments:**
+
+    - `dim`: d ≥ 2, the dimension of the space around the sphere.
+
+    **Raises:** `ValueError` for another d: S⁰ is two points.
     """
 
     dim: int = eqx.field(static=True, converter=check_dim)

@@ -8,15 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mckean.spaces.grids import FourierGrid, per_dimension
-from mckean.spaces.space import AbstractSpace, check_dim
+from mckean.spaces.grids import AbstractGrid, check_shape, integer_modes, per_dimension
+from mckean.spaces.space import AbstractFlatSpace, check_dim
 
 
-class Torus(AbstractSpace):
-    """The flat torus of dimension d with sides L_1, …, L_d; coordinates are held in [0, L_i).
+class Torus(AbstractFlatSpace):
+    """The flat torus ∏_i R/L_iZ of dimension d; coordinates are held in [0, L_i).
 
-    **Arguments:** `dim`: d ≥ 1. `length`: the side, one number or d of them, in the unit of the coordinates;
-    2π where nothing is said. **Raises** `ValueError` for a bad dimension or a side that is not positive and finite.
+    **Arguments:**
+
+    - `dim`: d ≥ 1.
+    - `length`: the sides L, one number or d of them, in the unit of the coordinates. Default: 2π.
+
+    **Raises:** `ValueError` for a dimension that is not a positive integer, and a side that is not positive and finite.
     """
 
     dim: int = eqx.field(static=True)
@@ -51,8 +55,15 @@ class Torus(AbstractSpace):
         """q = 2πk/L, the angular wave vector of the integer mode k; shapes (…, d)."""
         return 2 * np.pi * np.asarray(mode) / np.asarray(self.lengths)
 
-    def grid(self, shape: int | tuple[int, ...]) -> FourierGrid:
-        """A grid of equidistant nodes, the same number in each dimension if one is given."""
+    def grid(self, shape: int | tuple[int, ...]) -> "FourierGrid":
+        """A grid of equidistant nodes.
+
+        **Arguments:**
+
+        - `shape`: the number of nodes, one for all dimensions or d of them; at least 4 in each.
+
+        **Raises:** `ValueError` for numbers that do not fit the dimension.
+        """
         return FourierGrid(self, per_dimension(shape, self.dim, int, "the shape of a grid"))
 
     def _sides(self, dtype) -> Array:
@@ -60,3 +71,52 @@ class Torus(AbstractSpace):
 
     def _inverse(self, dtype) -> Array:
         return jnp.asarray(1 / np.asarray(self.lengths), dtype)
+
+
+class FourierGrid(AbstractGrid):
+    """The nodes x_j = L j/M of a torus, j = 0, …, M − 1; a function on it is its trigonometric interpolant.
+
+    `Torus(d).grid(shape)` makes one.
+
+    **Arguments:**
+
+    - `space`: a torus.
+    - `shape`: the number M of nodes in each dimension, d integers of at least 4.
+
+    **Raises:** `ValueError` for a shape of another dimension, and fewer than 4 nodes in one.
+    """
+
+    space: Torus = eqx.field(static=True)
+    shape: tuple[int, ...] = eqx.field(static=True)
+
+    def __check_init__(self):
+        check_shape(self.shape, self.space.dim, 4)
+
+    @property
+    def sides(self) -> tuple[float, ...]:
+        return self.space.lengths
+
+    @property
+    def axes(self) -> tuple[np.ndarray, ...]:
+        return tuple(side * np.arange(n) / n for side, n in zip(self.sides, self.shape, strict=True))
+
+    @property
+    def modes(self) -> tuple[np.ndarray, ...]:
+        """Integer modes of a real FFT, one array a dimension, shaped to broadcast over the coefficients."""
+        full = [integer_modes(n) for n in self.shape[:-1]]
+        half = np.arange(self.shape[-1] // 2 + 1, dtype=float)
+        return tuple(np.meshgrid(*full, half, indexing="ij", sparse=True))
+
+    @property
+    def wavenumbers(self) -> tuple[np.ndarray, ...]:
+        """2πk/L for each mode k, with the unpaired Nyquist mode's derivative set to zero."""
+        scale = [2 * np.pi / side for side in self.sides]
+        return tuple(
+            np.where(np.abs(k) * 2 == n, 0.0, k) * s for k, s, n in zip(self.modes, scale, self.shape, strict=True)
+        )
+
+    @property
+    def square_wavenumbers(self) -> np.ndarray:
+        """|q|² = Σ_i (2πk_i/L_i)² for each mode, the Nyquist mode among them: −Δ in Fourier coefficients."""
+        squares = (np.square(2 * np.pi * k / side) for k, side in zip(self.modes, self.sides, strict=True))
+        return sum(squares, np.zeros(()))

@@ -10,9 +10,9 @@ from mckean.transport.empirical import empirical_distances as empirical_distance
 from mckean.transport.empirical import empirical_rate as empirical_rate
 from mckean.transport.empirical import fournier_guillin as fournier_guillin
 from mckean.transport.empirical import mean_distance_constant as mean_distance_constant
-from mckean.transport.tangent import Tangent as Tangent
-from mckean.transport.tangent import h_minus_one as h_minus_one
-from mckean.transport.tangent import helmholtz as helmholtz
-from mckean.transport.tangent import otto as otto
-from mckean.transport.tangent import tangent as tangent
-from mckean.transport.tangent import wasserstein_gradient as wasserstein_gradient
+from mckean.transport.tangent_space import Tangent as Tangent
+from mckean.transport.tangent_space import h_minus_one as h_minus_one
+from mckean.transport.tangent_space import helmholtz as helmholtz
+from mckean.transport.tangent_space import otto as otto
+from mckean.transport.tangent_space import tangent as tangent
+from mckean.transport.tangent_space import wasserstein_gradient as wasserstein_gradient

@@ -20,14 +20,17 @@ from mckean.transport.quantiles import quantiles
 
 _ITERATIONS = 5000
 # Clouds beyond this have their costs computed as they are used, this many rows at a time.
-_HELD = 2048
+_BATCH = 2048
 
 
 @dataclass(frozen=True)
 class Approximation:
     """A distance with an estimate of its error, in the unit of the coordinates.
 
-    `error` is a bias for `sinkhorn`, a standard error for `sliced`.
+    **Attributes:**
+
+    - `value`: the distance.
+    - `error`: a bias for `sinkhorn`, a standard error for `sliced`.
     """
 
     value: float
@@ -38,18 +41,25 @@ class Approximation:
 
 
 def sinkhorn(mu: AbstractMeasure, nu: AbstractMeasure, epsilon: float | None = None) -> Approximation:
-    """√S_ε, which tends to W_2(μ, ν) as ε → 0, on any space and in any dimension.
+    """Sinkhorn's divergence √S_ε(μ, ν), which tends to W_2(μ, ν) as ε → 0, on any space and in any dimension.
 
-    S_ε(μ, ν) = T_ε(μ, ν) − ½T_ε(μ, μ) − ½T_ε(ν, ν), T_ε = min over couplings of ∫d² dπ + ε H(π | μ⊗ν): not negative,
-    and zero only for μ = ν. For smooth densities S_ε = W_2² + O(ε²), and `error` is what that says, |S_{2ε} − S_ε|/3,
-    carried over to the root. Densities on one grid cost n^{1+1/d} an iteration for n nodes; clouds, and other
-    densities, which are taken as atoms at their nodes, n².
+        S_ε(μ, ν) = T_ε(μ, ν) − ½T_ε(μ, μ) − ½T_ε(ν, ν),   T_ε = min over couplings of ∫d² dπ + ε H(π | μ⊗ν).
 
-    **Arguments:** `epsilon`: ε > 0, in length²; a twentieth of the mean d² between the two where nothing is said.
-    **Raises** `ValueError` for ε ≤ 0, different spaces, measures other than particles and densities, and under a
-    transformation; `RuntimeError`, with residual and iterations, where the iteration does not converge.
+    S_ε ≥ 0, and it is zero only for μ = ν. For smooth densities S_ε = W_2² + O(ε²), so that the error is estimated as
+    |S_{2ε} − S_ε|/3, carried over to the root. Densities on one grid of n nodes cost n^{1+1/d} an iteration. Clouds
+    cost n², and so do other densities, which are taken as atoms at their nodes.
 
-    Source: Feydy et al., AISTATS 2019; Chizat et al., NeurIPS 2020, for the bias; computed by OTT-JAX.
+    **Arguments:**
+
+    - `mu`, `nu`: particles or densities on one space.
+    - `epsilon`: ε > 0, length². Default: a twentieth of the mean d² between the two.
+
+    **Returns:** an `Approximation`; its `error` is a bias.
+
+    **Raises:** `ValueError` for ε ≤ 0, different spaces, other measures, and under a JAX transformation;
+    `RuntimeError`, with the residual and the iterations, if the iteration does not converge.
+
+    **Source:** Feydy et al., AISTATS 2019; Chizat et al., NeurIPS 2020, for the bias; computed by OTT-JAX.
     """
     _check(mu, nu)
     require(epsilon is None or 0 < epsilon < math.inf, f"the regularisation must be positive, not {epsilon!r}.")
@@ -64,15 +74,24 @@ def sinkhorn(mu: AbstractMeasure, nu: AbstractMeasure, epsilon: float | None = N
 def sliced(
     mu: AbstractMeasure, nu: AbstractMeasure, key: PRNGKeyArray, p: float | int = 2, directions: int = 256
 ) -> Approximation:
-    """SW_p = (E_θ W_p^p(θ♯μ, θ♯ν))^{1/p}, θ uniform on the unit sphere: a distance of its own, for clouds of any size.
+    """The sliced distance SW_p = (E_θ W_p^p(θ♯μ, θ♯ν))^{1/p}, θ uniform on the unit sphere, for clouds of any size.
 
-    It metrises the same convergence as W_p, and SW_2 ≤ W_2/√d. Each W_p on a line is exact; `error` is the standard
-    error over the directions. Densities are taken as atoms at their nodes.
+    It metrises the same convergence as W_p, and SW_2 ≤ W_2/√d. Each W_p on a line is exact; the error is that of the
+    mean over directions. Densities are taken as atoms at their nodes.
 
-    **Raises** `ValueError` for measures on another space than R^d, other forms than particles and densities, p < 1,
-    fewer than two directions, and under a transformation.
+    **Arguments:**
 
-    Source: Bonneel, Rabin, Peyré and Pfister, J. Math. Imaging Vis. 51 (2015).
+    - `mu`, `nu`: particles or densities on R^d.
+    - `key`: a JAX key, for the directions.
+    - `p`: any real number ≥ 1. Default: 2.
+    - `directions`: the number of θ, at least 2. Default: 256.
+
+    **Returns:** an `Approximation`; its `error` is a standard error.
+
+    **Raises:** `ValueError` for measures on another space or of another form, p < 1, fewer than two directions, and
+    under a JAX transformation.
+
+    **Source:** Bonneel, Rabin, Peyré and Pfister, J. Math. Imaging Vis. 51 (2015).
     """
     _check(mu, nu)
     require(isinstance(mu.domain, Euclidean), f"lines for slices are those of R^d, but these are on {mu.domain}.")
@@ -104,19 +123,19 @@ def _atoms(mu: AbstractMeasure) -> tuple[np.ndarray, np.ndarray | None]:
         return np.asarray(mu.positions, np.float64), None if mu.weights is None else np.asarray(mu.weights, np.float64)
     assert isinstance(mu, Density)
     weights = np.maximum(np.asarray(mu.values, np.float64).ravel(), 0)
-    held = weights > 0
-    return np.asarray(mu.grid.nodes, np.float64)[held], weights[held] / weights.sum()
+    positive = weights > 0
+    return np.asarray(mu.grid.nodes, np.float64)[positive], weights[positive] / weights.sum()
 
 
 def _mean_cost(mu: AbstractMeasure, nu: AbstractMeasure) -> float:
     """The mean of d² over up to 512 atoms of each, taken evenly, by their weights."""
     (x, a), (y, b) = (_atoms(measure) for measure in (mu, nu))
-    (x, a), (y, b) = (_thinned(*pair) for pair in ((x, a), (y, b)))
+    (x, a), (y, b) = (_thin(*pair) for pair in ((x, a), (y, b)))
     square = mu.domain.distance(jnp.asarray(x)[:, None], jnp.asarray(y)[None]) ** 2
     return float(a @ np.asarray(square, np.float64) @ b)
 
 
-def _thinned(x: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def _thin(x: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     step = -(-len(x) // 512)
     weights = np.ones(len(x)) if weights is None else weights
     kept = weights[::step]
@@ -158,10 +177,10 @@ def _solver(where: AbstractGrid | AbstractSpace, points, weights) -> Callable[[f
     solve = {"threshold": tolerance, "max_iterations": _ITERATIONS}
     if isinstance(where, AbstractGrid):
         lines = [Torus(1, L) if isinstance(where, FourierGrid) else Euclidean(1) for L in where.sides]
-        options: dict[str, Any] = {"cost_fns": [_squared(line) for line in lines]}
+        options: dict[str, Any] = {"cost_fns": [_square_cost(line) for line in lines]}
     else:
-        held = max(len(z) for z in points) <= _HELD
-        options = {"cost_fn": _squared(where), "batch_size": None if held else _HELD}
+        small = max(len(z) for z in points) <= _BATCH
+        options = {"cost_fn": _square_cost(where), "batch_size": None if small else _BATCH}
 
     @jax.jit
     def run(points, weights, epsilon):
@@ -177,7 +196,7 @@ def _solver(where: AbstractGrid | AbstractSpace, points, weights) -> Callable[[f
     return partial(run, points, weights)
 
 
-def _squared(space: AbstractSpace):
+def _square_cost(space: AbstractSpace):
     """d² as OTT-JAX takes a cost."""
     from ott.geometry import costs
 

@@ -36,7 +36,7 @@ from jaxtyping import Array, Float
 from mckean.checks import require, traced
 from mckean.measures import Density
 from mckean.spaces import AbstractGrid
-from mckean.transport.staggered import Axis, axes_of, divergence, gradient, onto_cells, onto_faces, poisson
+from mckean.spaces.staggered import Axis, axes_of, divergence, gradient, onto_cells, onto_faces, poisson
 
 _OVER_RELAXATION = 1.9
 # σ for the body of the mass, near the best there in the units of `geodesic`, and for what is thin; its tolerance.
@@ -47,12 +47,17 @@ _MASS_TOLERANCE = 1e-5
 
 
 class Geodesic(eqx.Module):
-    """The curve of least action from one density to another, at T + 1 times, with what was reached.
+    """The curve of least action from one density to another at T + 1 times, and what the iteration reached.
 
-    `values[k]` is ρ at time k/T, 1/volume, and `momentum[i][k]` the i-th component of m = ρv at time (k + ½)/T on the
-    faces between cells along axis i. `energy[k]` is ∫|m|²/ρ dx at time (k + ½)/T, length²: constant, W₂², on an exact
-    geodesic. `distance` is W₂ = (mean energy)^{1/2}, `residual` ten times the distance of (ρ, m) to the fields of its
-    action, see `geodesic`, `continuity` the largest |∂_tρ + ∇·m| relative to the largest |∂_tρ|.
+    **Attributes:**
+
+    - `grid`: the grid of the densities.
+    - `values`: ρ at the times k/T, shape (T + 1, *grid.shape), 1/volume.
+    - `momentum`: m = ρv at the times (k + ½)/T, one array for each axis, on the faces between cells along it.
+    - `energy`: ∫|m|²/ρ dx at the times (k + ½)/T, shape (T,), length²; on an exact geodesic it is W₂² at all times.
+    - `residual`: ten times the distance of (ρ, m) to the fields of its action; see `geodesic`.
+    - `continuity`: the largest |∂_tρ + ∇·m| relative to the largest |∂_tρ|.
+    - `iterations`: how many were made.
     """
 
     grid: AbstractGrid
@@ -72,7 +77,12 @@ class Geodesic(eqx.Module):
         return math.sqrt(max(float(jnp.mean(self.energy)), 0.0))
 
     def density(self, k: int) -> Density:
-        """ρ at time k/T; between the ends negative values, of the size of the residual, are cut off."""
+        """ρ at time k/T; negative values between the ends, of the size of the residual, are cut off.
+
+        **Arguments:**
+
+        - `k`: 0 ≤ k ≤ T.
+        """
         values = jnp.maximum(self.values[k], 0)
         return Density(self.grid, values / (jnp.sum(values) * self.grid.cell_volume))
 
@@ -85,19 +95,29 @@ class Geodesic(eqx.Module):
 def geodesic(
     mu: Density, nu: Density, *, times: int = 32, tolerance: float = 3e-4, max_iterations: int = 4000
 ) -> Geodesic:
-    """The geodesic of W₂ from μ to ν, densities on one grid of a box or a torus, and their distance.
+    """The geodesic of W₂ between two densities, by the fluid formulation of Benamou and Brenier:
 
-    The continuity equation holds to rounding. The iteration first makes the relative distance of the curve to the
-    one at which its action is taken, and its change in a step over the step, at most `tolerance`, both in L²(dx dt);
-    then, with longer steps in the dual, the former at most a tenth of that. Between Gaussians the distance was then
-    right to a tenth of `tolerance`, and ρ_t to 3 to 16 times `tolerance` in L¹(dx), beside the error of the grid. A
-    box is convex: no geodesic leaves it that has its ends in it.
+        W₂²(μ, ν) = min ∫₀¹∫ |m|²/ρ dx dt,    ∂_tρ + ∇·m = 0,    ρ₀ = μ, ρ₁ = ν.
 
-    **Arguments:** `times`: number of steps T ≥ 2 in t ∈ [0, 1], best near W₂/h or more; `tolerance`: > 0;
-    `max_iterations`: ≥ 1, counted in twenties.
-    **Returns** a `Geodesic`, in the precision of μ.
-    **Raises** `ValueError` for other measures, different grids or masses, and under a JAX transformation;
+    The continuity equation holds to rounding. The iteration first makes two numbers at most `tolerance`, in L²(dx dt):
+    the relative distance of the curve to the one at which its action is taken, and its change in a step over the step.
+    Then, with longer steps in the dual, it makes the former at most a tenth of that. Between Gaussians the distance was
+    then right to a tenth of `tolerance`, and ρ_t to 3 to 16 times `tolerance` in L¹(dx), beside the error of the grid.
+    A box is convex: no geodesic leaves it that has its ends in it.
+
+    **Arguments:**
+
+    - `mu`, `nu`: densities on one grid of a box or of a torus.
+    - `times`: the number of steps T ≥ 2 in t ∈ [0, 1], best near W₂/h or more. Default: 32.
+    - `tolerance`: of the iteration, > 0. Default: 3e-4.
+    - `max_iterations`: at least 1, counted in twenties. Default: 4000.
+
+    **Returns:** a `Geodesic`, in the precision of μ.
+
+    **Raises:** `ValueError` for other measures, different grids or masses, and under a JAX transformation;
     `RuntimeError`, with the residual and the iterations, if the tolerance is not reached.
+
+    **Source:** Benamou and Brenier, Numer. Math. 84 (2000); Papadakis, Peyré and Oudet, SIAM J. Imaging Sci. 7 (2014).
     """
     _check(mu, nu, times, tolerance, max_iterations)
     grid = mu.grid
@@ -118,13 +138,13 @@ def geodesic(
         )
     rho, *momentum = flux
     momentum = tuple(level * unit * m for m in momentum)
-    values, continuity = _joined(start, level * rho, end, momentum, axes_of(grid))
+    values, continuity = _join(start, level * rho, end, momentum, axes_of(grid))
     energy = energy * (unit**2 * level * grid.cell_volume)
     return Geodesic(grid, values, momentum, energy, float(residual), float(continuity), int(done))
 
 
 @partial(jax.jit, static_argnames=("axes",))
-def _joined(start, rho, end, momentum, axes: tuple[Axis, ...]) -> tuple[Array, Array]:
+def _join(start, rho, end, momentum, axes: tuple[Axis, ...]) -> tuple[Array, Array]:
     """ρ at all times, and the largest |∂_tρ + ∇·m| over the largest |∂_tρ|."""
     values = jnp.concatenate([start[None], rho, end[None]])
     times = len(values) - 1
@@ -138,8 +158,8 @@ def _joined(start, rho, end, momentum, axes: tuple[Axis, ...]) -> tuple[Array, A
 def _velocity(values, momentum, axes: tuple[Axis, ...]) -> Array:
     middle = 0.5 * (values[1:] + values[:-1])
     _, *flux = onto_cells((values[1:-1], *momentum), (_closed(len(middle)), *axes))
-    seen = middle > 1e-6 * jnp.max(middle)
-    return jnp.stack([jnp.where(seen, m / jnp.where(seen, middle, 1.0), 0.0) for m in flux], axis=-1)
+    inhabited = middle > 1e-6 * jnp.max(middle)
+    return jnp.stack([jnp.where(inhabited, m / jnp.where(inhabited, middle, 1.0), 0.0) for m in flux], axis=-1)
 
 
 def _closed(times: int) -> Axis:
@@ -193,18 +213,18 @@ def _solve(start, end, axes: tuple[Axis, ...], tolerance, max_iterations):
     source = known.at[0].add(start / axes[0].h).at[-1].add(-end / axes[0].h)
     middle = known.at[0].add(0.5 * start).at[-1].add(0.5 * end)
 
-    def projected(flux):
+    def project(flux):
         phi = poisson(divergence(flux, axes) - source, axes)
         return jax.tree.map(jnp.add, flux, gradient(phi, axes))
 
-    def centred(flux):
+    def centre(flux):
         rho, *m = onto_cells(flux, axes)
         return (rho + middle, *m)
 
     def iterate(flux, dual, sigma):
         # The mean I has norm at most 1, so that τσ ≤ 1 converges.
-        new = projected(jax.tree.map(lambda u, g: u - g / sigma, flux, onto_faces(dual, axes)))
-        ahead = centred(jax.tree.map(lambda a, b: 2 * a - b, new, flux))
+        new = project(jax.tree.map(lambda u, g: u - g / sigma, flux, onto_faces(dual, axes)))
+        ahead = centre(jax.tree.map(lambda a, b: 2 * a - b, new, flux))
         target = jax.tree.map(lambda y, v: y / sigma + v, dual, ahead)
         rho, m = _nearest(target[0], target[1:], 1 / sigma)
         return new, jax.tree.map(lambda a, b: sigma * (a - b), target, (rho, *m)), (rho, *m)
@@ -223,16 +243,16 @@ def _solve(start, end, axes: tuple[Axis, ...], tolerance, max_iterations):
 
         flux, _, new, _, near = inner = jax.lax.fori_loop(0, _BLOCK, step, inner)
         change = sigma * _norm(jax.tree.map(jnp.subtract, flux, new)) / (_OVER_RELAXATION - 1) / _norm(near)
-        gap = _norm(jax.tree.map(jnp.subtract, centred(new), near)) / _norm(near)
+        gap = _norm(jax.tree.map(jnp.subtract, centre(new), near)) / _norm(near)
         settled = settled | (jnp.maximum(gap, change) <= tolerance)
         return inner, jnp.where(settled, gap / _SHARE, jnp.maximum(gap, change)), settled, done + _BLOCK
 
-    flux = projected(gradient(known, axes))
+    flux = project(gradient(known, axes))
     zero = jax.tree.map(jnp.zeros_like, onto_cells(flux, axes))
     state = ((flux, zero, flux, zero, zero), jnp.asarray(jnp.inf, start.dtype), jnp.asarray(False), 0)
     inner, residual, _, done = jax.lax.while_loop(lambda s: (s[1] > tolerance) & (s[3] < max_iterations), block, state)
     _, _, flux, dual, _ = inner
-    energy = 2 * cast(Array, sum(y * v for y, v in zip(dual, centred(flux), strict=True)))
+    energy = 2 * cast(Array, sum(y * v for y, v in zip(dual, centre(flux), strict=True)))
     return flux, jnp.sum(energy.reshape(energy.shape[0], -1), axis=1), residual, done
 
 

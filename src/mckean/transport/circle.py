@@ -34,18 +34,18 @@ def on_circle(f: Quantiles, g: Quantiles, p: float, length: float) -> float:
     """
     if f.equal and g.equal and f.size == g.size:
         shifts = Shifts(f.left, g.left, length)
-        return mean_norm(shifts.x, shifts.matched(shifts.best(p)), p)
+        return mean_norm(shifts.x, shifts.match(shifts.best(p)), p)
     if p == 1 and f.atomic and g.atomic:
         return _by_median(f, g, length)
     start, scale = _coarse(f, g, p, length)
 
     def cost(alpha: float) -> tuple[float, float]:
-        return _cost_and_slope(difference(f, shifted(g, alpha, length)), p, scale)
+        return _cost_and_slope(difference(f, shift(g, alpha, length)), p, scale)
 
     best = minimum(cost, start, 1 / _COARSE, _RESOLUTION)
     if best.value > _UNDERFLOW:
         return scale * best.value ** (1 / p)
-    return norm(difference(f, shifted(g, best.x, length)), p)
+    return norm(difference(f, shift(g, best.x, length)), p)
 
 
 class Shifts:
@@ -55,14 +55,14 @@ class Shifts:
         self.x = x
         self.unrolled = np.concatenate([y - length, y, y + length, y[:1] + 2 * length])
 
-    def matched(self, j: int) -> np.ndarray:
+    def match(self, j: int) -> np.ndarray:
         """y_{i+j}, shape (n,), for −n ≤ j ≤ n + 1."""
         n = self.x.size
         return self.unrolled[n + j : 2 * n + j]
 
     def growth(self, j: int, p: float) -> float:
         """Cost at j + 1 less cost at j, summed term by term, up to a positive factor; it grows with j."""
-        before, after = self.x - self.matched(j), self.x - self.matched(j + 1)
+        before, after = self.x - self.match(j), self.x - self.match(j + 1)
         if p == 2:
             return total(after - before, after + before)
         scale = max(before.max(), -after.min())
@@ -88,7 +88,7 @@ def _by_median(f: Quantiles, g: Quantiles, length: float) -> float:
     return total(gap, np.abs(level - level[by_level[min(half, x.size - 1)]]))
 
 
-def shifted(g: Quantiles, alpha: float, length: float) -> Quantiles:
+def shift(g: Quantiles, alpha: float, length: float) -> Quantiles:
     """u ↦ G⁻¹(u + α) on (0, 1); the piece that holds the level α is cut in two."""
     turns = math.floor(alpha)
     level = np.array([alpha - turns])
@@ -128,5 +128,5 @@ def _coarse(f: Quantiles, g: Quantiles, p: float, length: float) -> tuple[float,
     x, y = (q.at(q.piece(u), u) for q in (f, g))
     shifts = Shifts(x, y, length)
     j = shifts.best(p)
-    largest = float(np.abs(x - shifts.matched(j)).max())
+    largest = float(np.abs(x - shifts.match(j)).max())
     return j / _COARSE, max(largest, length * 10 ** (-150 / p))

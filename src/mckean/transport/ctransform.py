@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mckean.transport.staggered import Axis, eigenbasis, transformed
+from mckean.spaces.staggered import Axis, eigenbasis, transform
 
 
 def c_transform(c: Float[Array, "*shape"], axes: tuple[Axis, ...], tau: Float[Array, ""]) -> Float[Array, "*shape"]:
@@ -28,26 +28,26 @@ def c_transform(c: Float[Array, "*shape"], axes: tuple[Axis, ...], tau: Float[Ar
     return values
 
 
-def smoothed(c: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+def smooth(c: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The values at the nodes of the spline with coefficients c: (1/8, 3/4, 1/8) in each dimension."""
     for i in range(c.ndim):
         rows = jnp.moveaxis(c, i, 0)
-        c = jnp.moveaxis((_shifted(rows, -1) + 6 * rows + _shifted(rows, 1)) / 8, 0, i)
+        c = jnp.moveaxis((_shift(rows, -1) + 6 * rows + _shift(rows, 1)) / 8, 0, i)
     return c
 
 
 def coefficients(values: Float[Array, "*shape"], axes: tuple[Axis, ...]) -> Float[Array, "*shape"]:
-    """The coefficients of the spline with given values at the nodes: the inverse of `smoothed`."""
+    """The coefficients of the spline with given values at the nodes: the inverse of `smooth`."""
     pairs = [eigenbasis(axis) for axis in axes]
     symbol = np.ones(())
     for axis, (eigenvalues, _) in zip(axes, pairs, strict=True):
         symbol = np.multiply.outer(symbol, 1 - eigenvalues * axis.h**2 / 8)
     bases = [jnp.asarray(basis, values.dtype) for _, basis in pairs]
-    modes = transformed(values, bases) / jnp.asarray(symbol, values.dtype)
-    return transformed(modes, [b.T for b in bases])
+    modes = transform(values, bases) / jnp.asarray(symbol, values.dtype)
+    return transform(modes, [b.T for b in bases])
 
 
-def _shifted(rows: Array, by: int) -> Array:
+def _shift(rows: Array, by: int) -> Array:
     """Row i + by in place of row i, even at the walls."""
     return jnp.concatenate([rows[1:], rows[-1:]]) if by == 1 else jnp.concatenate([rows[:1], rows[:-1]])
 
@@ -64,7 +64,7 @@ def _envelope(c: Array, k: Array) -> Array:
 def _minimiser(c: Array, k: Array) -> tuple[Array, Array, Array]:
     """The cell of the minimiser, its distance from j in cells, and the part of a cell beyond its middle."""
     n = c.shape[0]
-    nodal = (_shifted(c, -1) + 6 * c + _shifted(c, 1)) / 8
+    nodal = (_shift(c, -1) + 6 * c + _shift(c, 1)) / 8
     far = jnp.minimum(jnp.max(jnp.abs(jnp.diff(nodal, axis=0))) / k, n - 1).astype(jnp.int32)
     wide = jnp.pad(nodal, [(n, n)] + [(0, 0)] * (c.ndim - 1), constant_values=jnp.inf)
 

@@ -15,28 +15,34 @@ from mckean.transport.quantiles import quantiles
 
 
 def wasserstein(mu: AbstractMeasure, nu: AbstractMeasure, p: float | int = 2) -> float:
-    """The p-Wasserstein distance of two measures: on the line, on a circle, and between equal clouds on any space.
+    """The p-Wasserstein distance W_p(μ, ν) = (inf E d(X, Y)^p)^{1/p} over all couplings of X ~ μ and Y ~ ν.
 
-    W_p(μ, ν) = (inf E d(X, Y)^p)^{1/p} over all couplings X ~ μ, Y ~ ν, with d the geodesic distance.
+    d is the geodesic distance.
 
-    Both measures may be `Particles` (with weights or without), a `Density` on a grid, or on the line a
-    `Gaussian`. Exact for particles and for densities on a box, which are constant on their cells; a density
-    on the circle and a Gaussian are represented with the small errors stated in
-    `transport.quantiles.quantiles`. Two Gaussians have W_2 in closed form, in every dimension. On every other
-    space, clouds of up to 5000 particles each, as many and of equal weight, by the best assignment; beyond, see
-    `sinkhorn` and `sliced`, and for W_2 between densities `geodesic`. Computed on the host in float64: not to be
-    differentiated, nor put under jit.
+    It is exact in these cases, and others are refused:
 
-    Weights, and levels between them, are known to 1e-16; where W_p itself is nearly zero that is an error of
-    the order of (1e-16)^{1/p} times the gaps between the atoms.
+    - on the line and on a circle, between any two of: particles with weights or without, densities on a grid, and on
+      the line Gaussians and Lagrangian measures. Densities on a box are constant on their cells, and exact; densities
+      on a circle and Gaussians have the small errors that `transport.quantiles.quantiles` states;
+    - for p = 2 between two Gaussians, in every dimension, by the closed form;
+    - on any space between two clouds of equal numbers of particles without weights, up to 5000, by the best assignment.
 
-    **Arguments:** `mu`, `nu`: measures on one space; `p`: any real number ≥ 1.
-    **Returns** W_p itself, not its p-th power, in the unit of the coordinates.
-    **Raises** `ValueError` for measures on different spaces, a space or a form of measure other than these,
-    for p < 1 or not finite, and under a JAX transformation.
+    Elsewhere take `sinkhorn` or `sliced`, and for W_2 between densities `geodesic`. Everything is computed on the host
+    in float64, and cannot be differentiated or put under jit. Weights are known to 1e-16: if W_p is nearly zero, that
+    is an error of the order of (1e-16)^{1/p} times the gaps between the atoms.
 
-    Source: Villani, Topics in Optimal Transportation, theorem 2.18; on the circle, Delon, Salomon and
-    Sobolevski, SIAM J. Appl. Math. 70 (2010); for Gaussians, Bhatia, Jain and Lim, Expo. Math. 37 (2019).
+    **Arguments:**
+
+    - `mu`, `nu`: two measures on one space.
+    - `p`: any real number ≥ 1. Default: 2.
+
+    **Returns:** W_p itself, not its p-th power, in the unit of the coordinates.
+
+    **Raises:** `ValueError` for measures on different spaces, other cases than these, p < 1 or not finite, and under a
+    JAX transformation.
+
+    **Source:** Villani, Topics in Optimal Transportation, theorem 2.18; on the circle, Delon, Salomon and Sobolevski,
+    SIAM J. Appl. Math. 70 (2010); for Gaussians, Bhatia, Jain and Lim, Expo. Math. 37 (2019).
     """
     p = _checked_order(p)
     require(not traced((mu, nu)), "a distance is computed on the host: call it outside jit, grad and vmap.")

@@ -13,7 +13,7 @@ _SAMPLE = 1 << 10
 _ROW = 256
 
 
-def ordered(x: np.ndarray) -> np.ndarray:
+def ascending(x: np.ndarray) -> np.ndarray:
     """A sorted copy of x, shape (n,), finite; equal to `np.sort(x)`."""
     bucket = _buckets(x)
     if bucket is None:

@@ -48,9 +48,9 @@ def difference(f: Quantiles, g: Quantiles) -> Difference:
 def norm(d: Difference, p: float) -> float:
     """(∫₀¹ |d(u)|^p du)^{1/p}, scaled by the largest |d| so that no power overflows, nor all vanish."""
     # Breaks of both at one level leave an interval of no mass, where d may be far larger than anywhere else.
-    held = d.mass > 0
-    mass, start = d.mass[held], d.start[held]
-    end = start if d.end is d.start else d.end[held]
+    positive = d.mass > 0
+    mass, start = d.mass[positive], d.start[positive]
+    end = start if d.end is d.start else d.end[positive]
     scale = max(np.abs(start).max(), np.abs(end).max())
     if scale == 0:
         return 0.0

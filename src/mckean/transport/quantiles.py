@@ -8,7 +8,7 @@ import numpy as np
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
 from mckean.measures.lagrangian import Lagrangian
 from mckean.spaces import BoxGrid
-from mckean.transport.ordering import order, ordered
+from mckean.transport.ordering import ascending, order
 
 _FOURIER_CELLS = 4096
 _NEGATIVE_MASS = 1e-4
@@ -94,7 +94,7 @@ def quantiles(measure: AbstractMeasure) -> Quantiles:
 def _of_particles(particles: Particles) -> Quantiles:
     x = np.asarray(particles.positions, dtype=np.float64).reshape(-1)
     if particles.weights is None:
-        x = ordered(x)
+        x = ascending(x)
         return Quantiles(x, x)
     rank = order(x)
     x = x[rank]
@@ -110,8 +110,8 @@ def _levels(mass: np.ndarray) -> np.ndarray:
 
 
 def _of_cells(mass: np.ndarray, edges: np.ndarray) -> Quantiles:
-    held = mass > 0
-    return Quantiles(edges[:-1][held], edges[1:][held], _levels(mass[held]))
+    positive = mass > 0
+    return Quantiles(edges[:-1][positive], edges[1:][positive], _levels(mass[positive]))
 
 
 def _of_box(density: Density, grid: BoxGrid) -> Quantiles:

@@ -55,10 +55,19 @@ def cooling(time: float, distance: float, strength: float) -> float:
 
 
 def granular_media(stiffness: float = 1.0, strength: float = 1.0, beta: float = 1.0) -> Entry:
-    """Granular media: dX_i = −aX_i dt − (c/N) Σ_j (X_i − X_j)|X_i − X_j| dt + √(2/β) dB_i.
+    """Granular media on the line: dX_i = −aX_i dt − (c/N) Σ_j (X_i − X_j)|X_i − X_j| dt + √(2/β) dB_i.
 
-    **Arguments:** `stiffness`: a > 0, energy per length²; `strength`: c ≥ 0, energy per length³; `beta`: β > 0.
-    **Raises** `ValueError` for others.
+    **Arguments:**
+
+    - `stiffness`: a > 0, energy per length². Default: 1.
+    - `strength`: c ≥ 0, energy per length³. Default: 1.
+    - `beta`: β > 0, finite, 1/energy. Default: 1.
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` for other values.
+
+    **Source:** Benedetto, Caglioti, Carrillo and Pulvirenti, J. Stat. Phys. 91 (1998).
     """
     require(
         stiffness > 0 and strength >= 0 and 0 < beta < math.inf,
@@ -71,7 +80,7 @@ def granular_media(stiffness: float = 1.0, strength: float = 1.0, beta: float = 
             "a, sharp: D/2(F − F*) of the equilibrium moved by 0.5/√(βa)",
             stiffness,
             _CONVEX,
-            lambda: _moved(model, at(), at(centre=0.5 / math.sqrt(beta * stiffness))),
+            lambda: _of_translation(model, at(), at(centre=0.5 / math.sqrt(beta * stiffness))),
             # δF/δμ of a moved equilibrium is linear, which the faces see exactly: rounding in F − F* is left.
             1e-9 * stiffness,
         ),
@@ -88,18 +97,18 @@ def granular_media(stiffness: float = 1.0, strength: float = 1.0, beta: float = 
     return Entry(model, facts)
 
 
-def _moved(model: Model, still: Density, moved: Density) -> float:
+def _of_translation(model: Model, still: Density, moved: Density) -> float:
     free_energy, dissipation = eqx.filter_jit(energy.free_energy), eqx.filter_jit(energy.dissipation)
     gap = free_energy(model, moved) - free_energy(model, still)
     return float(dissipation(model, moved) / (2 * gap))
 
 
 def _virial(model: Model, mu: Density) -> float:
-    return float(-mu.grid.cell_volume * jnp.sum(mu.values * mu.grid.nodes[:, 0] * model.drift(mu, mu.grid)[:, 0]))
+    return float(-mu.grid.cell_volume * jnp.sum(mu.values * mu.grid.nodes[:, 0] * model.velocity(mu, mu.grid)[:, 0]))
 
 
 def _closing(strength: float) -> float:
     model = langevin(Euclidean(1), interaction=kernels.PowerLaw(strength, 3.0), beta=math.inf)
     x = jnp.array([[0.0], [0.7]])
-    force = model.drift(Particles(model.space, x), x)
+    force = model.velocity(Particles(model.space, x), x)
     return float(force[1, 0] - force[0, 0])

@@ -10,6 +10,7 @@ Fokker–Planck equation is K∇·(C∇ρ), C = Σ θ² a aᵀ (Gess, Gvalani an
 import itertools
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -30,15 +31,24 @@ _FEW = 6
 
 
 class TransportNoise(AbstractNoise):
-    """Divergence-free Fourier fields in pairs of cosine and sine, common to all particles.
+    """Transport noise on a torus: random divergence-free velocities, white in time, common to all particles.
 
-    **Arguments:** `space`: a torus, d = 2 or 3. `modes`: integer wave vectors k, shape (p, d), no two equal or
-    opposite; without `directions` each gives d − 1 waves, with an orthonormal basis of the plane q_k⊥. `weights`: θ,
-    shape (p,) > 0, up to a factor; ones where nothing is said. `intensity`: K ≥ 0, length² per time: what the noise
-    adds to the diffusivity. `directions`: a, shape (p, d), up to a factor, for one wave a mode, whose modes may then
-    recur. `tolerance`: of the nonuniform FFT at particles.
-    **Raises** `ValueError` for another space, modes that are zero or recur, directions that are not orthogonal to their
-    wave vectors (the field would not be divergence-free), weights that are not positive, and K < 0.
+        √(2K) Σ_p θ_p a_p (cos(q_p·x) dB_p^c + sin(q_p·x) dB_p^s),   q_p = 2πk_p/L,   a_p·q_p = 0,   |a_p| = 1.
+
+    **Arguments:**
+
+    - `space`: a torus of dimension 2 or 3.
+    - `modes`: the integer wave vectors k, shape (p, d), no two equal or opposite. Without `directions` each gives d − 1
+      waves, with an orthonormal basis of the plane orthogonal to q.
+    - `weights`: θ > 0, shape (p,), up to a factor. Default: None, equal weights.
+    - `intensity`: K ≥ 0, length² per time, what the noise adds to the diffusivity. Default: 1.
+    - `directions`: a, shape (p, d), up to a factor: one wave for each mode, and modes may recur. Default: None.
+    - `tolerance`: of the nonuniform FFT at particles, relative. Default: 1e-9.
+
+    **Raises:** `ValueError` for another space, modes that are zero or recur, directions that are not orthogonal to
+    their wave vectors, weights that are not positive, and K < 0.
+
+    **Source:** Gess, Gvalani and Martini, arXiv 2601.22056.
     """
 
     space: Torus = eqx.field(static=True)
@@ -47,8 +57,10 @@ class TransportNoise(AbstractNoise):
     weights: Float[Array, " p"]
     intensity: Float[Array, ""]
     tolerance: float = eqx.field(static=True)
-    calculus: Calculus = eqx.field(static=True)
-    additive: bool = eqx.field(static=True)
+    calculus: ClassVar[Calculus] = "stratonovich"
+    additive: ClassVar[bool] = False
+    ito_is_stratonovich: ClassVar[bool] = True
+    depends_on_measure: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -61,7 +73,7 @@ class TransportNoise(AbstractNoise):
     ):
         require(isinstance(space, Torus), f"transport noise is built of Fourier modes on a torus, not on {space!r}.")
         require(space.dim in (2, 3), f"divergence-free waves need a torus of dimension 2 or 3, not {space.dim}.")
-        k = _checked_modes(modes, space.dim, repeated=directions is not None)
+        k = _check_modes(modes, space.dim, repeated=directions is not None)
         theta = jnp.ones(len(k)) if weights is None else jnp.asarray(weights, float)
         require(theta.shape == (len(k),), f"{len(k)} modes need {len(k)} weights, not an array of shape {theta.shape}.")
         require(traced(theta) or jnp.all(jnp.isfinite(theta) & (theta > 0)), "the weights of modes must be positive.")
@@ -71,7 +83,7 @@ class TransportNoise(AbstractNoise):
             repeats = np.repeat(np.arange(len(k)), space.dim - 1)
             k, theta, a = k[repeats], theta[repeats], np.concatenate(bases)
         else:
-            a = _checked_directions(directions, waves)
+            a = _check_directions(directions, waves)
         self.space = space
         self.modes = tuple(tuple(int(c) for c in row) for row in k)
         self.directions = tuple(tuple(float(c) for c in row) for row in a)
@@ -81,7 +93,7 @@ class TransportNoise(AbstractNoise):
         require_finite("the intensity of a transport noise", self.intensity)
         require(self.intensity >= 0, f"the intensity must not be negative, but {self.intensity} was given.")
         require(0 < tolerance < 1, f"the tolerance of a transform lies between 0 and 1, but {tolerance} was given.")
-        self.tolerance, self.calculus, self.additive = tolerance, "stratonovich", False
+        self.tolerance = tolerance
 
     @classmethod
     def shell(
@@ -93,9 +105,18 @@ class TransportNoise(AbstractNoise):
         intensity: float | Array = 1.0,
         tolerance: float = 1e-9,
     ) -> "TransportNoise":
-        """All modes with lower ≤ |k| ≤ upper, θ_k ∝ |k|^(−exponent): each pair ±k once.
+        """Transport noise by all modes with lower ≤ |k| ≤ upper, each pair ±k once, θ_k ∝ |k|^(−exponent).
 
-        **Raises** `ValueError` where there is no such mode.
+        **Arguments:**
+
+        - `space`: a torus of dimension 2 or 3.
+        - `upper`: the largest |k|.
+        - `lower`: the smallest |k|. Default: 1.
+        - `exponent`: of the spectrum. Default: 0, equal weights.
+        - `intensity`: K ≥ 0, length² per time. Default: 1.
+        - `tolerance`: of the nonuniform FFT at particles. Default: 1e-9.
+
+        **Raises:** `ValueError` if there is no such mode.
         """
         reach = math.floor(upper)
         cube = np.asarray(list(itertools.product(range(-reach, reach + 1), repeat=space.dim)))
@@ -108,15 +129,17 @@ class TransportNoise(AbstractNoise):
 
     @classmethod
     def shears(cls, space: Torus, intensity: float | Array = 1.0) -> "TransportNoise":
-        """The lowest waves along the axes: in two dimensions cos x₂ e₁, sin x₂ e₁, cos x₁ e₂ and sin x₁ e₂."""
+        """The lowest waves along the axes: in two dimensions cos x₂ e₁, sin x₂ e₁, cos x₁ e₂ and sin x₁ e₂.
+
+        **Arguments:**
+
+        - `space`: a torus of dimension 2 or 3.
+        - `intensity`: K ≥ 0, length² per time. Default: 1.
+        """
         return cls(space, np.eye(space.dim, dtype=int), None, intensity)
 
     @property
-    def same_in_both(self) -> bool:
-        return True
-
-    @property
-    def sheared(self) -> bool:
+    def is_shear(self) -> bool:
         """Whether every direction is an axis: then the flow of the waves along one axis shifts lines along it."""
         a = np.abs(np.asarray(self.directions))
         return bool(np.all(np.sum(a > 1e-12, axis=1) == 1))
@@ -145,7 +168,7 @@ class TransportNoise(AbstractNoise):
         return jnp.broadcast_to(self.covariance.astype(x.dtype), (*x.shape, x.shape[1]))
 
     def displacement(self, mu: AbstractMeasure, x: interactions.Points, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
-        """One FFT on a grid and one nonuniform FFT at particles, whatever the number of waves."""
+        """One FFT on a grid and one nonuniform FFT at particles for any number of waves."""
         if isinstance(x, FourierGrid) and self._fits(x):
             return self._on_grid(x, dB)
         points = interactions.at(x, mu)
@@ -175,8 +198,8 @@ class TransportNoise(AbstractNoise):
 
     def _on_grid(self, grid: FourierGrid, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
         """By one inverse FFT: of two components, one as its real and one as its imaginary part; three take two."""
-        fields = [self._inverse(grid, f) for f in _paired(self._coefficients(dB))]
-        return jnp.stack(_unpaired(fields, grid.space.dim), axis=-1).reshape(grid.size, grid.space.dim)
+        fields = [self._inverse(grid, f) for f in _pairs(self._coefficients(dB))]
+        return jnp.stack(_components(fields, grid.space.dim), axis=-1).reshape(grid.size, grid.space.dim)
 
     def _inverse(self, grid: FourierGrid, halves: tuple[Array, Array]) -> Array:
         k = np.asarray(self.modes)
@@ -190,19 +213,19 @@ class TransportNoise(AbstractNoise):
         top = np.abs(k).max(axis=0)
         shape = tuple(2 * int(t) + 1 for t in top)
 
-        def centred(halves):
+        def centre(halves):
             spectrum = jnp.zeros(shape, halves[0].dtype)
             for sign, c in zip((1, -1), halves, strict=True):
                 spectrum = spectrum.at[tuple((sign * k + top).T)].add(c)
             return spectrum
 
-        spectra = jnp.stack([centred(f) for f in _paired(self._coefficients(dB))])
+        spectra = jnp.stack([centre(f) for f in _pairs(self._coefficients(dB))])
         eps = max(self.tolerance, nufft.least_tolerance(x.dtype))
         values = nufft.type2(spectra, x / jnp.asarray(self.space.lengths, x.dtype), eps)
-        return jnp.stack(_unpaired(list(values), x.shape[1]), axis=-1)
+        return jnp.stack(_components(list(values), x.shape[1]), axis=-1)
 
 
-def _paired(c: Array) -> list[tuple[Array, Array]]:
+def _pairs(c: Array) -> list[tuple[Array, Array]]:
     """Two real fields Re Σ c e^{iqx} as one complex one, first + i·second: its coefficients at q and at −q."""
     pairs = []
     for i in range(0, c.shape[0], 2):
@@ -212,7 +235,7 @@ def _paired(c: Array) -> list[tuple[Array, Array]]:
     return pairs
 
 
-def _unpaired(fields: Sequence[Array], dim: int) -> list[Array]:
+def _components(fields: Sequence[Array], dim: int) -> list[Array]:
     return list(itertools.chain.from_iterable((f.real, f.imag) for f in fields))[:dim]
 
 
@@ -229,7 +252,7 @@ def _orthogonal(q: np.ndarray) -> np.ndarray:
     return np.stack([first, second])
 
 
-def _checked_modes(modes, dim: int, repeated: bool) -> np.ndarray:
+def _check_modes(modes, dim: int, repeated: bool) -> np.ndarray:
     k = np.asarray(modes)
     require(
         k.ndim == 2 and k.shape[1] == dim and len(k) > 0 and k.dtype.kind in "iu",
@@ -244,7 +267,7 @@ def _checked_modes(modes, dim: int, repeated: bool) -> np.ndarray:
     return k.astype(int)
 
 
-def _checked_directions(directions, waves: np.ndarray) -> np.ndarray:
+def _check_directions(directions, waves: np.ndarray) -> np.ndarray:
     a = np.asarray(directions, float)
     require(a.shape == waves.shape, f"the directions of {len(waves)} waves have shape {waves.shape}, not {a.shape}.")
     length = np.linalg.norm(a, axis=1, keepdims=True)

@@ -67,8 +67,18 @@ def barenblatt(
 def porous_medium(exponent: float = 2.0, strength: float = 1.0, stiffness: float = 1.0, dim: int = 1) -> Entry:
     """The porous medium equation with drift: ∂_tρ = sΔρ^m + a∇·(xρ) in R^d.
 
-    **Arguments:** `exponent`: m > 1; `strength`: s > 0, energy times volume^(m−1); `stiffness`: a > 0, energy per
-    length²; `dim`: d. **Raises** `ValueError` for others.
+    **Arguments:**
+
+    - `exponent`: m > 1. Default: 2.
+    - `strength`: s > 0, energy times volume^(m − 1). Default: 1.
+    - `stiffness`: a > 0, energy per length². Default: 1.
+    - `dim`: d. Default: 1.
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` for other values.
+
+    **Source:** Vázquez, The porous medium equation, 2007; Otto, Comm. Partial Differential Equations 26 (2001).
     """
     require(stiffness > 0, f"an equilibrium needs a confinement a > 0, but {stiffness:g} was given.")
     space = Euclidean(dim)

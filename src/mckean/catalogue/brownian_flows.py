@@ -32,7 +32,7 @@ from jaxtyping import Array, Float
 from mckean.catalogue.facts import Entry, Fact
 from mckean.measures import Particles
 from mckean.models import Model
-from mckean.models.isotropic_flow import IsotropicFlow
+from mckean.models.flows import IsotropicFlow
 from mckean.spaces import Sphere
 
 _REFERENCE = "Raimond, Flots browniens isotropes sur la sphère, Ann. Inst. H. Poincaré 35 (1999); derived in the module"
@@ -41,7 +41,14 @@ _NEAR = 1e-3
 
 
 def spectrum(dim: int, at_one: float, slope: float) -> Float[np.ndarray, " m"]:
-    """λ_i = ½(m − 2i)k′(1) − ½m k(1), i = 1 … m = d − 1. **Arguments:** `at_one`: k(1); `slope`: k′(1); 1/time."""
+    """The Lyapunov exponents λ_i = ½(m − 2i)k′(1) − ½m k(1), i = 1 … m = d − 1; 1/time.
+
+    **Arguments:**
+
+    - `dim`: d.
+    - `at_one`: k(1), 1/time.
+    - `slope`: k′(1), 1/time.
+    """
     m = dim - 1
     return 0.5 * (m - 2 * np.arange(1, m + 1)) * slope - 0.5 * m * at_one
 
@@ -49,7 +56,7 @@ def spectrum(dim: int, at_one: float, slope: float) -> Float[np.ndarray, " m"]:
 def euler_bias(
     dim: int, at_one: float, slope: float, dt: float, samples: int = 20_000, seed: int = 0
 ) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
-    """By what the exponents of tangent Euler steps of length dt differ from λ_i, with standard errors; 1/time.
+    """By what the exponents of tangent Euler steps differ from λ_i, with standard errors; 1/time.
 
     A step is x ↦ (x + V)/r, r² = 1 + |V|², with the derivative A = r⁻¹P_{x+V}(1 + N − x Vᵀ) on tangents, N = √dt(√k′ G
     − √k g), and V = √(k dt) times m independent normals. As its law is invariant under rotations all steps are alike,
@@ -59,6 +66,16 @@ def euler_bias(
 
     N_{·j} the first j columns, N_j the first j rows of these, V_j the first j entries: the mean is (λ_1 + … + λ_j) dt
     exactly, and the rest is averaged over samples, in pairs of opposite signs. It is of order dt.
+
+    **Arguments:**
+
+    - `dim`: d.
+    - `at_one`, `slope`: k(1) and k′(1), 1/time.
+    - `dt`: the length of a step, time.
+    - `samples`: the number of pairs. Default: 20000.
+    - `seed`: of the samples. Default: 0.
+
+    **Returns:** the differences and their standard errors, each of shape (d − 1,).
     """
     m, rng = dim - 1, np.random.default_rng(seed)
     move = np.sqrt(at_one * dt) * rng.standard_normal((samples, m + 1))
@@ -84,19 +101,43 @@ def _beyond_second_order(v: Float[np.ndarray, "s m"], n: Float[np.ndarray, "s m 
 
 
 def overlap_drift(r, k_at_r, at_one: float, dim: int):
-    """k(R)(d − 2 + R²) − k(1)(d − 1)R, 1/time. **Arguments:** `r`: R; `k_at_r`: k(R); `at_one`: k(1)."""
+    """The drift of the overlap R of two points, k(R)(d − 2 + R²) − k(1)(d − 1)R, 1/time.
+
+    **Arguments:**
+
+    - `r`: R.
+    - `k_at_r`: k(R), 1/time.
+    - `at_one`: k(1), 1/time.
+    - `dim`: d.
+    """
     return k_at_r * (dim - 2 + r**2) - at_one * (dim - 1) * r
 
 
 def overlap_bracket(r, k_at_r, at_one: float):
-    """2(1 − R²)(k(1) − R k(R)), 1/time. **Arguments:** as for `overlap_drift`."""
+    """The bracket of the overlap R of two points, 2(1 − R²)(k(1) − R k(R)), 1/time.
+
+    **Arguments:**
+
+    - `r`: R.
+    - `k_at_r`: k(R), 1/time.
+    - `at_one`: k(1), 1/time.
+    """
     return 2 * (1 - r**2) * (at_one - r * k_at_r)
 
 
 def isotropic_flow(dim: int = 4, coefficients: Sequence[float] = (1.0, 0.0, 1.0)) -> Entry:
-    """The flow on S^{d−1} of k(t) = Σ_p c_p t^p.
+    """The isotropic Brownian flow on S^{d−1} with the covariance k(t) = Σ_p c_p t^p: dx = P_x F(x, dt).
 
-    **Arguments:** `dim`: d ≥ 2; `coefficients`: c_0, c_1, … ≥ 0, 1/time. **Raises** `ValueError` for others.
+    **Arguments:**
+
+    - `dim`: d ≥ 2. Default: 4.
+    - `coefficients`: c_0, c_1, … ≥ 0, 1/time. Default: (1, 0, 1).
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` for other values.
+
+    **Source:** Raimond, Ann. Inst. H. Poincaré Probab. Statist. 35 (1999).
     """
     flow = IsotropicFlow(Sphere(dim), coefficients)
     model = Model(flow.space, common=flow)

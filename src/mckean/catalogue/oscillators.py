@@ -125,9 +125,14 @@ def _auxiliary_weight(n: int, k: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def kuramoto(strength: float = 3.0, beta: float = 1.0) -> Entry:
-    """Noisy Kuramoto on the circle: dX_i = (K/N) Σ_j sin(X_j − X_i) dt + √(2/β) dB_i.
+    """The noisy Kuramoto model on the circle: dX_i = (K/N) Σ_j sin(X_j − X_i) dt + √(2/β) dB_i.
 
-    **Arguments:** `strength`: K, energy; `beta`: β > 0, 1/energy.
+    **Arguments:**
+
+    - `strength`: K, energy. Default: 3.
+    - `beta`: β > 0, 1/energy. Default: 1.
+
+    **Returns:** an `Entry`: the model and its facts.
     """
     circle = Torus(1)
     model = langevin(circle, interaction=kernels.Cosine(strength), beta=beta)
@@ -165,7 +170,7 @@ def _von_mises(circle: Torus, concentration: float) -> Density:
 def _self_consistency(model: Model, stationary, strength: float) -> float:
     """r from the force on a particle at a quarter turn, −K r sin x."""
 
-    return float(-model.drift(stationary(), jnp.full((1, 1), math.pi / 2))[0, 0] / strength)
+    return float(-model.velocity(stationary(), jnp.full((1, 1), math.pi / 2))[0, 0] / strength)
 
 
 def _measured_gap(model: Model, circle: Torus, stationary) -> float:

@@ -42,11 +42,22 @@ def morse(
     beta: float = math.inf,
     dim: int = 1,
 ) -> Entry:
-    """Aggregation with Morse's pair energy in R^d: dX_i = −(1/N) Σ_{j≠i} ∇W(X_i − X_j) dt + √(2/β) dB_i.
+    """Aggregation with Morse's pair energy in R^d: dX_i = −(1/N) Σ_{j≠i} ∇W(X_i − X_j) dt + √(2/β) dB_i,
 
-    **Arguments:** `repulsion`, `attraction`: C_r, C_a > 0, energy; `repulsion_range`, `attraction_range`: l_r < l_a,
-    length; `beta`: β, infinite for no noise; `dim`: d.
-    **Raises** `ValueError` unless l_r < l_a and C_r/l_r > C_a/l_a, where W has its minimum at a distance.
+        W(z) = C_r e^{−|z|/l_r} − C_a e^{−|z|/l_a}.
+
+    **Arguments:**
+
+    - `repulsion`, `attraction`: C_r, C_a > 0, energy. Default: 1 and 0.5.
+    - `repulsion_range`, `attraction_range`: l_r < l_a, length. Default: 0.5 and 1.
+    - `beta`: β, 1/energy. Default: infinite, no noise.
+    - `dim`: d. Default: 1.
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` unless l_r < l_a and C_r/l_r > C_a/l_a, so that W has its minimum at a distance.
+
+    **Source:** D'Orsogna, Chuang, Bertozzi and Chayes, Phys. Rev. Lett. 96 (2006).
     """
     given = (repulsion, attraction, repulsion_range, attraction_range)
     near, far = repulsion_range, attraction_range
@@ -79,7 +90,7 @@ def _pair(model: Model, apart: ArrayLike) -> Particles:
 
 def _rest(model: Model, guess: float) -> float:
     """The root of the model's own force between two particles, by bisection within a factor two of the guess."""
-    force = eqx.filter_jit(lambda r: model.drift(_pair(model, r), _pair(model, r).positions)[1, 0])
+    force = eqx.filter_jit(lambda r: model.velocity(_pair(model, r), _pair(model, r).positions)[1, 0])
     low, high = 0.5 * guess, 2 * guess
     while high - low > 1e-12 * guess:
         middle = 0.5 * (low + high)

@@ -67,10 +67,21 @@ def least_energy(stiffness: float, strength: float, n: int | None = None) -> flo
 
 
 def log_gas(stiffness: float = 1.0, strength: float = 1.0, beta: float = math.inf) -> Entry:
-    """The log gas: dX_i = −aX_i dt + (c/N) Σ_{j≠i} dt/(X_i − X_j) + √(2/β) dB_i; particles do not meet for βc ≥ N.
+    """The log gas on the line: dX_i = −aX_i dt + (c/N) Σ_{j≠i} dt/(X_i − X_j) + √(2/β) dB_i.
 
-    **Arguments:** `stiffness`: a > 0, energy per length²; `strength`: c > 0, energy; `beta`: β, infinite for no noise.
-    **Raises** `ValueError` for others.
+    Particles do not meet for βc ≥ N.
+
+    **Arguments:**
+
+    - `stiffness`: a > 0, energy per length². Default: 1.
+    - `strength`: c > 0, energy. Default: 1.
+    - `beta`: β > 0, 1/energy. Default: infinite, no noise.
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` for other values.
+
+    **Source:** Rogers and Shi, Probab. Theory Relat. Fields 95 (1993).
     """
     require(
         stiffness > 0 and strength > 0 and beta > 0,
@@ -107,7 +118,7 @@ def log_gas(stiffness: float = 1.0, strength: float = 1.0, beta: float = math.in
 
 
 def _force(model: Model, x):
-    return model.drift(Particles(model.space, x), x)[:, 0]
+    return model.velocity(Particles(model.space, x), x)[:, 0]
 
 
 @cache

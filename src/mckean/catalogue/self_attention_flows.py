@@ -40,11 +40,26 @@ def self_attention(
     temperature: float = 0.0,
     common: AbstractNoise | Sequence[AbstractNoise] = (),
 ) -> Entry:
-    """Self-attention on S^{d−1}, with the softmax's denominator (SA) or without (USA).
+    """Self-attention on S^{d−1}: x_i′ = P_{x_i} V Σ_j w_ij x_j, with noise or without.
 
-    **Arguments:** `dim`: d ≥ 2; `beta`: β; `value`: V, shape (d, d), a number or None for the identity; `query_key`:
-    QᵀK, shape (d, d), or None for the identity; `temperature`: T ≥ 0 of the tokens' own noise; `common`: common noise.
-    **Raises** `ValueError` for a matrix of another shape, T < 0, and for a β at which USA is beyond the largest number.
+    The weights are w_ij = e^{β⟨Qx_i, Kx_j⟩}/Σ_j e^{β⟨Qx_i, Kx_j⟩} (SA), or e^{β⟨Qx_i, Kx_j⟩}/n, without the softmax's
+    denominator (USA).
+
+    **Arguments:**
+
+    - `dim`: d ≥ 2. Default: 3.
+    - `beta`: β. Default: 1.
+    - `value`: V, shape (d, d), or a number. Default: None, the identity.
+    - `query_key`: QᵀK, shape (d, d). Default: None, the identity.
+    - `normalised`: SA, or USA if False. Default: True.
+    - `temperature`: T ≥ 0, of the tokens' own noise √(2T) P dB. Default: 0.
+    - `common`: a common noise, or several. Default: none.
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` for a matrix of another shape, T < 0, and a β at which USA is beyond the largest number.
+
+    **Source:** Geshkovski, Letrouit, Polyanskiy and Rigollet, Bull. Amer. Math. Soc. 2025.
     """
     require_finite_beta(beta)
     require(temperature >= 0, f"the temperature must not be negative, but {temperature} was given.")
@@ -63,7 +78,7 @@ def self_attention(
 
 
 def _facts(model: Model, beta: float, temperature: float) -> dict[str, Fact]:
-    attention, r = model.extra, _OVERLAP
+    attention, r = model.drift, _OVERLAP
     along = 1 - r * r
     rate = 2 * along * _weight(beta, r) if attention.normalised else math.exp(beta * r) * along
     mean = rate - 2 * temperature * (model.space.dim - 1) * r
@@ -83,7 +98,7 @@ def _weight(beta: float, r: float) -> float:
 
 def _of_two_tokens(model: Model) -> float:
     """d/dt E⟨x_1, x_2⟩ from the model's drift and the diffusion of its own noise."""
-    rate = rates_of_two(Model(model.space, drift=model.extra), _OVERLAP)[0]
+    rate = rates_of_two(Model(model.space, drift=model.drift), _OVERLAP)[0]
     if model.noise is None:
         return rate
     x = model.space.uniform(jax.random.key(0), 2)

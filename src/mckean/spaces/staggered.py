@@ -11,9 +11,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
-from mckean.spaces import AbstractGrid, FourierGrid
+from mckean.spaces.grids import AbstractGrid
+from mckean.spaces.torus import FourierGrid
 
 
 class Axis(NamedTuple):
@@ -25,6 +26,7 @@ class Axis(NamedTuple):
 
 
 def axes_of(grid: AbstractGrid) -> tuple[Axis, ...]:
+    """The axes of a grid: closed for a box, periodic for a torus."""
     periodic = isinstance(grid, FourierGrid)
     return tuple(Axis(n, h, periodic) for n, h in zip(grid.shape, grid.spacing, strict=True))
 
@@ -47,16 +49,26 @@ def _faces(faces: Array, i: int, axis: Axis) -> tuple[Array, Array]:
 
 
 def gradient(cells: Array, axes: tuple[Axis, ...]) -> tuple[Array, ...]:
+    """∇f on the faces: along each axis the difference of the two cells over h."""
     pairs = [_neighbours(cells, i, axis) for i, axis in enumerate(axes)]
     return tuple((after - before) / axis.h for (before, after), axis in zip(pairs, axes, strict=True))
 
 
 def divergence(faces: tuple[Array, ...], axes: tuple[Axis, ...]) -> Array:
+    """∇·v in the cells: what leaves through the faces less what comes in, over h."""
     total = 0.0
     for i, axis in enumerate(axes):
         before, after = _faces(faces[i], i, axis)
         total = total + (after - before) / axis.h
     return jnp.asarray(total)
+
+
+def face_centres(grid: AbstractGrid, axis: int) -> Float[Array, "n d"]:
+    """The centres of the faces across an axis, listed as their values are: in the order of `gradient`'s components."""
+    lines, one = list(grid.axes), axes_of(grid)[axis]
+    lines[axis] = (lines[axis] if one.periodic else lines[axis][:-1]) + 0.5 * one.h
+    mesh = np.meshgrid(*lines, indexing="ij")
+    return jnp.asarray(np.stack([m.ravel() for m in mesh], axis=-1), dtype=float)
 
 
 def onto_faces(cells: tuple[Array, ...], axes: tuple[Axis, ...]) -> tuple[Array, ...]:
@@ -94,11 +106,12 @@ def poisson(cells: Array, axes: tuple[Axis, ...], shift: Array | float = 0.0) ->
     bases = [jnp.asarray(pair[1], cells.dtype) for pair in pairs]
     symbol = jnp.asarray(values, cells.dtype) + shift
     null = symbol <= 0
-    coefficients = jnp.where(null, 0.0, transformed(cells, bases) / jnp.where(null, 1.0, symbol))
-    return transformed(coefficients, [b.T for b in bases])
+    coefficients = jnp.where(null, 0.0, transform(cells, bases) / jnp.where(null, 1.0, symbol))
+    return transform(coefficients, [b.T for b in bases])
 
 
-def transformed(cells: Array, bases: list[Array]) -> Array:
+def transform(cells: Array, bases: list[Array]) -> Array:
+    """The coefficients of the cells' values in a product of bases, one for each axis, of columns."""
     # Contracting the first axis puts the new one last: after all of them the order is the old one.
     for basis in bases:
         cells = jnp.tensordot(cells, basis, axes=(0, 0))

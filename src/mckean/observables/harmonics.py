@@ -21,15 +21,31 @@ from mckean.observables.tokens import alike, tokens_of
 
 
 def gegenbauer(degree: int, dim: int, t: Float[Array, "*n"]) -> Float[Array, "k *n"]:
-    """P_0 … P_degree at t in [−1, 1], by (k + d − 2)P_{k+1} = (2k + d − 2)tP_k − kP_{k−1}; d ≥ 2."""
+    """The zonal polynomials P_0 … P_degree of S^{d−1}, by (k + d − 2)P_{k+1} = (2k + d − 2)tP_k − kP_{k−1}.
+
+    **Arguments:**
+
+    - `degree`: the last k.
+    - `dim`: d ≥ 2.
+    - `t`: in [−1, 1], any shape.
+
+    **Returns:** an array with k as leading axis.
+    """
     return jnp.stack([jnp.ones_like(t), *_recurrence(degree, dim, t)])
 
 
 def zonal(axis, degree: int) -> Callable[[Model, AbstractMeasure], Float[Array, " k"]]:
-    """(1/n)Σ_i P_k(⟨x_i, e⟩) for k = 0 … degree. **Arguments:** `axis`: e, a unit vector.
+    """The zonal means (1/n)Σ_i P_k(⟨x_i, e⟩) for k = 0 … degree, P_k the zonal polynomials of S^{d−1} with P_k(1) = 1.
 
-    **Raises** `ValueError` for a degree that is no integer ≥ 1, an axis that is no unit vector, and, when used, for
-    one of another dimension.
+    **Arguments:**
+
+    - `axis`: e, a vector of length 1, shape (d,).
+    - `degree`: the last k, at least 1.
+
+    **Returns:** a function of (model, measure), of shape (degree + 1,).
+
+    **Raises:** `ValueError` for a degree that is no integer ≥ 1, and an axis that is no unit vector. When used: for one
+    of another dimension.
     """
     _check(degree)
     axis = jnp.asarray(axis, float)
@@ -39,9 +55,17 @@ def zonal(axis, degree: int) -> Callable[[Model, AbstractMeasure], Float[Array, 
 
 
 def zonal_pairs(degree: int) -> Callable[[Model, AbstractMeasure], Float[Array, " k"]]:
-    """(1/n²)Σ_ij P_k(R_ij) for k = 0 … degree, i = j among them; all are ≥ 0, and 1 for tokens that are one.
+    """The zonal means of pairs (1/n²)Σ_ij P_k(R_ij) for k = 0 … degree, i = j among them.
 
-    **Raises** `ValueError` for a degree that is no integer ≥ 1.
+    All are ≥ 0, and 1 for tokens that are one.
+
+    **Arguments:**
+
+    - `degree`: the last k, at least 1.
+
+    **Returns:** a function of (model, measure), of shape (degree + 1,).
+
+    **Raises:** `ValueError` for a degree that is no integer ≥ 1.
     """
     _check(degree)
     return eqx.Partial(_of_pairs, degree=degree)

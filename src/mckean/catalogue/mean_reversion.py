@@ -113,10 +113,18 @@ def marginal_variation(excess: float, dim: int = 1) -> float:
 
 
 def ornstein_uhlenbeck(stiffness: float = 1.0, strength: float = 0.5, beta: float = 1.0, dim: int = 1) -> Entry:
-    """Ornstein–Uhlenbeck with quadratic attraction: dX_i = −aX_i dt − c(X_i − X̄) dt + √(2/β) dB_i in R^d.
+    """Ornstein–Uhlenbeck particles with quadratic attraction: dX_i = −aX_i dt − c(X_i − X̄) dt + √(2/β) dB_i in R^d.
 
-    **Arguments:** `stiffness`: a > 0; `strength`: c, with a + c > 0; both energy per length²; `beta`: β > 0; `dim`: d.
-    **Raises** `ValueError` unless a > 0 and a + c > 0.
+    **Arguments:**
+
+    - `stiffness`: a > 0, energy per length². Default: 1.
+    - `strength`: c, energy per length², with a + c > 0. Default: 0.5.
+    - `beta`: β > 0, 1/energy. Default: 1.
+    - `dim`: d. Default: 1.
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` unless a > 0 and a + c > 0.
     """
     if not (stiffness > 0 and stiffness + strength > 0):
         raise ValueError(f"this model needs a > 0 and a + c > 0, but a = {stiffness:g}, c = {strength:g}.")
@@ -156,7 +164,7 @@ def ornstein_uhlenbeck(stiffness: float = 1.0, strength: float = 0.5, beta: floa
             "E D² of 10 particles and their copies, stationary, a coordinate",
             coupling_error(10, stiffness, strength, beta),
             _REFERENCE,
-            lambda: _coupled(model, 10),
+            lambda: _of_coupling(model, 10),
             1e-12,
         ),
         "Polyak–Łojasiewicz constant": Fact("min(a, a + c)", min(stiffness, stiffness + strength), _REFERENCE),
@@ -178,7 +186,7 @@ def _of_ten(model) -> tuple[float, float]:
     return float(np.sum(s - 1 - np.log(s)) / 2), math.sqrt(limit * float(np.sum((np.sqrt(s) - 1) ** 2)))
 
 
-def _coupled(model, n: int) -> float:
+def _of_coupling(model, n: int) -> float:
     """E(X_1 − Y_1)² from Lyapunov's equation of particles and copies together, whose noises are the same."""
     system, alone = _jacobians(model, n)
     noise = 2 / float(model.beta) * np.kron(np.ones((2, 2)), np.eye(n))
@@ -189,8 +197,8 @@ def _coupled(model, n: int) -> float:
 def _jacobians(model, n: int) -> tuple[np.ndarray, float]:
     """The drift's Jacobian in one coordinate of all, shape (n, n), and that of one particle where the law is fixed."""
     x = jnp.zeros((n, model.space.dim))
-    system = np.asarray(jax.jacfwd(lambda x: model.drift(Particles(model.space, x), x))(x))[:, 0, :, 0]
-    return system, float(jax.jacfwd(lambda y: model.drift(Particles(model.space, x), y))(x[:1])[0, 0, 0, 0])
+    system = np.asarray(jax.jacfwd(lambda x: model.velocity(Particles(model.space, x), x))(x))[:, 0, :, 0]
+    return system, float(jax.jacfwd(lambda y: model.velocity(Particles(model.space, x), y))(x[:1])[0, 0, 0, 0])
 
 
 def _dissipation(model, measure) -> float:

@@ -28,7 +28,8 @@ from jaxtyping import Array, Float
 from mckean.checks import require, require_finite, traced
 from mckean.measures import Density
 from mckean.measures.measure import on_points
-from mckean.transport.staggered import axes_of, divergence, gradient, onto_faces, poisson
+from mckean.spaces.calculus import integrate
+from mckean.spaces.staggered import axes_of, divergence, face_centres, gradient, onto_faces, poisson
 
 _MEAN_TOLERANCE = 1e-6
 _MAX_ITERATIONS = 2000
@@ -37,9 +38,14 @@ Field = tuple[Float[Array, "..."], ...]
 
 
 class Tangent(eqx.Module):
-    """A tangent vector at μ: the rate s = ∂_tμ, its potential ψ (∫ψ dμ = 0), and the residual of the solve.
+    """A tangent vector of the Wasserstein space at a density, with its potential: −∇·(μ∇ψ) = s.
 
-    The residual is ‖s + ∇·(μ∇ψ)‖/‖s‖ in L²(dx/μ).
+    **Attributes:**
+
+    - `mu`: μ, the density.
+    - `rate`: s = ∂_tμ in the cells, shape `mu.grid.shape`, 1/(volume·time).
+    - `potential`: ψ in the cells, length²/time, with ∫ψ dμ = 0.
+    - `residual`: of the solve, ‖s + ∇·(μ∇ψ)‖/‖s‖ in L²(dx/μ).
     """
 
     mu: Density
@@ -55,18 +61,27 @@ class Tangent(eqx.Module):
     @property
     def norm(self) -> Float[Array, ""]:
         """|s|_{H⁻¹(μ)} = (∫sψ dx)^{1/2}: the speed in W₂, length per time."""
-        return jnp.sqrt(jnp.maximum(jnp.sum(self.rate * self.potential) * self.mu.grid.cell_volume, 0))
+        return jnp.sqrt(jnp.maximum(integrate(self.mu.grid, self.rate * self.potential), 0))
 
 
 def tangent(mu: Density, rate: Float[Array, "..."]) -> Tangent:
-    """The tangent vector of μ with the given rate: −∇·(μ∇ψ) = s, without flux through the walls of a box.
+    """The tangent vector of a density with a given rate, −∇·(μ∇ψ) = s, without flux through the walls of a box.
 
-    Differentiable in μ and s. Where μ vanishes s must vanish, and ψ is 0 there.
+    It can be differentiated in μ and s. Where μ vanishes s must vanish, and ψ is 0 there.
 
-    **Arguments:** `rate`: s in the cells, shape `mu.grid.shape`, 1/(volume·time), of mean zero.
-    **Raises** `ValueError` for another measure or shape, a rate that is not finite, has a mean, or does not vanish
-    where μ does; `RuntimeError`, with the residual and the iterations, if the solve does not converge (a support of
-    several pieces, each of which should have kept its mass).
+    **Arguments:**
+
+    - `mu`: a `Density` on a box or on a torus.
+    - `rate`: s in the cells, shape `mu.grid.shape`, 1/(volume·time), of mean zero.
+
+    **Returns:** a `Tangent`.
+
+    **Raises:** `ValueError` for another measure or shape, and a rate that is not finite, has a mean, or does not vanish
+    where μ does. `RuntimeError`, with the residual and the iterations, if the solve does not converge: the support may
+    have several pieces, each of which should keep its mass.
+
+    **Source:** Otto, Comm. Partial Differential Equations 26 (2001); Ambrosio, Gigli and Savaré, Gradient Flows,
+    section 8.4.
     """
     _check(mu, rate)
     rate = jnp.asarray(rate, mu.values.dtype)
@@ -81,22 +96,44 @@ def tangent(mu: Density, rate: Float[Array, "..."]) -> Tangent:
 
 
 def h_minus_one(mu: Density, rate: Float[Array, "..."]) -> Float[Array, ""]:
-    """|s|_{H⁻¹(μ)}, the length of the tangent vector s = ∂_tμ; see `tangent`."""
+    """The length of a tangent vector, |s|_{H⁻¹(μ)} = (∫|∇ψ|² dμ)^{1/2} with −∇·(μ∇ψ) = s: a speed in W₂, length/time.
+
+    **Arguments:**
+
+    - `mu`: a `Density` on a box or on a torus.
+    - `rate`: s in the cells, shape `mu.grid.shape`, 1/(volume·time), of mean zero.
+
+    **Raises:** what `tangent` raises.
+    """
     return tangent(mu, rate).norm
 
 
 def otto(mu: Density, first: Float[Array, "..."], second: Float[Array, "..."]) -> Float[Array, ""]:
-    """Otto's inner product ⟨s₁, s₂⟩_μ = ∫∇ψ₁·∇ψ₂ dμ = ∫s₁ψ₂ dx of two rates of μ, length²/time²; see `tangent`."""
+    """Otto's inner product of two rates, ⟨s₁, s₂⟩_μ = ∫∇ψ₁·∇ψ₂ dμ = ∫s₁ψ₂ dx, length²/time².
+
+    **Arguments:**
+
+    - `mu`: a `Density` on a box or on a torus.
+    - `first`, `second`: s₁ and s₂ in the cells, shape `mu.grid.shape`, 1/(volume·time), of mean zero.
+
+    **Raises:** what `tangent` raises.
+    """
     _check(mu, first)
-    return jnp.sum(jnp.asarray(first) * tangent(mu, second).potential) * mu.grid.cell_volume
+    return integrate(mu.grid, jnp.asarray(first) * tangent(mu, second).potential)
 
 
 def helmholtz(mu: Density, field: Callable[[Float[Array, " d"]], Any] | Field) -> Tangent:
-    """The orthogonal projection ∇ψ of a field on the closure of gradients in L²(μ): ∇·(μ(v − ∇ψ)) = 0.
+    """The orthogonal projection of a field on the closure of gradients in L²(μ): ∇ψ with ∇·(μ(v − ∇ψ)) = 0.
 
-    **Arguments:** `field`: v, a function of one point (d,) to (d,), or its normal components on the faces.
-    **Returns** the tangent vector that v gives to μ; its `field` is the projection.
-    **Raises** as `tangent`, and `ValueError` for a field of another shape.
+    **Arguments:**
+
+    - `mu`: a `Density` on a box or on a torus.
+    - `field`: v, length per time: a function of one point (d,) to (d,), or its normal components on the faces, one
+      array for each axis.
+
+    **Returns:** the `Tangent` that v gives to μ; its `field` is the projection.
+
+    **Raises:** `ValueError` for a field of another shape, and what `tangent` raises.
     """
     _density(mu)
     faces = on_faces(mu, field) if callable(field) else field
@@ -109,27 +146,48 @@ def helmholtz(mu: Density, field: Callable[[Float[Array, " d"]], Any] | Field) -
 
 
 def inner(mu: Density, first: Field, second: Field) -> Float[Array, ""]:
-    """∫v·w dμ of two fields on the faces."""
+    """∫v·w dμ of two fields on the faces.
+
+    **Arguments:**
+
+    - `mu`: a `Density`.
+    - `first`, `second`: v and w, one array for each axis.
+    """
     parts = zip(_weights(mu), first, second, strict=True)
     return mu.grid.cell_volume * jnp.asarray(sum(jnp.sum(m * v * w) for m, v, w in parts))
 
 
 def on_faces(mu: Density, field: Callable[[Float[Array, " d"]], Any]) -> Field:
-    """The normal components of v on the faces of μ's grid."""
+    """The normal components of a field on the faces of a density's grid.
+
+    **Arguments:**
+
+    - `mu`: a `Density`.
+    - `field`: v, a function of one point (d,) to (d,).
+
+    **Raises:** `ValueError` for a field of another shape.
+    """
     grid, parts = mu.grid, []
-    for i, axis in enumerate(axes_of(grid)):
-        lines = list(grid.axes)
-        lines[i] = (lines[i] if axis.periodic else lines[i][:-1]) + 0.5 * axis.h
-        mesh = np.stack([m.ravel() for m in np.meshgrid(*lines, indexing="ij")], axis=-1)
-        values = on_points(field, jnp.asarray(mesh, mu.values.dtype))
-        if values.shape != mesh.shape:
+    shapes = [part.shape for part in gradient(mu.values, axes_of(grid))]
+    for i, shape in enumerate(shapes):
+        centres = face_centres(grid, i).astype(mu.values.dtype)
+        values = on_points(field, centres)
+        if values.shape != centres.shape:
             raise ValueError(f"a field maps a point to a vector of dimension {grid.space.dim}.")
-        parts.append(values[:, i].reshape([len(line) for line in lines]))
+        parts.append(values[:, i].reshape(shape))
     return tuple(parts)
 
 
 def variation(functional: Callable[[Density], Any], mu: Density) -> Float[Array, "..."]:
-    """δF/δμ in the cells, by differentiating F(ρ) in the values of ρ, over the volume of a cell."""
+    """The first variation δF/δμ in the cells, by differentiating F(ρ) in the values of ρ, over the volume of a cell.
+
+    **Arguments:**
+
+    - `functional`: F, from a `Density` to a scalar.
+    - `mu`: a `Density`.
+
+    **Raises:** `ValueError` for another measure, and if δF/δμ is not finite.
+    """
     _density(mu)
     slope = jax.grad(lambda values: functional(eqx.tree_at(lambda m: m.values, mu, values)))(mu.values)
     require_finite("the first variation of the functional", slope)
@@ -137,10 +195,16 @@ def variation(functional: Callable[[Density], Any], mu: Density) -> Float[Array,
 
 
 def wasserstein_gradient(functional: Callable[[Density], Any], mu: Density) -> Field:
-    """grad F = ∇(δF/δμ) on the faces, for any functional of a density that JAX can differentiate; the flow is −grad F.
+    """The Wasserstein gradient ∇(δF/δμ) of a functional, on the faces; the gradient flow moves by its negative.
 
-    **Arguments:** `functional`: F, from a `Density` to a scalar.
-    **Raises** `ValueError` for another measure, and where δF/δμ is not finite, as log ρ in a vacuum.
+    **Arguments:**
+
+    - `functional`: F, from a `Density` to a scalar, which JAX can differentiate.
+    - `mu`: a `Density` on a box or on a torus.
+
+    **Returns:** one array for each axis.
+
+    **Raises:** `ValueError` for another measure, and if δF/δμ is not finite, as log ρ in a vacuum.
     """
     return gradient(variation(functional, mu), axes_of(mu.grid))
 
@@ -150,7 +214,7 @@ def _weights(mu: Density) -> Field:
     axes = axes_of(mu.grid)
     means = onto_faces((jnp.maximum(mu.values, 0),) * len(axes), axes)
     inside = onto_faces(((mu.values > 0).astype(mu.values.dtype),) * len(axes), axes)
-    return tuple(jnp.where(seen == 1, mean, 0.0) for mean, seen in zip(means, inside, strict=True))
+    return tuple(jnp.where(inhabited == 1, mean, 0.0) for mean, inhabited in zip(means, inside, strict=True))
 
 
 def _tolerance(values: Array) -> float:

@@ -11,6 +11,7 @@ since E(T_p·x^{⊗p})_a (T_p·y^{⊗p})_b = δ_ab ⟨x, y⟩^p: no series is cu
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -30,23 +31,32 @@ _TILE = 2**20
 
 
 class IsotropicFlow(AbstractNoise):
-    """P_x F(x) dt with F as in the module, common to all particles.
+    """An isotropic Brownian flow of the sphere: dx = P_x F(x, dt), F Gaussian, white in time, common to all particles.
 
-    The Itô and the Stratonovich reading agree: for V = P_x F the drift by which they differ is ½ E P_x(∂_V V)
-    = ½ E P_x(DF·V − ⟨x, F⟩V), and E F_b ∂_c F_a = δ_ab k′(1) x_c, so that both terms are multiples of P_x x = 0. (It
-    could not be otherwise: a tangent vector at x that every rotation about x leaves in place is zero.)
+        E F_a(x, dt) F_b(y, dt) = δ_ab k(⟨x, y⟩) dt,   k(t) = Σ_p c_p t^p.
 
-    **Arguments:** `space`: a sphere S^{d−1}; `coefficients`: c_0, …, c_P ≥ 0, not all zero, in 1/time. There are
-    Σ d^{p+1} Brownian motions, over the p with c_p > 0.
-    **Raises** `ValueError` for another space, for coefficients that are negative, or zero throughout, or not a list of
-    numbers, and for more than 2²⁰ motions.
+    The Itô and the Stratonovich reading agree: for V = P_x F the drift by which they differ is ½ E P_x(∂_V V) = ½ E
+    P_x(DF·V − ⟨x, F⟩V), and E F_b ∂_c F_a = δ_ab k′(1) x_c, so that both terms are multiples of P_x x = 0. (It could
+    not be otherwise: a tangent vector at x that every rotation about x leaves in place is zero.)
+
+    **Arguments:**
+
+    - `space`: a sphere S^{d−1}.
+    - `coefficients`: c_0, …, c_P ≥ 0, not all zero, 1/time. There are Σ d^{p+1} Brownian motions, over the p with c_p >
+      0.
+
+    **Raises:** `ValueError` for another space, for coefficients that are negative, all zero, or no list of numbers, and
+    for more than 2²⁰ motions.
     """
 
     space: Sphere = eqx.field(static=True)
     degrees: tuple[int, ...] = eqx.field(static=True)
     weights: Float[Array, " q"]
-    calculus: Calculus = eqx.field(static=True)
-    additive: bool = eqx.field(static=True)
+    calculus: ClassVar[Calculus] = "stratonovich"
+    additive: ClassVar[bool] = False
+    ito_is_stratonovich: ClassVar[bool] = True
+    depends_on_measure: ClassVar[bool] = False
+    is_shear: ClassVar[bool] = False
 
     def __init__(self, space: Sphere, coefficients: Sequence[float] | Array | np.ndarray):
         require(isinstance(space, Sphere), f"an isotropic flow of this kind moves points of a sphere, not of {space}.")
@@ -63,7 +73,6 @@ class IsotropicFlow(AbstractNoise):
         self.space = space
         self.degrees = tuple(range(c.size)) if traced(c) else tuple(int(p) for p in np.flatnonzero(np.asarray(c)))
         self.weights = c[np.asarray(self.degrees)]
-        self.calculus, self.additive = "stratonovich", False
         width = sum(self._sizes)
         require(
             width <= _WIDEST,
@@ -73,10 +82,18 @@ class IsotropicFlow(AbstractNoise):
 
     @classmethod
     def from_function(cls, space: Sphere, k: Callable, degree: int = 8, tolerance: float = 1e-6) -> "IsotropicFlow":
-        """The flow of covariance k, a scalar function that JAX can differentiate at 0, cut after `degree`.
+        """The flow of a covariance k, expanded at 0 and cut after a degree.
 
-        What is cut off, k(1) − Σ_{p ≤ degree} c_p, is the error of k at 1, and for c_p ≥ 0 bounds it on [−1, 1].
-        **Raises** `ValueError` for a negative coefficient, and for a tail of more than `tolerance` times k(1).
+        The error of k at 1 is what is cut off, k(1) − Σ_{p ≤ degree} c_p; for c_p ≥ 0 it bounds the error on [−1, 1].
+
+        **Arguments:**
+
+        - `space`: a sphere.
+        - `k`: a scalar function that JAX can differentiate at 0, 1/time.
+        - `degree`: the last power that is kept. Default: 8.
+        - `tolerance`: the largest tail, relative to k(1). Default: 1e-6.
+
+        **Raises:** `ValueError` for a negative coefficient, and for a longer tail.
         """
         c, derivative = [], k
         for p in range(degree + 1):
@@ -100,10 +117,6 @@ class IsotropicFlow(AbstractNoise):
             "degree or the tolerance.",
         )
         return cls(space, np.where(c > rounding, c, 0.0))
-
-    @property
-    def same_in_both(self) -> bool:
-        return True
 
     @property
     def _sizes(self) -> tuple[int, ...]:
@@ -137,14 +150,14 @@ class IsotropicFlow(AbstractNoise):
         n, d = points.shape
         blocks = jnp.split(dB.astype(points.dtype), np.cumsum(self._sizes)[:-1])
 
-        def moved(x: Float[Array, "t d"]) -> Float[Array, "t d"]:
+        def move(x: Float[Array, "t d"]) -> Float[Array, "t d"]:
             parts = zip(self._powers(x), blocks, strict=True)
             return sum((power @ block.reshape(d, -1).T for power, block in parts), jnp.zeros_like(x))
 
         tile = max(1, _TILE // d ** self.degrees[-1])
         if n <= tile:
-            return moved(points)
-        return jax.lax.map(lambda y: moved(y[None])[0], points, batch_size=tile)
+            return move(points)
+        return jax.lax.map(lambda y: move(y[None])[0], points, batch_size=tile)
 
     def _powers(self, x: Float[Array, "n d"]) -> Iterator[Float[Array, "n r"]]:
         """√c_p x^{⊗p}, shape (n, d^p), for each degree p with c_p > 0."""

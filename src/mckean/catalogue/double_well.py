@@ -53,10 +53,18 @@ def critical_beta(theta: float) -> float:
 
 
 def desai_zwanzig(theta: float = 1.0, beta: float = 3.0) -> Entry:
-    """Desai–Zwanzig: dX_i = (X_i − X_i³) dt − θ(X_i − X̄) dt + √(2/β) dB_i.
+    """The Desai–Zwanzig model on the line: dX_i = (X_i − X_i³) dt − θ(X_i − X̄) dt + √(2/β) dB_i.
 
-    **Arguments:** `theta`: θ > 0, energy per length²; `beta`: β ≥ 0.2, 1/energy.
-    **Raises** `ValueError` for parameters outside these ranges.
+    **Arguments:**
+
+    - `theta`: θ > 0, energy per length². Default: 1.
+    - `beta`: β ≥ 0.2, 1/energy. Default: 3.
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` for other values.
+
+    **Source:** Desai and Zwanzig, J. Stat. Phys. 19 (1978); Dawson, J. Stat. Phys. 31 (1983).
     """
     if not (theta > 0 and beta >= 0.2):
         raise ValueError(f"this model is tabulated for θ > 0 and β ≥ 0.2, but θ = {theta:g}, β = {beta:g}.")
@@ -83,4 +91,4 @@ def stationary(beta: float, theta: float, cells: int = 600, reach: float = 6.0) 
 def _self_consistency(model: Model, beta: float, theta: float) -> float:
     """m from the interaction's force on a particle at the origin, θm, V having none there."""
 
-    return float(model.drift(stationary(beta, theta), jnp.zeros((1, 1)))[0, 0] / theta)
+    return float(model.velocity(stationary(beta, theta), jnp.zeros((1, 1)))[0, 0] / theta)

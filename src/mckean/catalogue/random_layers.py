@@ -36,13 +36,25 @@ def random_transformer(
     neurons: int = 256,
     normalisation: Literal["post", "pre"] = "post",
 ) -> Entry:
-    """A Transformer with Gaussian weights, drawn anew for every layer and head, in the clock s = Lη²/H.
+    """A Transformer with Gaussian weights, drawn anew for every layer and head, in the clock s = Lη²/H of L layers.
 
-    **Arguments:** `dim`: d ≥ 2; `beta`: β; `heads`: H, where A is random; `spread`: the standard deviation of ⟨Ax, y⟩
-    for random A = QᵀK, or None for A = I, with which the heads of a layer are as one; `activation`: of a layer of so
-    many `neurons` after each layer of attention, or None; `normalisation`: "post", tokens on S^{d−1}, or "pre", tokens
-    in R^d whose directions alone are seen.
-    **Raises** `ValueError` for other values.
+    **Arguments:**
+
+    - `dim`: d ≥ 2. Default: 64.
+    - `beta`: β, the inverse temperature of the softmax. Default: 1.
+    - `heads`: H, the number of random A. Default: 4.
+    - `spread`: the standard deviation of ⟨Ax, y⟩ for random A = QᵀK. Default: None, A = I, with which all heads are
+      one.
+    - `activation`: "relu" or "tanh", of a layer of neurons after each layer of attention. Default: None, no such layer.
+    - `neurons`: the width of that layer. Default: 256.
+    - `normalisation`: "post", tokens on S^{d−1}, or "pre", tokens in R^d whose directions alone are seen. Default:
+      "post".
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` for other values.
+
+    **Source:** Koubbi, Geshkovski and Rigollet, Homogenized Transformers, arXiv 2604.01978.
     """
     require_finite_beta(beta)
     require(

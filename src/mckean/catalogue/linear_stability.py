@@ -41,10 +41,16 @@ def lattice(space: Torus, reach: int) -> np.ndarray:
 
 
 def rates(model: Model, modes: np.ndarray) -> np.ndarray:
-    """λ_q = −|q|²(β⁻¹ + Ŵ(q)/|T|) of integer modes (m, d), shape (m,); per time.
+    """The growth rates without noise, λ_q = −|q|²(β⁻¹ + Ŵ(q)/|T|), per time.
 
-    **Raises** `ValueError` for a model on another space, or with a confinement, a drift of its own, or a kernel that is
-    not a Fourier series: then the uniform density is no steady state, or Ŵ is not known.
+    **Arguments:**
+
+    - `model`: a model on a torus, without confinement or drift, whose kernel is a Fourier series.
+    - `modes`: integer modes, shape (m, d).
+
+    **Returns:** an array of shape (m,).
+
+    **Raises:** `ValueError` for another model: the uniform density is no steady state, or Ŵ is not known.
     """
     space = _torus(model)
     q = space.wavenumber(modes)
@@ -57,7 +63,15 @@ def covariance(model: Model) -> np.ndarray:
 
 
 def mean_rates(model: Model, modes: np.ndarray) -> np.ndarray:
-    """λ_q − ½ q·Sq of integer modes (m, d), the growth rates of E η̂_q, shape (m,); per time."""
+    """The growth rates of E η̂_q, λ_q − ½ q·Sq, per time.
+
+    **Arguments:**
+
+    - `model`: as for `rates`, with transport noise.
+    - `modes`: integer modes, shape (m, d).
+
+    **Returns:** an array of shape (m,).
+    """
     q = _torus(model).wavenumber(modes)
     return rates(model, modes) - 0.5 * np.einsum("mi,ij,mj->m", q, covariance(model), q)
 
@@ -65,8 +79,16 @@ def mean_rates(model: Model, modes: np.ndarray) -> np.ndarray:
 def mean_square_system(model: Model, reach: int, outflow: bool = True) -> tuple[np.ndarray, sparse.csr_array]:
     """The modes 0 < |k|_∞ ≤ reach, and M on them, per time.
 
-    What leaves the box is lost, and the top of the spectrum is not above that of the whole lattice; without `outflow`
-    the edges that leave are cut, and it is not below, for modes within the box: the two bracket it.
+    With outflow, what leaves the box is lost, and the top of the spectrum is not above that of the whole lattice;
+    without it, the edges that leave are cut, and it is not below, for modes within the box. The two bracket it.
+
+    **Arguments:**
+
+    - `model`: as for `rates`, with transport noise.
+    - `reach`: the largest |k|_∞.
+    - `outflow`: whether the box loses what leaves it. Default: True.
+
+    **Returns:** the modes, shape (m, d), and M, a sparse matrix.
     """
     space, modes = _torus(model), lattice(_torus(model), reach)
     number = {tuple(k): i for i, k in enumerate(modes)}
@@ -94,6 +116,11 @@ def mean_square_rate(model: Model, reach: int = 16) -> tuple[float, float]:
 
     The quadratic form of −G is a sum of −c(e_q − e_p)²: with the edges that leave the box cut it is larger, and falls
     apart into the box and what is beyond, where it is at most 2 max λ.
+
+    **Arguments:**
+
+    - `model`: as for `rates`, with transport noise.
+    - `reach`: the largest |k|_∞. Default: 16.
     """
     below, above = (_top(mean_square_system(model, reach, outflow)[1]) / 2 for outflow in (True, False))
     # Beyond the box λ is largest next to it, or at a mode of the kernel.
@@ -117,10 +144,18 @@ def mean_threshold(model: Model) -> float:
 
 
 def mean_square_threshold(model: Model, reach: int = 16, largest: float = 1e3) -> float:
-    """The intensity K at which E‖η_t‖² stops growing, for the spectrum of the model; 0 where it does not grow at K = 0.
+    """The intensity K at which E‖η_t‖² stops growing, for the spectrum of the model's noise.
 
-    γ falls as K grows, being a supremum of functions that are affine and falling in K.
-    **Raises** `ValueError` where it grows still at K = `largest`, and unless the model has one transport noise.
+    It is 0 if E‖η_t‖² does not grow at K = 0. γ falls as K grows, as it is a supremum of functions that are affine and
+    falling in K.
+
+    **Arguments:**
+
+    - `model`: as for `rates`, with one transport noise of positive intensity.
+    - `reach`: the largest |k|_∞. Default: 16.
+    - `largest`: the largest K that is tried, length² per time. Default: 1000.
+
+    **Raises:** `ValueError` if it grows still at the largest K, and for another noise.
     """
     from scipy.optimize import brentq
 
@@ -143,10 +178,20 @@ def with_intensity(model: Model, intensity) -> Model:
 
 
 def transport(strength: float = 4.0, intensity: float = 0.5, beta: float = 1.0, reach: float = 1.0) -> Entry:
-    """Attraction on the torus T² under transport noise: W = −κ(cos x₁ + cos x₂), all waves with |k| ≤ reach.
+    """Attraction on the torus T² under transport noise: W = −κ(cos x₁ + cos x₂), and all waves with |k| ≤ reach.
 
-    **Arguments:** `strength`: κ, energy; `intensity`: K > 0, length² per time; `beta`: β > 0, 1/energy; `reach`: of the
-    shell of wave vectors, 1 for the four shears.
+    **Arguments:**
+
+    - `strength`: κ, energy. Default: 4.
+    - `intensity`: K > 0, length² per time. Default: 0.5.
+    - `beta`: β > 0, 1/energy. Default: 1.
+    - `reach`: of the shell of wave vectors. Default: 1, the four shears.
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` for K ≤ 0.
+
+    **Source:** Gess, Gvalani and Martini, arXiv 2601.22056.
     """
     torus = Torus(2)
     require(intensity > 0, f"the intensity of the noise must be positive, but {intensity} was given.")
@@ -179,7 +224,7 @@ def _growth_of_a_ripple(model: Model) -> float:
     """−∇·(ρb) + β⁻¹Δρ for ρ ∝ 1 + ε cos x₁, over its ripple, from the library's drift at the nodes."""
     small, grid = 1e-5, _torus(model).grid(8)
     rho = Density.from_function(grid, lambda x: 1 + small * jnp.cos(x[0]))
-    flux = np.asarray(rho.values)[..., None] * np.asarray(model.drift(rho, grid)).reshape(*grid.shape, 2)
+    flux = np.asarray(rho.values)[..., None] * np.asarray(model.velocity(rho, grid)).reshape(*grid.shape, 2)
     mode = lambda f: np.fft.fftn(f)[1, 0]  # noqa: E731
     ripple = mode(np.asarray(rho.values))
     return float(((-1j * mode(flux[..., 0])) / ripple).real - 1 / float(model.beta))
@@ -189,7 +234,7 @@ def _torus(model: Model) -> Torus:
     if not isinstance(model.space, Torus):
         raise ValueError(f"Fourier modes belong to a torus, not to {model.space}.")
     require(
-        model.confinement is None and model.extra is None,
+        model.confinement is None and model.drift is None,
         "the uniform density is a steady state without confinement and without a drift of its own.",
     )
     return model.space

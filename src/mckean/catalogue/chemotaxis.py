@@ -56,13 +56,22 @@ def periodic_kernel(strength: float, torus: Torus, reach: int) -> kernels.Fourie
 def keller_segel(
     strength: float = 4 * math.pi, beta: float = 1.0, space: AbstractSpace | None = None, reach: int = 8
 ) -> Entry:
-    """Keller–Segel on the line, in the plane, or on a torus of dimension 2: dX_i = −(1/N) Σ_{j≠i} ∇W dt + √(2/β) dB_i.
+    """Chemotaxis after Keller and Segel: dX_i = −(1/N) Σ_{j≠i} ∇W(X_i − X_j) dt + √(2/β) dB_i, ΔW = χδ in the plane.
 
-    On R^d the pairs at one point are left out; a density's own cell counts with the mean of W over it.
+    On R^d pairs at one point are left out; the cell of a density itself counts with the mean of W over it.
 
-    **Arguments:** `strength`: χ ≥ 0, energy; `beta`: β > 0; `space`: the plane where nothing is said; `reach`: the
-    modes of the kernel on a torus.
-    **Raises** `ValueError` for others.
+    **Arguments:**
+
+    - `strength`: χ ≥ 0, energy. Default: 4π.
+    - `beta`: β > 0, finite, 1/energy. Default: 1.
+    - `space`: the line, the plane, or a torus of dimension 2. Default: the plane.
+    - `reach`: the highest mode of the kernel on a torus. Default: 8.
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` for other values.
+
+    **Source:** Blanchet, Dolbeault and Perthame, Electron. J. Differential Equations 44 (2006).
     """
     space = Euclidean(2) if space is None else space
     require(isinstance(space, (Euclidean, Torus)) and space.dim <= 2, "this model is for d = 1, 2, or a torus, d = 2.")
@@ -97,7 +106,7 @@ def _spreading_of_seven(model: Model, beta: float) -> float:
     """(2/N)Σ x_i·b_i + 2d(N − 1)/(Nβ) by Itô's formula at any seven points; their centre feels no force."""
     d = model.space.dim
     x = jnp.asarray(np.random.default_rng(0).normal(size=(7, d)))
-    force = model.drift(Particles(model.space, x), x)
+    force = model.velocity(Particles(model.space, x), x)
     return float(2 * jnp.sum(x * force) / 7 + 2 * d * (6 / 7) / beta)
 
 

@@ -18,47 +18,68 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mckean import interactions
-from mckean.checks import require
 from mckean.interactions import AbstractField
-from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of
-from mckean.models.model import Model, extra_drift
-from mckean.models.noise import AbstractNoise, Calculus
-from mckean.spaces import FourierGrid
+from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
+from mckean.models.model import Model, drift_at
+from mckean.models.noise import AbstractNoise, Calculus, require_calculus
+from mckean.spaces import FourierGrid, calculus
 
 
-def converted(model: Model, calculus: Calculus) -> Model:
-    """The same equation with all its noise meant in the given calculus: c is added to the drift, or taken from it.
+def convert(model: Model, calculus: Calculus) -> Model:
+    """The same equation with all its noise in the given calculus: Itô's correction c joins the drift, or leaves it.
 
-    **Raises** `ValueError` for another calculus, and, when used, where c depends on how μ moves in a way that the
-    form of the measure does not tell (a common noise that depends on μ, on a box).
+        c(x, μ) = ½ Σ_k [(∂_xσ_k) σ_k (x, μ) + ∫ D_μσ_k(x, μ)(y) σ_k(y, μ) μ(dy)],
+
+    the second term for a common noise only, which moves μ.
+
+    **Arguments:**
+
+    - `model`: any model.
+    - `calculus`: "ito" or "stratonovich".
+
+    **Returns:** a `Model`; the same one if nothing changes.
+
+    **Raises:** `ValueError` for another calculus. In a run: for a common noise that depends on a measure whose motion
+    is not known in its form, such as a density on a box.
     """
-    require(
-        calculus in ("ito", "stratonovich"),
-        f"the calculus of a noise is 'ito' or 'stratonovich', but {calculus!r} was given.",
-    )
+    require_calculus(calculus)
     own = [] if model.noise is None else [model.noise]
     parts = [*own, *model.common]
     which = [i for i, part in enumerate(parts) if differs(part, calculus)]
     if not which:
         return model
     sign = 1.0 if calculus == "ito" else -1.0
-    drift = _Change(model.extra, tuple(parts[i] for i in which), tuple(i >= len(own) for i in which), sign)
+    drift = _Change(model.drift, tuple(parts[i] for i in which), tuple(i >= len(own) for i in which), sign)
     tagged = [dataclasses.replace(part, calculus=calculus) if i in which else part for i, part in enumerate(parts)]
     changed = (drift, tagged[0] if own else None, tuple(tagged[len(own) :]))
-    return eqx.tree_at(lambda m: (m.extra, m.noise, m.common), model, changed, is_leaf=lambda v: v is None)
+    return eqx.tree_at(lambda m: (m.drift, m.noise, m.common), model, changed, is_leaf=lambda v: v is None)
 
 
 def differs(noise: AbstractNoise, calculus: Calculus) -> bool:
-    """Whether the noise means something else in the given calculus."""
-    return not noise.same_in_both and noise.calculus != calculus
+    """Whether the noise means something else in the given calculus.
+
+    **Arguments:**
+
+    - `noise`: a noise.
+    - `calculus`: "ito" or "stratonovich".
+    """
+    return not noise.ito_is_stratonovich and noise.calculus != calculus
 
 
 def correction(noise: AbstractNoise, common: bool, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d"]:
-    """c at points; length per time. **Arguments:** `common`: whether the noise moves μ along with the points."""
+    """c at points; length per time.
+
+    **Arguments:**
+
+    - `noise`: a noise.
+    - `common`: whether the noise moves μ along with the points.
+    - `mu`: the measure.
+    - `x`: points, shape (n, d).
+    """
     moving, still = eqx.partition(mu, eqx.is_inexact_array)
 
     def term(k):
-        drag = _dragged(noise, mu, k) if common and noise.sees_measure else jax.tree.map(jnp.zeros_like, moving)
+        drag = _drag(noise, mu, k) if common and noise.depends_on_measure else jax.tree.map(jnp.zeros_like, moving)
         field = lambda moving, x: _field(noise, eqx.combine(moving, still), x, k)  # noqa: E731
         return jax.jvp(field, (moving, x), (drag, _field(noise, mu, x, k)))[1]
 
@@ -71,17 +92,14 @@ def _field(noise: AbstractNoise, mu: AbstractMeasure, x: Float[Array, "n d"], k)
     return mu.domain.project(x, noise.matrix(mu, x)[:, :, k])
 
 
-def _dragged(noise: AbstractNoise, mu: AbstractMeasure, k) -> Any:
+def _drag(noise: AbstractNoise, mu: AbstractMeasure, k) -> Any:
     """The tangent of μ along σ_k(·, μ), with the structure of μ's inexact arrays."""
     inexact = jax.tree.map(jnp.zeros_like, eqx.filter(mu, eqx.is_inexact_array))
     if isinstance(mu, Particles):
         return eqx.tree_at(lambda m: m.positions, inexact, _field(noise, mu, mu.positions, k))
     if isinstance(mu, Density) and isinstance(mu.grid, FourierGrid):
-        flux = mu.values * noise.matrix(mu, interactions.at(mu.grid, mu))[:, :, k].T.reshape(-1, *mu.grid.shape)
-        spectra = jnp.fft.rfftn(flux, axes=range(-len(mu.grid.shape), 0))
-        waves = [jnp.asarray(q, dtype_of(mu)) for q in mu.grid.wavenumbers]
-        divergence = sum(1j * q * f for q, f in zip(waves, spectra, strict=True))
-        return eqx.tree_at(lambda m: m.values, inexact, -jnp.fft.irfftn(divergence, mu.grid.shape))
+        flux = mu.values.reshape(-1, 1) * noise.matrix(mu, interactions.at(mu.grid, mu))[:, :, k]
+        return eqx.tree_at(lambda m: m.values, inexact, -calculus.divergence(mu.grid, flux))
     if isinstance(mu, Gaussian):
         velocity = lambda y: noise.matrix(mu, y[None])[0, :, k]  # noqa: E731
         spread = jax.jacfwd(velocity)(mu.mean) @ mu.covariance
@@ -95,7 +113,7 @@ def _dragged(noise: AbstractNoise, mu: AbstractMeasure, k) -> Any:
 class _Change(AbstractField):
     """A drift with c added, or taken away."""
 
-    extra: Any
+    drift: Any
     noises: tuple[AbstractNoise, ...]
     common: tuple[bool, ...] = eqx.field(static=True)
     sign: float = eqx.field(static=True)
@@ -105,4 +123,4 @@ class _Change(AbstractField):
             (correction(noise, common, mu, x) for noise, common in zip(self.noises, self.common, strict=True)),
             jnp.zeros_like(x),
         )
-        return self.sign * total + extra_drift(self.extra, mu, x)
+        return self.sign * total + drift_at(self.drift, mu, x)
