@@ -27,7 +27,7 @@ def _one(n: int, strength: float) -> None:
 
     clock, cpu = time.perf_counter(), time.process_time()
     jax, mk = setup()
-    from mckean.catalogue.kuramoto import kuramoto, mean_square_order
+    from mckean.catalogue.oscillators import kuramoto, mean_square_order
     from mckean.equilibrium import sample_gibbs
 
     def square(model, mu):

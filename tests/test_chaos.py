@@ -10,7 +10,7 @@ import pytest
 from scipy import integrate, stats
 
 from mckean import catalogue, couplings, transport
-from mckean.catalogue.ornstein_uhlenbeck import marginal_distance, marginal_excess, marginal_variation
+from mckean.catalogue.mean_reversion import marginal_distance, marginal_excess, marginal_variation
 from mckean.couplings import Marginals, marginals
 from mckean.couplings._marginals import distances, median_gaps, occupation, transport_cost
 from mckean.measures import Density, Gaussian, Particles, Uniform

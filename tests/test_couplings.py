@@ -9,7 +9,7 @@ from scipy import special
 
 import mckean as mk
 from mckean import catalogue, couplings, statistics
-from mckean.catalogue.ornstein_uhlenbeck import coupling_error_path
+from mckean.catalogue.mean_reversion import coupling_error_path
 from mckean.couplings import (
     across_steps,
     coupling_distance,

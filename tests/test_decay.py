@@ -8,7 +8,7 @@ import pytest
 
 import mckean as mk
 from mckean import catalogue
-from mckean.catalogue.ornstein_uhlenbeck import free_energy_gap, mean, variance
+from mckean.catalogue.mean_reversion import free_energy_gap, mean, variance
 from mckean.energetics import convexity, decay, holley_stroock, log_sobolev_bounds, poincare_bounds, relaxation
 from mckean.statistics import decay_rate
 

@@ -10,8 +10,8 @@ from scipy.special import iv
 
 import mckean as mk
 from mckean.catalogue import kuramoto as catalogue_kuramoto
-from mckean.catalogue.kuramoto import gibbs_clouds, mean_square_order
-from mckean.catalogue.kuramoto import log_partition as exact_log_partition
+from mckean.catalogue.oscillators import gibbs_clouds, mean_square_order
+from mckean.catalogue.oscillators import log_partition as exact_log_partition
 from mckean.dynamics.gibbs import coupled_log_density, log_density
 from mckean.equilibrium import langevin_means, log_partition, sample_gibbs
 from mckean.equilibrium._partition import _integrate

@@ -9,8 +9,7 @@ from scipy.sparse.linalg import expm_multiply
 
 import mckean as mk
 from mckean import catalogue, environments
-from mckean.catalogue.kuramoto import incoherent_rate
-from mckean.catalogue.transport import (
+from mckean.catalogue.linear_stability import (
     lattice,
     mean_rates,
     mean_square_rate,
@@ -20,6 +19,7 @@ from mckean.catalogue.transport import (
     rates,
     with_intensity,
 )
+from mckean.catalogue.oscillators import incoherent_rate
 from mckean.dynamics import Spectral
 from mckean.dynamics.pair import pair
 from mckean.environments._linearisation import tangent

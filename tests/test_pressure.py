@@ -12,7 +12,7 @@ import pytest
 from schemes import BUMP, CIRCLE, EXPLICIT, IMPLICIT, LINE
 
 import mckean as mk
-from mckean.catalogue.porous_medium import barenblatt, radius, spreading
+from mckean.catalogue.porous_media import barenblatt, radius, spreading
 from mckean.dynamics import Stepper, faces, lines, scheme_for
 from mckean.faults import Fault
 from mckean.models.energy import free_energy

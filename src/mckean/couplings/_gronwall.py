@@ -31,7 +31,7 @@ def lipschitz(model: Model, lower=None, upper=None, points: int = 257) -> tuple[
     space = model.space
     parts = [part for part in (model.noise, *model.common) if part is not None]
     require(
-        model.extra is None and all(part.additive for part in parts),
+        model.drift is None and all(part.additive for part in parts),
         "the constants are those of V and W: this model has a further drift, or a noise that depends on the state.",
     )
     if isinstance(space, Torus):

@@ -38,7 +38,7 @@ from mckean.dynamics.particles import solve, with_positions
 from mckean.faults import Status
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
 from mckean.models import Model
-from mckean.models.model import extra_drift
+from mckean.models.model import drift_at
 from mckean.paths import Brownian
 
 
@@ -137,7 +137,7 @@ def coupling_terms(model: Model, state: Carrier) -> dict[str, Float[Array, ""]]:
 
 
 def _acting(model: Model, mu: AbstractMeasure, points: Float[Array, "n d"]) -> Float[Array, "n d"]:
-    own = extra_drift(model.extra, mu, points)
+    own = drift_at(model.drift, mu, points)
     return own if model.interaction is None else own + interactions.force(model.interaction, mu, points)
 
 

@@ -72,7 +72,7 @@ def evolve(
     model = in_precision(model, measure)
     path = _needed_path(model, measure, path)
     if path is not None and model.common:
-        path.environment.check(first, steps, dt, model.environments(measure))
+        path.environment.check(first, steps, dt, model.motions(measure))
     run = Run(scheme.begin(model, measure, dt), path, observe)
     plan = Plan(first, steps, stride, float(dt))
     made = {

@@ -38,7 +38,7 @@ class GeodesicEuler(AbstractScheme):
         return isinstance(measure, Particles)
 
     def begin(self, model: Model, measure: Particles, dt: float) -> Stepper:
-        if model.noisy:
+        if model.has_noise:
             check_calculus(diffrax.Euler(), model)
         return begin_particles(self, model, measure, dt)
 

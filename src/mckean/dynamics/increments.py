@@ -39,7 +39,7 @@ def common_increment(
     """The increment of the environment over one step. **Raises:** `ValueError` without a path."""
     if path is None:
         raise ValueError("a model with a common noise needs a path: path=Brownian(jax.random.key(seed)).")
-    return _once(path.environment.increment(index, dt, (model.environments(measure),), dt.dtype))
+    return _once(path.environment.increment(index, dt, (model.motions(measure),), dt.dtype))
 
 
 def _once(drawn: Float[Array, " m"]) -> Float[Array, " m"]:

@@ -54,7 +54,7 @@ class Layers(AbstractScheme):
     def begin(self, model: Model, measure: Particles, dt: float) -> Stepper:
         require(model.noise is None, "tokens share the weights of a layer: a network has no noise of their own.")
         require(
-            all(part.same_in_both or part.calculus == "ito" for part in model.common),
+            all(part.ito_is_stratonovich or part.calculus == "ito" for part in model.common),
             "the layers of a network are increments in the sense of Itô, but the model's noise is meant in that of "
             "Stratonovich.",
         )
@@ -64,7 +64,9 @@ class Layers(AbstractScheme):
         self, begun: Stepper, measure: Particles, path: Brownian | None, index: Int[ArrayLike, ""]
     ) -> tuple[Particles, Status]:
         model, dt = begun.model, begun.dt
-        move = dt * model.force(measure, measure.positions) if model.drifting else jnp.zeros((), dt.dtype)
+        move = (
+            dt * model.ambient_velocity(measure, measure.positions) if model.has_velocity else jnp.zeros((), dt.dtype)
+        )
         if not model.common:
             return _add(measure, move), sound(dt.dtype)
         for part, increment in model.common_parts(measure, common_increment(model, measure, path, index, dt)):
@@ -103,7 +105,7 @@ class _Modified(AbstractField):
             raise ValueError(f"layers move particles, not a {type(mu).__name__}.")
         model, space = self.model, self.model.space
         at = lambda y: eqx.tree_at(lambda p: p.positions, mu, y)  # noqa: E731
-        moving = (model.drift(mu, mu.positions), model.drift(mu, x))
-        field, change = jax.jvp(lambda y, z: model.drift(at(y), z), (mu.positions, x), moving)
-        radial = model.force(mu, x) - field
+        moving = (model.velocity(mu, mu.positions), model.velocity(mu, x))
+        field, change = jax.jvp(lambda y, z: model.velocity(at(y), z), (mu.positions, x), moving)
+        radial = model.ambient_velocity(mu, x) - field
         return field - self.dt * (0.5 * space.project(x, change) + jnp.sum(x * radial, axis=1, keepdims=True) * field)

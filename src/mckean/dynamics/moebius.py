@@ -87,7 +87,7 @@ class Moebius(AbstractScheme):
         still = eqx.tree_at(lambda m: m.common, model, ())
 
         def drift(mu: Particles) -> Particles:
-            if not model.drifting:
+            if not model.has_velocity:
                 return mu
             return with_positions(mu, solve(diffrax.Heun(), still, mu, Increments(None, None), 0.5 * dt))
 

@@ -106,7 +106,7 @@ class RandomBatch(AbstractScheme):
         )
         require(self.batch <= measure.n, f"batches of {self.batch} particles cannot be made of {measure.n}.")
         require(
-            self.key is not None or model.noisy,
+            self.key is not None or model.has_noise,
             "this model has no noise, whose path would give the batches: give the scheme a key, "
             "RandomBatch(key=jax.random.key(seed)).",
         )

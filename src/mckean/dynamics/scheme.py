@@ -108,7 +108,7 @@ def require_stratonovich(model: Model) -> None:
         require(
             not differs(part, "stratonovich"),
             "the stochastic Fokker–Planck equation is solved in the sense of Stratonovich, but the model's common "
-            'noise is meant in that of Itô: mckean.converted(model, "stratonovich") says the same.',
+            'noise is meant in that of Itô: mckean.convert(model, "stratonovich") says the same.',
         )
 
 
@@ -128,7 +128,7 @@ def require_finite_drift(model: Model, measure: AbstractMeasure, points: Points)
         )
 
 
-_drift = eqx.filter_jit(lambda model, mu, x: model.drift(mu, x))
+_drift = eqx.filter_jit(lambda model, mu, x: model.velocity(mu, x))
 
 
 def require_motion(model: Model, measure: Particles, dt: float) -> None:
@@ -138,7 +138,7 @@ def require_motion(model: Model, measure: Particles, dt: float) -> None:
     digits of the positions is none.
     """
     parts = model.common
-    if model.drifting or model.noise is not None or not parts:
+    if model.has_velocity or model.noise is not None or not parts:
         return
     if not all(isinstance(part, Isotropic) for part in parts):
         return

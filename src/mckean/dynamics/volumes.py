@@ -163,7 +163,7 @@ def _implicit(model: Model, density: Density, dt: Array) -> tuple[Array, Status]
     for side in faces(model, density, phi):
         rho, more, new = implicit(side, xi, rho, dt)
         gain, found = gain + more, found.then(new)
-    if model.interaction is None or model.extra is not None:
+    if model.interaction is None or model.drift is not None:
         return rho, found
     change = rho - density.values
     cost = jnp.sum(change * (level(model, _with(density, rho)) - phi))

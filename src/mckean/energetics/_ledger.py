@@ -37,7 +37,7 @@ from mckean.dynamics import (
 )
 from mckean.faults import Status
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of
-from mckean.models import Model, Thermal, differs, energy, extra_drift
+from mckean.models import Model, Thermal, differs, drift_at, energy
 from mckean.models.environment import spreading
 from mckean.paths import Brownian
 from mckean.spaces import FourierGrid
@@ -127,7 +127,7 @@ def _check(model: Model, mu: AbstractMeasure) -> None:
     require(
         not any(differs(noise, "stratonovich") for noise in (*own, *model.common)),
         "the work of a noise is a Stratonovich integral, but the model's noise is meant in the sense of Itô: "
-        'mckean.converted(model, "stratonovich") says the same.',
+        'mckean.convert(model, "stratonovich") says the same.',
     )
 
 
@@ -183,7 +183,7 @@ def entries(model: Model, mu: Particles | Density | Gaussian, noise: Increments,
     if has_entropy(model, mu):
         score = energy.score(mu) / model.beta
     elif model.noise is not None:
-        own = -dt * spreading(model.noise, mu) / energy.floored(mu.values).reshape(-1, 1)
+        own = -dt * spreading(model.noise, mu) / energy.floor(mu.values).reshape(-1, 1)
     values = _integrands(model, mu, mu.grid, score, own, noise.common, dt)
     return Accounts(*(mu.values.ravel() @ values * mu.grid.cell_volume))
 
@@ -198,10 +198,10 @@ def _integrands(
     dt: Float[Array, ""],
 ) -> Float[Array, "n 5"]:
     """The integrands of the accounts at points; `score`: β⁻¹∇log ρ; `own`: what a point's own noise moves it by."""
-    gradient = -model.gradient_field(mu, x)
+    gradient = -model.force(mu, x)
     still = jnp.zeros_like(gradient)
     slope = gradient + score
-    extra = extra_drift(model.extra, mu, interactions.at(x, mu))
+    extra = drift_at(model.drift, mu, interactions.at(x, mu))
     push = still if common is None else model.common_displacement(mu, x, common)
     own = still if own is None else own
     pairs = ((dt * slope, slope), (dt * slope, extra), (gradient, push), (score, push), (gradient, own))

@@ -47,7 +47,7 @@ def gibbs_drift(model: Model, state: Density) -> GibbsDrift:
     require(
         model.noise is None or not differs(model.noise, "ito"),
         "the Fokker–Planck equation is written for an own noise in the sense of Itô, but the model's is meant in "
-        'that of Stratonovich: mckean.converted(model, "ito") says the same.',
+        'that of Stratonovich: mckean.convert(model, "ito") says the same.',
     )
     require_movable(state)
     rho = state.values.ravel()
@@ -55,10 +55,10 @@ def gibbs_drift(model: Model, state: Density) -> GibbsDrift:
     def rates(unit):
         flow = lambda law: tangent(model, law, unit)  # noqa: E731
         first, second = flow(state), derivative(model, state, unit, flow)
-        return 0.5 * second.ravel(), jnp.sum(first.ravel() ** 2 / energy.floored(rho))
+        return 0.5 * second.ravel(), jnp.sum(first.ravel() ** 2 / energy.floor(rho))
 
     change, square = total_over_motions(model, state, rates, (jnp.zeros_like(rho), jnp.zeros((), rho.dtype)))
-    flux = rho[:, None] * model.drift(state, state.grid)
+    flux = rho[:, None] * model.velocity(state, state.grid)
     if model.noise is not None:
         flux = flux - spreading(model.noise, state)
     change = change - divergence(state, flux.T)

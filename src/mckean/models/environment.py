@@ -23,7 +23,7 @@ def total_over_motions(model: Model, mu: AbstractMeasure, rate: Callable, zero: 
     """Σ_k rate(e_k) over the environment's motions, one at a time: memory does not grow with their number."""
     if not model.common:
         return zero
-    width = model.environments(mu)
+    width = model.motions(mu)
 
     def add(k, total):
         return jax.tree.map(jnp.add, total, rate(jax.nn.one_hot(k, width, dtype=dtype_of(mu))))

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mckean import catalogue
-from mckean.catalogue.kuramoto import mean_square_order
-from mckean.catalogue.ornstein_uhlenbeck import marginal_entropy, marginal_excess
+from mckean.catalogue.mean_reversion import marginal_entropy, marginal_excess
+from mckean.catalogue.oscillators import mean_square_order
 from mckean.couplings import Marginals, chaos_rate, distinct_means, joint_cumulant
 from mckean.couplings._chaos import run_from_law
 from mckean.couplings._marginals import distances, occupation

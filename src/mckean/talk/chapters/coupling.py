@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from mckean import catalogue
-from mckean.catalogue.ornstein_uhlenbeck import coupling_error, coupling_error_path
+from mckean.catalogue.mean_reversion import coupling_error, coupling_error_path
 from mckean.couplings import coupling_terms, gronwall, lipschitz, synchronous_coupling, visited
 from mckean.measures import Density, Gaussian, VonMises
 from mckean.models import Additive, Model, langevin

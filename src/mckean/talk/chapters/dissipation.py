@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mckean import catalogue, observables
-from mckean.catalogue.ornstein_uhlenbeck import free_energy_gap, mean, variance
+from mckean.catalogue.mean_reversion import free_energy_gap, mean, variance
 from mckean.dynamics import FiniteVolume, evolve
 from mckean.energetics import energy_balance
 from mckean.measures import Density, Gaussian

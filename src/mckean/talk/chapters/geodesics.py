@@ -10,11 +10,11 @@ import numpy as np
 from mckean.measures import Density
 from mckean.models.energy import entropy
 from mckean.spaces import BoxGrid, Euclidean, FourierGrid, Torus
+from mckean.spaces.staggered import axes_of, onto_cells
 from mckean.talk.claims import Chapter, Claim, Figure, Film, Panel, Result, Series
 from mckean.transport.benamou_brenier import Geodesic, geodesic
 from mckean.transport.distance import wasserstein
-from mckean.transport.staggered import axes_of, onto_cells
-from mckean.transport.tangent import helmholtz, inner, tangent
+from mckean.transport.tangent_space import helmholtz, inner, tangent
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mckean import observables
-from mckean.catalogue.kuramoto import critical_strength, gibbs_clouds, kuramoto, mean_square_order, order_parameter
-from mckean.catalogue.kuramoto import log_partition as exact_log_partition
+from mckean.catalogue.oscillators import critical_strength, gibbs_clouds, kuramoto, mean_square_order, order_parameter
+from mckean.catalogue.oscillators import log_partition as exact_log_partition
 from mckean.equilibrium import (
     GibbsSample,
     Invariance,

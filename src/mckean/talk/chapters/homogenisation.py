@@ -16,7 +16,7 @@ from mckean.dynamics.layers import modified
 from mckean.interactions import Attention
 from mckean.measures import Particles
 from mckean.models import Heads, Model
-from mckean.paths import Brownian, Recorded
+from mckean.paths import Brownian, Record
 from mckean.spaces import Sphere
 from mckean.statistics import Estimate, average, log_slope, replicate, root_mean_square
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
@@ -57,10 +57,10 @@ def _start(config: Config) -> Particles:
 def _network(key, config: Config, eta: float, intensity):
     """Mean overlap at depth t of one network and of that with the opposite fluctuations, whose mean is more precise."""
     model = _model(config, intensity)
-    weights = Brownian(key).environment.recorded(round(config.depth / eta), eta, config.dim**2).increments
+    weights = Brownian(key).environment.record(round(config.depth / eta), eta, config.dim**2).increments
 
     def end(sign):
-        path = Brownian(key, Recorded(sign * weights, eta))
+        path = Brownian(key, Record(sign * weights, eta))
         run = evolve(model, _start(config), until=config.depth, dt=eta, path=path, scheme=Layers())
         return observables.mean_overlap(model, run.final)
 

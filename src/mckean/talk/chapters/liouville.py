@@ -11,8 +11,8 @@ import numpy as np
 from scipy import special, stats
 
 from mckean import catalogue, observables
-from mckean.catalogue.kuramoto import log_partition
-from mckean.catalogue.ornstein_uhlenbeck import marginal_entropy, marginal_excess, mean, variance
+from mckean.catalogue.mean_reversion import marginal_entropy, marginal_excess, mean, variance
+from mckean.catalogue.oscillators import log_partition
 from mckean.dynamics import FiniteVolume, evolve, gibbs_density, liouville
 from mckean.energetics import energy_balance
 from mckean.measures import Density, Gaussian, VonMises, entropy_of_chaos, marginal, relative_entropy, tensor_power

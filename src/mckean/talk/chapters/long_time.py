@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mckean import catalogue
-from mckean.catalogue.desai_zwanzig import critical_beta, magnetisation
-from mckean.catalogue.granular_media import equilibrium, granular_media
+from mckean.catalogue.double_well import critical_beta, magnetisation
+from mckean.catalogue.granular import equilibrium, granular_media
 from mckean.dynamics import evolve
 from mckean.energetics import Decay, convexity, decay, poincare_bounds, relaxation
 from mckean.measures import Density, Gaussian, Particles

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mckean.catalogue.keller_segel import critical_strength, keller_segel, logarithm
-from mckean.catalogue.log_gas import equilibrium, log_gas, semicircle
+from mckean.catalogue.chemotaxis import critical_strength, keller_segel, logarithm
+from mckean.catalogue.random_matrices import equilibrium, log_gas, semicircle
 from mckean.dynamics import FiniteVolume, evolve
 from mckean.interactions import kernels
 from mckean.measures import Density, Gaussian, Particles

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.integrate import quad
 
 from mckean.catalogue import toy_transformer
-from mckean.catalogue.isotropic_flow import euler_bias, isotropic_flow, spectrum
+from mckean.catalogue.brownian_flows import euler_bias, isotropic_flow, spectrum
 from mckean.dynamics import AbstractScheme, Moebius
 from mckean.environments import Contraction, contraction, lyapunov, one_point_ergodicity
 from mckean.interactions import kernels

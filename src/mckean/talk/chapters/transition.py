@@ -10,7 +10,7 @@ import numpy as np
 from diffrax import Heun
 
 from mckean import observables
-from mckean.catalogue.kuramoto import mean_square_order, order_parameter, spectral_gap
+from mckean.catalogue.oscillators import mean_square_order, order_parameter, spectral_gap
 from mckean.dynamics import evolve
 from mckean.interactions import kernels
 from mckean.measures import Density, VonMises

@@ -8,8 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mckean.catalogue.kuramoto import order_parameter
-from mckean.catalogue.transport import (
+from mckean.catalogue.linear_stability import (
     mean_rates,
     mean_square_rate,
     mean_square_system,
@@ -17,6 +16,7 @@ from mckean.catalogue.transport import (
     mean_threshold,
     with_intensity,
 )
+from mckean.catalogue.oscillators import order_parameter
 from mckean.dynamics import Carrier
 from mckean.environments import Growth, linearise, separation
 from mckean.measures import Density

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import ive
 
 from mckean import catalogue, observables
-from mckean.catalogue.kuramoto import mean_square_order, order_parameter
+from mckean.catalogue.oscillators import mean_square_order, order_parameter
 from mckean.couplings._chaos import run_from_law
 from mckean.measures import VonMises
 from mckean.spaces import Torus

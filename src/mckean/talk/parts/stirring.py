@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mckean import observables
-from mckean.catalogue.kuramoto import order_parameter
+from mckean.catalogue.oscillators import order_parameter
 from mckean.dynamics import evolve
 from mckean.interactions import kernels
 from mckean.measures import Density
