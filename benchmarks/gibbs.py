@@ -28,7 +28,7 @@ def _one(n: int, strength: float) -> None:
     clock, cpu = time.perf_counter(), time.process_time()
     jax, mk = setup()
     from mckean.analysis.sampling import sample_gibbs
-    from mckean.catalogue.kuramoto import kuramoto, mean_square_order
+    from mckean.catalogue.oscillators import kuramoto, mean_square_order
 
     def square(model, mu):
         return mk.observables.order_parameter(1)(model, mu) ** 2

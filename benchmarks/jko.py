@@ -9,7 +9,7 @@ def main(arguments: list[str]) -> None:
     jax, mk = setup()
     import jax.numpy as jnp
 
-    from mckean.catalogue.porous_medium import barenblatt, spreading
+    from mckean.catalogue.porous_media import barenblatt, spreading
     from mckean.dynamics.jko.scheme import minimise
 
     line, plane = mk.Euclidean(1), mk.Euclidean(2)

@@ -35,13 +35,13 @@ def ends(scheme, model, start, levels, environments: int, until: float = 1.0):
     all levels are one compilation.
     """
     finest = levels[-1]
-    shape = (environments, finest, model.environments(start))
+    shape = (environments, finest, model.motions(start))
     drawn = np.random.default_rng(17).normal(scale=np.sqrt(until / finest), size=shape)
 
     @eqx.filter_jit
     @eqx.filter_vmap(in_axes=(0, None, None))
     def end(increments, n, dt):
-        path = mk.Brownian(jax.random.key(0), environment=mk.Recorded(increments, 1.0))
+        path = mk.Brownian(jax.random.key(0), environment=mk.Record(increments, 1.0))
         prepared = scheme.prepare(model, start, dt)
         return jax.lax.fori_loop(0, n, lambda k, mu: scheme.step(model, mu, prepared, path, k, dt), start)
 

@@ -74,7 +74,7 @@ def test_kuramoto_finite_size():
     """N = 1: r = 1 always. N = 2: by quadrature over the angle between the two. N → ∞: the mean-field root."""
     from scipy.integrate import quad
 
-    from mckean.catalogue.kuramoto import mean_square_order
+    from mckean.catalogue.oscillators import mean_square_order
 
     assert mean_square_order(1, 3.0, 1.0) == pytest.approx(1.0, abs=1e-6)
     weight = lambda x: math.exp(1.5 * math.cos(x))  # noqa: E731
@@ -95,7 +95,7 @@ def test_desai_zwanzig_magnetisation(beta, m):
 
 
 def test_coupling_error_tends_to_its_stationary_value():
-    from mckean.catalogue.ornstein_uhlenbeck import coupling_error, coupling_error_path
+    from mckean.catalogue.mean_reversion import coupling_error, coupling_error_path
 
     exact = coupling_error(100, 1.0, 0.5, 2.0)
     path = coupling_error_path(100, 40_000, 1e-3, 0.3, 1.0, 0.5, 2.0)
@@ -106,7 +106,7 @@ def test_coupling_error_tends_to_its_stationary_value():
 
 def test_entropy_of_marginals_is_of_order_k_over_n_squared():
     """Lacker's rate: x²/4 at leading order; all k = N particles together have a positive entropy; time 0 has none."""
-    from mckean.catalogue.ornstein_uhlenbeck import marginal_entropy, marginal_excess
+    from mckean.catalogue.mean_reversion import marginal_entropy, marginal_excess
 
     x = marginal_excess(3, 10**4, 1.0, 0.5, 2.0)
     assert x == pytest.approx(3e-4 * 0.5, rel=1e-12)
@@ -124,7 +124,7 @@ def test_entropy_of_marginals_is_of_order_k_over_n_squared():
         (lambda: catalogue.ornstein_uhlenbeck(stiffness=-1.0), "needs a > 0"),
         (lambda: catalogue.desai_zwanzig(theta=0.0), "θ > 0"),
         (lambda: catalogue.kuramoto(beta=-1.0), "beta must be positive"),
-        (lambda: catalogue.named("kuramotto"), "did you mean 'kuramoto'"),
+        (lambda: catalogue.entry("kuramotto"), "did you mean 'kuramoto'"),
     ],
 )
 def test_refusals(build, message):

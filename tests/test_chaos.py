@@ -13,7 +13,7 @@ from mckean import catalogue
 from mckean.analysis import chaos, empirical
 from mckean.analysis.marginals import Marginals, distances, marginals, median_gaps, occupation, transport_cost
 from mckean.analysis.statistics import average
-from mckean.catalogue.ornstein_uhlenbeck import marginal_distance, marginal_excess, marginal_variation
+from mckean.catalogue.mean_reversion import marginal_distance, marginal_excess, marginal_variation
 from mckean.measures import Density, Gaussian, Particles, Uniform
 from mckean.spaces import Euclidean, Torus
 

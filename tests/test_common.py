@@ -65,7 +65,7 @@ def test_strong_order_in_a_common_environment(name, calculus, order):
     model = mk.Model(space, common=mk.Multiplicative(sigma, "stratonovich"))
     start = cloud(space, 3, seed=1)
     solver = diffrax.EulerHeun() if calculus == "stratonovich" else diffrax.Euler()
-    runs, b = ends(mk.ParticleScheme(solver), mk.converted(model, calculus), start, LEVELS, ENVIRONMENTS)
+    runs, b = ends(mk.ParticleScheme(solver), mk.convert(model, calculus), start, LEVELS, ENVIRONMENTS)
     wanted = jax.vmap(lambda b: exact(start.positions, b))(b[:, 0])
     errors = [jnp.sqrt(jnp.mean(space.distance(run.positions, wanted) ** 2, axis=1)) for run in runs]
     assert_strong_order(errors, order)
@@ -137,9 +137,9 @@ def test_environments_may_be_mapped_over():
     np.testing.assert_allclose(mapped, one_by_one, rtol=0, atol=1e-13)
 
 
-def record(path, motions, dt=0.02, steps=20) -> mk.Recorded:
+def record(path, motions, dt=0.02, steps=20) -> mk.Record:
     """The first steps of a path's environment, written down."""
-    return mk.Recorded(jnp.stack([path.environment.increment(k, dt, (motions,)) for k in range(steps)]), dt)
+    return mk.Record(jnp.stack([path.environment.increment(k, dt, (motions,)) for k in range(steps)]), dt)
 
 
 RECORD = record(PATH, 2)
@@ -186,13 +186,13 @@ REFUSED = {
         STRATONOVICH,
         CLOUD,
         {"scheme": diffrax.Euler()},
-        'the model\'s common noise is meant in the sense of Stratonovich: mckean.converted(model, "ito") says the same',
+        'the model\'s common noise is meant in the sense of Stratonovich: mckean.convert(model, "ito") says the same',
     ),
     "Heun": (
         DIFFUSIVE,
         CLOUD,
         {"scheme": diffrax.Heun()},
-        'the model\'s common noise is meant in the sense of Ito: mckean.converted(model, "stratonovich") says the same',
+        'the model\'s common noise is meant in the sense of Ito: mckean.convert(model, "stratonovich") says the same',
     ),
     "ODE": (
         ADDITIVE,
@@ -205,7 +205,7 @@ REFUSED = {
         BUMP,
         {},
         "is solved in the sense of Stratonovich, but the model's common noise is meant in that of Itô: "
-        'mckean.converted(model, "stratonovich") says the same.',
+        'mckean.convert(model, "stratonovich") says the same.',
     ),
     "Itô Gaussian": (
         mk.Model(LINE, common=mk.Multiplicative(grow)),

@@ -12,7 +12,7 @@ from mckean import analysis, catalogue
 from mckean.analysis.couplings import lipschitz, visited
 from mckean.analysis.reflection import ReflectionCoupling, coupling_distance, systems
 from mckean.analysis.resolution import across_steps, nested
-from mckean.catalogue.ornstein_uhlenbeck import coupling_error_path
+from mckean.catalogue.mean_reversion import coupling_error_path
 from mckean.dynamics import FluxLimited, evolve
 
 A, C, BETA, START = 1.0, 0.5, 2.0, 0.3

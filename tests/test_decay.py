@@ -16,7 +16,7 @@ from mckean.analysis.functional_inequalities import (
     poincare_bounds,
     relaxation,
 )
-from mckean.catalogue.ornstein_uhlenbeck import free_energy_gap, mean, variance
+from mckean.catalogue.mean_reversion import free_energy_gap, mean, variance
 
 LINE, CIRCLE = mk.Euclidean(1), mk.Torus(1)
 TIMES = np.linspace(0, 6, 61)

@@ -95,10 +95,10 @@ def test_arguments_that_do_not_fit(options, message):
         (
             diffrax.ItoMilstein(),
             stratonovich,
-            'in the sense of Stratonovich: mckean.converted(model, "ito") says the same',
+            'in the sense of Stratonovich: mckean.convert(model, "ito") says the same',
         ),
         (diffrax.Heun(), ito, "Heun converges to the Stratonovich solution"),
-        (diffrax.EulerHeun(), ito, 'in the sense of Ito: mckean.converted(model, "stratonovich") says'),
+        (diffrax.EulerHeun(), ito, 'in the sense of Ito: mckean.convert(model, "stratonovich") says'),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, diffrax.AbstractSolver) else "",
 )

@@ -13,8 +13,8 @@ from mckean.analysis.langevin import langevin_means
 from mckean.analysis.partition import _integrated, log_partition
 from mckean.analysis.sampling import sample_gibbs
 from mckean.catalogue import kuramoto as catalogue_kuramoto
-from mckean.catalogue.kuramoto import gibbs_clouds, mean_square_order
-from mckean.catalogue.kuramoto import log_partition as exact_log_partition
+from mckean.catalogue.oscillators import gibbs_clouds, mean_square_order
+from mckean.catalogue.oscillators import log_partition as exact_log_partition
 from mckean.dynamics.gibbs import coupled_log_density, log_density
 from mckean.measures import Particles, Uniform
 from mckean.models import Model, energy, langevin

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 import mckean as mk
-from mckean.catalogue.granular_media import cooling, equilibrium, granular_media
-from mckean.catalogue.keller_segel import critical_strength, keller_segel, periodic_kernel, spreading
-from mckean.catalogue.log_gas import equilibrium as zeros
-from mckean.catalogue.log_gas import least_energy, log_gas, mean_square, radius, semicircle
-from mckean.catalogue.morse import distance, integral, morse
-from mckean.catalogue.porous_medium import barenblatt, dilation, porous_medium, second_moment
-from mckean.catalogue.porous_medium import spreading as scale
+from mckean.catalogue.chemotaxis import critical_strength, keller_segel, periodic_kernel, spreading
+from mckean.catalogue.granular import cooling, equilibrium, granular_media
+from mckean.catalogue.porous_media import barenblatt, dilation, porous_medium, second_moment
+from mckean.catalogue.porous_media import spreading as scale
+from mckean.catalogue.random_matrices import equilibrium as zeros
+from mckean.catalogue.random_matrices import least_energy, log_gas, mean_square, radius, semicircle
+from mckean.catalogue.swarms import distance, integral, morse
 from mckean.interactions import potential
 from mckean.models.energy import dissipation, energy, free_energy
 

@@ -8,9 +8,9 @@ import pytest
 
 import mckean as mk
 from mckean.analysis.lyapunov import lyapunov
-from mckean.catalogue.isotropic_flow import euler_bias, isotropic_flow, spectrum
-from mckean.models.calculus import correction
-from mckean.models.isotropic_flow import IsotropicFlow
+from mckean.catalogue.brownian_flows import euler_bias, isotropic_flow, spectrum
+from mckean.models.flows import IsotropicFlow
+from mckean.models.ito_stratonovich import correction
 
 SPACE = mk.Sphere(3)
 FLOW = IsotropicFlow(SPACE, [0.5, 0.0, 0.3, 0.2])
@@ -42,14 +42,14 @@ def test_displacements_contract_the_tensors(coefficients, monkeypatch):
     expected = flow.matrix(mu, x) @ dB
     np.testing.assert_allclose(flow.displacement(mu, x, dB), expected, atol=1e-13)
     # In tiles of fewer points than there are.
-    monkeypatch.setattr("mckean.models.isotropic_flow._TILE", 3 * 3 ** (len(coefficients) - 1))
+    monkeypatch.setattr("mckean.models.flows._TILE", 3 * 3 ** (len(coefficients) - 1))
     np.testing.assert_allclose(flow.displacement(mu, x, dB), expected, atol=1e-13)
 
 
 def test_both_calculi_agree():
     """The correction by automatic differentiation of the fields, which knows nothing of the proof."""
     x = points(5)
-    assert FLOW.same_in_both
+    assert FLOW.ito_is_stratonovich
     np.testing.assert_allclose(correction(FLOW, True, mk.Particles(SPACE, x), x), 0, atol=1e-13)
 
 

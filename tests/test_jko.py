@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import mckean as mk
-from mckean.catalogue.porous_medium import barenblatt, spreading
+from mckean.catalogue.porous_media import barenblatt, spreading
 from mckean.dynamics.jko import JKO, dual, gaussian
 from mckean.dynamics.jko.scheme import minimised
 from mckean.measures.lagrangian import Lagrangian
+from mckean.spaces.staggered import axes_of
 from mckean.transport.ctransform import c_transform
-from mckean.transport.staggered import axes_of
 
 LINE, PLANE, CIRCLE = mk.Euclidean(1), mk.Euclidean(2), mk.Torus(1)
 LINEAR = mk.langevin(LINE, mk.potentials.Quadratic(1.0), mk.kernels.Quadratic(0.5), beta=2.0)

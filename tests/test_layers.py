@@ -9,7 +9,7 @@ import pytest
 from orders import assert_strong_order, ends
 
 import mckean as mk
-from mckean.catalogue.random_transformer import arc_cosine
+from mckean.catalogue.random_layers import arc_cosine
 from mckean.dynamics.layers import modified
 from mckean.dynamics.moebius import moebius
 from mckean.interactions import Attention
@@ -146,8 +146,8 @@ def test_strong_orders_with_noise_on_the_sphere():
     levels = (16, 32, 64)
     for scheme, form, order in (
         (mk.ParticleScheme(diffrax.EulerHeun()), model, 1.0),
-        (mk.ParticleScheme(), mk.converted(model, "ito"), 0.5),
-        (mk.GeodesicEuler(), mk.converted(model, "ito"), 0.5),
+        (mk.ParticleScheme(), mk.convert(model, "ito"), 0.5),
+        (mk.GeodesicEuler(), mk.convert(model, "ito"), 0.5),
     ):
         found, total = ends(scheme, form, TOKENS, levels, 2000)
         exact = jax.vmap(lambda b: moebius(X, push(X, TOKENS) @ b))(jnp.asarray(total))

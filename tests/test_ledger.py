@@ -110,7 +110,7 @@ def test_the_ledger_closes_at_order_dt(name):
     moving = {part for part, size in ends.items() if size > 1e-14}
     expected = {"dissipated", "work"}
     expected |= {"entropy"} if "multiplicative" in name and "particles" not in name else set()
-    expected |= {"driven"} if model.extra is not None else set()
+    expected |= {"driven"} if model.drift is not None else set()
     expected |= {"own"} if "particles" in name else set()
     assert moving == expected
     # What is left is small beside each account that is not zero.
@@ -184,7 +184,7 @@ def test_heat_of_a_noise_that_is_not_thermal():
     assert np.log2(ends[0].residual[-1] / ends[1].residual[-1]) == pytest.approx(2, abs=0.05)
     assert abs(ends[1].accounts.own[-1]) > 0.01
     # N particles agree with their limit, here in mean over 20 runs of 400.
-    ito = models.converted(model, "stratonovich")
+    ito = models.convert(model, "stratonovich")
     heat = [
         float(kept(ito, BUMP.sample(jax.random.key(100 + seed), 400), 0.005, seed, until=0.2).accounts.own[-1])
         for seed in range(20)
@@ -370,7 +370,7 @@ SPAN = {"until": 0.1, "dt": 0.05, "path": PATH}
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: analysis.ledger(ITO, CLOUD, **SPAN), 'Stratonovich integral.*converted.model, "stratonovich"'),
+        (lambda: analysis.ledger(ITO, CLOUD, **SPAN), 'Stratonovich integral.*convert.model, "stratonovich"'),
         (lambda: analysis.ledger(PLAIN, BOX, **SPAN), "kept on the torus; on a box"),
         (lambda: analysis.ledger(ADDED, BUMP, until=0.1, dt=0.05), "common noise: give the run a path"),
         (lambda: analysis.ledger(ADDED, BUMP, scheme=diffrax.Heun(), **SPAN), "moves particles"),

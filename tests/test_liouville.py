@@ -7,8 +7,8 @@ import pytest
 
 import mckean as mk
 from mckean import catalogue
-from mckean.catalogue.kuramoto import mean_square_order
-from mckean.catalogue.ornstein_uhlenbeck import marginal_entropy, marginal_excess, variance
+from mckean.catalogue.mean_reversion import marginal_entropy, marginal_excess, variance
+from mckean.catalogue.oscillators import mean_square_order
 from mckean.dynamics import FiniteVolume
 from mckean.dynamics.nbody import gibbs_density, liouville
 from mckean.measures.products import asymmetry, entropy_of_chaos, marginal, product_grid, relative_entropy, tensor_power
@@ -119,7 +119,7 @@ def test_the_product_model_is_the_particle_system():
         system = liouville(model, 2)
     point = mk.Particles(system.space, cloud.positions.reshape(1, 4))
     both = (model, cloud, cloud.positions), (system, point, point.positions)
-    drifts = [np.ravel(m.drift(mu, x)) for m, mu, x in both]
+    drifts = [np.ravel(m.velocity(mu, x)) for m, mu, x in both]
     np.testing.assert_allclose(*drifts, rtol=1e-12)
     own = system.noise.matrix(point, point.positions)[0]
     blocks = model.noise.matrix(cloud, cloud.positions)

@@ -10,8 +10,7 @@ from scipy.sparse.linalg import expm_multiply
 import mckean as mk
 from mckean import analysis, catalogue
 from mckean.analysis.tangent import difference, inner
-from mckean.catalogue.kuramoto import incoherent_rate
-from mckean.catalogue.transport import (
+from mckean.catalogue.linear_stability import (
     lattice,
     mean_rates,
     mean_square_rate,
@@ -21,6 +20,7 @@ from mckean.catalogue.transport import (
     rates,
     with_intensity,
 )
+from mckean.catalogue.oscillators import incoherent_rate
 from mckean.dynamics import Spectral
 
 CIRCLE, LINE, TORUS = mk.Torus(1), mk.Euclidean(1), mk.Torus(2)

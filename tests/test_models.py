@@ -27,7 +27,7 @@ def driven_by(name: str) -> mk.Model:
 
 @eqx.filter_jit
 def drift(model, x):
-    return model.drift(mk.Particles(model.space, x), x)
+    return model.velocity(mk.Particles(model.space, x), x)
 
 
 @eqx.filter_jit
@@ -96,7 +96,7 @@ def test_three_temperatures_are_one_compilation():
     @eqx.filter_jit
     def value(model, x):
         traces.append(None)
-        return model.drift(x, x.positions).sum() + model.noise.amplitude
+        return model.velocity(x, x.positions).sum() + model.noise.amplitude
 
     x = cloud(CIRCLE, 4)
     for beta, strength in ((1.0, 2.0), (2.0, 0.5), (5, 1)):

@@ -14,7 +14,7 @@ from tables import CIRCLE, OBLONG, PLANE, cloud, compiled
 
 import mckean as mk
 from mckean.interactions.nufft import least_tolerance
-from mckean.models.calculus import correction
+from mckean.models.ito_stratonovich import correction
 
 SQUARE, CUBE, ROOM = mk.Torus(2), mk.Torus(3), mk.Torus(3, (2 * math.pi, 2.0, 3.0))
 MATRIX = np.array([[0.7, 0.3, 0.1], [0.0, 0.5, -0.2]])
@@ -102,7 +102,7 @@ def test_covariance(name):
 def test_transport_noise_means_the_same_in_both_calculi(name):
     """½Σ_k (σ_k·∇)σ_k = 0, as every wave is a shear: to the rounding of products below 2K|q|θ²."""
     noise, mu = WAVES[name], cloud(WAVES[name].space, 5)
-    assert noise.same_in_both
+    assert noise.ito_is_stratonovich
     for common in (False, True):
         change = compiled(lambda common=common: correction(noise, common, mu, mu.positions))()
         assert jnp.max(jnp.abs(change)) < 1e-12
@@ -146,13 +146,13 @@ def test_a_shell_has_the_modes_between_its_radii():
 
 
 def test_shears_lie_along_the_axes():
-    assert mk.TransportNoise.shears(OBLONG).sheared
-    assert mk.TransportNoise.shears(ROOM).sheared
-    assert WAVES["directed"].sheared
-    assert not WAVES["shell"].sheared
-    assert mk.Additive(1.0).sheared
-    assert mk.Thermal(1.0).sheared
-    assert not mk.Multiplicative(lambda x, mu: 1.0).sheared
+    assert mk.TransportNoise.shears(OBLONG).is_shear
+    assert mk.TransportNoise.shears(ROOM).is_shear
+    assert WAVES["directed"].is_shear
+    assert not WAVES["shell"].is_shear
+    assert mk.Additive(1.0).is_shear
+    assert mk.Thermal(1.0).is_shear
+    assert not mk.Multiplicative(lambda x, mu: 1.0).is_shear
 
 
 @pytest.mark.parametrize("name", ["shears", "shell, oblong"])
@@ -226,7 +226,7 @@ def test_parts_of_a_common_noise_have_motions_of_their_own():
     multiplicative = mk.Multiplicative(lambda x, mu: jnp.stack([jnp.cos(x), jnp.sin(x)], axis=1), "stratonovich")
     parts = (additive, waves, multiplicative)
     model, mu = mk.Model(OBLONG, common=parts), cloud(OBLONG, 4)
-    assert model.environments(mu) == 3 + 4 + 2
+    assert model.motions(mu) == 3 + 4 + 2
     dB = jnp.asarray(np.random.default_rng(0).normal(size=9))
     for x in (mu.positions, OBLONG.grid(6)):
         points = x.nodes if isinstance(x, mk.FourierGrid) else x

@@ -124,7 +124,7 @@ def test_the_two_martingales_of_a_run():
     model = mk.langevin(LINE, mk.potentials.Quadratic(1.0), beta=2.0, common=field)
     cloud = mk.Particles(LINE, np.linspace(-1, 2, n)[:, None])
     run = mk.evolve(model, cloud, until=steps * dt, dt=dt, path=PATH, every=1, observe={"x": look.ito(lambda y: y[0])})
-    environment = PATH.environment.recorded(steps, dt, 1).increments
+    environment = PATH.environment.record(steps, dt, 1).increments
     parts = mk.analysis.ito_decomposition(run, "x", environment)
     own = jax.vmap(lambda k: jnp.mean(PATH.idiosyncratic.increment(k, dt, (n, 1))))(jnp.arange(steps))
     np.testing.assert_allclose(np.diff(parts.own.path), own, atol=1e-14)

@@ -126,7 +126,7 @@ def test_steps_before_time_zero_are_refined_like_those_after():
 def test_a_recorded_environment():
     """The increments that were given, and their sums; what does not fill a longer step is left out."""
     given = np.random.default_rng(0).normal(size=(7, 2))
-    path = mk.Brownian(jax.random.key(7), environment=mk.Recorded(given, 0.1))
+    path = mk.Brownian(jax.random.key(7), environment=mk.Record(given, 0.1))
     np.testing.assert_array_equal([path.environment.increment(k, 0.1, (2,)) for k in range(7)], given)
     longer = path.coarsen(3)
     assert longer.environment.increments.shape == (2, 2)
@@ -153,11 +153,11 @@ def test_an_increment_does_not_depend_on_how_it_is_asked_for():
         (lambda: PATH.refine(3), r"refined by a power of two, but the factor 3"),
         (lambda: PATH.refine(0), r"refined by a power of two, but the factor 0"),
         (lambda: PATH.coarsen(0), r"coarsened by a positive integer, but 0"),
-        (lambda: mk.Recorded(np.zeros(3), 0.1), r"has increments of shape \(t, m\), not \(3,\)\."),
-        (lambda: mk.Recorded(np.full((3, 1), np.nan), 0.1), r"a recorded environment must be finite, but 3 of"),
-        (lambda: mk.Recorded(np.zeros((3, 1)), 0.0), r"step of a recorded environment must be positive, but 0\.0"),
+        (lambda: mk.Record(np.zeros(3), 0.1), r"has increments of shape \(t, m\), not \(3,\)\."),
+        (lambda: mk.Record(np.full((3, 1), np.nan), 0.1), r"a recorded environment must be finite, but 3 of"),
+        (lambda: mk.Record(np.zeros((3, 1)), 0.0), r"step of a recorded environment must be positive, but 0\.0"),
         (
-            lambda: PATH.within(mk.Recorded(np.zeros((3, 1)), 0.1)).refine(2),
+            lambda: PATH.within(mk.Record(np.zeros((3, 1)), 0.1)).refine(2),
             r"a recorded environment has no finer steps than those that were recorded: coarsen it\.",
         ),
     ],

@@ -12,7 +12,7 @@ import pytest
 from schemes import BUMP, CIRCLE, EXPLICIT, IMPLICIT, LINE
 
 import mckean as mk
-from mckean.catalogue.porous_medium import barenblatt, radius, spreading
+from mckean.catalogue.porous_media import barenblatt, radius, spreading
 from mckean.dynamics import faces, lines
 from mckean.dynamics.evolve import scheme_for
 from mckean.models.energy import free_energy

@@ -126,7 +126,7 @@ def test_an_encoder_is_read_from_its_files(tmp_path):
 
 def test_the_trained_encoder_agrees_with_sentence_transformers():
     """Cosines of mean tokens, against those of sentence-transformers 6.2.0 with PyTorch 2.13.0 in single precision."""
-    folder = encoder.installed()
+    folder = encoder.folder()
     tokenizers = pytest.importorskip("tokenizers")
     if folder is None:
         pytest.skip("the trained weights are not installed")
@@ -137,4 +137,4 @@ def test_the_trained_encoder_agrees_with_sentence_transformers():
     a, b, c = (mean / np.linalg.norm(mean) for mean in means)
     assert (a @ b, a @ c, b @ c) == pytest.approx((0.009295, -0.007839, 0.669976), abs=3e-6)
     with pytest.raises(ValueError, match="at least 128 tokens is needed, but this one has 7"):
-        encoder.tokenised(folder, texts[0], 128)
+        encoder.tokenise(folder, texts[0], 128)

@@ -14,7 +14,7 @@ from scipy import stats
 import mckean as mk
 from mckean.catalogue import toy_transformer
 from mckean.dynamics.moebius import moebius
-from mckean.models.calculus import correction
+from mckean.models.ito_stratonovich import correction
 
 DIMS = (2, 3, 8)
 every_dim = pytest.mark.parametrize("d", DIMS)
@@ -208,7 +208,7 @@ def test_strong_order_and_the_two_readings():
     forms = {
         "Möbius": (ito, mk.Moebius()),
         "Euler": (ito, diffrax.Euler()),
-        "Heun": (mk.converted(ito, "stratonovich"), diffrax.EulerHeun()),
+        "Heun": (mk.convert(ito, "stratonovich"), diffrax.EulerHeun()),
         "other": (other, mk.Moebius()),
         "other, Heun": (other, diffrax.EulerHeun()),
     }
@@ -306,7 +306,7 @@ def test_attention_moves_tokens_along_the_sphere():
     space = mk.Sphere(3)
     model = mk.Model(space, drift=mk.interactions.Attention(beta=2.0))
     tokens = mk.Particles(space, points(3, 20))
-    drift = model.drift(tokens, tokens.positions)
+    drift = model.velocity(tokens, tokens.positions)
     assert float(jnp.abs(jnp.sum(drift * tokens.positions, axis=1)).max()) < 1e-14
     run = mk.evolve(model, tokens, until=20.0, dt=0.05, scheme=diffrax.Heun())
     np.testing.assert_allclose(jnp.linalg.norm(run.final.positions, axis=1), 1, atol=1e-12)

@@ -10,8 +10,8 @@ from mckean.interactions.kernels import Cosine
 from mckean.measures import Density
 from mckean.models import energy
 from mckean.spaces import BoxGrid, Euclidean, FourierGrid, Torus
-from mckean.transport.staggered import axes_of, divergence, gradient, onto_cells, onto_faces, poisson
-from mckean.transport.tangent import (
+from mckean.spaces.staggered import axes_of, divergence, gradient, onto_cells, onto_faces, poisson
+from mckean.transport.tangent_space import (
     h_minus_one,
     helmholtz,
     inner,

@@ -13,9 +13,9 @@ import mckean as mk
 from mckean.catalogue import toy_transformer
 from mckean.interactions import Attention
 from mckean.observables import pairs
+from mckean.observables.harmonics import gegenbauer, zonal, zonal_pairs
 from mckean.observables.pairs import attention_energy, clusters, log_attention_energy, overlap_histogram
 from mckean.observables.tokens import kappa, overlap_variance
-from mckean.observables.zonal import gegenbauer, zonal, zonal_pairs
 
 
 def tokens(d: int, n: int, seed: int = 0) -> mk.Particles:

@@ -16,7 +16,7 @@ from scipy.special import gamma, ive
 from mckean.measures import Density, Gaussian, Particles, VonMises
 from mckean.spaces import Euclidean, Torus
 from mckean.transport import wasserstein
-from mckean.transport.ordering import order, ordered
+from mckean.transport.ordering import ascending, order
 from mckean.transport.pieces import mean_power, mean_slope
 from mckean.transport.quantiles import quantiles
 
@@ -339,7 +339,7 @@ def test_sorting(kind):
         "sorted": lambda: np.sort(rng.random(n)),
         "few": lambda: rng.random(10),
     }[kind]()
-    np.testing.assert_array_equal(ordered(x), np.sort(x))
+    np.testing.assert_array_equal(ascending(x), np.sort(x))
     np.testing.assert_array_equal(order(x), np.argsort(x, kind="stable"))
 
 

@@ -29,7 +29,7 @@ from mckean.dynamics.evolve import scheme_for
 from mckean.dynamics.particles import advance, increments
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
 from mckean.models import Model
-from mckean.models.model import extra_drift
+from mckean.models.model import drift_at
 from mckean.paths import Brownian
 from mckean.spaces import AbstractSpace, Torus
 
@@ -125,7 +125,7 @@ def coupling_terms(model: Model, state: Coupled) -> dict[str, Float[Array, ""]]:
 
 
 def _acting(model: Model, mu: AbstractMeasure, points: Float[Array, "n d"]) -> Float[Array, "n d"]:
-    own = extra_drift(model.extra, mu, points)
+    own = drift_at(model.drift, mu, points)
     return own if model.interaction is None else own + interactions.force(model.interaction, mu, points)
 
 
@@ -155,7 +155,7 @@ def lipschitz(model: Model, lower=None, upper=None, points: int = 257) -> tuple[
     space = model.space
     parts = [part for part in (model.noise, *model.common) if part is not None]
     require(
-        model.extra is None and all(part.additive for part in parts),
+        model.drift is None and all(part.additive for part in parts),
         "the constants are those of V and W: this model has a further drift, or a noise that depends on the state.",
     )
     if isinstance(space, Torus):

@@ -71,7 +71,7 @@ def gibbs_drift(model: Model, state: Density) -> GibbsDrift:
     require(
         model.noise is None or not differs(model.noise, "ito"),
         "the Fokker–Planck equation is written for an own noise in the sense of Itô, but the model's is meant in "
-        'that of Stratonovich: mckean.converted(model, "ito") says the same.',
+        'that of Stratonovich: mckean.convert(model, "ito") says the same.',
     )
     _movable(state)
     rho = state.values.ravel()
@@ -79,10 +79,10 @@ def gibbs_drift(model: Model, state: Density) -> GibbsDrift:
     def rates(unit):
         flow = lambda law: _tangent(model, law, unit)  # noqa: E731
         first, second = flow(state), _along(model, state, unit, flow)
-        return 0.5 * second.ravel(), jnp.sum(first.ravel() ** 2 / energy.floored(rho))
+        return 0.5 * second.ravel(), jnp.sum(first.ravel() ** 2 / energy.floor(rho))
 
     change, square = _total(model, state, rates, (jnp.zeros_like(rho), jnp.zeros((), rho.dtype)))
-    flux = rho[:, None] * model.drift(state, state.grid)
+    flux = rho[:, None] * model.velocity(state, state.grid)
     if model.noise is not None:
         flux = flux - spreading(model.noise, state)
     change = change - divergence(state, flux.T)
@@ -93,7 +93,7 @@ def _total(model: Model, mu: AbstractMeasure, rate: Callable, zero: Any) -> Any:
     """Σ_k rate(e_k) over the environment's motions, one at a time: memory does not grow with their number."""
     if not model.common:
         return zero
-    width = model.environments(mu)
+    width = model.motions(mu)
 
     def add(k, total):
         return jax.tree.map(jnp.add, total, rate(jax.nn.one_hot(k, width, dtype=dtype_of(mu))))

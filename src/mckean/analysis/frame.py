@@ -75,7 +75,7 @@ def moving_frame(
         all(part.additive for part in model.common),
         "the moving frame is that of an additive common noise: another one moves different points differently.",
     )
-    require(model.extra is None, "in the moving frame a gradient flow descends, but this model has another drift.")
+    require(model.drift is None, "in the moving frame a gradient flow descends, but this model has another drift.")
     require(
         model.noise is None or (isinstance(model.noise, Thermal) and not isinstance(measure, Particles)),
         "in the moving frame a law descends if its own noise is thermal, and particles if they have none of their own.",

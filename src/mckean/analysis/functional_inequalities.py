@@ -54,7 +54,7 @@ def convexity(model: Model, lower: float, upper: float) -> float:
 
 
 def _require_gradient(model: Model) -> None:
-    require(model.extra is None and not model.common, "the free energy decays for gradients without common noise only.")
+    require(model.drift is None and not model.common, "the free energy decays for gradients without common noise only.")
     _ = model.beta
 
 

@@ -96,12 +96,12 @@ def stationarity(model: Model, clouds: Float[Array, "c n d"], observe: Observabl
     The means are those of Lφ, per time. **Arguments:** as for `invariance`; the φ are twice differentiable. Cost: one
     second derivative of φ for every motion, N·d and those of the environment, at each cloud.
     **Raises** `ValueError` for fewer than ten draws for each φ, on spheres, and for a noise in the sense of
-    Stratonovich where that matters: `mckean.converted` says the same in Itô's.
+    Stratonovich where that matters: `mckean.convert` says the same in Itô's.
     """
     _require_draws(model, clouds, observe)
     require(not isinstance(model.space, Sphere), "the generator is written for R^d and tori, not for a sphere.")
     for part in (*model.common, *(() if model.noise is None else (model.noise,))):
-        require(not differs(part, "ito"), 'the generator is that of Itô: take mckean.converted(model, "ito").')
+        require(not differs(part, "ito"), 'the generator is that of Itô: take mckean.convert(model, "ito").')
     values, slopes = _generator(model, jnp.asarray(clouds), dict(observe))
     names = tuple(observe)
     return _judged(names, _table(names, slopes), _table(names, values))
@@ -142,7 +142,7 @@ def _applied(model: Model, f: Callable, x: Float[Array, "n d"]) -> dict[str, Flo
     cloud = Particles(model.space, x)
     n, d = x.shape
     sigma = jnp.zeros((n, d, 0), x.dtype) if model.noise is None else model.noise.matrix(cloud, x)
-    own, common = n * sigma.shape[2], model.environments(cloud) if model.common else 0
+    own, common = n * sigma.shape[2], model.motions(cloud) if model.common else 0
 
     def curvature(k):
         """½ of the second derivative along the field of the motion k, of all particles' own and the environment's."""
@@ -153,7 +153,7 @@ def _applied(model: Model, f: Callable, x: Float[Array, "n d"]) -> dict[str, Flo
         slope = lambda y: jax.jvp(f, (y,), (direction,))[1]  # noqa: E731
         return jax.tree.map(lambda second: 0.5 * second, jax.jvp(slope, (x,), (direction,))[1])
 
-    first = jax.jvp(f, (x,), (model.drift(cloud, x),))[1]
+    first = jax.jvp(f, (x,), (model.velocity(cloud, x),))[1]
     second = jax.lax.map(curvature, jnp.arange(own + common))
     return jax.tree.map(lambda drift, terms: drift + jnp.sum(terms), first, second)
 

@@ -29,7 +29,7 @@ from mckean.dynamics import AbstractScheme, evolve
 from mckean.dynamics.evolve import scheme_for
 from mckean.dynamics.particles import Increments, increments
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
-from mckean.models import AbstractNoise, Model, Thermal, differs, energy, extra_drift
+from mckean.models import AbstractNoise, Model, Thermal, differs, drift_at, energy
 from mckean.paths import Brownian
 from mckean.spaces import AbstractSpace, FourierGrid
 
@@ -169,7 +169,7 @@ class Accounting(AbstractScheme):
         require(
             not any(differs(noise, "stratonovich") for noise in (*own, *model.common)),
             "the work of a noise is a Stratonovich integral, but the model's noise is meant in the sense of Itô: "
-            'mckean.converted(model, "stratonovich") says the same.',
+            'mckean.convert(model, "stratonovich") says the same.',
         )
         self.inner.check(model, mu, dt)
 
@@ -220,7 +220,7 @@ def entries(model: Model, mu: Particles | Density | Gaussian, noise: Increments,
     if has_entropy(model, mu):
         score = energy.score(mu) / model.beta
     elif model.noise is not None:
-        own = -dt * spreading(model.noise, mu) / energy.floored(mu.values).reshape(-1, 1)
+        own = -dt * spreading(model.noise, mu) / energy.floor(mu.values).reshape(-1, 1)
     values = _integrands(model, mu, mu.grid, score, own, noise.common, dt)
     return Accounts(*(mu.values.ravel() @ values * mu.grid.cell_volume))
 
@@ -235,10 +235,10 @@ def _integrands(
     dt: Float[Array, ""],
 ) -> Float[Array, "n 5"]:
     """The integrands of the accounts at points; `score`: β⁻¹∇log ρ; `own`: what a point's own noise moves it by."""
-    gradient = -model.gradient_field(mu, x)
+    gradient = -model.force(mu, x)
     still = jnp.zeros_like(gradient)
     slope = gradient + score
-    extra = extra_drift(model.extra, mu, interactions.at(x, mu))
+    extra = drift_at(model.drift, mu, interactions.at(x, mu))
     push = still if common is None else model.common_displacement(mu, x, common)
     own = still if own is None else own
     pairs = ((dt * slope, slope), (dt * slope, extra), (gradient, push), (score, push), (gradient, own))

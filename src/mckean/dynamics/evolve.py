@@ -89,7 +89,7 @@ def evolve(
     model = in_precision(model, measure)
     path = _needed_path(model, measure, path)
     if path is not None and model.common:
-        path.environment.check(first, steps, dt, model.environments(measure))
+        path.environment.check(first, steps, dt, model.motions(measure))
     model = scheme.planned(model, measure)
     scheme.check(model, measure, dt)
     run = _Run(scheme, model, path, observe, jnp.asarray(dt, dtype_of(measure)))

@@ -32,7 +32,7 @@ from jaxtyping import Array, Float
 
 from mckean.interactions import potential
 from mckean.measures import Density
-from mckean.models import Model, extra_drift
+from mckean.models import Model, drift_at
 from mckean.models.internal import AbstractInternalEnergy
 from mckean.spaces import BoxGrid
 
@@ -142,8 +142,8 @@ def faces(model: Model, density: Density, phi: Float[Array, "..."]) -> list[Face
     grid = density.grid
     heat = jnp.zeros((), phi.dtype) if model.noise is None else 1 / jnp.asarray(model.beta, phi.dtype)
     drift = None
-    if model.extra is not None:
-        drift = extra_drift(model.extra, density, grid.nodes.astype(phi.dtype))
+    if model.drift is not None:
+        drift = drift_at(model.drift, density, grid.nodes.astype(phi.dtype))
     found = []
     for axis, h in enumerate(grid.spacing):
         push = phi - jnp.roll(phi, -1, axis)

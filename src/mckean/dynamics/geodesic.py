@@ -25,7 +25,7 @@ class GeodesicEuler(AbstractParticleScheme):
         return 1
 
     def check(self, model: Model, measure: Particles, dt: float) -> None:
-        if model.noisy:
+        if model.has_noise:
             check_calculus(diffrax.Euler(), model)
         super().check(model, measure, dt)
 

@@ -28,7 +28,7 @@ def log_density(model: Model, particles: Particles) -> Float[Array, ""]:
 
 def require_gibbs(model: Model) -> None:
     """**Raises** `ValueError` where e^{−βH_N} is not known to be a law that the particles' motion leaves invariant."""
-    require(model.extra is None, "a drift b beside −∇H_N need not be a gradient: the Gibbs measure is not known.")
+    require(model.drift is None, "a drift b beside −∇H_N need not be a gradient: the Gibbs measure is not known.")
     require(not model.common, "a common noise need not leave e^{−βH_N} invariant: the Gibbs measure is not known.")
     require(model.noise is not None, "without noise there is no Gibbs measure: the particles come to rest.")
     require(

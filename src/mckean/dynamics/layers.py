@@ -40,7 +40,7 @@ class Layers(AbstractParticleScheme):
     def check(self, model: Model, measure: Particles, dt: float) -> None:
         require(model.noise is None, "tokens share the weights of a layer: a network has no noise of their own.")
         require(
-            all(part.same_in_both or part.calculus == "ito" for part in model.common),
+            all(part.ito_is_stratonovich or part.calculus == "ito" for part in model.common),
             "the layers of a network are increments in the sense of Itô, but the model's noise is meant in that of "
             "Stratonovich.",
         )
@@ -56,7 +56,9 @@ class Layers(AbstractParticleScheme):
         dt: Float[Array, ""],
     ) -> Particles:
         dB = increments(model, measure, path, index, dt).common
-        move = dt * model.force(measure, measure.positions) if model.drifting else jnp.zeros((), dt.dtype)
+        move = (
+            dt * model.ambient_velocity(measure, measure.positions) if model.has_velocity else jnp.zeros((), dt.dtype)
+        )
         if dB is None:
             return _added(measure, move)
         for part, increment in model.common_parts(measure, dB):
@@ -92,7 +94,7 @@ class _Modified(AbstractField):
             raise ValueError(f"layers move particles, not a {type(mu).__name__}.")
         model, space = self.model, self.model.space
         at = lambda y: eqx.tree_at(lambda p: p.positions, mu, y)  # noqa: E731
-        moving = (model.drift(mu, mu.positions), model.drift(mu, x))
-        field, change = jax.jvp(lambda y, z: model.drift(at(y), z), (mu.positions, x), moving)
-        radial = model.force(mu, x) - field
+        moving = (model.velocity(mu, mu.positions), model.velocity(mu, x))
+        field, change = jax.jvp(lambda y, z: model.velocity(at(y), z), (mu.positions, x), moving)
+        radial = model.ambient_velocity(mu, x) - field
         return field - self.dt * (0.5 * space.project(x, change) + jnp.sum(x * radial, axis=1, keepdims=True) * field)

@@ -106,7 +106,7 @@ class FluxLimited(AbstractScheme):
         dB = None
         if model.common:
             assert path is not None, "evolve has asked for a path"
-            dB = path.environment.increment(index, dt, (model.environments(measure),), dt.dtype)
+            dB = path.environment.increment(index, dt, (model.motions(measure),), dt.dtype)
 
         def towards(state, share):
             """Moved on, until the density has gone the share of its present displacement."""
@@ -136,7 +136,7 @@ def _moved(density: Density, displacements: list[Array]) -> Density:
 def _displacement(model: Model, density: Density, dt: Array, dB: Array | None) -> list[Array]:
     """u, averaged over the faces across each axis."""
     grid = cast(FourierGrid, density.grid)
-    u = model.drift(density, grid) * dt
+    u = model.velocity(density, grid) * dt
     if dB is not None:
         u = u + model.common_displacement(density, grid, dB)
     return [_over_faces(grid, u[:, axis].reshape(grid.shape), axis) for axis in range(len(grid.shape))]

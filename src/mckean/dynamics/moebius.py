@@ -81,7 +81,7 @@ class Moebius(AbstractParticleScheme):
         still = eqx.tree_at(lambda m: m.common, model, ())
 
         def drifted(mu: Particles) -> Particles:
-            if not model.drifting:
+            if not model.has_velocity:
                 return mu
             return _at(mu, advance(diffrax.Heun(), still, mu, Increments(None, None), 0.5 * dt))
 

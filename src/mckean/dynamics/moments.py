@@ -94,7 +94,7 @@ def _rates(
 
 def _field(model: Model, mu: Gaussian, environment: Array | None, x: Float[Array, " d"]) -> Float[Array, " d"]:
     """The drift with the environment's velocity."""
-    drift = model.drift(mu, x[None])[0]
+    drift = model.velocity(mu, x[None])[0]
     return drift if environment is None else drift + model.common_displacement(mu, x[None], environment)[0]
 
 
@@ -103,7 +103,7 @@ def require_affine(model: Model, measure: Gaussian) -> None:
     away = jnp.asarray(np.random.default_rng(0).normal(size=(8, measure.mean.shape[0])), measure.mean.dtype)
     fields = [("drift", None)]
     if model.common:
-        fields += [("common noise", unit) for unit in jnp.eye(model.environments(measure), dtype=away.dtype)]
+        fields += [("common noise", unit) for unit in jnp.eye(model.motions(measure), dtype=away.dtype)]
     for name, unit in fields:
         value, affine = _linearised(model, measure, unit, away)
         if traced(value):

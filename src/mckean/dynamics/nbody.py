@@ -21,7 +21,7 @@ from mckean.checks import require
 from mckean.interactions.kernels import AbstractKernel
 from mckean.measures import AbstractMeasure, Density, Particles
 from mckean.measures.products import product_space
-from mckean.models import AbstractNoise, Additive, Model, Multiplicative, Thermal, extra_drift
+from mckean.models import AbstractNoise, Additive, Model, Multiplicative, Thermal, drift_at
 from mckean.spaces import AbstractGrid, AbstractSpace
 
 _MOST = 3
@@ -54,7 +54,7 @@ def liouville(model: Model, n: int) -> Model:
     return Model(
         space,
         confinement=_Energy(model.space, model.confinement, model.interaction, n) if forces else None,
-        drift=None if model.extra is None else _Drift(model.space, model.extra, n),
+        drift=None if model.drift is None else _Drift(model.space, model.drift, n),
         noise=_own(model, n),
         common=tuple(_common(model.space, part, n) for part in model.common),
     )
@@ -69,7 +69,7 @@ def gibbs_density(system: Model, grid: AbstractGrid) -> Density:
     """
     require(grid.space == system.space, f"the system lives on {system.space}, but the grid on {grid.space}.")
     require(system.interaction is None, "this model has an interaction: take liouville(model, n) first.")
-    require(system.extra is None, "a system with a drift beside its energy has no known Gibbs law.")
+    require(system.drift is None, "a system with a drift beside its energy has no known Gibbs law.")
     require(not system.common, "under a common noise the law of the particles is random: there is no Gibbs law.")
     require(isinstance(system.noise, Thermal), "only a system with thermal noise has a Gibbs law.")
     energy = system.confinement
@@ -108,12 +108,12 @@ class _Drift(eqx.Module):
     """(b(x_1, μ^N), …, b(x_N, μ^N))."""
 
     space: AbstractSpace
-    extra: Any
+    drift: Any
     n: int = eqx.field(static=True)
 
     def __call__(self, x: Float[Array, " m"], mu: AbstractMeasure) -> Float[Array, " m"]:
         cloud = Particles(self.space, x.reshape(self.n, self.space.dim))
-        return extra_drift(self.extra, cloud, cloud.positions).ravel()
+        return drift_at(self.drift, cloud, cloud.positions).ravel()
 
 
 class _Fields(eqx.Module):

@@ -112,7 +112,7 @@ def increments(
         n, d = measure.positions.shape
         own = path.idiosyncratic.increment(index, dt, (n, model.noise.width(measure, d)), dt.dtype)
     if model.common:
-        common = _once(path.environment.increment(index, dt, (model.environments(measure),), dt.dtype))
+        common = _once(path.environment.increment(index, dt, (model.motions(measure),), dt.dtype))
     return Increments(own, common)
 
 
@@ -125,8 +125,8 @@ def _once(drawn: Float[Array, " m"]) -> Float[Array, " m"]:
 def displaced(model: Model, particles: Particles, noise: Increments, dt: Float[Array, ""]) -> Float[Array, "n d"]:
     """b dt + σ dB_i + Σ_k σ_k dB⁰_k, tangent to the space; length."""
     x = particles.positions
-    move = dt * model.drift(particles, x)
-    if model.noisy:
+    move = dt * model.velocity(particles, x)
+    if model.has_noise:
         move = move + _NoiseTerm(model, lambda y: particles, noise).vf_prod(0.0, x, None, noise.own)
     return move
 
@@ -152,13 +152,13 @@ def advance(
     if isinstance(solver, diffrax.ItoMilstein) and model.noise is not None:
         y1 = _one_by_one(solver, model, acting(y0), y0, noise, dt)
     else:
-        drift = diffrax.ODETerm(lambda t, y, args: model.drift(acting(y), y))
+        drift = diffrax.ODETerm(lambda t, y, args: model.velocity(acting(y), y))
         y1 = _stepped(solver, drift, model, acting, y0, noise, dt)
     return particles.space.retract(y1)
 
 
 def _stepped(solver: Solver, drift: diffrax.ODETerm, model: Model, acting, y0, noise: Increments, dt) -> Array:
-    term = diffrax.MultiTerm(drift, _NoiseTerm(model, acting, noise)) if model.noisy else drift
+    term = diffrax.MultiTerm(drift, _NoiseTerm(model, acting, noise)) if model.has_noise else drift
     zero = jnp.zeros((), dt.dtype)
     y1, *_ = solver.step(term, zero, dt, y0, None, solver.init(term, zero, dt, y0, None), False)
     return y1
@@ -179,7 +179,7 @@ def _one_by_one(
     respect to μ, enters a step as a mean of n independent terms of size dt: an error of order √(dt/n) in all, none
     where σ depends on x alone.
     """
-    drift = model.drift(mu, y0)
+    drift = model.velocity(mu, y0)
 
     def one(y, b, increment):
         still = diffrax.ODETerm(lambda t, y, args: b)
@@ -252,7 +252,7 @@ def check_solver(solver: Solver) -> None:
 def check_calculus(solver: Solver, model: Model) -> None:
     """Raise `ValueError` unless the solver converges to what the model's noise means, or neither is there."""
     name = type(solver).__name__
-    if not model.noisy:
+    if not model.has_noise:
         require(
             solver.term_structure is diffrax.AbstractTerm,
             f"the solver {name} needs a noise, but this model has none.",
@@ -266,9 +266,9 @@ def check_calculus(solver: Solver, model: Model) -> None:
     require(own, f"the solver {name} is for ordinary differential equations, but this model has noise.")
     for what, noise in (("noise", model.noise), *(("common noise", part) for part in model.common)):
         require(
-            noise is None or noise.same_in_both or noise.calculus in own,
+            noise is None or noise.ito_is_stratonovich or noise.calculus in own,
             f"the solver {name} converges to the {own[0].title()} solution, but the model's {what} is meant in the "
-            f'sense of {"" if noise is None else noise.calculus.title()}: mckean.converted(model, "{own[0]}") says the '
+            f'sense of {"" if noise is None else noise.calculus.title()}: mckean.convert(model, "{own[0]}") says the '
             "same in the other calculus.",
         )
     require(

@@ -94,7 +94,7 @@ class RandomBatch(AbstractScheme):
         )
         require(self.batch <= measure.n, f"batches of {self.batch} particles cannot be made of {measure.n}.")
         require(
-            self.key is not None or model.noisy,
+            self.key is not None or model.has_noise,
             "this model has no noise, whose path would give the batches: give the scheme a key, "
             "RandomBatch(key=jax.random.key(seed)).",
         )
@@ -137,15 +137,15 @@ class InBatches(Model):
     def __init__(self, model: Model, batch: int, permutation: Int[Array, " n"]):
         assert model.interaction is not None, "check has refused a model without interaction"
         self.space, self.confinement = model.space, model.confinement
-        self.extra, self.noise, self.common = model.extra, model.noise, model.common
+        self.drift, self.noise, self.common = model.drift, model.noise, model.common
         self.internal = model.internal
         self.interaction, self.pairs = None, model.interaction
         self.batch, self.permutation = batch, permutation
 
-    def gradient_field(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
+    def force(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
         """−∇V(x_i) and the force of the batch of i, at the positions of all particles."""
         assert isinstance(mu, Particles)
-        return super().gradient_field(mu, x) + batch_force(self.pairs, mu, self.batch, self.permutation)
+        return super().force(mu, x) + batch_force(self.pairs, mu, self.batch, self.permutation)
 
 
 def batch_force(

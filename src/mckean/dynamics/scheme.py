@@ -82,7 +82,7 @@ def require_stratonovich(model: Model) -> None:
         require(
             not differs(part, "stratonovich"),
             "the stochastic Fokker–Planck equation is solved in the sense of Stratonovich, but the model's common "
-            'noise is meant in that of Itô: mckean.converted(model, "stratonovich") says the same.',
+            'noise is meant in that of Itô: mckean.convert(model, "stratonovich") says the same.',
         )
 
 
@@ -108,7 +108,7 @@ def require_motion(model: Model, measure: Particles, dt: float) -> None:
     digits of the positions is none.
     """
     parts = model.common
-    if model.drifting or model.noise is not None or not parts:
+    if model.has_velocity or model.noise is not None or not parts:
         return
     if not all(isinstance(part, Isotropic) for part in parts):
         return
@@ -130,7 +130,7 @@ def with_unit_mass(density: Density, values: Float[Array, "..."]) -> Density:
     return eqx.tree_at(lambda m: m.values, density, values / (jnp.sum(values) * density.grid.cell_volume))
 
 
-evaluate_drift = eqx.filter_jit(lambda model, mu, x: model.drift(mu, x))
+evaluate_drift = eqx.filter_jit(lambda model, mu, x: model.velocity(mu, x))
 """The drift as one compiled call, for checks of the initial state."""
 
 tree_finite = lambda tree: jnp.all(  # noqa: E731

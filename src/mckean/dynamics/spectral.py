@@ -71,7 +71,7 @@ class Spectral(AbstractScheme):
         require(
             model.noise is None or not differs(model.noise, "ito"),
             "the Fokker–Planck equation is written for an own noise in the sense of Itô, but the model's is meant in "
-            'that of Stratonovich: mckean.converted(model, "ito") says the same.',
+            'that of Stratonovich: mckean.convert(model, "ito") says the same.',
         )
         require_stratonovich(model)
         nodes = measure.grid.nodes
@@ -102,11 +102,11 @@ class Spectral(AbstractScheme):
         if not model.common:
             return with_unit_mass(measure, _deterministic(model, measure, c, None))
         assert path is not None, "evolve has asked for a path"
-        dB = path.environment.increment(index, dt, (model.environments(measure),), dt.dtype)
+        dB = path.environment.increment(index, dt, (model.motions(measure),), dt.dtype)
         parts = model.common_parts(measure, dB)
-        shift = _half_shift(measure, [(noise, b) for noise, b in parts if noise.sheared])
+        shift = _half_shift(measure, [(noise, b) for noise, b in parts if noise.is_shear])
         moved = _shifted(measure, shift, forward=True)
-        frozen = _Frozen([(noise, b / dt) for noise, b in parts if not noise.sheared])
+        frozen = _Frozen([(noise, b / dt) for noise, b in parts if not noise.is_shear])
         moved = with_values(moved, _deterministic(model, moved, c, frozen))
         return with_unit_mass(measure, _shifted(moved, shift, forward=False).values)
 
@@ -131,8 +131,8 @@ class _Frozen:
     """The velocity of parts of the environment over a step."""
 
     def __init__(self, parts: list[tuple[AbstractNoise, Array]]):
-        self.fixed = [part for part in parts if not part[0].sees_measure]
-        self.moving = [part for part in parts if part[0].sees_measure]
+        self.fixed = [part for part in parts if not part[0].depends_on_measure]
+        self.moving = [part for part in parts if part[0].depends_on_measure]
 
     def still(self, density: Density) -> Array:
         """What does not depend on the density, at the nodes, shape (size, d)."""
@@ -185,7 +185,7 @@ def with_values_on(grid: FourierGrid, density: Density) -> Density:
 
 def require_stable(model: Model, measure: Density, dt: float) -> None:
     """Raise `ValueError` for a dt above the bound of linear stability that the frozen velocity sets."""
-    frozen = [part for part in model.common if not part.sheared]
+    frozen = [part for part in model.common if not part.is_shear]
     if not frozen:
         return
     nodes = measure.grid.nodes.astype(measure.values.dtype)
@@ -299,7 +299,7 @@ def _explicit_rate(
         product = field.T.reshape(-1, *fine.shape) * rho
         return _resized(jnp.fft.rfftn(product, axes=range(-d, 0)), fine, grid)
 
-    drift = model.drift(density, fine)
+    drift = model.velocity(density, fine)
     flux = back(drift if frozen is None or still is None else drift + frozen(density, still))
     rate = -_total(1j * q[i] * flux[i] for i in range(d))
     if model.noise is None or isinstance(model.noise, Thermal):

@@ -146,7 +146,7 @@ class FiniteVolume(AbstractScheme):
         if not model.common:
             return with_unit_mass(measure, advance(model, measure, dt))
         assert path is not None, "evolve has asked for a path"
-        dB = path.environment.increment(index, dt, (model.environments(measure),), dt.dtype)
+        dB = path.environment.increment(index, dt, (model.motions(measure),), dt.dtype)
         first = _displacement(model, measure, dB)
         middle = _moved(measure, [0.5 * u for u in first])
         middle = _with(middle, advance(model, middle, dt))
@@ -184,7 +184,7 @@ def _implicit(model: Model, density: Density, dt: Array) -> Array:
     for side in faces(model, density, phi):
         rho, more = implicit(side, xi, rho, dt)
         gain = gain + more
-    if model.interaction is None or model.extra is not None:
+    if model.interaction is None or model.drift is not None:
         return rho
     change = rho - density.values
     cost = jnp.sum(change * (level(model, _with(density, rho)) - phi))

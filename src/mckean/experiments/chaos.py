@@ -16,8 +16,8 @@ from mckean.analysis.chaos import chaos_rate, distinct_means, joint_cumulant, re
 from mckean.analysis.marginals import Marginals, distances, occupation
 from mckean.analysis.rates import Rate, fit_rate
 from mckean.analysis.studies import ladder, samples
-from mckean.catalogue.kuramoto import mean_square_order, order_parameter
-from mckean.catalogue.ornstein_uhlenbeck import marginal_entropy, marginal_excess
+from mckean.catalogue.mean_reversion import marginal_entropy, marginal_excess
+from mckean.catalogue.oscillators import mean_square_order, order_parameter
 from mckean.experiments.chapter import Chapter, Claim, Figure, Panel, Result, Series
 from mckean.experiments.clouds import Clouds, run_clouds
 from mckean.measures import Gaussian, Uniform, VonMises

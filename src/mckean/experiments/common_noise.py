@@ -61,7 +61,7 @@ def _decomposition(config: Config, kind: str, key, size: int):
         path = Brownian(noise)
         cloud = law.sample(start, size)
         seen = evolve(model, cloud, until=config.until, dt=config.dt, path=path, observe=_OBSERVE, every=1)
-        return seen, path.environment.recorded(steps, config.dt, model.environments(cloud)).increments
+        return seen, path.environment.record(steps, config.dt, model.motions(cloud)).increments
 
     trajectories, environments = replicate(run, key, config.replicas)
     return ito_decomposition(trajectories, "phi", environments)

@@ -20,7 +20,7 @@ from mckean.analysis import (
     replicate,
 )
 from mckean.analysis.couplings import visited
-from mckean.catalogue.ornstein_uhlenbeck import coupling_error, coupling_error_path
+from mckean.catalogue.mean_reversion import coupling_error, coupling_error_path
 from mckean.dynamics import evolve
 from mckean.experiments.chapter import Chapter, Claim, Figure, Panel, Result, Series
 from mckean.experiments.meetings import Meetings, run_meetings

@@ -7,7 +7,7 @@ import numpy as np
 
 from mckean import catalogue, observables
 from mckean.analysis import energy_balance
-from mckean.catalogue.ornstein_uhlenbeck import free_energy_gap, mean, variance
+from mckean.catalogue.mean_reversion import free_energy_gap, mean, variance
 from mckean.dynamics import FiniteVolume, evolve
 from mckean.experiments.chapter import Chapter, Claim, Figure, Panel, Result, Series
 from mckean.measures import Density, Gaussian

@@ -11,10 +11,10 @@ from mckean.experiments.chapter import Chapter, Claim, Figure, Film, Panel, Resu
 from mckean.measures import Density
 from mckean.models.energy import entropy
 from mckean.spaces import BoxGrid, Euclidean, FourierGrid, Torus
+from mckean.spaces.staggered import axes_of, onto_cells
 from mckean.transport.benamou_brenier import Geodesic, geodesic
 from mckean.transport.distance import wasserstein
-from mckean.transport.staggered import axes_of, onto_cells
-from mckean.transport.tangent import helmholtz, inner, tangent
+from mckean.transport.tangent_space import helmholtz, inner, tangent
 
 
 @dataclass(frozen=True)

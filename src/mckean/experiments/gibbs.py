@@ -15,8 +15,8 @@ from mckean.analysis.invariance import Invariance, invariance, stationarity
 from mckean.analysis.langevin import LangevinMeans, langevin_means
 from mckean.analysis.partition import log_partition
 from mckean.analysis.sampling import GibbsSample, sample_gibbs
-from mckean.catalogue.kuramoto import critical_strength, gibbs_clouds, kuramoto, mean_square_order, order_parameter
-from mckean.catalogue.kuramoto import log_partition as exact_log_partition
+from mckean.catalogue.oscillators import critical_strength, gibbs_clouds, kuramoto, mean_square_order, order_parameter
+from mckean.catalogue.oscillators import log_partition as exact_log_partition
 from mckean.experiments.chapter import Chapter, Claim, Figure, Panel, Result, Series
 from mckean.measures import AbstractMeasure, Uniform
 from mckean.models import Additive, Model, Multiplicative, Thermal

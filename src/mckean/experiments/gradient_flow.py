@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from mckean import catalogue, observables
-from mckean.catalogue.ornstein_uhlenbeck import mean, variance
-from mckean.catalogue.porous_medium import barenblatt as profile
-from mckean.catalogue.porous_medium import radius, spreading
+from mckean.catalogue.mean_reversion import mean, variance
+from mckean.catalogue.porous_media import barenblatt as profile
+from mckean.catalogue.porous_media import radius, spreading
 from mckean.dynamics import FiniteVolume, evolve
 from mckean.dynamics.jko import JKO
 from mckean.experiments.chapter import Chapter, Claim, Figure, Panel, Result, Series

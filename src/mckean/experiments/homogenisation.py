@@ -18,7 +18,7 @@ from mckean.experiments.chapter import Chapter, Claim, Figure, Panel, Result, Se
 from mckean.interactions import Attention
 from mckean.measures import Particles
 from mckean.models import Heads, Model
-from mckean.paths import Brownian, Recorded
+from mckean.paths import Brownian, Record
 from mckean.spaces import Sphere
 
 
@@ -57,10 +57,10 @@ def _start(config: Config) -> Particles:
 def _network(key, config: Config, eta: float, intensity):
     """Mean overlap at depth t of one network and of that with the opposite fluctuations, whose mean is more precise."""
     model = _model(config, intensity)
-    weights = Brownian(key).environment.recorded(round(config.depth / eta), eta, config.dim**2).increments
+    weights = Brownian(key).environment.record(round(config.depth / eta), eta, config.dim**2).increments
 
     def end(sign):
-        path = Brownian(key, Recorded(sign * weights, eta))
+        path = Brownian(key, Record(sign * weights, eta))
         run = evolve(model, _start(config), until=config.depth, dt=eta, path=path, scheme=Layers())
         return observables.mean_overlap(model, run.final)
 

@@ -23,7 +23,7 @@ from mckean.experiments.chapter import Chapter, Claim, Figure, Panel, Result, Se
 from mckean.interactions import kernels
 from mckean.measures import Density, Gaussian
 from mckean.models import Additive, Model, Multiplicative, TransportNoise, langevin, potentials
-from mckean.paths import Brownian, Recorded
+from mckean.paths import Brownian, Record
 from mckean.spaces import Euclidean, Torus
 
 _CHAIN = "Stratonovich's chain rule along the Wasserstein gradient flow; Otto 2001 for the slope"
@@ -175,7 +175,7 @@ def _pairs(config: Config, model: Model, key) -> tuple[np.ndarray, np.ndarray]:
 
     def one(k, sign):
         dB = jax.vmap(lambda i: Brownian(k).environment.increment(i, dt, (1,)))(jnp.arange(steps))
-        path, observe = Brownian(k, Recorded(sign * dB, dt)), {"power": environment_power}
+        path, observe = Brownian(k, Record(sign * dB, dt)), {"power": environment_power}
         rate = evolve(model, law, until=config.until, dt=dt, path=path, observe=observe, every=1).observed["power"]
         paid = ledger(model, law, until=config.until, dt=dt, path=path).power
         return paid, jnp.trapezoid(rate, dx=dt) / config.until

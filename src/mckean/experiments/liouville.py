@@ -12,8 +12,8 @@ from scipy import special, stats
 
 from mckean import catalogue, observables
 from mckean.analysis import energy_balance, replicate
-from mckean.catalogue.kuramoto import log_partition
-from mckean.catalogue.ornstein_uhlenbeck import marginal_entropy, marginal_excess, mean, variance
+from mckean.catalogue.mean_reversion import marginal_entropy, marginal_excess, mean, variance
+from mckean.catalogue.oscillators import log_partition
 from mckean.dynamics import FiniteVolume, evolve, gibbs_density, liouville
 from mckean.experiments.chapter import Chapter, Claim, Figure, Panel, Result, Series
 from mckean.measures import Density, Gaussian, VonMises, entropy_of_chaos, marginal, relative_entropy, tensor_power

@@ -12,8 +12,8 @@ from mckean import catalogue
 from mckean.analysis import replicate
 from mckean.analysis.decay import Decay, decay, rate
 from mckean.analysis.functional_inequalities import convexity, poincare_bounds, relaxation
-from mckean.catalogue.desai_zwanzig import critical_beta, magnetisation
-from mckean.catalogue.granular_media import equilibrium, granular_media
+from mckean.catalogue.double_well import critical_beta, magnetisation
+from mckean.catalogue.granular import equilibrium, granular_media
 from mckean.dynamics import evolve
 from mckean.experiments.chapter import Chapter, Claim, Figure, Panel, Result, Series
 from mckean.measures import Density, Gaussian, Particles

@@ -191,11 +191,11 @@ class _Trained:
 
 
 def _trained(config: Config) -> _Trained | None:
-    folder = encoder.installed()
+    folder = encoder.folder()
     if folder is None:
         return None
     model = encoder.load(folder)
-    tokens = jnp.asarray(np.stack([encoder.tokenised(folder, text, config.tokens) for text in TEXTS]))
+    tokens = jnp.asarray(np.stack([encoder.tokenise(folder, text, config.tokens) for text in TEXTS]))
     within, means = (np.asarray(part, np.float64) for part in jax.lax.map(partial(_read, model), tokens))
     gains = jnp.concatenate([model.after_embedding.weight[None], model.layers.after_network.weight[:-1]])
     steps = np.asarray(jax.vmap(encoder.clock)(model.layers, gains))

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mckean.analysis import average, replicate
-from mckean.catalogue.keller_segel import critical_strength, keller_segel, logarithm
-from mckean.catalogue.log_gas import equilibrium, log_gas, semicircle
+from mckean.catalogue.chemotaxis import critical_strength, keller_segel, logarithm
+from mckean.catalogue.random_matrices import equilibrium, log_gas, semicircle
 from mckean.dynamics import FiniteVolume, evolve
 from mckean.experiments.chapter import Chapter, Claim, Figure, Panel, Result, Series
 from mckean.interactions import kernels

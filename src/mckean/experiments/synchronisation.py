@@ -17,7 +17,7 @@ from mckean.analysis.lyapunov import lyapunov
 from mckean.analysis.statistics import Estimate
 from mckean.analysis.synchronisation import Contraction, contraction, radius, spread
 from mckean.catalogue import toy_transformer
-from mckean.catalogue.isotropic_flow import euler_bias, isotropic_flow, spectrum
+from mckean.catalogue.brownian_flows import euler_bias, isotropic_flow, spectrum
 from mckean.dynamics import AbstractScheme, Moebius
 from mckean.experiments.chapter import Chapter, Claim, Figure, Panel, Result, Series
 from mckean.interactions import kernels

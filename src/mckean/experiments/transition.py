@@ -11,7 +11,7 @@ from diffrax import Heun
 
 from mckean import observables
 from mckean.analysis import average, replicate
-from mckean.catalogue.kuramoto import mean_square_order, order_parameter, spectral_gap
+from mckean.catalogue.oscillators import mean_square_order, order_parameter, spectral_gap
 from mckean.dynamics import evolve
 from mckean.experiments.chapter import Chapter, Claim, Figure, Panel, Result, Series
 from mckean.interactions import kernels

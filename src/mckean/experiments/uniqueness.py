@@ -11,8 +11,7 @@ import numpy as np
 from mckean import observables
 from mckean.analysis import Estimate, Growth, average, distance, linearised, replicate, separation
 from mckean.analysis.long_time import Pair
-from mckean.catalogue.kuramoto import order_parameter
-from mckean.catalogue.transport import (
+from mckean.catalogue.linear_stability import (
     mean_rates,
     mean_square_rate,
     mean_square_system,
@@ -20,6 +19,7 @@ from mckean.catalogue.transport import (
     mean_threshold,
     with_intensity,
 )
+from mckean.catalogue.oscillators import order_parameter
 from mckean.dynamics import evolve
 from mckean.experiments.chapter import Chapter, Claim, Figure, Film, Panel, Result, Series
 from mckean.interactions import kernels

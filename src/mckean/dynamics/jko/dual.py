@@ -35,8 +35,8 @@ from mckean.measures import Density
 from mckean.models import Model
 from mckean.models.energy import free_energy
 from mckean.models.internal import PorousMedium
-from mckean.transport.ctransform import c_transform, coefficients, smoothed
-from mckean.transport.staggered import Axis, axes_of, divergence, gradient, onto_faces, poisson
+from mckean.spaces.staggered import Axis, axes_of, divergence, gradient, onto_faces, poisson
+from mckean.transport.ctransform import c_transform, coefficients, smooth
 
 _ITERATIONS, _HALVINGS = 40, 12
 _STAGES = (1.0, 0.125, 0.25, 0.5, 1.0)
@@ -76,11 +76,11 @@ def solve(model: Model, mu: Density, tau: Float[Array, ""]) -> Solved:
 
     def point(c: Array, tau: Array) -> _Point:
         transform, pull = jax.vjp(lambda p: c_transform(p, axes, tau), c)
-        phi = smoothed(c)
+        phi = smooth(c)
         rho = _conjugate(model, phi + field, volume)
         cost = jnp.sum(transform * mu.values + phi * rho) * volume
         value = cost + jnp.sum(field * rho) * volume + _heat(model, rho, volume)
-        return _Point(c, value, rho, smoothed(rho) + pull(mu.values)[0], cost)
+        return _Point(c, value, rho, smooth(rho) + pull(mu.values)[0], cost)
 
     def allowance(now: _Point, tau: Array, share: Array | float, of_cell: Array | float) -> Array:
         return share * jnp.sqrt(2 * tau * jnp.maximum(now.cost, 0)) + of_cell * cell
@@ -137,7 +137,7 @@ def _step(model: Model, now: _Point, largest: Array, tau: Array, axes: tuple[Axi
     """(w − τ∇·ρ∇)⁻¹ of the lack, to a tenth: with heat by u = √ρ φ, whose operator has a spread that is bounded."""
     heated = model.noise is not None
     # The lack is the new density less the carried one: the greater of the two is where mass is or comes to.
-    carried = smoothed(now.rho) - now.lack
+    carried = smooth(now.rho) - now.lack
     rho = jnp.maximum(jnp.maximum(now.rho, carried), (_VACUUM if heated else _EDGE) * largest)
     faces = onto_faces((rho,) * len(axes), axes)
 

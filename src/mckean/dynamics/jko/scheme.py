@@ -56,7 +56,7 @@ class JKO(AbstractScheme):
     def check(self, model: Model, measure: AbstractMeasure, dt: float) -> None:
         require_same_space(model, measure)
         require(
-            model.extra is None and not model.common and (model.noise is None or isinstance(model.noise, Thermal)),
+            model.drift is None and not model.common and (model.noise is None or isinstance(model.noise, Thermal)),
             "a minimising movement needs a gradient flow: V, W, thermal noise and U, no further drift and no common "
             "noise.",
         )
