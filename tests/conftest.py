@@ -1,4 +1,7 @@
-"""Every test runs in double precision, with shapes and types of the library's functions checked as they are called."""
+"""Every test runs in double precision, with shapes and types of the library's functions checked as they are called.
+
+Compiled programs are kept on disk from run to run; `JAX_ENABLE_COMPILATION_CACHE=0 pytest` compiles everything anew.
+"""
 
 import os
 
@@ -7,10 +10,13 @@ os.environ.setdefault("JAX_ENABLE_X64", "1")
 from jaxtyping import install_import_hook
 
 with install_import_hook("mckean", "typechecking.checker"):
+    import mckean.cache
     import mckean.experiments.talk
 
 import hypothesis
 import pytest
+
+mckean.cache.enable()
 
 # Compilation makes the first example slow: a deadline would judge the compiler.
 hypothesis.settings.register_profile("mckean", deadline=None, max_examples=20, derandomize=True)

@@ -3,6 +3,7 @@
 The coordinates of the product space are those of the first particle, then those of the second, and so on.
 """
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -30,6 +31,7 @@ def product_grid(grid: AbstractGrid, n: int) -> AbstractGrid:
     return FourierGrid(space, grid.shape * n)
 
 
+@eqx.filter_jit
 def tensor_power(density: Density, n: int) -> Density:
     """μ^{⊗n}, the law of n independent points: ρ(x_1)…ρ(x_n) on grid.size^n nodes.
 
@@ -42,6 +44,7 @@ def tensor_power(density: Density, n: int) -> Density:
     return Density(grid, values)
 
 
+@eqx.filter_jit
 def marginal(density: Density, k: int, dim: int) -> Density:
     """The law of the first k particles, ∫f dx_{k+1}…dx_n, by the rectangle rule: mass is kept.
 
@@ -61,6 +64,7 @@ def marginal(density: Density, k: int, dim: int) -> Density:
     return Density(smaller, values * (grid.cell_volume / smaller.cell_volume))
 
 
+@eqx.filter_jit
 def asymmetry(density: Density, dim: int) -> Float[Array, ""]:
     """The largest |f − f∘τ| over exchanges τ of two neighbouring particles, relative to max f; 0 if exchangeable.
 
@@ -77,6 +81,7 @@ def asymmetry(density: Density, dim: int) -> Float[Array, ""]:
     return worst / jnp.max(f)
 
 
+@eqx.filter_jit
 def relative_entropy(f: Density, g: Density) -> Float[Array, ""]:
     """H(f|g) = ∫f log(f/g) dx ≥ 0, infinite where g = 0 < f; values below 0, which are rounding, count as 0.
 

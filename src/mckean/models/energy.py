@@ -5,9 +5,12 @@
 D(μ) = ∫|∇δF/δμ|² dμ, U the internal energy of a model that has one, and along ∂_tρ = ∇·(ρ∇δF/δμ), dF/dt = −D.
 """
 
+import functools
 import math
-from typing import cast
+from collections.abc import Callable
+from typing import TypeVar, cast
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -20,12 +23,30 @@ from mckean.spaces import FourierGrid
 
 _TINY = 1e-300
 
+_Functional = TypeVar("_Functional", bound=Callable)
 
+
+def _compiled(functional: _Functional) -> _Functional:
+    """The functional as one program.
+
+    Not so for particles: how their interaction is summed is chosen from where they are.
+    """
+    program = eqx.filter_jit(functional)
+
+    @functools.wraps(functional)
+    def value(model: Model, mu: AbstractMeasure):
+        return functional(model, mu) if isinstance(mu, Particles) else program(model, mu)
+
+    return cast(_Functional, value)
+
+
+@_compiled
 def confinement_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """∫V dμ, energy per particle."""
     return jnp.zeros((), dtype_of(mu)) if model.confinement is None else mu.integrate(model.confinement)
 
 
+@_compiled
 def interaction_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """½∬W dμdμ, energy per particle; the diagonal is in, except for a singular kernel."""
     kernel = model.interaction
@@ -41,6 +62,7 @@ def interaction_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     return 0.5 * mu.integrate(lambda x: interactions.potential(kernel, mu, x[None])[0])
 
 
+@_compiled
 def energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """∫V dμ + ½∬W dμdμ, energy per particle."""
     return confinement_energy(model, mu) + interaction_energy(model, mu)
@@ -56,6 +78,7 @@ def hamiltonian(model: Model, particles: Particles) -> Float[Array, ""]:
     return particles.n * energy(model, particles)
 
 
+@eqx.filter_jit
 def entropy(mu: AbstractMeasure) -> Float[Array, ""]:
     """∫ρ log ρ dx, dimensionless. **Raises** `ValueError` for particles, which have no density."""
     if isinstance(mu, Gaussian):
@@ -68,6 +91,7 @@ def entropy(mu: AbstractMeasure) -> Float[Array, ""]:
     return jnp.sum(jax.scipy.special.xlogy(rho, jnp.maximum(rho, _tiny(rho)))) * density.grid.cell_volume
 
 
+@_compiled
 def internal_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """∫U(ρ) dx, energy per particle. **Raises** `ValueError` for a model with a U unless μ is a density."""
     if model.internal is None:
@@ -78,6 +102,7 @@ def internal_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     return jnp.sum(model.internal(density.values)) * density.grid.cell_volume
 
 
+@_compiled
 def free_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """F(μ), energy per particle.
 
@@ -87,6 +112,7 @@ def free_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     return total if model.noise is None else total + entropy(mu) / model.beta
 
 
+@_compiled
 def first_variation(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
     """δF/δμ = V + W_s*μ + β⁻¹(log ρ + 1) + U′(ρ) on the nodes, shape of the grid.
 
@@ -105,6 +131,7 @@ def first_variation(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
     return values.reshape(mu.grid.shape)
 
 
+@_compiled
 def slope(model: Model, mu: AbstractMeasure) -> Float[Array, "n d"]:
     """∇δF/δμ at the nodes of a density on the torus, or, without noise, at the particles.
 
@@ -142,6 +169,7 @@ def floored(rho: Float[Array, "..."]) -> Float[Array, "..."]:
     return jnp.maximum(rho, jnp.finfo(rho.dtype).eps * jnp.max(rho))
 
 
+@_compiled
 def dissipation(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """D(μ) = ∫|∇δF/δμ|² dμ, energy per particle and time.
 

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
-from mckean.checks import require, require_finite
+from mckean.checks import array, require, require_finite
 from mckean.paths.counter import normal
 
 
@@ -79,7 +79,7 @@ class Recorded(eqx.Module):
     another step, beyond the record, or of a model with another number of common motions.
     """
 
-    increments: Float[Array, "t m"] = eqx.field(converter=lambda a: jnp.asarray(a, float))
+    increments: Float[Array, "t m"] = eqx.field(converter=lambda a: array(a, float))
     dt: float = eqx.field(static=True)
 
     def __check_init__(self):
