@@ -141,8 +141,9 @@ class Brownian(eqx.Module):
             environment is None or isinstance(environment, Stream | Recorded),
             f"an environment is another path's, path.environment, or Recorded(increments, dt), not {environment!r}.",
         )
-        self.idiosyncratic = Stream(jax.random.fold_in(key, 0))
-        self.environment = Stream(jax.random.fold_in(key, 1)) if environment is None else environment
+        own, common = _two(key)
+        self.idiosyncratic = Stream(own)
+        self.environment = Stream(common) if environment is None else environment
 
     def refine(self, factor: int = 2) -> "Brownian":
         """The same path in steps `factor` times shorter; `factor` is a power of two."""
@@ -163,3 +164,9 @@ class Brownian(eqx.Module):
     def _resolved(self, halvings: int, grouping: int) -> "Brownian":
         streams = tuple(s.resolved(halvings, grouping) for s in (self.idiosyncratic, self.environment))
         return eqx.tree_at(lambda p: (p.idiosyncratic, p.environment), self, streams)
+
+
+@jax.jit
+def _two(key: PRNGKeyArray) -> tuple[PRNGKeyArray, PRNGKeyArray]:
+    """The keys of the particles' own motions and of the environment."""
+    return jax.random.fold_in(key, 0), jax.random.fold_in(key, 1)
