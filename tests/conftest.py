@@ -5,16 +5,19 @@ Compiled programs are kept on disk from run to run; `JAX_ENABLE_COMPILATION_CACH
 
 import os
 
+# For processes that tests start; here jax may have been imported before, by a plugin.
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 
+import hypothesis
+import jax
+import pytest
 from jaxtyping import install_import_hook
+
+jax.config.update("jax_enable_x64", True)
 
 with install_import_hook("mckean", "typechecking.checker"):
     import mckean.cache
     import mckean.experiments.talk
-
-import hypothesis
-import pytest
 
 mckean.cache.enable()
 
