@@ -26,7 +26,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, PRNGKeyArray
-from scipy import special
 
 from mckean.analysis.sampling import Observables
 from mckean.analysis.statistics import Estimate, average
@@ -178,6 +177,8 @@ def hotelling(changes: Float[np.ndarray, "c p"]) -> float:
 
     Directions that do not vary are held apart: where their change is rounding they say nothing, else it is certain.
     """
+    from scipy.special import fdtrc
+
     c = changes.shape[0]
     mean = changes.mean(axis=0)
     variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(changes, rowvar=False)))
@@ -188,4 +189,4 @@ def hotelling(changes: Float[np.ndarray, "c p"]) -> float:
     if p == 0:
         return 1.0
     square = c * float(np.sum(along[seen] ** 2 / variances[seen]))
-    return float(special.fdtrc(p, c - p, square * (c - p) / (p * (c - 1))))
+    return float(fdtrc(p, c - p, square * (c - p) / (p * (c - 1))))

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from mckean.checks import require, traced
+from mckean.checks import array, require, traced
 from mckean.dynamics.moments import Moments
 from mckean.dynamics.particles import ParticleScheme
 from mckean.dynamics.scheme import AbstractScheme, tree_finite
@@ -92,7 +92,7 @@ def evolve(
         path.environment.check(first, steps, dt, model.motions(measure))
     model = scheme.planned(model, measure)
     scheme.check(model, measure, dt)
-    run = _Run(scheme, model, path, observe, jnp.asarray(dt, dtype_of(measure)))
+    run = _Run(scheme, model, path, observe, array(dt, dtype_of(measure)))
     plan = _Plan(first, steps, stride, float(dt))
     made = {
         "model": model, "scheme": scheme, "path": path, "dt": dt, "start": start, "until": until, "every": stride,
@@ -182,7 +182,8 @@ def _whole(run: _Run, plan: _Plan, measure: MeasureT, made: tuple) -> Trajectory
     for sentence, value in complaints.items():
         if sentence != _NON_FINITE:
             final = eqx.error_if(final, ~(value <= 0), sentence.replace("{:.3g}", "…"))
-    return Trajectory(final, jnp.asarray(plan.times(plan.steps)), _joined([_leading(start), observed]), made)
+    observed = jax.tree.map(lambda *a: jnp.concatenate(a), _leading(start), observed)
+    return Trajectory(final, jnp.asarray(plan.times(plan.steps)), observed, made)
 
 
 def _in_chunks(run: _Run, plan: _Plan, measure: MeasureT, made: tuple, progress: bool) -> Trajectory[MeasureT]:
@@ -191,9 +192,9 @@ def _in_chunks(run: _Run, plan: _Plan, measure: MeasureT, made: tuple, progress:
         try:
             for chunk in plan.chunks(bool(run.observe)):
                 measure, _, pieces = kept
-                at = jnp.asarray(plan.first + chunk.done)
+                at = np.asarray(plan.first + chunk.done)
                 # A traced count: XLA would write out a loop of one step and round it differently from longer ones.
-                stride = jnp.asarray(chunk.stride)
+                stride = np.asarray(chunk.stride)
                 moved, observed, complaints = _advance(run, measure, at, stride, chunk.records, chunk.inside)
                 _judge(run, plan, measure, chunk, complaints)
                 if not chunk.inside and chunk.end % plan.stride == 0:
@@ -211,7 +212,7 @@ def _kept_so_far(
 ) -> Trajectory[MeasureT]:
     if done % plan.stride:
         pieces = [*pieces, _seen_once(run, measure)]
-    return Trajectory(measure, jnp.asarray(plan.times(done)), _joined(pieces), made)
+    return Trajectory(measure, array(plan.times(done)), _joined(pieces), made)
 
 
 def _judge(run: _Run, plan: _Plan, before: AbstractMeasure, chunk: _Chunk, complaints: dict) -> None:
@@ -250,12 +251,12 @@ def _advance(
 
 
 def _seen_once(run: _Run, measure: AbstractMeasure) -> dict:
-    return _leading(_seen(run, measure)) if run.observe else {}
+    return _seen(run, measure) if run.observe else {}
 
 
 @eqx.filter_jit
 def _seen(run: _Run, measure: AbstractMeasure) -> dict:
-    return run.seen(measure)
+    return _leading(run.seen(measure))
 
 
 @eqx.filter_jit
@@ -376,7 +377,7 @@ def _leading(tree: dict) -> dict:
 
 
 def _joined(pieces: list[dict]) -> dict:
-    return jax.tree.map(lambda *a: jnp.concatenate(a), *pieces)
+    return jax.tree.map(lambda *a: jax.device_put(np.concatenate(a)), *pieces)
 
 
 @contextlib.contextmanager

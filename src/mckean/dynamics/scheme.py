@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean.checks import require, traced
@@ -91,10 +92,11 @@ def require_finite_field(field: Callable[[], Array], what: str, positions: Array
     values = field()
     if traced(values):
         return
-    bad = ~jnp.all(jnp.isfinite(values.reshape(values.shape[0], -1)), axis=1)
-    if bool(jnp.any(bad)):
-        index = int(jnp.argmax(bad))
-        point = ", ".join(f"{float(c):.6g}" for c in positions[index])
+    values = np.asarray(values)
+    bad = ~np.all(np.isfinite(values.reshape(values.shape[0], -1)), axis=1)
+    if bad.any():
+        index = int(np.argmax(bad))
+        point = ", ".join(f"{c:.6g}" for c in np.asarray(positions)[index])
         raise ValueError(
             f"{what} is not finite at {int(bad.sum())} of the {bad.size} points of the initial state; "
             f"the first is ({point})."
