@@ -1,16 +1,25 @@
-"""Every test runs in double precision, with shapes and types of the library's functions checked as they are called."""
+"""Every test runs in double precision, with shapes and types of the library's functions checked as they are called.
+
+Compiled programs are kept on disk from run to run; `JAX_ENABLE_COMPILATION_CACHE=0 pytest` compiles everything anew.
+"""
 
 import os
 
+# For processes that tests start; here jax may have been imported before, by a plugin.
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 
+import hypothesis
+import jax
+import pytest
 from jaxtyping import install_import_hook
 
+jax.config.update("jax_enable_x64", True)
+
 with install_import_hook("mckean", "typechecking.checker"):
+    import mckean.cache
     import mckean.talk.run
 
-import hypothesis
-import pytest
+mckean.cache.enable()
 
 # Compilation makes the first example slow: a deadline would judge the compiler.
 hypothesis.settings.register_profile("mckean", deadline=None, max_examples=20, derandomize=True)

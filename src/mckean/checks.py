@@ -19,6 +19,18 @@ def traced(tree: Any) -> bool:
     return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree))
 
 
+def concrete(value: Any) -> Any:
+    """The value as a NumPy array, so that nothing is compiled to look at it; as JAX's where it is traced."""
+    return jnp.asarray(value) if traced(value) else np.asarray(value)
+
+
+def array(value: Any, dtype: Any = None) -> jax.Array:
+    """`jnp.asarray(value, dtype)`, which compiles a program for each shape, without one where the value is known."""
+    if traced(value) or isinstance(value, jax.Array):
+        return jnp.asarray(value, dtype)
+    return jax.device_put(np.asarray(value, None if dtype is None else jnp.result_type(dtype)))
+
+
 def require(condition: Any, message: str) -> None:
     """Raise `ValueError(message)` unless `condition`; a traced condition is passed over."""
     if not traced(condition) and not bool(condition):
@@ -66,17 +78,17 @@ def require_periodic(f: Any, lengths: tuple[float, ...], name: str, mend: str = 
     """Raise `ValueError` unless f is finite and f(x + L_i e_i) = f(x) at random points of the torus with sides L."""
     dim = len(lengths)
     x = np.random.default_rng(0).uniform(-0.5, 0.5, (32, dim)) * np.asarray(lengths)
+    moved = x + np.diag(np.asarray(lengths))[:, None]
     with jax.ensure_compile_time_eval():
-        values = jax.vmap(f)(jnp.asarray(x, float))
-        if traced(values):
-            return
-        require_finite(name, values)
-        values = np.asarray(values)
-        tolerance = 1e4 * float(jnp.finfo(jnp.result_type(float)).eps) * (np.abs(values).max() + 1e-30)
-        for i, side in enumerate(lengths):
-            change = np.abs(np.asarray(jax.vmap(f)(jnp.asarray(x + side * np.eye(dim)[i], float))) - values).max()
-            if not change <= tolerance:
-                raise ValueError(
-                    f"{name} is not periodic: it changes by up to {change:.3g} over the side {side:.6g} of the torus"
-                    f"{mend}."
-                )
+        both = jax.jit(jax.vmap(f))(jnp.asarray(np.concatenate([x, *moved]), float))
+    if traced(both):
+        return
+    values, *shifted = np.split(np.asarray(both), dim + 1)
+    require_finite(name, values)
+    tolerance = 1e4 * float(jnp.finfo(jnp.result_type(float)).eps) * (np.abs(values).max() + 1e-30)
+    for side, other in zip(lengths, shifted, strict=True):
+        change = np.abs(other - values).max()
+        if not change <= tolerance:
+            raise ValueError(
+                f"{name} is not periodic: it changes by up to {change:.3g} over the side {side:.6g} of the torus{mend}."
+            )

@@ -98,12 +98,12 @@ def _configure(cache: bool) -> None:
     """What the process of a talk has and the library never sets: double precision, and compiled programs on disk."""
     import jax
 
-    from mckean.talk.programs import keep_programs
+    from mckean.cache import enable
 
     # Whatever JAX was told or has computed before: importing the library and the chapters makes no array.
     jax.config.update("jax_enable_x64", True)
     if cache:
-        keep_programs()
+        enable()
     else:
         jax.config.update("jax_enable_compilation_cache", False)
 

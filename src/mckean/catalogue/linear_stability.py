@@ -17,12 +17,11 @@ and Martini, arXiv 2601.22056). The growth in mean square is half the top of M's
 
 import itertools
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from scipy import sparse
 
 from mckean.catalogue.facts import Entry, Fact
 from mckean.checks import require
@@ -30,6 +29,9 @@ from mckean.interactions import kernels
 from mckean.measures import Density
 from mckean.models import Model, TransportNoise, langevin
 from mckean.spaces import Torus
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 _REFERENCE = "Gess, Gvalani and Martini, arXiv 2601.22056; Fourier modes of the linearised equation"
 
@@ -76,7 +78,7 @@ def mean_rates(model: Model, modes: np.ndarray) -> np.ndarray:
     return rates(model, modes) - 0.5 * np.einsum("mi,ij,mj->m", q, covariance(model), q)
 
 
-def mean_square_system(model: Model, reach: int, outflow: bool = True) -> tuple[np.ndarray, sparse.csr_array]:
+def mean_square_system(model: Model, reach: int, outflow: bool = True) -> tuple[np.ndarray, "sparse.csr_array"]:
     """The modes 0 < |k|_∞ ≤ reach, and M on them, per time.
 
     With outflow, what leaves the box is lost, and the top of the spectrum is not above that of the whole lattice;
@@ -90,6 +92,8 @@ def mean_square_system(model: Model, reach: int, outflow: bool = True) -> tuple[
 
     **Returns:** the modes, shape (m, d), and M, a sparse matrix.
     """
+    from scipy import sparse
+
     space, modes = _torus(model), lattice(_torus(model), reach)
     number = {tuple(k): i for i, k in enumerate(modes)}
     q = space.wavenumber(modes)
@@ -157,6 +161,7 @@ def mean_square_threshold(model: Model, reach: int = 16, largest: float = 1e3) -
 
     **Raises:** `ValueError` if it grows still at the largest K, and for another noise.
     """
+    from scipy import sparse
     from scipy.optimize import brentq
 
     noise = _only_noise(model)

@@ -6,7 +6,6 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import linalg
 
 from mckean.catalogue.facts import Entry, Fact
 from mckean.checks import require
@@ -178,9 +177,11 @@ def _of_ten(model) -> tuple[float, float]:
 
     The stationary covariance S of all solves Lyapunov's equation AS + SAᵀ + (2/β)I = 0, A the drift's Jacobian.
     """
+    from scipy.linalg import solve_continuous_lyapunov
+
     system, alone = _jacobians(model, 10)
     noise = 2 / float(model.beta)
-    pair = linalg.solve_continuous_lyapunov(system, -noise * np.eye(10))[:2, :2]
+    pair = solve_continuous_lyapunov(system, -noise * np.eye(10))[:2, :2]
     limit = noise / (-2 * alone)
     s = np.linalg.eigvalsh(pair) / limit
     return float(np.sum(s - 1 - np.log(s)) / 2), math.sqrt(limit * float(np.sum((np.sqrt(s) - 1) ** 2)))
@@ -188,6 +189,8 @@ def _of_ten(model) -> tuple[float, float]:
 
 def _of_coupling(model, n: int) -> float:
     """E(X_1 − Y_1)² from Lyapunov's equation of particles and copies together, whose noises are the same."""
+    from scipy import linalg
+
     system, alone = _jacobians(model, n)
     noise = 2 / float(model.beta) * np.kron(np.ones((2, 2)), np.eye(n))
     both = linalg.solve_continuous_lyapunov(linalg.block_diag(system, alone * np.eye(n)), -noise)

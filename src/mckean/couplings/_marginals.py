@@ -33,7 +33,6 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
-from scipy import special
 
 from mckean.checks import require
 from mckean.couplings._chaos import run_from_law
@@ -140,6 +139,8 @@ def distances(sizes: Sequence[int], numbers: Any, k: int, gaps: Any) -> Marginal
     The `largest` along times. `gaps`: from the median of each cell to that of the next, shape (M − 1,), on a circle
     (M,).
     """
+    from scipy.special import xlogy
+
     numbers = np.asarray(numbers, np.float64)
     r, _, times, m = numbers.shape
     groups = 2 * divisor(r // 2, _GROUPS // 2)
@@ -149,8 +150,8 @@ def distances(sizes: Sequence[int], numbers: Any, k: int, gaps: Any) -> Marginal
     even, gaps = m**-k, np.asarray(gaps, np.float64)
     chosen = np.stack([p[1::2].mean(0), p[::2].mean(0)]) > even
     gain = np.sum((p - even) * np.tile(chosen, (groups // 2, 1, 1, 1)), axis=-1)
-    entropy = lambda q: np.sum(special.xlogy(q, q / even), axis=-1)  # noqa: E731
-    dependence = lambda q: np.sum(special.xlogy(q, q / _independent(q, m, k)), axis=-1)  # noqa: E731
+    entropy = lambda q: np.sum(xlogy(q, q / even), axis=-1)  # noqa: E731
+    dependence = lambda q: np.sum(xlogy(q, q / _independent(q, m, k)), axis=-1)  # noqa: E731
     square = lambda q: np.sum((q - even) ** 2, axis=-1) / even  # noqa: E731
     cost = lambda q: transport_cost(q - even, gaps, k)  # noqa: E731
     taken = lambda f: largest(lambda x: jackknife(x).map(f).unbiased, p)  # noqa: E731

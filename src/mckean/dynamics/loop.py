@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
+from mckean.checks import array
 from mckean.dynamics.scheme import Stepper, tree_finite
 from mckean.dynamics.trajectory import MeasureT, Trajectory
 from mckean.faults import FAULTS, Fault, Status, sound, status
@@ -118,7 +119,8 @@ def run_whole(run: Run, plan: Plan, measure: MeasureT, made: tuple) -> Trajector
     final, observed, _, found = _advance(run, measure, at, plan.stride, plan.steps // plan.stride, True, whole=True)
     sentences = [fault.value.replace("{:.3g}", "…") for fault in FAULTS]
     final = eqx.branched_error_if(final, found.bad, found.code, sentences)
-    return Trajectory(final, jnp.asarray(plan.times(plan.steps)), _join([_leading(start), observed]), made)
+    observed = jax.tree.map(lambda *a: jnp.concatenate(a), _leading(start), observed)
+    return Trajectory(final, jnp.asarray(plan.times(plan.steps)), observed, made)
 
 
 def run_in_chunks(run: Run, plan: Plan, measure: MeasureT, made: tuple, progress: bool) -> Trajectory[MeasureT]:
@@ -128,9 +130,9 @@ def run_in_chunks(run: Run, plan: Plan, measure: MeasureT, made: tuple, progress
         try:
             for chunk in plan.chunks(bool(run.observe)):
                 measure, _, pieces = kept
-                at = jnp.asarray(plan.first + chunk.done)
+                at = np.asarray(plan.first + chunk.done)
                 # A traced count: XLA would write out a loop of one step and round it differently from longer ones.
-                stride = jnp.asarray(chunk.stride)
+                stride = np.asarray(chunk.stride)
                 new, observed, count, found = _advance(run, measure, at, stride, chunk.records, chunk.inside)
                 _judge(run, plan, measure, chunk, int(count), found)
                 if not chunk.inside and chunk.end % plan.stride == 0:
@@ -146,7 +148,7 @@ def run_in_chunks(run: Run, plan: Plan, measure: MeasureT, made: tuple, progress
 def _so_far(run: Run, plan: Plan, measure: MeasureT, done: int, pieces: list, made: tuple) -> Trajectory[MeasureT]:
     if done % plan.stride:
         pieces = [*pieces, _record_once(run, measure)]
-    return Trajectory(measure, jnp.asarray(plan.times(done)), _join(pieces), made)
+    return Trajectory(measure, array(plan.times(done)), _join(pieces), made)
 
 
 def _judge(run: Run, plan: Plan, before: AbstractMeasure, chunk: Chunk, count: int, found: Status) -> None:
@@ -158,7 +160,7 @@ def _judge(run: Run, plan: Plan, before: AbstractMeasure, chunk: Chunk, count: i
         return
     first = plan.first + chunk.done
     if found.fault is Fault.NON_FINITE:
-        last, steps = _first_bad(run, before, jnp.asarray(first), jnp.asarray(chunk.end - chunk.done))
+        last, steps = _first_bad(run, before, np.asarray(first), np.asarray(chunk.end - chunk.done))
         count, found = int(steps), run.stepper.inspect(last).then(found)
     raise RunError(found.sentence, first + count, (first + count) * plan.dt)
 
@@ -202,12 +204,12 @@ def _advance(
 
 
 def _record_once(run: Run, measure: AbstractMeasure) -> dict:
-    return _leading(_record(run, measure)) if run.observe else {}
+    return _record(run, measure) if run.observe else {}
 
 
 @eqx.filter_jit
 def _record(run: Run, measure: AbstractMeasure) -> dict:
-    return run.record(measure)
+    return _leading(run.record(measure))
 
 
 @eqx.filter_jit
@@ -224,7 +226,7 @@ def _leading(tree: dict) -> dict:
 
 
 def _join(pieces: list[dict]) -> dict:
-    return jax.tree.map(lambda *a: jnp.concatenate(a), *pieces)
+    return jax.tree.map(lambda *a: jax.device_put(np.concatenate(a)), *pieces)
 
 
 @contextlib.contextmanager

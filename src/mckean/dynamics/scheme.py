@@ -7,9 +7,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from mckean.checks import require, traced
+from mckean.checks import array, require, traced
 from mckean.faults import Status
 from mckean.interactions import Points
 from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
@@ -91,7 +92,7 @@ class Stepper(eqx.Module):
 
 def step_length(measure: AbstractMeasure, dt: float) -> Float[Array, ""]:
     """dt as an array in the measure's precision."""
-    return jnp.asarray(dt, dtype_of(measure))
+    return array(dt, dtype_of(measure))
 
 
 def require_same_space(model: Model, measure: AbstractMeasure) -> None:
@@ -117,11 +118,12 @@ def require_finite_drift(model: Model, measure: AbstractMeasure, points: Points)
     values = _drift(model, measure, points)
     if traced(values):
         return
-    bad = ~jnp.all(jnp.isfinite(values), axis=1)
-    if bool(jnp.any(bad)):
-        index = int(jnp.argmax(bad))
+    values = np.asarray(values)
+    bad = ~np.all(np.isfinite(values), axis=1)
+    if bad.any():
+        index = int(np.argmax(bad))
         places = points if isinstance(points, jax.Array) else points.nodes
-        point = ", ".join(f"{float(c):.6g}" for c in places[index])
+        point = ", ".join(f"{c:.6g}" for c in np.asarray(places)[index])
         raise ValueError(
             f"the drift −∇V − ∇W*μ + b is not finite at {int(bad.sum())} of the {bad.size} points of the initial "
             f"state; the first is ({point})."

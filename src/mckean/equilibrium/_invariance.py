@@ -25,7 +25,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, PRNGKeyArray
-from scipy import special
 
 from mckean.checks import require
 from mckean.dynamics import Scheme, evolve, scheme_for
@@ -208,6 +207,8 @@ def hotelling(changes: Float[np.ndarray, "c p"]) -> float:
 
     Directions that do not vary are held apart: where their change is rounding they say nothing, else it is certain.
     """
+    from scipy.special import fdtrc
+
     c = changes.shape[0]
     mean = changes.mean(axis=0)
     variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(changes, rowvar=False)))
@@ -218,4 +219,4 @@ def hotelling(changes: Float[np.ndarray, "c p"]) -> float:
     if p == 0:
         return 1.0
     square = c * float(np.sum(along[varying] ** 2 / variances[varying]))
-    return float(special.fdtrc(p, c - p, square * (c - p) / (p * (c - 1))))
+    return float(fdtrc(p, c - p, square * (c - p) / (p * (c - 1))))

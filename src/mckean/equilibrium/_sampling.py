@@ -25,8 +25,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
-from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from mckean.checks import require, require_finite
 from mckean.dynamics.gibbs import coupled_log_density, require_gibbs
@@ -255,6 +253,9 @@ def _r_hat(values: np.ndarray) -> np.ndarray:
 
 
 def _rank_r_hat(split: np.ndarray) -> np.ndarray:
+    from scipy.special import ndtri
+    from scipy.stats import rankdata
+
     ranks = rankdata(split.reshape(-1, split.shape[2]), axis=0).reshape(split.shape)
     scores = ndtri((ranks - 0.375) / (ranks.shape[0] * ranks.shape[1] + 0.25))
     within = scores.var(axis=1, ddof=1).mean(axis=0)

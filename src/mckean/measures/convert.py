@@ -1,5 +1,6 @@
 """From one form of a measure to another."""
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -26,14 +27,19 @@ def deposit(particles: Particles, grid: AbstractGrid) -> Density:
     """
     if particles.space != grid.space:
         raise ValueError(f"particles on {particles.space} cannot be put on a grid of {grid.space}.")
+    if not isinstance(grid, FourierGrid) and not traced(particles):
+        _require_inside(particles, grid)
+    return Density(grid, _deposited(particles, grid))
+
+
+@eqx.filter_jit
+def _deposited(particles: Particles, grid: AbstractGrid) -> Float[Array, "..."]:
     x = particles.positions
     periodic = isinstance(grid, FourierGrid)
     origin = np.array([axis[0] for axis in grid.axes])
     cell = (x - jnp.asarray(origin, x.dtype)) / jnp.asarray(grid.spacing, x.dtype)
     shape = np.array(grid.shape)
     weights = jnp.full(particles.n, 1 / particles.n, x.dtype) if particles.weights is None else particles.weights
-    if not periodic:
-        _require_inside(cell, shape, weights)
     low = jnp.floor(cell)
     values = jnp.zeros(grid.shape, x.dtype)
     for corner in np.ndindex(*(2,) * grid.space.dim):
@@ -41,14 +47,16 @@ def deposit(particles: Particles, grid: AbstractGrid) -> Density:
         index = low.astype(jnp.int32) + jnp.asarray(corner)
         index = index % shape if periodic else jnp.clip(index, 0, shape - 1)
         values = values.at[tuple(index.T)].add(weights * share)
-    return Density(grid, values / grid.cell_volume)
+    return values / grid.cell_volume
 
 
-def _require_inside(cell: Float[Array, "n d"], shape: np.ndarray, weights: Float[Array, " n"]) -> None:
-    outside = jnp.any((cell < -0.5) | (cell > shape - 0.5), axis=1)
-    if not traced(outside):
-        lost = float(jnp.sum(jnp.where(outside, weights, 0)))
-        require(lost == 0, f"the box is too small: a mass of {lost:.3g} of the particles lies outside it.")
+def _require_inside(particles: Particles, grid: AbstractGrid) -> None:
+    x, half = np.asarray(particles.positions), 0.5 * np.array(grid.spacing)
+    lower, upper = (np.array([axis[end] for axis in grid.axes]) for end in (0, -1))
+    outside = np.any((x < lower - half) | (x > upper + half), axis=1)
+    weights = np.full(particles.n, 1 / particles.n) if particles.weights is None else np.asarray(particles.weights)
+    lost = weights[outside].sum()
+    require(lost == 0, f"the box is too small: a mass of {lost:.3g} of the particles lies outside it.")
 
 
 def smooth(density: Density, width: float) -> Density:
@@ -68,11 +76,18 @@ def smooth(density: Density, width: float) -> Density:
     if not isinstance(grid, FourierGrid):
         raise ValueError("smoothing works on the torus; a density on a box has no heat semigroup there.")
     require(width >= 0, f"the width of a smoothing must not be negative, but {width} was given.")
-    factor = jnp.exp(-0.5 * width**2 * jnp.asarray(grid.square_wavenumbers, density.values.dtype))
-    values = calculus.fourier_multiplier(grid, density.values, factor)
+    values = _convolve(density, jnp.asarray(width, density.values.dtype))
     if negative(values):
         raise ValueError(
             f"smoothing by {width:.3g} leaves negative values, as the density is rough on its grid of spacing "
             f"{max(grid.spacing):.3g}: smooth by two spacings or more, or take a finer grid."
         )
     return Density(grid, values)
+
+
+@eqx.filter_jit
+def _convolve(density: Density, width: Float[Array, ""]) -> Float[Array, "..."]:
+    grid, values = density.grid, density.values
+    assert isinstance(grid, FourierGrid)
+    factor = jnp.exp(-0.5 * width**2 * jnp.asarray(grid.square_wavenumbers, values.dtype))
+    return calculus.fourier_multiplier(grid, values, factor)

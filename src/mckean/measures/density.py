@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mckean.checks import require, require_finite, traced
+from mckean.checks import array, concrete, require, require_finite, traced
 from mckean.measures.laws import AbstractLaw
 from mckean.measures.measure import AbstractMeasure, on_points
 from mckean.measures.particles import Particles
@@ -20,7 +22,10 @@ _NEGATIVE_TOLERANCE = 1e-8
 def negative(values: Array) -> bool:
     """Whether known values are negative beyond the rounding of an FFT or of a sum."""
     tolerance = max(_NEGATIVE_TOLERANCE, 8 * float(jnp.finfo(values.dtype).eps))
-    return not traced(values) and float(jnp.min(values)) < -tolerance * float(jnp.max(jnp.abs(values)))
+    if traced(values):
+        return False
+    known = np.asarray(values)
+    return bool(known.min() < -tolerance * np.abs(known).max())
 
 
 class Density(AbstractMeasure):
@@ -43,7 +48,7 @@ class Density(AbstractMeasure):
     values: Float[Array, "..."]
 
     def __init__(self, grid: AbstractGrid, values):
-        values = jnp.asarray(values)
+        values = array(values)
         if not jnp.issubdtype(values.dtype, jnp.floating):
             values = values.astype(jnp.result_type(float))
         if values.shape != grid.shape:
@@ -54,10 +59,11 @@ class Density(AbstractMeasure):
         self.grid = grid
         self.values = values
         if not traced(values):
-            mass = float(self.mass)
+            known = np.asarray(values)
+            mass = float(known.sum(dtype=np.float64)) * grid.cell_volume
             require(
                 not negative(values),
-                f"a density must not be negative, but its minimum is {float(jnp.min(values)):.3g}.",
+                f"a density must not be negative, but its minimum is {known.min():.3g}.",
             )
             require(
                 abs(mass - 1) <= _MASS_TOLERANCE,
@@ -75,16 +81,7 @@ class Density(AbstractMeasure):
 
         **Raises:** `ValueError` for a function that is not scalar, or is negative, not finite, or zero at all nodes.
         """
-        values = on_points(f, grid.nodes)
-        if values.shape != (grid.size,):
-            raise ValueError(
-                f"a density needs a scalar function of a point, but this one returned shape {values.shape[1:]}."
-            )
-        require_finite("a density", values)
-        values = values.reshape(grid.shape)
-        mass = jnp.sum(values) * grid.cell_volume
-        require(mass > 0, "a density must be positive somewhere on the grid, but its mass there is not positive.")
-        return cls(grid, values / mass)
+        return cls._normalised(grid, jax.jit(lambda nodes: on_points(f, nodes))(grid.nodes))
 
     @classmethod
     def from_law(cls, grid: AbstractGrid, law: AbstractLaw) -> "Density":
@@ -99,7 +96,19 @@ class Density(AbstractMeasure):
         """
         if law.domain != grid.space:
             raise ValueError(f"a law on {law.domain} cannot be put on a grid of {grid.space}.")
-        return cls.from_function(grid, lambda x: jnp.exp(law.log_density(x)))
+        return cls._normalised(grid, _densities(law, grid.nodes))
+
+    @classmethod
+    def _normalised(cls, grid: AbstractGrid, values: Array) -> "Density":
+        if values.shape != (grid.size,):
+            raise ValueError(
+                f"a density needs a scalar function of a point, but this one returned shape {values.shape[1:]}."
+            )
+        require_finite("a density", values)
+        values = concrete(values).reshape(grid.shape)
+        mass = values.sum() * grid.cell_volume
+        require(mass > 0, "a density must be positive somewhere on the grid, but its mass there is not positive.")
+        return cls(grid, values / mass)
 
     @property
     def domain(self) -> AbstractSpace:
@@ -114,6 +123,7 @@ class Density(AbstractMeasure):
         weights = self.values.ravel() * self.grid.cell_volume
         return jnp.tensordot(weights, on_points(phi, self.grid.nodes.astype(self.values.dtype)), axes=1)
 
+    @eqx.filter_jit
     def sample(self, key: PRNGKeyArray, n: int) -> Particles:
         """n independent particles: a node drawn by its mass, then a uniform point of the node's cell.
 
@@ -128,3 +138,8 @@ class Density(AbstractMeasure):
         spacing = jnp.asarray(self.grid.spacing, self.values.dtype)
         nodes = self.grid.nodes.astype(self.values.dtype)
         return Particles(self.grid.space, nodes[index] + offset * spacing)
+
+
+@eqx.filter_jit
+def _densities(law: AbstractLaw, nodes: Float[Array, "n d"]) -> Float[Array, " n"]:
+    return on_points(lambda x: jnp.exp(law.log_density(x)), nodes)

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mckean.checks import require, require_finite, traced
+from mckean.checks import array, concrete, require, require_finite, traced
 from mckean.measures.laws import AbstractLaw
 from mckean.measures.measure import on_points
 from mckean.measures.particles import Particles
@@ -33,10 +34,9 @@ class Gaussian(AbstractLaw):
     covariance: Float[Array, "d d"]
 
     def __init__(self, mean, covariance):
-        mean, covariance = (
-            jnp.atleast_1d(jnp.asarray(mean, float)),
-            jnp.atleast_2d(jnp.asarray(covariance, float)),
-        )
+        mean, covariance = concrete(mean), concrete(covariance)
+        mean = array(mean[None] if mean.ndim == 0 else mean, float)
+        covariance = array(covariance[None, None] if covariance.ndim == 0 else covariance, float)
         if mean.ndim != 1 or covariance.shape != (mean.shape[0],) * 2:
             raise ValueError(
                 f"a Gaussian needs a mean (d,) and a covariance (d, d), not {mean.shape} and {covariance.shape}."
@@ -69,6 +69,7 @@ class Gaussian(AbstractLaw):
         values = on_points(phi, self.mean + jnp.asarray(points, self.mean.dtype) @ self._root().T)
         return jnp.tensordot(jnp.asarray(weights / weights.sum(), self.mean.dtype), values, axes=1)
 
+    @eqx.filter_jit
     def sample(self, key: PRNGKeyArray, n: int) -> Particles:
         normal = jax.random.normal(key, (n, self.mean.shape[0]), self.mean.dtype)
         return Particles(self.domain, self.mean + normal @ self._root().T)

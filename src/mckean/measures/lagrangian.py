@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mckean.checks import require, require_finite, traced
+from mckean.checks import array, concrete, require, require_finite, traced
 from mckean.measures.density import Density
 from mckean.measures.measure import AbstractMeasure, on_points
 from mckean.measures.particles import Particles
@@ -40,14 +41,15 @@ class Lagrangian(AbstractMeasure):
     masses: Float[Array, " n"]
 
     def __init__(self, ends, masses):
-        ends, masses = jnp.asarray(ends, float), jnp.asarray(masses, float)
+        ends, masses = array(ends, float), array(masses, float)
         if ends.ndim != 1 or masses.shape != (ends.shape[0] - 1,):
             raise ValueError(f"n cells have n masses and n + 1 ends, not shapes {masses.shape} and {ends.shape}.")
         require_finite("an end of a cell", ends)
         require_finite("a mass of a cell", masses)
-        require(jnp.all(jnp.diff(ends) > 0), "the ends of cells must increase.")
+        x, m = concrete(ends), concrete(masses)
+        require((x[1:] > x[:-1]).all(), "the ends of cells must increase.")
         require(
-            jnp.all(masses > 0) & (jnp.abs(jnp.sum(masses) - 1) <= 1e-5),
+            (m > 0).all() & (abs(m.sum() - 1) <= 1e-5),
             "the masses of cells must be positive with sum 1.",
         )
         self.ends, self.masses = ends, masses
@@ -126,6 +128,7 @@ class Lagrangian(AbstractMeasure):
             require(outside <= 1e-5, f"the box leaves out a mass of {float(outside):.3g}.")
         return Density(grid, jnp.diff(below) / grid.cell_volume)
 
+    @eqx.filter_jit
     def sample(self, key: PRNGKeyArray, n: int) -> Particles:
         """n independent particles: F⁻¹ at uniform levels."""
         level = jnp.concatenate([jnp.zeros_like(self.masses[:1]), jnp.cumsum(self.masses)])

@@ -1,6 +1,7 @@
 """Initial laws: each can be sampled, and put on a grid by `Density.from_law`."""
 
 import abc
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mckean.checks import require, require_finite
+from mckean.checks import array, concrete, require, require_finite, traced
 from mckean.measures.measure import AbstractMeasure
 from mckean.measures.particles import Particles
 from mckean.spaces import AbstractSpace, Torus
@@ -79,6 +80,7 @@ class Uniform(AbstractSampledLaw):
         inside = jnp.all((x >= low) & (x <= high))
         return jnp.where(inside, -np.sum(np.log(high - low)), -jnp.inf)
 
+    @eqx.filter_jit
     def sample(self, key: PRNGKeyArray, n: int) -> Particles:
         if self.box is None:
             return Particles(self.space, self.space.uniform(key, n))
@@ -109,9 +111,7 @@ class VonMises(AbstractSampledLaw):
         require(isinstance(space, Torus), f"the von Mises law lives on a torus, not on {space}.")
         self.space = space
         try:
-            self.mean, self.concentration = (
-                jnp.broadcast_to(jnp.asarray(v, float), (space.dim,)) for v in (mean, concentration)
-            )
+            self.mean, self.concentration = (_for_each(v, space.dim) for v in (mean, concentration))
         except ValueError as error:
             raise ValueError(
                 f"a von Mises law in dimension {space.dim} needs a mean and a concentration of shape "
@@ -119,7 +119,7 @@ class VonMises(AbstractSampledLaw):
             ) from error
         require_finite("the mean of a von Mises law", self.mean)
         require_finite("the concentration of a von Mises law", self.concentration)
-        require(jnp.all(self.concentration >= 0), "the concentration of a von Mises law must not be negative.")
+        require((concrete(self.concentration) >= 0).all(), "the concentration of a von Mises law must not be negative.")
 
     @property
     def domain(self) -> Torus:
@@ -132,6 +132,7 @@ class VonMises(AbstractSampledLaw):
         log_norm = jnp.log(sides) + jnp.log(jax.scipy.special.i0e(kappa)) + kappa
         return jnp.sum(kappa * jnp.cos(angle) - log_norm)
 
+    @eqx.filter_jit
     def sample(self, key: PRNGKeyArray, n: int) -> Particles:
         kappa = jnp.maximum(self.concentration, 1e-8)  # which is uniform to rounding; at 0 no trial would be accepted
         # With the paper's ρ, r = (1 + ρ²)/2ρ and f = cos θ, every difference that cancels for small or for large κ is
@@ -161,6 +162,12 @@ class VonMises(AbstractSampledLaw):
         return Particles(self.space, self.mean + angle * jnp.asarray(self.space.lengths) / (2 * jnp.pi))
 
 
+def _for_each(value: Any, dim: int) -> Float[Array, " d"]:
+    """One value for each dimension, from one number or from d of them."""
+    value = concrete(value)
+    return array((jnp if traced(value) else np).broadcast_to(value, (dim,)), float)
+
+
 class Mixture(AbstractLaw):
     """A mixture of laws, Σ_k p_k μ_k.
 
@@ -188,11 +195,12 @@ class Mixture(AbstractLaw):
             "the components of a mixture must live on one space.",
         )
         k = len(self.components)
-        self.weights = jnp.full(k, 1 / k) if weights is None else jnp.asarray(weights, float)
+        self.weights = array(np.full(k, 1 / k) if weights is None else weights, float)
         if self.weights.shape != (k,):
             raise ValueError(f"a mixture of {k} components needs weights of shape ({k},), not {self.weights.shape}.")
+        p = concrete(self.weights)
         require(
-            jnp.all(self.weights >= 0) & (jnp.abs(jnp.sum(self.weights) - 1) <= 1e-5),
+            (p >= 0).all() & (abs(p.sum() - 1) <= 1e-5),
             "the weights of a mixture must be non-negative with sum 1.",
         )
 
@@ -207,6 +215,7 @@ class Mixture(AbstractLaw):
         logs = jnp.stack([law.log_density(x) for law in self.components])
         return jax.scipy.special.logsumexp(logs, b=self.weights)
 
+    @eqx.filter_jit
     def sample(self, key: PRNGKeyArray, n: int) -> Particles:
         choice, *keys = jax.random.split(key, len(self.components) + 1)
         index = jnp.searchsorted(jnp.cumsum(self.weights), jax.random.uniform(choice, (n,)), side="right")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mckean.checks import require, require_finite, traced
+from mckean.checks import array, require, require_finite, traced
 from mckean.measures.measure import AbstractMeasure, on_points
 from mckean.spaces import AbstractSpace
 
@@ -30,7 +30,7 @@ class Particles(AbstractMeasure):
     weights: Float[Array, " n"] | None
 
     def __init__(self, space: AbstractSpace, positions, weights=None):
-        positions = jnp.asarray(positions)
+        positions = array(positions)
         if positions.ndim != 2 or positions.shape[1] != space.dim or positions.shape[0] == 0:
             raise ValueError(
                 f"positions in dimension {space.dim} have shape (n, {space.dim}) with n ≥ 1, "
@@ -42,7 +42,7 @@ class Particles(AbstractMeasure):
         space.check(positions)
         self.space = space
         self.positions = space.retract(positions)
-        self.weights = None if weights is None else _checked_weights(jnp.asarray(weights), positions)
+        self.weights = None if weights is None else _checked_weights(array(weights), positions)
 
     @property
     def domain(self) -> AbstractSpace:
@@ -69,7 +69,8 @@ def _checked_weights(weights: Array, positions: Array) -> Array:
         )
     require_finite("a particle's weight", weights)
     if not traced(weights):
-        total = float(np.sum(np.asarray(weights, dtype=np.float64)))
-        require(jnp.all(weights >= 0), "the weights of particles must not be negative.")
+        known = np.asarray(weights, dtype=np.float64)
+        total = float(np.sum(known))
+        require(np.all(known >= 0), "the weights of particles must not be negative.")
         require(abs(total - 1) <= 1e-5, f"the weights of particles must sum to 1, but their sum is {total:.6g}.")
     return weights.astype(positions.dtype)

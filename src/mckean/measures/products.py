@@ -3,6 +3,7 @@
 The coordinates of the product space are those of the first particle, then those of the second, and so on.
 """
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -46,6 +47,7 @@ def product_grid(grid: AbstractGrid, n: int) -> AbstractGrid:
     return FourierGrid(space, grid.shape * n)
 
 
+@eqx.filter_jit
 def tensor_power(density: Density, n: int) -> Density:
     """The law of n independent points, μ^{⊗n} = ρ(x_1)…ρ(x_n) dx, on `grid.size`^n nodes.
 
@@ -65,6 +67,7 @@ def tensor_power(density: Density, n: int) -> Density:
     return Density(grid, values)
 
 
+@eqx.filter_jit
 def marginal(density: Density, k: int, dim: int) -> Density:
     """The law of the first k of n particles, f^k = ∫f dx_{k+1}…dx_n, by the rectangle rule, which keeps mass.
 
@@ -91,6 +94,7 @@ def marginal(density: Density, k: int, dim: int) -> Density:
     return Density(smaller, values * (grid.cell_volume / smaller.cell_volume))
 
 
+@eqx.filter_jit
 def asymmetry(density: Density, dim: int) -> Float[Array, ""]:
     """How far a law is from exchangeable: max |f − f∘τ|/max f over exchanges τ of two neighbouring particles.
 
@@ -115,6 +119,7 @@ def asymmetry(density: Density, dim: int) -> Float[Array, ""]:
     return worst / jnp.max(f)
 
 
+@eqx.filter_jit
 def relative_entropy(f: Density, g: Density) -> Float[Array, ""]:
     """The relative entropy of two densities, H(f|g) = ∫f log(f/g) dx ≥ 0; infinite if g = 0 < f somewhere.
 

@@ -2,12 +2,13 @@
 
 import math
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mckean.checks import require, require_finite
+from mckean.checks import array, concrete, require, require_finite
 from mckean.measures.laws import AbstractSampledLaw
 from mckean.measures.particles import Particles
 from mckean.spaces import Sphere
@@ -37,10 +38,10 @@ class VonMisesFisher(AbstractSampledLaw):
     def __init__(self, space: Sphere, mean, concentration=1.0):
         require(isinstance(space, Sphere), f"the von Mises–Fisher law lives on a sphere, not on {space}.")
         self.space, self.mean = space, _unit(space, mean, "the mean of a von Mises–Fisher law")
-        self.concentration = jnp.asarray(concentration, float)
+        self.concentration = array(concentration, float)
         require(self.concentration.ndim == 0, "the concentration of a von Mises–Fisher law must be a number.")
         require_finite("the concentration of a von Mises–Fisher law", self.concentration)
-        require(self.concentration >= 0, "the concentration of a von Mises–Fisher law must not be negative.")
+        require(concrete(self.concentration) >= 0, "the concentration of a von Mises–Fisher law must not be negative.")
 
     @property
     def domain(self) -> Sphere:
@@ -64,6 +65,7 @@ class VonMisesFisher(AbstractSampledLaw):
         area = math.log(2.0) if d == 2 else math.log(Sphere(d - 1).volume)
         return area + jax.scipy.special.logsumexp(exponents)
 
+    @eqx.filter_jit
     def sample(self, key: PRNGKeyArray, n: int) -> Particles:
         tangent, radial = jax.random.split(key)
         height = self._heights(radial, n)[:, None]
@@ -111,10 +113,12 @@ class SphericalCauchy(AbstractSampledLaw):
 
     def __init__(self, space: Sphere, centre):
         require(isinstance(space, Sphere), f"the spherical Cauchy law lives on a sphere, not on {space}.")
-        self.space, self.centre = space, jnp.asarray(centre, float)
+        self.space, self.centre = space, array(centre, float)
         require(self.centre.shape == (space.dim,), f"the centre w has shape ({space.dim},), not {self.centre.shape}.")
         require_finite("the centre of a spherical Cauchy law", self.centre)
-        require(jnp.sum(self.centre**2) < 1, "the centre of a spherical Cauchy law lies inside the unit ball.")
+        require(
+            (concrete(self.centre) ** 2).sum() < 1, "the centre of a spherical Cauchy law lies inside the unit ball."
+        )
 
     @property
     def domain(self) -> Sphere:
@@ -125,6 +129,7 @@ class SphericalCauchy(AbstractSampledLaw):
         ratio = jnp.log1p(-jnp.sum(w**2)) - jnp.log(jnp.sum((x - w) ** 2))
         return (self.space.dim - 1) * ratio - math.log(self.space.volume)
 
+    @eqx.filter_jit
     def sample(self, key: PRNGKeyArray, n: int) -> Particles:
         u, w = self.space.uniform(key, n), self.centre
         # x = w + (1 − |w|²)(u + w)/|u + w|².
@@ -132,8 +137,8 @@ class SphericalCauchy(AbstractSampledLaw):
 
 
 def _unit(space: Sphere, vector, name: str) -> Float[Array, " d"]:
-    vector = jnp.asarray(vector, float)
+    vector = array(vector, float)
     require(vector.shape == (space.dim,), f"{name} has shape ({space.dim},), not {vector.shape}.")
     require_finite(name, vector)
-    require(jnp.abs(jnp.linalg.norm(vector) - 1) <= 1e-5, f"{name} must be a vector of length 1.")
+    require(abs((concrete(vector) ** 2).sum() ** 0.5 - 1) <= 1e-5, f"{name} must be a vector of length 1.")
     return space.retract(vector)

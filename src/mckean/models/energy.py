@@ -5,9 +5,12 @@
 D(μ) = ∫|∇δF/δμ|² dμ, U the internal energy of a model that has one, and along ∂_tρ = ∇·(ρ∇δF/δμ), dF/dt = −D.
 """
 
+import functools
 import math
-from typing import cast
+from collections.abc import Callable
+from typing import TypeVar, cast
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -21,7 +24,24 @@ from mckean.spaces.staggered import axes_of, gradient, onto_faces
 
 _TINY = 1e-300
 
+_Functional = TypeVar("_Functional", bound=Callable)
 
+
+def _compiled(functional: _Functional) -> _Functional:
+    """The functional as one program.
+
+    Not so for particles: how their interaction is summed is chosen from where they are.
+    """
+    program = eqx.filter_jit(functional)
+
+    @functools.wraps(functional)
+    def value(model: Model, mu: AbstractMeasure):
+        return functional(model, mu) if isinstance(mu, Particles) else program(model, mu)
+
+    return cast(_Functional, value)
+
+
+@_compiled
 def confinement_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """The confinement energy ∫V dμ, energy per particle.
 
@@ -33,6 +53,7 @@ def confinement_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     return jnp.zeros((), dtype_of(mu)) if model.confinement is None else mu.integrate(model.confinement)
 
 
+@_compiled
 def interaction_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """The interaction energy ½∬W dμdμ, energy per particle.
 
@@ -56,6 +77,7 @@ def interaction_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     return 0.5 * mu.integrate(lambda x: interactions.potential(kernel, mu, x[None])[0])
 
 
+@_compiled
 def energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """The energy ∫V dμ + ½∬W dμdμ, per particle.
 
@@ -82,6 +104,7 @@ def hamiltonian(model: Model, particles: Particles) -> Float[Array, ""]:
     return particles.n * energy(model, particles)
 
 
+@eqx.filter_jit
 def entropy(mu: AbstractMeasure) -> Float[Array, ""]:
     """The entropy ∫ρ log ρ dx, dimensionless.
 
@@ -101,6 +124,7 @@ def entropy(mu: AbstractMeasure) -> Float[Array, ""]:
     return calculus.integrate(density.grid, jax.scipy.special.xlogy(rho, jnp.maximum(rho, _tiny(rho))))
 
 
+@_compiled
 def internal_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """The internal energy ∫U(ρ) dx, energy per particle; 0 for a model without U.
 
@@ -119,6 +143,7 @@ def internal_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     return calculus.integrate(density.grid, model.internal(density.values))
 
 
+@_compiled
 def free_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """The free energy F(μ) = ∫V dμ + ½∬W dμdμ + β⁻¹∫ρ log ρ + ∫U(ρ), per particle.
 
@@ -133,6 +158,8 @@ def free_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     return total if model.noise is None else total + entropy(mu) / model.beta
 
 
+@_compiled
+@_compiled
 def potential(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
     """The potential V + W_s*μ at the nodes of a density's grid; energy.
 
@@ -149,6 +176,7 @@ def potential(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
     return model.potential(mu, mu.grid).reshape(mu.grid.shape)
 
 
+@_compiled
 def first_variation(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
     """The first variation δF/δμ = V + W_s*μ + β⁻¹(log ρ + 1) + U′(ρ) at the nodes; energy.
 
@@ -170,6 +198,7 @@ def first_variation(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
     return values
 
 
+@_compiled
 def slope(model: Model, mu: AbstractMeasure) -> Float[Array, "n d"]:
     """The slope ∇δF/δμ = ∇V + ∇W_s*μ + β⁻¹∇ρ/ρ + ∇U′(ρ), spectrally at the nodes of a torus; length per time.
 
@@ -219,6 +248,7 @@ def floor(rho: Float[Array, "..."]) -> Float[Array, "..."]:
     return jnp.maximum(rho, jnp.finfo(rho.dtype).eps * jnp.max(rho))
 
 
+@_compiled
 def dissipation(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """The dissipation D(μ) = ∫|∇δF/δμ|² dμ, energy per particle and time: dF/dt = −D along the gradient flow.
 

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mckean import interactions
-from mckean.checks import require, require_finite, traced
+from mckean.checks import array, concrete, require, require_finite, traced
 from mckean.measures import AbstractMeasure
 from mckean.models.noise import AbstractNoise, Calculus
 from mckean.spaces import Sphere
@@ -60,19 +60,19 @@ class IsotropicFlow(AbstractNoise):
 
     def __init__(self, space: Sphere, coefficients: Sequence[float] | Array | np.ndarray):
         require(isinstance(space, Sphere), f"an isotropic flow of this kind moves points of a sphere, not of {space}.")
-        c = jnp.asarray(coefficients, float)
+        c = concrete(coefficients)
         require(
             c.ndim == 1 and c.size > 0, f"the coefficients are numbers c_0, c_1, …, not an array of shape {c.shape}."
         )
         require_finite("a coefficient of k", c)
         require(
-            jnp.all(c >= 0),
+            (c >= 0).all(),
             "the coefficients of k must not be negative: else k is no covariance on spheres of every dimension.",
         )
-        require(jnp.any(c > 0), "all coefficients of k are zero: the flow would be at rest.")
+        require((c > 0).any(), "all coefficients of k are zero: the flow would be at rest.")
         self.space = space
         self.degrees = tuple(range(c.size)) if traced(c) else tuple(int(p) for p in np.flatnonzero(np.asarray(c)))
-        self.weights = c[np.asarray(self.degrees)]
+        self.weights = array(c[np.asarray(self.degrees)], float)
         width = sum(self._sizes)
         require(
             width <= _WIDEST,

@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mckean import interactions
-from mckean.checks import require, require_finite
+from mckean.checks import array, require, require_finite
 from mckean.interactions.attention import softmax_mean
 from mckean.interactions.kernels import held, parameter
 from mckean.interactions.sums.sum import atoms
@@ -307,7 +307,7 @@ def _number(name: str, value) -> Float[Array, ""]:
 
 
 def _matrices(given) -> Float[Array, "m d d"]:
-    a = jnp.asarray(given, float)
+    a = array(given, float)
     a = a[None] if a.ndim == 2 else a
     require(
         a.ndim == 3 and a.shape[1] == a.shape[2],

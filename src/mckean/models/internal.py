@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from mckean.checks import require, traced
+from mckean.checks import concrete, require, traced
 from mckean.interactions.kernels import parameter
 
 
@@ -50,7 +50,7 @@ class PorousMedium(AbstractInternalEnergy):
         require(self.exponent > 1, f"a porous medium needs an exponent m > 1, but {self.exponent} was given.")
         s = self.strength
         if not traced(s) and isinstance(s, Array):
-            require(jnp.isfinite(s) & (s > 0), f"the strength of a porous medium is positive, not {float(s):g}.")
+            require(0 < concrete(s) < jnp.inf, f"the strength of a porous medium is positive, not {float(s):g}.")
 
     def __call__(self, rho: Float[Array, "..."]) -> Float[Array, "..."]:
         return self.strength * rho**self.exponent / (self.exponent - 1)

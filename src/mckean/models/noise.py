@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mckean import interactions
-from mckean.checks import require, require_finite
+from mckean.checks import array, concrete, require, require_finite
 from mckean.interactions.kernels import held, parameter
 from mckean.measures import AbstractMeasure
 
@@ -85,7 +85,7 @@ class Thermal(AbstractMatrixNoise):
     def __check_init__(self):
         if jnp.shape(self.beta):
             raise ValueError(f"the inverse temperature beta must be a number, not an array of shape {self.beta.shape}.")
-        require(self.beta > 0, f"the inverse temperature beta must be positive, but {self.beta} was given.")
+        require(concrete(self.beta) > 0, f"the inverse temperature beta must be positive, but {self.beta} was given.")
 
     @property
     def amplitude(self) -> Float[Array, ""]:
@@ -113,9 +113,7 @@ class Additive(AbstractMatrixNoise):
     **Raises:** `ValueError` for other shapes, and entries that are not finite.
     """
 
-    amplitude: Float[Array, "..."] = eqx.field(
-        converter=lambda a: parameter(a if jnp.isscalar(a) else jnp.asarray(a, float))
-    )
+    amplitude: Float[Array, "..."] = eqx.field(converter=lambda a: parameter(a if jnp.isscalar(a) else array(a, float)))
     calculus: ClassVar[Calculus] = "ito"
     additive: ClassVar[bool] = True
     ito_is_stratonovich: ClassVar[bool] = True

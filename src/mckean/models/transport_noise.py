@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mckean import interactions
-from mckean.checks import require, require_finite, traced
+from mckean.checks import array, concrete, require, require_finite
 from mckean.interactions import nufft
 from mckean.interactions.kernels import parameter
 from mckean.interactions.trig import cos_sin_turns
@@ -74,9 +74,9 @@ class TransportNoise(AbstractNoise):
         require(isinstance(space, Torus), f"transport noise is built of Fourier modes on a torus, not on {space!r}.")
         require(space.dim in (2, 3), f"divergence-free waves need a torus of dimension 2 or 3, not {space.dim}.")
         k = _check_modes(modes, space.dim, repeated=directions is not None)
-        theta = jnp.ones(len(k)) if weights is None else jnp.asarray(weights, float)
+        theta = np.ones(len(k)) if weights is None else concrete(weights)
         require(theta.shape == (len(k),), f"{len(k)} modes need {len(k)} weights, not an array of shape {theta.shape}.")
-        require(traced(theta) or jnp.all(jnp.isfinite(theta) & (theta > 0)), "the weights of modes must be positive.")
+        require(((theta > 0) & (theta < jnp.inf)).all(), "the weights of modes must be positive.")
         waves = 2 * np.pi * k / np.asarray(space.lengths)
         if directions is None:
             bases = [_orthogonal(q) for q in waves]
@@ -87,11 +87,11 @@ class TransportNoise(AbstractNoise):
         self.space = space
         self.modes = tuple(tuple(int(c) for c in row) for row in k)
         self.directions = tuple(tuple(float(c) for c in row) for row in a)
-        self.weights = theta / jnp.sqrt(jnp.sum(theta**2) / space.dim)
+        self.weights = array(theta / ((theta**2).sum() / space.dim) ** 0.5, float)
         self.intensity = parameter(intensity)
         require(jnp.shape(self.intensity) == (), "the intensity of a transport noise must be a number.")
         require_finite("the intensity of a transport noise", self.intensity)
-        require(self.intensity >= 0, f"the intensity must not be negative, but {self.intensity} was given.")
+        require(concrete(self.intensity) >= 0, f"the intensity must not be negative, but {self.intensity} was given.")
         require(0 < tolerance < 1, f"the tolerance of a transform lies between 0 and 1, but {tolerance} was given.")
         self.tolerance = tolerance
 

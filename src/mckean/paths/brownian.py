@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
-from mckean.checks import require, require_finite
+from mckean.checks import array, require, require_finite
 from mckean.paths.counter import normal
 
 
@@ -100,7 +100,7 @@ class Record(eqx.Module):
     times beyond the record, and for a model with another number of common motions.
     """
 
-    increments: Float[Array, "t m"] = eqx.field(converter=lambda a: jnp.asarray(a, float))
+    increments: Float[Array, "t m"] = eqx.field(converter=lambda a: array(a, float))
     dt: float = eqx.field(static=True)
 
     def __check_init__(self):
@@ -173,8 +173,9 @@ class Brownian(eqx.Module):
             environment is None or isinstance(environment, Stream | Record),
             f"an environment is another path's, path.environment, or Record(increments, dt), not {environment!r}.",
         )
-        self.idiosyncratic = Stream(jax.random.fold_in(key, 0))
-        self.environment = Stream(jax.random.fold_in(key, 1)) if environment is None else environment
+        own, common = _two(key)
+        self.idiosyncratic = Stream(own)
+        self.environment = Stream(common) if environment is None else environment
 
     def refine(self, factor: int = 2) -> "Brownian":
         """The same path in shorter steps.
@@ -214,3 +215,9 @@ class Brownian(eqx.Module):
     def _resolve(self, halvings: int, grouping: int) -> "Brownian":
         streams = tuple(s.resolve(halvings, grouping) for s in (self.idiosyncratic, self.environment))
         return eqx.tree_at(lambda p: (p.idiosyncratic, p.environment), self, streams)
+
+
+@jax.jit
+def _two(key: PRNGKeyArray) -> tuple[PRNGKeyArray, PRNGKeyArray]:
+    """The keys of the particles' own motions and of the environment."""
+    return jax.random.fold_in(key, 0), jax.random.fold_in(key, 1)

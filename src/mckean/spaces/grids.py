@@ -5,10 +5,10 @@ import math
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from mckean.checks import array
 from mckean.spaces.space import AbstractSpace
 
 
@@ -58,7 +58,7 @@ class AbstractGrid(eqx.Module):
     @property
     def nodes(self) -> Float[Array, "size d"]:
         mesh = np.meshgrid(*self.axes, indexing="ij")
-        return jnp.asarray(np.stack([m.ravel() for m in mesh], axis=-1), dtype=float)
+        return array(np.stack([m.ravel() for m in mesh], axis=-1), float)
 
 
 def integer_modes(n: int) -> np.ndarray:

@@ -41,6 +41,7 @@ class Sphere(AbstractSpace):
         along = jnp.sum(x * v, axis=-1, keepdims=True) / jnp.sum(x * x, axis=-1, keepdims=True)
         return v - along * x
 
+    @eqx.filter_jit
     def retract(self, x: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
         """x/|x|; NaN for a vector that is zero or not finite, which no run passes over."""
         scale = jnp.max(jnp.abs(x), axis=-1, keepdims=True)
@@ -71,6 +72,7 @@ class Sphere(AbstractSpace):
         """The angle, 2 atan2(|x − y|, |x + y|): exact to rounding also for points that nearly coincide or oppose."""
         return 2 * jnp.arctan2(_length(x - y), _length(x + y))
 
+    @eqx.filter_jit
     def uniform(self, key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
         return self.retract(jax.random.normal(key, (n, self.dim)))
 

@@ -36,6 +36,7 @@ class Torus(AbstractFlatSpace):
         turns = (x - y) * self._inverse(x.dtype)
         return (turns - jnp.round(turns)) * self._sides(x.dtype)
 
+    @eqx.filter_jit
     def retract(self, x: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
         sides = self._sides(x.dtype)
         wrapped = x - sides * jnp.floor(x * self._inverse(x.dtype))
@@ -44,6 +45,7 @@ class Torus(AbstractFlatSpace):
         wrapped = jnp.where(wrapped < 0, wrapped + sides, wrapped)
         return jnp.where((wrapped < 0) | (wrapped >= sides), 0.0, wrapped)
 
+    @eqx.filter_jit
     def uniform(self, key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
         return jax.random.uniform(key, (n, self.dim)) * self._sides(jnp.result_type(float))
 

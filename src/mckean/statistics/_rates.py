@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from mckean.checks import require
 from mckean.statistics._estimates import Estimate
@@ -156,7 +155,9 @@ class Rate:
         **Raises:** `ValueError` for a level that is not between 0 and 1.
         """
         require(0 < level < 1, f"a level of confidence lies between 0 and 1, but {level} was given.")
-        return self.slope.interval(float(special.stdtrit(self.freedom, (1 + level) / 2)))
+        from scipy.special import stdtrit
+
+        return self.slope.interval(float(stdtrit(self.freedom, (1 + level) / 2)))
 
     def verdict(self, exponent: float, level: float = 0.95) -> bool:
         """Whether the interval holds an exponent; a true one is rejected with a probability of 1 − level, not more.
@@ -235,6 +236,8 @@ def _leverage(log_x: np.ndarray, stderr: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _misfit(log_x: np.ndarray, logs: Jackknife) -> float:
+    from scipy.special import fdtrc
+
     k, r = log_x.size, logs.replicas
     if k == 2 or r - k + 2 < 1:
         return 1.0
@@ -246,4 +249,4 @@ def _misfit(log_x: np.ndarray, logs: Jackknife) -> float:
     if not np.any(covariance):
         return float(np.allclose(z, 0))
     square = float(z @ np.linalg.solve(covariance, z))
-    return float(special.fdtrc(k - 2, r - k + 2, square * (r - k + 2) / ((r - 1) * (k - 2))))
+    return float(fdtrc(k - 2, r - k + 2, square * (r - k + 2) / ((r - 1) * (k - 2))))

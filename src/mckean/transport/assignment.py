@@ -4,7 +4,6 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.optimize import linear_sum_assignment
 
 from mckean.checks import require
 from mckean.measures import Particles
@@ -24,6 +23,8 @@ def by_assignment(mu: Particles, nu: Particles, p: float) -> float:
     Source: Birkhoff's theorem, Villani, Topics in Optimal Transportation, introduction; Crouse, IEEE Trans. Aerosp.
     Electron. Syst. 52 (2016), for the algorithm, SciPy's.
     """
+    from scipy.optimize import linear_sum_assignment
+
     require(
         mu.weights is None and nu.weights is None and mu.n == nu.n,
         "in more than one dimension W_p is exact between clouds of as many particles each, of equal weight: for others "

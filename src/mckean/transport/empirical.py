@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import equinox as eqx
 import numpy as np
 from jaxtyping import PRNGKeyArray
-from scipy import special
 
 from mckean.checks import require
 from mckean.measures import AbstractLaw, Density, Gaussian, Particles
@@ -153,6 +152,8 @@ def two_atoms_distance(n: int) -> float:
     N^{1/4} E W_2 → E|Z/2|^{1/2} = Γ(3/4)/(2^{1/4}√π), Z standard normal.
     """
     require(n >= 1, "an empirical measure has at least one particle.")
+    from scipy.special import gammaln
+
     k = np.arange(n + 1)
-    log_weight = math.lgamma(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1) - n * math.log(2)
+    log_weight = math.lgamma(n + 1) - gammaln(k + 1) - gammaln(n - k + 1) - n * math.log(2)
     return float(np.exp(log_weight) @ np.sqrt(np.abs(k / n - 0.5)))

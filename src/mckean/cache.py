@@ -1,0 +1,88 @@
+"""Compiled programs on disk: what one process has compiled, the next one loads."""
+
+import contextlib
+import hashlib
+import os
+import platform
+import time
+import warnings
+from pathlib import Path
+
+import jax
+import jaxlib
+
+_MONTH = 30 * 24 * 3600.0
+
+
+def enable(folder: Path | None = None) -> Path | None:
+    """Keep compiled programs in a folder, by JAX's persistent compilation cache.
+
+    A folder that is set already (`JAX_COMPILATION_CACHE_DIR`) stays as it is. The cache is off where
+    `JAX_ENABLE_COMPILATION_CACHE` is 0. Programs that no run has loaded for a month are removed.
+
+    **Arguments:**
+
+    - `folder`: where; default: the user's cache folder (`XDG_CACHE_HOME`, else `~/.cache`), in it one folder for each
+      jaxlib and processor, since a program need not run on another processor.
+
+    **Returns:** the folder, or None where the cache is off or the folder cannot be written.
+    """
+    if not jax.config.values["jax_enable_compilation_cache"]:
+        return None
+    _silence()
+    # A small program takes a few milliseconds to compile and a tenth of that to load; a run has hundreds of them.
+    if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    if chosen := jax.config.values["jax_compilation_cache_dir"]:
+        return Path(chosen)
+    folder = folder or _default()
+    if folder is None or not _writable(folder):
+        return None
+    _forget(folder)
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    return folder
+
+
+def _silence() -> None:
+    """A program that is not found is compiled again: why, is of no use to who runs it.
+
+    XLA logs an error for each program that it loads, since preferences in tuning are in no processor's list of
+    features.
+    """
+    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
+    if "JAX_LOGGING_LEVEL" not in os.environ:
+        jax.config.update("jax_logging_level", "CRITICAL")
+
+
+def _default() -> Path | None:
+    """The folder of this jaxlib and processor; None for a user without a home."""
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        return None
+    return base / "mckean" / f"jaxlib-{jaxlib.__version__}-{_processor()}"
+
+
+def _processor() -> str:
+    """A digest of what decides on machine code: on Linux the features of the processor, elsewhere its name."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text().splitlines() if about.exists() else []
+    features = sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))})
+    text = "\n".join([platform.machine(), platform.processor(), *features])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
+def _forget(folder: Path) -> None:
+    """Remove the programs that were not loaded for a month; another process may be removing them too."""
+    for program in folder.glob("*-cache"):
+        with contextlib.suppress(OSError):
+            if time.time() - max(program.stat().st_atime, program.stat().st_mtime) > _MONTH:
+                program.unlink()
