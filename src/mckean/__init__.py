@@ -2,6 +2,7 @@
 
 from mckean import analysis as analysis
 from mckean import catalogue as catalogue
+from mckean import interactions as interactions
 from mckean import observables as observables
 from mckean import transport as transport
 from mckean.dynamics import JKO as JKO

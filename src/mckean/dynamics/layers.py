@@ -8,7 +8,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 from mckean.checks import require
 from mckean.dynamics.particles import AbstractParticleScheme, increments
 from mckean.interactions import AbstractField
-from mckean.interactions.kernels import parameter
+from mckean.interactions.parameters import parameter
 from mckean.measures import AbstractMeasure, Particles
 from mckean.models import Model
 from mckean.paths import Brownian

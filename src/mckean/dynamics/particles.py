@@ -17,6 +17,7 @@ from mckean.dynamics.scheme import (
     require_motion,
     require_same_space,
 )
+from mckean.faults import Fault
 from mckean.measures import AbstractMeasure, Particles
 from mckean.models import Calculus, Model, Thermal, with_planned_sums
 from mckean.paths import Brownian
@@ -55,7 +56,8 @@ class AbstractParticleScheme(AbstractScheme):
         return None
 
     def complaints(self, model: Model, measure: Particles) -> dict[str, Float[Array, ""]]:
-        return interactions.complaints(model.interaction, measure)
+        status = interactions.inspect(model.interaction, measure)
+        return {Fault[Fault.outgrew_plan]: status.size}
 
 
 class ParticleScheme(AbstractParticleScheme):

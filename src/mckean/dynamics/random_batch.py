@@ -139,7 +139,7 @@ class InBatches(Model):
         self.space, self.confinement = model.space, model.confinement
         self.extra, self.noise, self.common = model.extra, model.noise, model.common
         self.internal = model.internal
-        self.interaction, self.pairs = None, model.interaction
+        self.interaction, self.pairs = None, model.interaction.kernel
         self.batch, self.permutation = batch, permutation
 
     def gradient_field(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:

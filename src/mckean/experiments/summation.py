@@ -15,7 +15,7 @@ from mckean import observables
 from mckean.analysis import average, gronwall
 from mckean.dynamics import ParticleScheme, evolve
 from mckean.experiments.chapter import Chapter, Claim, Figure, Panel, Result, Series
-from mckean.interactions import FMM, NUFFT, AbstractSum, Cells, Direct, Modes, Moments, Summed, certificate, kernels
+from mckean.interactions import FMM, NUFFT, AbstractSum, Cells, Direct, Modes, Moments, certificate, kernels, place
 from mckean.interactions.kernels import AbstractKernel, FourierSeries
 from mckean.measures import AbstractLaw, Density, Gaussian, Particles, VonMises
 from mckean.models import Model, langevin, potentials
@@ -64,11 +64,11 @@ class Case:
     @property
     def kernel(self) -> AbstractKernel:
         assert self.model.interaction is not None, "every case interacts"
-        return self.model.interaction
+        return self.model.interaction.kernel
 
     def summed(self, by: AbstractSum, cloud: Particles) -> Model:
-        plan = by.planned(self.kernel, cloud, cloud.positions)
-        return eqx.tree_at(lambda m: m.interaction, self.model, Summed(self.kernel, sum=plan))
+        plan = by.plan(self.kernel, cloud, cloud.positions)
+        return eqx.tree_at(lambda m: m.interaction, self.model, place(self.kernel, cloud.space, sum=plan))
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,8 @@ def _cases(config: Config) -> list[Case]:
     # derivative at 0, so that its modes fall slowly.
     morse = kernels.Morse(repulsion=0.5, attraction=1.0, repulsion_range=0.5, attraction_range=1.0)
     circle = langevin(Torus(1), None, kernels.Gaussian(0.125, 0.5), _BETA)
-    series = circle.interaction
+    assert circle.interaction is not None, "given"
+    series = circle.interaction.kernel
     assert isinstance(series, FourierSeries), "a smooth kernel"
     curvature = float(np.sum(np.abs(series.coefficients) * series.wavenumbers[:, 0] ** 2))
     return [
@@ -278,7 +279,7 @@ def _rounding_claim(what: str, error: float, allowed: float, origin: str) -> Cla
 
 def _measured(kernel: AbstractKernel, by: AbstractSum, mu: Particles) -> tuple[float, float, float]:
     """The error of the force, and the rms and largest size of ∇W, over pairs and at the diagonal of the box."""
-    error, size, largest = _against_direct(kernel, by.planned(kernel, mu, mu.positions), mu)
+    error, size, largest = _against_direct(kernel, by.plan(kernel, mu, mu.positions), mu)
     return float(error), float(size), float(largest)
 
 
@@ -296,7 +297,7 @@ def _against_direct(kernel: AbstractKernel, by: AbstractSum, mu: Particles):
 
 def _crowd(config: Config, key) -> tuple[list[Claim], Figure]:
     circle = Torus(1)
-    model = langevin(circle, None, Summed(_logarithm(), tolerance=_CERTIFIED), _COLD)
+    model = langevin(circle, None, place(_logarithm(), circle, tolerance=_CERTIFIED), _COLD)
     law = VonMises(circle, 0.0, 1.0)
     start = Density.from_law(circle.grid(config.nodes), law)
     limit = _followed(model, start, None, config.crowd_dt)

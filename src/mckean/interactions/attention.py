@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from mckean.checks import require_finite
 from mckean.interactions.field import AbstractField
-from mckean.interactions.kernels import parameter
+from mckean.interactions.parameters import parameter
 from mckean.interactions.sums.sum import atoms
 from mckean.measures import AbstractMeasure, cast
 from mckean.spaces import Torus

@@ -12,7 +12,9 @@ from jaxtyping import Array, Float
 
 from mckean import interactions
 from mckean.checks import require, traced
-from mckean.interactions.kernels import AbstractKernel, as_kernel, held
+from mckean.interactions import Interaction
+from mckean.interactions.kernels import AbstractKernel
+from mckean.interactions.parameters import as_module
 from mckean.measures import AbstractMeasure, cast, dtype_of
 from mckean.models.internal import AbstractInternalEnergy
 from mckean.models.noise import AbstractNoise, Additive, Thermal
@@ -26,19 +28,20 @@ class Model(eqx.Module):
     μ is the empirical measure, or the law of X given the environment B⁰, which is common to all particles. A model
     holds mathematics only: no time step, no number of particles, no grid and no key.
 
-    **Arguments:** `space`; `confinement`: V, a scalar function of a point (d,), or None; `interaction`: W, a kernel or
-    a scalar function of a displacement (d,), or None; `drift`: b, a function of a point (d,) and the measure with
-    values (d,), not a gradient in general, or a field such as `interactions.Attention`, which sees all points at once,
-    or None; `noise`: σ, the particles' own, an `AbstractNoise` or None; `common`: the σ_k, an `AbstractNoise` or
-    several, each with motions of its own; `internal`: U, an `AbstractInternalEnergy` such as `PorousMedium`, or None:
-    it adds ΔP(ρ) to the equation of a density, and no particles can have it.
+    **Arguments:** `space`; `confinement`: V, a scalar function of a point (d,), or None; `interaction`: W, a kernel,
+    a scalar function of a displacement (d,), or what `interactions.place` makes of them, or None; `drift`: b, a
+    function of a point (d,) and the measure with values (d,), not a gradient in general, or a field such as
+    `interactions.Attention`, which sees all points at once, or None; `noise`: σ, the particles' own, an
+    `AbstractNoise` or None; `common`: the σ_k, an `AbstractNoise` or several, each with motions of its own;
+    `internal`: U, an `AbstractInternalEnergy` such as `PorousMedium`, or None: it adds ΔP(ρ) to the equation of a
+    density, and no particles can have it.
     **Raises** `ValueError` for a V or W that is not scalar, or not periodic on a torus, for a noise of another space,
     and, when used, for a b of another shape.
     """
 
     space: AbstractSpace
     confinement: Any
-    interaction: AbstractKernel | None
+    interaction: Interaction | None
     extra: Any
     noise: AbstractNoise | None
     common: tuple[AbstractNoise, ...]
@@ -66,13 +69,13 @@ class Model(eqx.Module):
             require(even, "on a sphere an additive noise is isotropic: give its amplitude as a number.")
         self.space = space
         self.confinement = None if confinement is None else as_potential(confinement, space)
-        self.interaction = None if interaction is None else as_kernel(interaction).on(space)
+        self.interaction = None if interaction is None else interactions.place(interaction, space)
         require(
             internal is None or isinstance(internal, AbstractInternalEnergy),
             f"an internal energy is one such as PorousMedium(2.0), not {internal!r}.",
         )
         require(drift is None or callable(drift), f"a drift must be a function b(x, mu), not {drift!r}.")
-        self.extra = None if drift is None else held(drift)
+        self.extra = None if drift is None else as_module(drift)
         self.noise = noise
         self.common = common
         self.internal = internal
@@ -147,7 +150,7 @@ def extra_drift(extra: Any, mu: AbstractMeasure, points: Float[Array, "n d"]) ->
 def langevin(
     space: AbstractSpace,
     confinement: Callable | None = None,
-    interaction: AbstractKernel | Callable | None = None,
+    interaction: AbstractKernel | Callable | Interaction | None = None,
     beta: float | int | Array = 1.0,
     common: AbstractNoise | Sequence[AbstractNoise] = (),
 ) -> Model:
@@ -163,10 +166,10 @@ def langevin(
 
 
 def with_planned_sums(model: Model, mu: AbstractMeasure) -> Model:
-    """The model with its interaction summed in the way that is chosen for a known cloud; see `interactions.planned`."""
+    """The model with its interaction summed in the way that is chosen for a known cloud; see `interactions.plan`."""
     if model.interaction is None or mu.domain != model.space:
         return model
-    return eqx.tree_at(lambda m: m.interaction, model, interactions.planned(model.interaction, mu))
+    return eqx.tree_at(lambda m: m.interaction, model, interactions.plan(model.interaction, mu))
 
 
 def in_precision(model: Model, mu: AbstractMeasure) -> Model:

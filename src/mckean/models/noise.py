@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from mckean import interactions
 from mckean.checks import require, require_finite
-from mckean.interactions.kernels import held, parameter
+from mckean.interactions.parameters import as_module, parameter
 from mckean.measures import AbstractMeasure
 
 Calculus = Literal["ito", "stratonovich"]
@@ -144,7 +144,7 @@ class Isotropic(AbstractNoise):
     def __init__(self, amplitude: Callable, calculus: Calculus = "ito"):
         require(callable(amplitude), f"an isotropic noise needs an amplitude a(mu), not {amplitude!r}.")
         _require_calculus(calculus)
-        self.amplitude, self.calculus, self.additive = held(amplitude), calculus, False
+        self.amplitude, self.calculus, self.additive = as_module(amplitude), calculus, False
 
     @property
     def sees_measure(self) -> bool:
@@ -184,7 +184,7 @@ class Multiplicative(AbstractNoise):
     def __init__(self, sigma: Callable, calculus: Calculus = "ito"):
         require(callable(sigma), f"a multiplicative noise needs a function sigma(x, mu), not {sigma!r}.")
         _require_calculus(calculus)
-        self.sigma = held(sigma)
+        self.sigma = as_module(sigma)
         self.calculus = calculus
         self.additive = False
 

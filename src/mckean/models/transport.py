@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 from mckean import interactions
 from mckean.checks import require, require_finite, traced
 from mckean.interactions import nufft
-from mckean.interactions.kernels import parameter
+from mckean.interactions.parameters import parameter
 from mckean.interactions.trig import cos_sin_turns
 from mckean.measures import AbstractMeasure
 from mckean.models.noise import AbstractNoise, Calculus
