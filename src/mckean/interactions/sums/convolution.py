@@ -16,7 +16,7 @@ from mckean.spaces.grids import integer_modes
 
 
 class FFT(AbstractSum):
-    """A density acting on a grid: on the torus through the grid's modes, on a box by a linear convolution."""
+    """−∇W_s*ρ for a density on its own grid, O(M log M): by the grid's modes on a torus, by a convolution on a box."""
 
     def refusal(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> str | None:
         if isinstance(mu, Density) and isinstance(points, FourierGrid) and isinstance(kernel, FourierSeries):

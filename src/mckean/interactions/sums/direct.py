@@ -24,7 +24,7 @@ Columns = tuple[Array, ...]
 
 
 class Direct(AbstractSum):
-    """All pairs: exact to rounding, O(n·m) work, O(n + m) memory, for every kernel that is a function on the space."""
+    """All pairs, −Σ_j w_j ∇W_s(x_i − y_j): exact to rounding, in O(n·m) work and O(n + m) memory, for every kernel."""
 
     def refusal(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> str | None:
         if not isinstance(mu, Particles | Density):

@@ -78,7 +78,7 @@ def analyse(mu: AbstractMeasure, series: FourierSeries) -> tuple[Float[Array, " 
 
 
 class Modes(AbstractSum):
-    """A Fourier series mode by mode: exact to rounding, O(n m) for m modes; what few modes cost least by."""
+    """Σ_k a_k q_k (C_k sin q_k·x − S_k cos q_k·x), with the moments of μ: exact to rounding, O(n m) for m modes."""
 
     def refusal(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> str | None:
         if not isinstance(kernel, FourierSeries):

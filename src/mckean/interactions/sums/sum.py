@@ -11,6 +11,7 @@ from mckean.interactions.kernels import AbstractKernel
 from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
 from mckean.spaces import AbstractGrid
 
+# Points acted on: shape (n, d), or a grid, which stands for its nodes.
 Points = Float[Array, "n d"] | AbstractGrid
 
 
@@ -52,7 +53,15 @@ class AbstractSum(eqx.Module):
 
 
 def at(points: Points, mu: AbstractMeasure) -> Float[Array, "n d"]:
-    """The points themselves, from points or from a grid that stands for its nodes, in the measure's precision."""
+    """The points themselves, or the nodes of a grid in the measure's precision.
+
+    **Arguments:**
+
+    - `points`: shape (n, d), or a grid.
+    - `mu`: the measure, whose precision the nodes take.
+
+    **Returns:** shape (n, d).
+    """
     return points.nodes.astype(dtype_of(mu)) if isinstance(points, AbstractGrid) else points
 
 
