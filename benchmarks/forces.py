@@ -114,15 +114,15 @@ def ours(case: Case, x: np.ndarray) -> Iterator[tuple[str, Callable[[], tuple[Ti
     from mckean import interactions
 
     mu = mk.Particles(case.space(mk), x.astype(case.dtype))
-    kernel = case.kernel(mk).on(mu.space)
+    placed = interactions.place(case.kernel(mk), mu.space)
     key = jax.random.key(0)
 
     def ready(sum_):
-        planned = sum_.planned(kernel, mu, mu.positions)
-        refused = planned.refusal(kernel, mu, mu.positions)
+        planned = sum_.plan(placed.kernel, mu, mu.positions)
+        refused = planned.refusal(placed.kernel, mu, mu.positions)
         if refused is not None:
             raise ValueError(refused)
-        summed = interactions.Summed(kernel, sum=planned)
+        summed = interactions.place(placed, mu.space, sum=planned)
         call = eqx.filter_jit(lambda mu: interactions.force(summed, mu, mu.positions))
         return lambda: jax.block_until_ready(call(mu)), interactions.certificate(summed, mu, key).error
 
@@ -140,7 +140,7 @@ def chosen(case: Case, x: np.ndarray) -> str:
     from mckean import interactions
 
     mu = mk.Particles(case.space(mk), x.astype(case.dtype))
-    return interactions.choose(case.kernel(mk), mu, case.tolerance).name
+    return interactions.choose(case.kernel(mk), mu, case.tolerance).sum.name
 
 
 def others(case: Case, x: np.ndarray) -> Iterator[tuple[str, Callable[[], Timed]]]:
@@ -267,8 +267,7 @@ def vicsek(options: argparse.Namespace) -> list[dict]:
     n, box, radius = min(10**5, max(options.sizes)), 100.0, 1.0
     x = np.random.default_rng(0).uniform(0, box, (n, 2)).astype("float32")
     mu = mk.Particles(mk.Torus(2, box), x)
-    kernel = mk.kernels.MinimalImage(_hat).on(mu.space)
-    summed = interactions.Summed(kernel, sum=interactions.Cells(radius))
+    summed = interactions.place(mk.kernels.MinimalImage(_hat), mu.space, sum=interactions.Cells(radius))
     force = jax.jit(lambda m: interactions.force(summed, m, m.positions))
     runs: dict[str, Timed] = {"ours": lambda: jax.block_until_ready(force(mu))}
     for name, make in (

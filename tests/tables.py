@@ -12,9 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 import mckean as mk
-from mckean.interactions import FMM, NUFFT, Cells, Modes, Moments
-from mckean.interactions.kernels import AbstractKernel, parameter
+from mckean.interactions import FMM, NUFFT, Cells, Interaction, Modes, Moments, place
+from mckean.interactions.kernels import AbstractKernel
 from mckean.interactions.multipole import engine
+from mckean.interactions.parameters import parameter
 from mckean.interactions.sums.sum import AbstractSum
 from mckean.measures import AbstractLaw
 from mckean.spaces import AbstractGrid, AbstractSpace
@@ -89,8 +90,12 @@ class KernelEntry:
     space: AbstractSpace
 
     @cached_property
+    def interaction(self) -> Interaction:
+        return place(self.given, self.space)
+
+    @property
     def kernel(self) -> AbstractKernel:
-        return self.given.on(self.space)
+        return self.interaction.kernel
 
 
 # Every kernel takes part in the laws of test_kernels.py (symmetry, gradient), and drives models in test_models.py.
@@ -194,7 +199,7 @@ class PlannedEntry:
     @cached_property
     def plan(self) -> AbstractSum:
         mu = cloud(self.entry.space, 100)
-        plan = self.sum.planned(self.entry.kernel, mu, mu.positions)
+        plan = self.sum.plan(self.entry.kernel, mu, mu.positions)
         return dataclasses.replace(plan, depth=self.depth, leaf=4) if isinstance(plan, FMM) else plan
 
     @property

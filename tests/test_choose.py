@@ -25,18 +25,20 @@ from mckean.interactions import (
     NUFFT,
     Cells,
     Direct,
+    Interaction,
     Modes,
     Moments,
-    Summed,
     certificate,
     choose,
+    costs,
     explain,
     force,
-    planned,
+    place,
+    plan,
     potential,
 )
-from mckean.interactions.choose import choose_for
 from mckean.interactions.kernels import FourierSeries
+from mckean.interactions.memory import once
 
 NARROW = mk.kernels.Gaussian(1.0, 0.05)  # some 10⁴ modes on the oblong torus
 SMOOTH = mk.kernels.Gaussian(1.0, 0.8)
@@ -59,12 +61,12 @@ CHOICES = {
 
 @pytest.mark.parametrize(("kernel", "space", "n", "sum_", "reason"), CHOICES.values(), ids=CHOICES.keys())
 def test_choices_and_their_reasons(kernel, space, n, sum_, reason):
-    placed, mu = kernel.on(space), cloud(space, n)
-    choice = choose_for(placed, mu, mu.positions)
+    mu = cloud(space, n)
+    choice = choose(kernel, mu, few=costs.FEW_PAIRS)
     assert isinstance(choice.sum, sum_)
     assert reason in str(choice).splitlines()[0]
     if n < 100:
-        assert choose(kernel, mu) == choice.sum
+        assert choose(kernel, mu).sum == choice.sum
         assert explain(kernel, mu) == str(choice)
     if sum_ is Cells:
         assert choice.sum.radius == pytest.approx(0.07, rel=1e-6)
@@ -73,7 +75,7 @@ def test_choices_and_their_reasons(kernel, space, n, sum_, reason):
 @pytest.mark.parametrize(("n", "tolerance"), [(3000, 1e-9), (20_000, 1e-3)])
 def test_a_kernel_that_is_not_smooth_at_0_is_expanded_where_the_estimate_says_so(n, tolerance):
     mu = cloud(LINE, n)
-    choice = choose_for(Summed(mk.kernels.Morse(), tolerance), mu, mu.positions)
+    choice = choose(mk.kernels.Morse(), mu, tolerance)
     estimates = {name: seconds for name, seconds, _ in choice.others if seconds is not None}
     assert set(estimates) == {"Direct", "FMM"}
     assert choice.sum.name == min(estimates, key=estimates.get)
@@ -87,9 +89,9 @@ def test_a_kernel_that_is_not_smooth_at_0_is_expanded_where_the_estimate_says_so
 def test_densities_act_on_their_own_grid_by_fft():
     grid = PLANE.grid(6, -2.0, 2.0)
     rho = density(grid, np.full((6, 6), 1 / 16))
-    assert choose(SMOOTH, rho) == FFT()
+    assert choose(SMOOTH, rho).sum == FFT()
     assert explain(SMOOTH, rho).startswith("FFT: a density acts on its own grid")
-    assert choose(SMOOTH, rho, points=grid.nodes) == Direct()
+    assert choose(SMOOTH, rho, points=grid.nodes).sum == Direct()
 
 
 def test_nothing_is_planned_under_a_transformation():
@@ -109,37 +111,66 @@ def test_a_measure_without_points_needs_some():
         choose(SMOOTH, mk.Gaussian(0.0, 1.0))
 
 
-def test_planned_leaves_what_has_nothing_to_plan():
+def test_a_plan_remembers_what_was_chosen():
+    few = cloud(PLANE, 10)
+    cases = [
+        (SMOOTH, few, Direct()),
+        (mk.kernels.Quadratic(1.0), few, Moments()),
+        (mk.kernels.Morse(), few, Direct()),
+        (mk.kernels.Cosine(1.0), cloud(CIRCLE, 10), Modes()),
+    ]
+    for kernel, mu, sum_ in cases:
+        first = plan(kernel, mu)
+        assert first.sum == sum_
+        assert plan(first, mu).sum == first.sum
+
+
+def test_what_cannot_be_planned_is_left():
     few, rho = cloud(PLANE, 10), density(PLANE.grid(6, -2.0, 2.0), np.full((6, 6), 1 / 16))
-    cases = [(SMOOTH, few), (SMOOTH, rho), (mk.kernels.Quadratic(1.0), few), (mk.kernels.Morse(), few)]
-    cases.append((mk.kernels.Cosine(1.0).on(CIRCLE), cloud(CIRCLE, 10)))
-    for kernel, mu in cases:
-        assert planned(kernel, mu) is kernel
+    placed = place(SMOOTH, PLANE)
+    assert plan(placed, rho) is placed
     kept = []
-    jax.jit(lambda x: kept.append(planned(SMOOTH, mk.Particles(PLANE, x))) or x)(few.positions)
-    assert kept == [SMOOTH]
+    jax.jit(lambda x: kept.append(plan(placed, mk.Particles(PLANE, x))) or x)(few.positions)
+    assert kept[0] is placed
 
 
-def test_planned_takes_what_is_chosen_and_what_is_asked_for():
+def test_plan_takes_what_is_chosen_and_what_is_asked_for():
     mu = cloud(PLANE, 3000)
-    plan = planned(Summed(SMOOTH, tolerance=1e-4), mu)
-    assert isinstance(plan.sum, NUFFT)
-    assert plan.sum.tolerance == 1e-4
-    assert plan.sum.box is not None
-    assert plan.kernel is SMOOTH
-    asked = planned(Summed(SMOOTH, sum=NUFFT(1e-3)), cloud(PLANE, 10))
+    chosen = plan(place(SMOOTH, PLANE, tolerance=1e-4), mu)
+    assert isinstance(chosen.sum, NUFFT)
+    assert chosen.sum.tolerance == 1e-4
+    assert chosen.sum.box is not None
+    assert chosen.kernel is SMOOTH
+    asked = plan(place(SMOOTH, PLANE, sum=NUFFT(1e-3)), cloud(PLANE, 10))
     assert asked.sum.tolerance == 1e-3
     assert asked.sum.box is not None
-    assert planned(SMOOTH, cloud(PLANE, 10_000, np.float32)).sum.tolerance == 1e-5
+    assert plan(SMOOTH, cloud(PLANE, 10_000, np.float32)).sum.tolerance == 1e-5
+
+
+def test_a_trial_is_not_run_twice():
+    calls = []
+
+    @once
+    def trial(kernel, extent):
+        calls.append(extent)
+        return extent
+
+    for strength in (1.0, 1.0, 2.0):
+        assert trial(mk.kernels.Gaussian(strength, 0.8), 4.0) == 4.0
+    trial(mk.kernels.Gaussian(2.0, 0.7), 4.0)
+    trial(mk.kernels.Gaussian(2.0, 0.7), 5.0)
+    assert calls == [4.0, 4.0, 4.0, 5.0]
+    jax.jit(lambda a: trial(mk.kernels.Gaussian(a, 0.8), 4.0))(1.0)
+    assert len(calls) == 5
 
 
 def test_the_sum_that_is_asked_for_is_used():
     mu = cloud(PLANE, 20)
-    pull = lambda sum_: np.asarray(force(Summed(SMOOTH, sum=sum_), mu, mu.positions))  # noqa: E731
+    pull = lambda sum_: np.asarray(force(place(SMOOTH, PLANE, sum=sum_), mu, mu.positions))  # noqa: E731
     exact, rough = pull(Direct()), pull(NUFFT(1e-2))
     np.testing.assert_allclose(exact, force(SMOOTH, mu, mu.positions), rtol=1e-14)
     assert 1e-9 < np.abs(rough - exact).max() < 0.1 * np.abs(exact).max()
-    assert explain(Summed(SMOOTH, sum=Direct()), mu) == "Direct: it was asked for."
+    assert explain(place(SMOOTH, PLANE, sum=Direct()), mu) == "Direct: it was asked for."
 
 
 REFUSALS = {
@@ -153,7 +184,12 @@ REFUSALS = {
     "nufft of a kink": (mk.kernels.Morse(), NUFFT(1e-9), LINE, "needs more than .* modes .*for a tolerance of 1e-09"),
     "nufft, unresolved": (KERNELS["onsager"].given, NUFFT(), CIRCLE, "NUFFT needs the Fourier series of the kernel"),
     "moments": (mk.kernels.Morse(), Moments(), PLANE, "no polynomial of degree 8 or less"),
-    "moments on a torus": (mk.kernels.MinimalImage(mk.kernels.Quadratic()), Moments(), CIRCLE, "which Moments needs"),
+    "moments on a torus": (
+        mk.kernels.MinimalImage(mk.kernels.Quadratic()),
+        Moments(),
+        CIRCLE,
+        r"Moments serves on R\^d",
+    ),
     "cells": (SMOOTH, Cells(), LINE, "Cells needs a kernel that is zero from some distance on"),
     "cells, series": (mk.kernels.Cosine(1.0), Cells(1.0), CIRCLE, "compact support, which a Fourier series has not"),
     "cells, wide": (mk.kernels.MinimalImage(bounded_confidence), Cells(2.0), OBLONG, "at most half the shortest side"),
@@ -166,7 +202,7 @@ REFUSALS = {
 @pytest.mark.parametrize(("kernel", "sum_", "space", "message"), REFUSALS.values(), ids=REFUSALS.keys())
 def test_sums_refuse_what_they_do_not_serve(kernel, sum_, space, message):
     mu = cloud(space, 20)
-    summed = Summed(kernel, sum=sum_).on(space)
+    summed = place(kernel, space, sum=sum_)
     with pytest.raises(ValueError, match=message) as caught:
         force(summed, mu, mu.positions)
     assert str(caught.value).count(". ") == 0
@@ -174,7 +210,7 @@ def test_sums_refuse_what_they_do_not_serve(kernel, sum_, space, message):
 
 @pytest.mark.parametrize("sum_", [NUFFT(), FMM(), Cells()])
 def test_a_sum_without_its_plan_refuses_under_a_transformation(sum_):
-    go = jax.jit(lambda x: force(Summed(CONFIDENCE, sum=sum_), mk.Particles(LINE, x), x))
+    go = jax.jit(lambda x: force(place(CONFIDENCE, LINE, sum=sum_), mk.Particles(LINE, x), x))
     with pytest.raises(ValueError, match=f"{sum_.name}.* needs a .*made from known positions"):
         go(cloud(LINE, 9).positions)
 
@@ -182,25 +218,23 @@ def test_a_sum_without_its_plan_refuses_under_a_transformation(sum_):
 def test_bad_arguments():
     for tolerance in (0.0, -1.0, 0.5, 1e-15, float("nan")):
         with pytest.raises(ValueError, match="lies between 1e-15 and"):
-            Summed(SMOOTH, tolerance)
+            place(SMOOTH, PLANE, tolerance)
         with pytest.raises(ValueError, match="lies between 1e-15 and"):
             NUFFT(tolerance)
     with pytest.raises(ValueError, match="a tolerance, or a sum, which has its own"):
-        Summed(SMOOTH, 1e-3, Direct())
+        place(SMOOTH, PLANE, 1e-3, Direct())
     for radius in (0.0, -1.0, float("inf")):
         with pytest.raises(ValueError, match="must be positive and finite"):
             Cells(radius)
 
 
-def test_a_summed_kernel_is_its_kernel():
-    summed, z = Summed(mk.kernels.PowerLaw(1.0, 0.0), 1e-3), jnp.asarray([0.3, -0.2])
-    assert summed.singular
-    assert summed.radial
-    assert summed(z) == summed.kernel(z) == summed.value(z) == summed.profile(jnp.sum(z**2))
-    assert summed.value(0 * z, 7.0) == 7.0
-    np.testing.assert_array_equal(summed.gradient(z), summed.kernel.gradient(z))
-    on = Summed(bounded_confidence, 1e-3).on(PLANE)
-    assert on.tolerance == 1e-3
+def test_a_tolerance_and_a_sum_leave_the_kernel_as_it_is():
+    kernel, z = mk.kernels.PowerLaw(1.0, 0.0), jnp.asarray([0.3, -0.2])
+    assert place(kernel, PLANE, 1e-3).kernel is place(kernel, PLANE, sum=Direct()).kernel is kernel
+    assert kernel(z) == kernel.value(z) == kernel.profile(jnp.sum(z**2))
+    assert kernel.value(0 * z, 7.0) == 7.0
+    assert place(bounded_confidence, PLANE, 1e-3).tolerance == 1e-3
+    assert choose(place(SMOOTH, PLANE, 1e-3), cloud(PLANE, 3000)).sum.tolerance == 1e-3
 
 
 DERIVED = [
@@ -224,7 +258,7 @@ def test_derivatives_are_those_of_the_direct_sum(name):
     w = np.full(12, 1 / 12)
 
     def loss(sum_, kernel, x, y, w):
-        mu, summed = mk.Particles(space, y, w), Summed(kernel, sum=sum_)
+        mu, summed = mk.Particles(space, y, w), Interaction(kernel, space, sum=sum_)
         return jnp.sum(a * force(summed, mu, x)) + jnp.sum(b * potential(summed, mu, x))
 
     @compiled
@@ -254,8 +288,8 @@ def test_vmap_over_clouds_and_kernels_shares_the_plan(name):
 
     @compiled
     def fields(kernels, clouds):
-        one = lambda k, x: force(Summed(k, sum=plan), mk.Particles(space, x), x)  # noqa: E731
-        direct = lambda k, x: force(k, mk.Particles(space, x), x)  # noqa: E731
+        one = lambda k, x: force(Interaction(k, space, sum=plan), mk.Particles(space, x), x)  # noqa: E731
+        direct = lambda k, x: force(Interaction(k, space), mk.Particles(space, x), x)  # noqa: E731
         return jax.vmap(one, axes)(kernels, clouds), jax.vmap(direct, axes)(kernels, clouds)
 
     fast, slow = fields(kernels, clouds)
@@ -265,7 +299,7 @@ def test_vmap_over_clouds_and_kernels_shares_the_plan(name):
 
 def test_a_certificate_says_how_far_the_force_is_from_the_direct_sum():
     mu, key = cloud(PLANE, 400), jax.random.key(0)
-    good = certificate(Summed(SMOOTH, sum=NUFFT(1e-5)), mu, key, points=50)
+    good = certificate(place(SMOOTH, PLANE, sum=NUFFT(1e-5)), mu, key, points=50)
     assert (good.points, good.sum, good.tolerance) == (50, "NUFFT", 1e-5)
     # 10 tolerances of the size of ∇W over pairs, which is some 4 times the size of the mean force for such a cloud.
     assert 0 < good.error <= good.largest < 4e-4
@@ -273,20 +307,20 @@ def test_a_certificate_says_how_far_the_force_is_from_the_direct_sum():
     exact = certificate(SMOOTH, mu, key)
     assert (exact.points, exact.sum, exact.tolerance) == (256, "Direct", None)
     assert exact.largest < 1e-13
-    bad = certificate(Summed(SMOOTH, sum=Cells(0.3)), mu, key)
+    bad = certificate(place(SMOOTH, PLANE, sum=Cells(0.3)), mu, key)
     assert bad.largest >= bad.error > 0.1
-    assert certificate(mk.kernels.Cosine(1.0).on(CIRCLE), cloud(CIRCLE, 30), key).sum == "Modes"
+    assert certificate(mk.kernels.Cosine(1.0), cloud(CIRCLE, 30), key).sum == "Modes"
 
 
 def model(sum_, rate):
-    kernel = Summed(mk.kernels.Gaussian(0.5, 0.8), sum=sum_)
+    kernel = place(mk.kernels.Gaussian(0.5, 0.8), PLANE, sum=sum_)
     return mk.Model(PLANE, confinement=mk.potentials.Quadratic(rate), interaction=kernel, noise=mk.Thermal(10.0))
 
 
 def test_a_cloud_that_outgrows_its_plan_is_an_error():
     """−½·4|x|² spreads as e^{4t}: five times the extent, that a plan allows for, by t = 0.41."""
     mu, path = cloud(PLANE, 30), mk.Brownian(jax.random.key(1))
-    with pytest.raises(mk.RunError, match=r"the cloud has spread to 1\.\d* times the extent of .* force Direct\(\)"):
+    with pytest.raises(mk.RunError, match=r"the cloud has spread to 1\.\d* times the extent that .*Direct\(\)"):
         mk.evolve(model(NUFFT(1e-4), -4.0), mu, until=1.0, dt=0.01, path=path)
     mk.evolve(model(Direct(), -4.0), mu, until=1.0, dt=0.01, path=path)
 

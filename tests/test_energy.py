@@ -94,7 +94,7 @@ def test_interaction_energy_is_half_the_double_sum():
         mu = cloud(entry.space, 5, weighted=weighted)
         pairs = np.asarray(pair_energies(entry.kernel, mu))
         w = np.full(5, 0.2) if mu.weights is None else np.asarray(mu.weights)
-        value = interaction_energy(mk.langevin(entry.space, interaction=entry.kernel), mu)
+        value = interaction_energy(mk.langevin(entry.space, interaction=entry.interaction), mu)
         assert value == pytest.approx(0.5 * w @ pairs @ w, abs=1e-13)
 
 
@@ -111,7 +111,7 @@ def test_first_variation_is_the_derivative_of_the_free_energy(name):
     space = KERNELS[name].space
     grid = space.grid(8) if isinstance(space, mk.Torus) else space.grid(8, -2.0, 2.0)
     confinement = skew if space is OBLONG else None
-    model = mk.langevin(space, confinement, KERNELS[name].kernel, beta=2.0)
+    model = mk.langevin(space, confinement, KERNELS[name].interaction, beta=2.0)
     rng = np.random.default_rng(1)
     rho, eta = rng.uniform(0.5, 1.5, grid.shape), rng.uniform(-0.2, 0.2, grid.shape)
     rho, eta = rho / rho.sum() / grid.cell_volume, (eta - eta.mean()) / rho.sum() / grid.cell_volume

@@ -27,9 +27,8 @@ from hypothesis import strategies as st
 from tables import CIRCLE, OBLONG, PLANE, PLANNED_SUMS, PlannedEntry, compiled, density, small_chunks
 
 import mckean as mk
-from mckean.interactions import Direct, Modes, Summed, force, potential
+from mckean.interactions import Direct, Interaction, Modes, force, potential
 from mckean.interactions.kernels import FourierSeries
-from mckean.interactions.sums.direct import of_pairs
 
 N, M = 24, 17
 CLOUDS = ("uniform", "clusters", "corners", "one place", "coincident", "far from it")
@@ -46,7 +45,7 @@ def fields_of(entry: PlannedEntry):
 
     @compiled
     def fields(kernel, y, w, x):
-        mu, summed = mk.Particles(entry.entry.space, y, w), Summed(kernel, sum=plan)
+        mu, summed = mk.Particles(entry.entry.space, y, w), Interaction(kernel, entry.entry.space, sum=plan)
         return potential(summed, mu, x), force(summed, mu, x)
 
     return lambda y, w, x: fields(kernel, y, w, x)
@@ -92,7 +91,7 @@ def sizes(entry: PlannedEntry, extent: float, gradients, values) -> tuple[float,
     space, rng = entry.entry.space, np.random.default_rng(1)
     side = np.asarray(space.lengths) if isinstance(space, mk.Torus) else extent
     x, y = (side * rng.uniform(0, 1, (n, space.dim)) for n in (M, N))
-    more_values, more_gradients = of_all_pairs(of_pairs(entry.entry.kernel), space, x, y)
+    more_values, more_gradients = of_all_pairs(entry.entry.kernel, space, x, y)
     steep = max(math.sqrt(np.mean(np.sum(np.square(g), axis=-1))) for g in (gradients, more_gradients))
     high = max(math.sqrt(np.mean(np.square(v))) for v in (values, more_values))
     return steep, high, float(max(np.abs(gradients).max(), np.abs(more_gradients).max()))
@@ -107,7 +106,7 @@ def levels_extent(plan, extent: float) -> float:
 def check(entry: PlannedEntry, fields, y, w, x, dtype=np.float64):
     space = entry.entry.space
     extent = float(np.ptp(np.concatenate([x, y]), axis=0).max())
-    values, gradients = map(np.asarray, of_all_pairs(of_pairs(entry.entry.kernel), space, x, y))
+    values, gradients = map(np.asarray, of_all_pairs(entry.entry.kernel, space, x, y))
     if entry.entry.kernel.singular:
         values = np.where(np.linalg.norm(gradients, axis=-1) > 0, values, 0.0)
     energy, pull = fields(*(a.astype(dtype) for a in (y, w, x)))

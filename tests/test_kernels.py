@@ -9,7 +9,8 @@ import pytest
 from tables import CIRCLE, KERNELS, LINE, OBLONG, PLANE, Yukawa, cloud, compiled, skew
 
 import mckean as mk
-from mckean.interactions.kernels import FourierSeries, Unresolved
+from mckean.interactions import place
+from mckean.interactions.kernels import FourierSeries
 from mckean.interactions.trig import cos_sin_turns
 
 kernels = mk.kernels
@@ -114,7 +115,7 @@ def test_the_series_of_a_smooth_function_is_the_function():
     "function", [lambda z: 0.0 * z[0], lambda z: 2.5, lambda z: 1e6 + jnp.cos(z[0])], ids=["zero", "constant", "offset"]
 )
 def test_a_constant_part_does_not_hide_that_a_series_is_resolved(function):
-    kernel = kernels.Function(function).on(CIRCLE)
+    kernel = place(function, CIRCLE).kernel
     assert isinstance(kernel, FourierSeries)
     assert len(kernel.modes) <= 2
     z = jnp.asarray([1.0])
@@ -123,18 +124,19 @@ def test_a_constant_part_does_not_hide_that_a_series_is_resolved(function):
 
 def test_a_mode_that_hides_between_the_nodes_is_found():
     # On 16 nodes cos 16x is 1 throughout, and nothing is left in the tail.
-    kernel = kernels.Function(lambda z: jnp.cos(z[0]) + 0.1 * jnp.cos(16 * z[0])).on(CIRCLE)
+    kernel = place(lambda z: jnp.cos(z[0]) + 0.1 * jnp.cos(16 * z[0]), CIRCLE).kernel
     assert isinstance(kernel, FourierSeries)
     assert kernel.modes == ((1,), (16,))
     np.testing.assert_allclose(kernel.coefficients, [1.0, 0.1], rtol=1e-14)
 
 
 def test_a_kink_is_not_resolved_and_its_series_is_close():
-    kernel = PLACED["onsager"]
-    assert isinstance(kernel, Unresolved)
+    series = KERNELS["onsager"].interaction.series
+    assert isinstance(series, FourierSeries)
+    assert PLACED["onsager"](jnp.asarray([0.3])) == pytest.approx(math.sin(0.3), rel=1e-15)
     assert PLACED["nearest image"].singular is False
     # |sin x| = 2/π − (4/π) Σ cos(2kx)/(4k²−1); sampling on 4096 nodes folds tails of relative size 1e-6 over.
-    coefficients = dict(zip(kernel.series.modes, np.asarray(kernel.series.coefficients), strict=True))
+    coefficients = dict(zip(series.modes, np.asarray(series.coefficients), strict=True))
     assert coefficients[(0,)] == pytest.approx(2 / math.pi, rel=1e-6)
     for k in (1, 2, 10):
         assert coefficients[(2 * k,)] == pytest.approx(-4 / math.pi / (4 * k**2 - 1), rel=1e-4)
@@ -142,9 +144,9 @@ def test_a_kink_is_not_resolved_and_its_series_is_close():
 
 def test_the_series_of_an_integrable_singularity_is_close():
     # −log|2 sin(x/2)| = Σ cos(kx)/k. The cell at 0 counts with its mean: each mode is off by 0.145 h/π, h = 2π/4096.
-    kernel = PLACED["periodic logarithm"]
-    assert isinstance(kernel, Unresolved)
-    coefficients = dict(zip(kernel.series.modes, np.asarray(kernel.series.coefficients), strict=True))
+    series = KERNELS["periodic logarithm"].interaction.series
+    assert isinstance(series, FourierSeries)
+    coefficients = dict(zip(series.modes, np.asarray(series.coefficients), strict=True))
     for k in (1, 2, 10):
         assert coefficients[(k,)] == pytest.approx(1 / k, abs=1e-4)
     assert coefficients[(0,)] == pytest.approx(0.0, abs=1e-4)
@@ -154,6 +156,28 @@ def test_minimal_images_find_out_singularities_and_leave_euclidean_space_alone()
     assert kernels.MinimalImage(lambda z: -jnp.log(jnp.abs(z[0]))).on(CIRCLE).singular
     quadratic = kernels.Quadratic(2.0)
     assert kernels.MinimalImage(quadratic).on(PLANE) is quadratic
+    # Two points see W of their shortest displacement, which is what the space gives.
+    near = place(kernels.MinimalImage(quadratic), CIRCLE)
+    assert near.kernel is quadratic
+    assert isinstance(near.series, FourierSeries)
+
+
+def test_an_interaction_is_placed_once():
+    placed = place(kernels.Gaussian(), PLANE, tolerance=1e-3)
+    assert place(placed, PLANE) is placed
+    assert mk.langevin(PLANE, interaction=placed).interaction is placed
+    other = place(placed, PLANE, sum=mk.interactions.Direct())
+    assert (other.kernel, other.tolerance, other.sum) == (placed.kernel, None, mk.interactions.Direct())
+    with pytest.raises(ValueError, match=r"placed on Euclidean\(dim=2\) does not act on Euclidean\(dim=1\)"):
+        place(placed, LINE)
+    cosine = place(kernels.Cosine(2.0), CIRCLE)
+    assert cosine.kernel.modes == ((1,),)
+    assert cosine.series is None
+
+
+def test_the_face_of_kernels_is_kernels():
+    public = [name for name in dir(kernels) if not name.startswith("_")]
+    assert all(issubclass(getattr(kernels, name), kernels.AbstractKernel) for name in public)
 
 
 def test_a_module_keeps_its_parameters_as_arrays():
@@ -195,12 +219,13 @@ REFUSALS = {
     "integer": (lambda: kernels.Function(lambda z: 1).on(LINE), "a real number that can be differentiated"),
     "nan": (lambda: kernels.Function(lambda z: jnp.nan * z[0]).on(LINE), "it is NaN wherever it was tried"),
     "nan on torus": (lambda: kernels.Function(lambda z: jnp.nan * z[0]).on(CIRCLE), "NaN wherever it was tried"),
-    "pole": (lambda: kernels.Function(lambda z: 1 / (1 + jnp.cos(z[0]))).on(CIRCLE), r"not at displacement \[-3.14"),
+    "pole": (lambda: place(lambda z: 1 / (1 + jnp.cos(z[0])), CIRCLE), r"not at displacement \[-3.14"),
     "cosine unplaced": (lambda: kernels.Cosine()(jnp.ones(1)), "no length until it is put on a torus"),
     "cosine on R": (lambda: kernels.Cosine().on(LINE), "lives on a torus"),
     "series on R": (lambda: kernels.FourierSeries([1], [1.0]).on(LINE), "a kernel on a torus"),
     "series unplaced": (lambda: kernels.FourierSeries([1], [1.0])(jnp.ones(1)), "no length until"),
     "dimension": (lambda: kernels.FourierSeries([1], [1.0]).on(OBLONG), "do not have the dimension 2"),
+    "other sides": (lambda: kernels.Cosine().on(CIRCLE).on(mk.Torus(1, 1.0)), "does not act on one of sides"),
     "two dimensions": (lambda: kernels.FourierSeries([(1,), (1, 2)], [1.0, 2.0]), "must have one dimension"),
     "coefficients": (lambda: kernels.FourierSeries([1, 2], [1.0]), "2 modes need as many coefficients"),
     "both of a pair": (lambda: kernels.FourierSeries([(1, -2), (-1, 2)], [1.0, 1.0]), "each pair of modes"),
@@ -215,7 +240,7 @@ REFUSALS = {
 
 def _built(strength):
     """A kernel whose series is to be truncated by values that do not exist yet."""
-    kernel = kernels.MinimalImage(kernels.Quadratic(strength)).on(CIRCLE)
+    kernel = place(kernels.MinimalImage(kernels.Quadratic(strength)), CIRCLE).kernel
     return kernel(jnp.ones(1))
 
 

@@ -22,7 +22,7 @@ def driven_by(name: str) -> mk.Model:
     """A model with the kernel, in a potential where the space has one."""
     entry = KERNELS[name]
     confinement = skew if entry.space is OBLONG else POTENTIALS.get(entry.space)
-    return mk.langevin(entry.space, confinement, entry.kernel, beta=2.0)
+    return mk.langevin(entry.space, confinement, entry.interaction, beta=2.0)
 
 
 @eqx.filter_jit
@@ -55,7 +55,7 @@ def test_particles_are_exchangeable(name):
 @pytest.mark.parametrize("name", ["kuramoto", "many modes", "onsager", "nearest image"])
 def test_interactions_on_a_torus_are_invariant_under_translation(name):
     space = KERNELS[name].space
-    model, x = mk.langevin(space, interaction=KERNELS[name].kernel), cloud(space, 6).positions
+    model, x = mk.langevin(space, interaction=KERNELS[name].interaction), cloud(space, 6).positions
     moved = space.retract(x + jnp.asarray([1.234, -0.77])[: space.dim])
     # The shift is rounded at the size of L, and the gradient of the force is below 20.
     np.testing.assert_allclose(drift(model, moved), drift(model, x), rtol=0, atol=20 * 100 * EPS + 1e-13)
@@ -64,7 +64,7 @@ def test_interactions_on_a_torus_are_invariant_under_translation(name):
 def test_the_interaction_exerts_no_total_force():
     for name in ("skew module", "many modes", "coulomb"):
         space = KERNELS[name].space
-        force = np.asarray(drift(mk.langevin(space, interaction=KERNELS[name].kernel), cloud(space, 6).positions))
+        force = np.asarray(drift(mk.langevin(space, interaction=KERNELS[name].interaction), cloud(space, 6).positions))
         np.testing.assert_allclose(force.sum(0), 0.0, atol=100 * EPS * np.abs(force).max() + 1e-13)
 
 

@@ -10,7 +10,7 @@ import pytest
 from tables import CIRCLE, KERNELS, LINE, PLANE, SUMS, SumEntry, cloud, compiled, density, particles
 
 import mckean as mk
-from mckean.interactions import force, potential
+from mckean.interactions import force, place, potential
 from mckean.interactions.kernels import FourierSeries
 from mckean.spaces import AbstractGrid
 
@@ -85,7 +85,7 @@ def test_sums_equal_the_sum_over_all_pairs(entry, dtype, weighted):
     own = kernel.cell_mean(mu.grid.spacing) if kernel.singular and isinstance(mu, mk.Density) else 0.0
     (energies, forces), sizes = jax.tree.map(np.asarray, by_pairs(kernel, space, own, *atoms(mu), x))
     of_energy, of_force = tolerances(entry, kernel, mu, sizes, dtype)
-    energy, pull = fields(kernel, mu, points)
+    energy, pull = fields(entry.entry.interaction, mu, points)
     assert energy.dtype == pull.dtype == dtype
     assert np.all(np.abs(np.asarray(energy) - energies) <= of_energy)
     assert np.all(np.abs(np.asarray(pull) - forces) <= of_force)
@@ -108,7 +108,7 @@ def test_an_unresolved_kernel_acts_through_the_modes_of_a_density():
     # W = |sin| against 1 + cos(2x)/2: the modes 0 and 2 of the series, 2/π and −4/3π, times 1 and 1/4 twice.
     grid = CIRCLE.grid(32)
     rho = density(grid, (1 + 0.5 * np.cos(2 * grid.axes[0])) / (2 * np.pi))
-    energy, _ = fields(KERNELS["onsager"].kernel, rho, grid)
+    energy, _ = fields(KERNELS["onsager"].interaction, rho, grid)
     expected = 2 / math.pi - 0.25 * 4 / (3 * math.pi) * np.cos(2 * grid.axes[0])
     np.testing.assert_allclose(energy, expected, atol=1e-6)  # the tails folded over on 4096 nodes
 
@@ -125,8 +125,8 @@ def test_a_singular_density_has_the_energy_of_its_integral(n):
 def test_the_minimal_image_of_a_quadratic_is_not_its_moments():
     # Particles at 0.1 and L − 0.1 are 0.2 apart.
     pair = particles(CIRCLE, np.asarray([[0.1], [2 * math.pi - 0.1]]))
-    kernel = mk.kernels.MinimalImage(mk.kernels.Quadratic(1.0)).on(CIRCLE)
-    _, pull = fields(kernel, pair, pair.positions)
+    interaction = place(mk.kernels.MinimalImage(mk.kernels.Quadratic(1.0)), CIRCLE)
+    _, pull = fields(interaction, pair, pair.positions)
     np.testing.assert_allclose(pull, [[-0.1], [0.1]], rtol=1e-13)
 
 
@@ -146,7 +146,7 @@ def test_coincident_particles_do_not_push_one_another():
     for name in ("logarithm", "periodic logarithm", "kuramoto"):
         entry = KERNELS[name]
         trio = particles(entry.space, x)
-        energy, pull = fields(entry.kernel, trio, x)
+        energy, pull = fields(entry.interaction, trio, x)
         np.testing.assert_allclose(pull, 0.0, atol=1e-15)
         np.testing.assert_allclose(energy, -2.0 if name == "kuramoto" else 0.0, rtol=1e-15)
 
@@ -154,7 +154,7 @@ def test_coincident_particles_do_not_push_one_another():
 def test_forces_agree_across_the_edge_of_a_torus():
     x = jnp.asarray([[0.0], [1e-12], [2 * math.pi - 1e-12]])
     for name in ("kuramoto", "onsager"):
-        energy, _ = fields(KERNELS[name].kernel, cloud(CIRCLE, 9), x)
+        energy, _ = fields(KERNELS[name].interaction, cloud(CIRCLE, 9), x)
         np.testing.assert_allclose(energy, energy[0], atol=1e-11)
 
 
@@ -164,6 +164,19 @@ def test_the_points_set_the_precision():
         assert all(field.dtype == np.float32 for field in jax.eval_shape(fields, kernel, rho, x))
 
 
+def test_a_kernel_is_placed_where_it_acts():
+    """What a user writes, and the same placed beforehand."""
+    mu = cloud(CIRCLE, 5)
+    for kernel in (mk.kernels.FourierSeries([1], [-2.0]), mk.kernels.Cosine(2.0), lambda z: -2.0 * jnp.cos(z[0])):
+        found = fields(place(kernel, CIRCLE), mu, mu.positions)
+        for one, other, exact in zip(
+            (potential(kernel, mu, mu.positions), force(kernel, mu, mu.positions)), found,
+            fields(KERNELS["kuramoto"].interaction, mu, mu.positions), strict=True,
+        ):  # fmt: skip
+            np.testing.assert_allclose(one, other, rtol=0, atol=1e-14)
+            np.testing.assert_allclose(one, exact, rtol=0, atol=1e-13)
+
+
 REFUSALS = {
     "no closed form": (mk.kernels.Morse(), mk.Gaussian(0.0, 1.0), np.ones((2, 1)), "has no closed form for a Gaussian"),
     "quadrature": (mk.kernels.Quadratic(), mk.Uniform(LINE, 0.0, 1.0), np.ones((2, 1)), "Uniform has no quadrature"),
@@ -171,7 +184,12 @@ REFUSALS = {
     "dimension": (mk.kernels.Morse(), cloud(PLANE, 3), np.ones((2, 1)), r"dimension 2 have shape \(n, 2\), not"),
     "grid": (mk.kernels.Morse(), cloud(PLANE, 3), LINE.grid(4, 0.0, 1.0), "does not act on a grid of"),
     "torus": (KERNELS["kuramoto"].kernel, cloud(mk.Torus(1, 1.0), 3), np.ones((2, 1)), "Fourier series on a torus of"),
-    "unplaced": (mk.kernels.FourierSeries([1], [1.0]), cloud(CIRCLE, 3), np.ones((2, 1)), "no length until"),
+    "placed elsewhere": (
+        KERNELS["kuramoto"].interaction,
+        cloud(mk.Torus(1, 1.0), 3),
+        np.ones((2, 1)),
+        r"that is placed on Torus\(.* does not act on Torus",
+    ),
     "infinite": (
         mk.kernels.PowerLaw(1.0, -1.0),
         mk.Density(LINE.grid(4, 0.0, 1.0), np.ones(4)),

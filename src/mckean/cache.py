@@ -6,10 +6,10 @@ import os
 import platform
 import time
 import warnings
+from importlib import metadata
 from pathlib import Path
 
 import jax
-import jaxlib
 
 _MONTH = 30 * 24 * 3600.0
 
@@ -60,7 +60,7 @@ def _default() -> Path | None:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError:
         return None
-    return base / "mckean" / f"jaxlib-{jaxlib.__version__}-{_processor()}"
+    return base / "mckean" / f"jaxlib-{metadata.version('jaxlib')}-{_processor()}"
 
 
 def _processor() -> str:

@@ -32,7 +32,7 @@ class Fault(enum.Enum):
     ASCENT = "F(μ⁺) + W₂²/2τ exceeds F(μ) by {:.3g}; take a shorter step"
     OUTGROWN = (
         "the cloud has spread to {:.3g} times the extent that the sum over its kernel was planned for: go on from an "
-        "earlier state, for which the sum is planned anew, or force Direct()"
+        "earlier state, for which the sum is planned anew, or sum over all pairs by mckean.interactions.Direct()"
     )
 
 

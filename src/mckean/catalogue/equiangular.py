@@ -28,7 +28,7 @@ from mckean.catalogue.facts import Entry, Fact
 from mckean.catalogue.reduced import require_finite_beta, velocity_at
 from mckean.catalogue.transformer import half_collapse_time
 from mckean.checks import require
-from mckean.interactions.kernels import parameter
+from mckean.interactions.parameters import parameter
 from mckean.measures import AbstractMeasure, Particles
 from mckean.models import Model
 from mckean.spaces import Euclidean, Sphere

@@ -247,9 +247,9 @@ def _torus(model: Model) -> Torus:
 
 def _series(model: Model) -> dict[tuple[int, ...], float]:
     """Ŵ(q_k)/|T| of the modes k ≠ 0 of the kernel: a cosine of coefficient a has a/2 at each of ±q."""
-    kernel = model.interaction
-    if kernel is None:
+    if model.interaction is None:
         return {}
+    kernel = model.interaction.kernel
     if not isinstance(kernel, kernels.FourierSeries):
         raise ValueError(f"the linear theory needs the Fourier series of the kernel, not {type(kernel).__name__}.")
     half = {k: float(a) / 2 for k, a in zip(kernel.modes, kernel.coefficients, strict=True) if any(k)}

@@ -23,7 +23,7 @@ from jaxtyping import Array, Float
 
 from mckean.catalogue.facts import Entry, Fact
 from mckean.checks import require, traced
-from mckean.interactions.kernels import parameter
+from mckean.interactions.parameters import parameter
 from mckean.measures import AbstractMeasure, Particles
 from mckean.models import Additive, Model, Multiplicative
 from mckean.spaces import Euclidean

@@ -30,7 +30,7 @@ from jaxtyping import Array, Float
 
 from mckean.catalogue.facts import Entry, Fact
 from mckean.checks import require
-from mckean.interactions.kernels import parameter
+from mckean.interactions.parameters import parameter
 from mckean.measures import AbstractMeasure, Particles
 from mckean.models import Calculus, Isotropic, Model, convert
 from mckean.spaces import Sphere

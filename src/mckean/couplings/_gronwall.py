@@ -42,7 +42,8 @@ def lipschitz(model: Model, lower=None, upper=None, points: int = 257) -> tuple[
         lower, upper = (np.broadcast_to(np.asarray(c, float), (space.dim,)) for c in (lower, upper))
         reach = upper - lower
     v = _curvatures(model.confinement, lower, upper, points)
-    w = _curvatures(model.interaction, -reach, reach, points)
+    kernel = None if model.interaction is None else model.interaction.kernel
+    w = _curvatures(kernel, -reach, reach, points)
     return float(np.max(-v)), float(np.max(np.abs(w)))
 
 

@@ -13,7 +13,7 @@ from mckean.dynamics.particles import begin_particles, inspect_sums, with_positi
 from mckean.dynamics.scheme import AbstractScheme, Stepper
 from mckean.faults import Status, sound
 from mckean.interactions import AbstractField
-from mckean.interactions.kernels import parameter
+from mckean.interactions.parameters import parameter
 from mckean.measures import AbstractMeasure, Particles
 from mckean.models import Model
 from mckean.paths import Brownian

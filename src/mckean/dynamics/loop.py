@@ -4,6 +4,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -167,12 +168,13 @@ def _judge(run: Run, plan: Plan, before: AbstractMeasure, chunk: Chunk, count: i
 
 @eqx.filter_jit
 def _advance(
-    run: Run, measure: MeasureT, at: Int[Array, ""], stride: int | Array, records: int, observing: bool, whole=False
+    run: Run, measure: MeasureT, at: Any, stride: Any, records: int, observing: bool, whole: bool = False
 ) -> tuple[MeasureT, dict, Int[Array, ""], Status]:
     """`records` times `stride` steps: the end, the observables after each stride, if asked, and what went wrong.
 
     With it the number of steps that were made: a loop that is not `whole` ends at a step that fails. A whole one has a
-    length that is known before, so that it can be differentiated backwards.
+    length that is known before, so that it can be differentiated backwards. `at`, the index of the first step, and
+    `stride` are integers, traced but for the stride of a whole one.
     """
 
     def one(begin, k, mu):

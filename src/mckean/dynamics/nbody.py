@@ -46,14 +46,15 @@ def liouville(model: Model, n: int) -> Model:
         f"{_MOST} are held: take fewer particles, or sample them.",
     )
     require(
-        model.interaction is None or not model.interaction.singular,
+        model.interaction is None or not model.interaction.kernel.singular,
         "the kernel is singular at 0, but the product grid has nodes where two particles coincide.",
     )
     require(model.internal is None, "an internal energy belongs to a density: particles have none.")
-    forces = model.confinement is not None or model.interaction is not None
+    kernel = None if model.interaction is None else model.interaction.kernel
+    forces = model.confinement is not None or kernel is not None
     return Model(
         space,
-        confinement=_Energy(model.space, model.confinement, model.interaction, n) if forces else None,
+        confinement=_Energy(model.space, model.confinement, kernel, n) if forces else None,
         drift=None if model.drift is None else _Drift(model.space, model.drift, n),
         noise=_own(model, n),
         common=tuple(_common(model.space, part, n) for part in model.common),

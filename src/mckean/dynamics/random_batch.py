@@ -18,6 +18,7 @@ Jin, Li and Liu, *Random batch methods (RBM) for interacting particle systems*, 
 with weights, SIAM J. Numer. Anal. 59 (2021) 746.
 """
 
+import dataclasses
 from typing import Any, ClassVar, cast
 
 import diffrax
@@ -31,10 +32,9 @@ from mckean.dynamics.increments import increments
 from mckean.dynamics.particles import Solver, check_calculus, check_solver, solve, with_positions
 from mckean.dynamics.scheme import AbstractScheme, Stepper, require_finite_drift, require_same_space, step_length
 from mckean.faults import Status, sound
-from mckean.interactions import AbstractSum, Points, Summed
-from mckean.interactions.choose import inner
+from mckean.interactions import AbstractSum, Interaction, Points
 from mckean.interactions.kernels import AbstractKernel
-from mckean.measures import AbstractMeasure, Particles
+from mckean.measures import AbstractMeasure, Particles, dtype_of
 from mckean.models import Model
 from mckean.paths import Brownian
 from mckean.spaces import AbstractGrid, AbstractSpace
@@ -146,6 +146,12 @@ class Batches(AbstractSum):
             return "is between the particles of a cloud"
         return None
 
+    def plan(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> "Batches":
+        return self
+
+    def inspect(self, mu: AbstractMeasure, points: Points) -> Status:
+        return sound(dtype_of(mu))
+
     def potential(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, " n"]:
         raise ValueError("random batches have a force, and no potential of their own.")
 
@@ -155,8 +161,8 @@ class Batches(AbstractSum):
 
 def in_batches(model: Model, batch: int, permutation: Int[Array, " n"]) -> Model:
     """The model over one step, its interaction within the batches."""
-    kernel = Summed(inner(cast(AbstractKernel, model.interaction)), sum=Batches(batch, permutation))
-    return eqx.tree_at(lambda m: m.interaction, model, kernel)
+    dealt = dataclasses.replace(cast(Interaction, model.interaction), tolerance=None, sum=Batches(batch, permutation))
+    return eqx.tree_at(lambda m: m.interaction, model, dealt)
 
 
 def batch_force(kernel: AbstractKernel, mu: Any, batch: int, permutation: Int[Array, " n"]) -> Float[Array, "n d"]:

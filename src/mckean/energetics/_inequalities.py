@@ -50,7 +50,7 @@ def convexity(model: Model, lower: float, upper: float) -> float:
     require(lower < upper, "the box needs lower < upper.")
     span = upper - lower
     a = 0.0 if model.confinement is None else _least_hessian(model.confinement, model.space.dim, lower, upper)
-    w = 0.0 if model.interaction is None else _least_hessian(model.interaction, model.space.dim, -span, span)
+    w = 0.0 if model.interaction is None else _least_hessian(model.interaction.kernel, model.space.dim, -span, span)
     bound = w if model.confinement is None else a + min(w, 0.0)
     require(
         bound > 0,
@@ -98,7 +98,8 @@ def holley_stroock(model: Model, convex: Callable | None, lower: float = 0.0, up
     """
     _require_gradient(model)
     require(math.isfinite(float(model.beta)), "a perturbed log-Sobolev inequality needs a noise.")
-    space, beta, kernel = model.space, float(model.beta), model.interaction
+    space, beta = model.space, float(model.beta)
+    kernel = None if model.interaction is None else model.interaction.kernel
     positive = kernel is None or (isinstance(kernel, FourierSeries) and bool(jnp.all(kernel.coefficients >= 0)))
     require(positive, "½∬W is not known to be convex: only series with coefficients ≥ 0, or no W, are of this kind.")
     if isinstance(space, Torus):
@@ -187,9 +188,10 @@ def _gradient(equilibrium: Density, pi: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def _pair_energies(model: Model, equilibrium: Density) -> np.ndarray:
     """W_s(x_i − x_j), with the mean over a cell on the diagonal of a singular kernel."""
-    kernel, grid, n = model.interaction, equilibrium.grid, equilibrium.values.size
-    if kernel is None:
+    grid, n = equilibrium.grid, equilibrium.values.size
+    if model.interaction is None:
         return np.zeros((n, n))
+    kernel = model.interaction.kernel
     circle = isinstance(grid, FourierGrid)
     offsets = (np.arange(n) if circle else np.arange(1 - n, n)) * grid.spacing[0]
     mean = kernel.cell_mean(grid.spacing) if kernel.singular else 0.0

@@ -1,24 +1,49 @@
 """Pair energies, fields that are no pair energy, and the sums that evaluate them."""
 
-from mckean.interactions import kernels as kernels
-from mckean.interactions.attention import Attention as Attention
-from mckean.interactions.choose import Certificate as Certificate
-from mckean.interactions.choose import certificate as certificate
-from mckean.interactions.choose import choose as choose
-from mckean.interactions.choose import explain as explain
-from mckean.interactions.choose import force as force
-from mckean.interactions.choose import inspect as inspect
-from mckean.interactions.choose import planned as planned
-from mckean.interactions.choose import potential as potential
-from mckean.interactions.field import AbstractField as AbstractField
-from mckean.interactions.summed import Summed as Summed
-from mckean.interactions.sums.boxes import FFT as FFT
-from mckean.interactions.sums.compact import Cells as Cells
-from mckean.interactions.sums.direct import Direct as Direct
-from mckean.interactions.sums.fmm import FMM as FMM
-from mckean.interactions.sums.fourier import NUFFT as NUFFT
-from mckean.interactions.sums.modes import Modes as Modes
-from mckean.interactions.sums.moments import Moments as Moments
-from mckean.interactions.sums.sum import AbstractSum as AbstractSum
-from mckean.interactions.sums.sum import Points as Points
-from mckean.interactions.sums.sum import at as at
+from mckean.interactions import kernels
+from mckean.interactions.accuracy import Certificate, certificate
+from mckean.interactions.attention import Attention
+from mckean.interactions.choice import Choice, choose, explain
+from mckean.interactions.evaluation import force, potential
+from mckean.interactions.field import AbstractField
+from mckean.interactions.interaction import Interaction, place
+from mckean.interactions.planning import inspect, plan
+from mckean.interactions.sums.compact import Cells
+from mckean.interactions.sums.convolution import FFT
+from mckean.interactions.sums.direct import Direct
+from mckean.interactions.sums.fmm import FMM
+from mckean.interactions.sums.fourier import NUFFT
+from mckean.interactions.sums.modes import Modes
+from mckean.interactions.sums.moments import Moments
+from mckean.interactions.sums.sum import AbstractSum, Points, at
+
+__all__ = [
+    "FFT",
+    "FMM",
+    "NUFFT",
+    "AbstractField",
+    "AbstractSum",
+    "Attention",
+    "Cells",
+    "Certificate",
+    "Choice",
+    "Direct",
+    "Interaction",
+    "Modes",
+    "Moments",
+    "Points",
+    "at",
+    "certificate",
+    "choose",
+    "explain",
+    "force",
+    "inspect",
+    "kernels",
+    "place",
+    "plan",
+    "potential",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

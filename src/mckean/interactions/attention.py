@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from mckean.checks import require_finite
 from mckean.interactions.field import AbstractField
-from mckean.interactions.kernels import parameter
+from mckean.interactions.parameters import parameter
 from mckean.interactions.sums.sum import atoms
 from mckean.measures import AbstractMeasure, cast
 from mckean.spaces import Torus
@@ -36,10 +36,18 @@ class Attention(AbstractField):
     β < 0 stands for −A and |β|: a token then listens to those opposite to it. For V = Aᵀ the field is −∇_x of
     `potential`. A density acts by its nodes and their masses, a negative one (which is rounding) counting as 0.
 
-    **Arguments:** `beta`: β, a number, in 1/length²; `value`: V, shape (d, d), a number, or None for the identity, in
-    1/time; `query_key`: A = QᵀK, shape (d, d), or None for the identity; `normalised`: which of the two.
-    **Raises** `ValueError` for a parameter that is not finite or of another shape, and, when used, for points or
-    matrices of another dimension, on a torus, where ⟨Ax, y⟩ is not periodic, and for a measure in another form.
+    **Arguments:**
+
+    - `beta`: β, a number, in 1/length²; 1 by default.
+    - `value`: V, shape (d, d), or a number, in 1/time; None, the default, for the identity.
+    - `query_key`: A = QᵀK, shape (d, d); None, the default, for the identity.
+    - `normalised`: True, the default, for (SA), False for (USA).
+
+    **Raises:**
+
+    - `ValueError` for a parameter that is not finite or of another shape; when used, for points or matrices of another
+      dimension, on a torus, where ⟨Ax, y⟩ is not periodic, and for a measure that is neither particles nor a density.
+
     **Source:** Geshkovski, Letrouit, Polyanskiy, Rigollet, "A mathematical perspective on Transformers", (SA), (USA).
     """
 

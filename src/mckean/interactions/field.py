@@ -16,7 +16,16 @@ class AbstractField(eqx.Module):
 
     @abc.abstractmethod
     def __call__(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d"]:
-        """b(x_i, μ) at points of shape (n, d), in the precision of the points.
+        """b(x_i, μ) at points.
 
-        **Raises** `ValueError` for points of another dimension, and for a measure that the field cannot act for.
+        **Arguments:**
+
+        - `mu`: the measure that acts.
+        - `x`: the points, shape (n, d).
+
+        **Returns:** shape (n, d), length per time, in the precision of the points.
+
+        **Raises:**
+
+        - `ValueError` for points of another dimension, and for a measure that the field cannot act for.
         """

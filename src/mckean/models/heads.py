@@ -26,7 +26,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from mckean import interactions
 from mckean.checks import array, require, require_finite
 from mckean.interactions.attention import softmax_mean
-from mckean.interactions.kernels import held, parameter
+from mckean.interactions.parameters import as_module, parameter
 from mckean.interactions.sums.sum import atoms
 from mckean.measures import AbstractMeasure, Particles
 from mckean.models.noise import AbstractMatrixNoise, AbstractNoise, Calculus, require_calculus
@@ -206,7 +206,7 @@ class Neurons(AbstractMatrixNoise):
     ):
         known = activation in _ACTIVATIONS if isinstance(activation, str) else callable(activation)
         require(known, f"an activation is 'relu', 'tanh' or a function of arrays, not {activation!r}.")
-        self.activation = held(_ACTIVATIONS[activation] if isinstance(activation, str) else activation)
+        self.activation = as_module(_ACTIVATIONS[activation] if isinstance(activation, str) else activation)
         _require_count("neurons", neurons)
         self.neurons, self.gain, self.intensity = neurons, _number("gain", gain), _number("intensity", intensity)
         require(self.intensity >= 0, f"the intensity of neurons must not be negative, but {intensity} was given.")

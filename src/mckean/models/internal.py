@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mckean.checks import concrete, require, traced
-from mckean.interactions.kernels import parameter
+from mckean.interactions.parameters import parameter
 
 
 class AbstractInternalEnergy(eqx.Module):

@@ -12,7 +12,9 @@ from jaxtyping import Array, Float
 
 from mckean import interactions
 from mckean.checks import require, traced
-from mckean.interactions.kernels import AbstractKernel, as_kernel, held
+from mckean.interactions import Interaction
+from mckean.interactions.kernels import AbstractKernel
+from mckean.interactions.parameters import as_module
 from mckean.measures import AbstractMeasure, cast, dtype_of
 from mckean.models.internal import AbstractInternalEnergy
 from mckean.models.noise import AbstractNoise, Additive, Thermal
@@ -32,7 +34,8 @@ class Model(eqx.Module):
 
     - `space`: where the particles live, such as `Torus(1)`.
     - `confinement`: V, a scalar function of a point (d,), energy. Default: None, V = 0.
-    - `interaction`: W, a kernel or a scalar function of a displacement (d,), energy. Default: None, W = 0.
+    - `interaction`: W, a kernel, a scalar function of a displacement (d,), or what
+      `interactions.place` makes of them, energy. Default: None, W = 0.
     - `drift`: b, length per time: a function of a point (d,) and the measure with values (d,), or a field such as
       `interactions.Attention`, which sees all points at once. It need not be a gradient. Default: None, b = 0.
     - `noise`: σ, the particles' own noise, such as `Thermal(beta)`. Default: None.
@@ -46,7 +49,7 @@ class Model(eqx.Module):
 
     space: AbstractSpace
     confinement: Any
-    interaction: AbstractKernel | None
+    interaction: Interaction | None
     drift: Any
     noise: AbstractNoise | None
     common: tuple[AbstractNoise, ...]
@@ -74,13 +77,13 @@ class Model(eqx.Module):
             require(even, "on a sphere an additive noise is isotropic: give its amplitude as a number.")
         self.space = space
         self.confinement = None if confinement is None else as_potential(confinement, space)
-        self.interaction = None if interaction is None else as_kernel(interaction).on(space)
+        self.interaction = None if interaction is None else interactions.place(interaction, space)
         require(
             internal is None or isinstance(internal, AbstractInternalEnergy),
             f"an internal energy is one such as PorousMedium(2.0), not {internal!r}.",
         )
         require(drift is None or callable(drift), f"a drift must be a function b(x, mu), not {drift!r}.")
-        self.drift = None if drift is None else held(drift)
+        self.drift = None if drift is None else as_module(drift)
         self.noise = noise
         self.common = common
         self.internal = internal
@@ -209,7 +212,7 @@ def drift_at(drift: Any, mu: AbstractMeasure, points: Float[Array, "n d"]) -> Fl
 def langevin(
     space: AbstractSpace,
     confinement: Callable | None = None,
-    interaction: AbstractKernel | Callable | None = None,
+    interaction: AbstractKernel | Callable | Interaction | None = None,
     beta: float | int | Array = 1.0,
     common: AbstractNoise | Sequence[AbstractNoise] = (),
 ) -> Model:
@@ -235,10 +238,10 @@ def langevin(
 
 
 def with_planned_sums(model: Model, mu: AbstractMeasure) -> Model:
-    """The model with its interaction summed in the way that is chosen for a known cloud; see `interactions.planned`."""
+    """The model with its interaction summed in the way that is chosen for a known cloud; see `interactions.plan`."""
     if model.interaction is None or mu.domain != model.space:
         return model
-    return eqx.tree_at(lambda m: m.interaction, model, interactions.planned(model.interaction, mu))
+    return eqx.tree_at(lambda m: m.interaction, model, interactions.plan(model.interaction, mu))
 
 
 def in_precision(model: Model, mu: AbstractMeasure) -> Model:

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from mckean import interactions
 from mckean.checks import array, concrete, require, require_finite
-from mckean.interactions.kernels import held, parameter
+from mckean.interactions.parameters import as_module, parameter
 from mckean.measures import AbstractMeasure
 
 Calculus = Literal["ito", "stratonovich"]
@@ -162,7 +162,7 @@ class Isotropic(AbstractMatrixNoise):
     def __init__(self, amplitude: Callable, calculus: Calculus = "ito"):
         require(callable(amplitude), f"an isotropic noise needs an amplitude a(mu), not {amplitude!r}.")
         require_calculus(calculus)
-        self.amplitude, self.calculus = held(amplitude), calculus
+        self.amplitude, self.calculus = as_module(amplitude), calculus
 
     def matrix(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d m"]:
         d = x.shape[1]
@@ -206,7 +206,7 @@ class Multiplicative(AbstractMatrixNoise):
     def __init__(self, sigma: Callable, calculus: Calculus = "ito"):
         require(callable(sigma), f"a multiplicative noise needs a function sigma(x, mu), not {sigma!r}.")
         require_calculus(calculus)
-        self.sigma = held(sigma)
+        self.sigma = as_module(sigma)
         self.calculus = calculus
 
     def matrix(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d m"]:

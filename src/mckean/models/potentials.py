@@ -5,7 +5,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mckean.checks import require, require_periodic, scalar_field
-from mckean.interactions.kernels import AbstractKernel, Function, Unresolved, held, parameter
+from mckean.interactions import place
+from mckean.interactions.kernels import AbstractKernel, FourierSeries, Function
+from mckean.interactions.parameters import as_module, parameter
 from mckean.spaces import AbstractSpace, Torus
 
 
@@ -73,8 +75,12 @@ def as_potential(potential, space: AbstractSpace):
     if isinstance(potential, Function):
         potential = potential.function  # a kernel is used through its even part, a confinement is not
     if isinstance(potential, AbstractKernel):
-        placed = potential.on(space)
-        return AtDisplacement(placed.kernel, space) if isinstance(placed, Unresolved) else placed
+        kernel = place(potential, space).kernel
+        return (
+            kernel
+            if isinstance(kernel, FourierSeries) or not isinstance(space, Torus)
+            else AtDisplacement(kernel, space)
+        )
     require(callable(potential), f"a confinement must be a function of a point, not {potential!r}.")
     scalar_field(potential, space.dim, "a confinement")
     if isinstance(space, Torus):
@@ -84,4 +90,4 @@ def as_potential(potential, space: AbstractSpace):
             f"the centre of a quadratic potential in dimension {space.dim} is a number or has shape ({space.dim},), "
             f"not {potential.centre.shape}."
         )
-    return held(potential)
+    return as_module(potential)

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 from mckean import interactions
 from mckean.checks import array, concrete, require, require_finite
 from mckean.interactions import nufft
-from mckean.interactions.kernels import parameter
+from mckean.interactions.parameters import parameter
 from mckean.interactions.trig import cos_sin_turns
 from mckean.measures import AbstractMeasure
 from mckean.models.noise import AbstractNoise, Calculus

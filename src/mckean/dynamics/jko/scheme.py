@@ -126,9 +126,8 @@ def _check_gaussian(model: Model, measure: Gaussian, dt: float) -> None:
 
 
 def _check_lagrangian(model: Model, measure: Lagrangian, dt: float) -> None:
-    kernel = model.interaction
     require(
-        kernel is None or not kernel.singular,
+        model.interaction is None or not model.interaction.kernel.singular,
         "cells on the line take a W that is finite at 0; a singular one has no such quadrature.",
     )
     confinement = model.confinement

@@ -87,9 +87,8 @@ class Engine:
             for axis in range(self.space.dim):
                 one = jnp.stack(self.basis.polynomials(u[..., axis]), axis=1)
                 product = (product[:, :, None] * one[:, None]).reshape(len(which), -1, GROUP)
-            place = np.ravel_multi_index(tuple(self.basis.degrees.T), (self.basis.order,) * self.space.dim)
             leaf = jnp.where(self._chunk(tree, c, False) < tree.groups.number, self._leaves(tree, which), boxes)
-            return out.at[leaf].add(jnp.sum(product, axis=2)[:, place], mode="drop")
+            return out.at[leaf].add(jnp.sum(product, axis=2)[:, self.basis.place], mode="drop")
 
         out = jnp.zeros((boxes, self.basis.size), y.dtype)
         return jax.lax.fori_loop(0, trees.rounds(tree.groups.number, self.groups), chunk, out)
@@ -164,8 +163,7 @@ class Engine:
         levels, slots, (first, room) = tree.levels, len(self.shape.slots), self._first(tree)
         rows, size = levels.up.shape[1], self.basis.size
         others = np.delete(np.arange(len(self.shape.offsets)), self.shape.centre)
-        number = np.apply_along_axis(lambda o: self.far.number.get(tuple(map(int, o)), -1), -1, self.shape.far)
-        number = jnp.asarray(number[:, others])
+        number = jnp.asarray(self.far.number[tuple(np.moveaxis(self.shape.far[:, others], -1, 0) + 3)])
         vectors, actions, odd = action
         fields, compressed, added = carry
         chunks = trees.rounds(levels.number[level], self.rows)

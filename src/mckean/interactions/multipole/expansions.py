@@ -13,6 +13,7 @@ Source: Fong and Darve, J. Comput. Phys. 228 (2009).
 
 import itertools
 from functools import cached_property
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -20,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mckean.interactions.kernels import AbstractKernel, PowerLaw
+from mckean.interactions.kernels import AbstractKernel, AbstractRadialKernel, PowerLaw
 from mckean.spaces import AbstractSpace, Torus
 
 
@@ -34,6 +35,8 @@ class Basis:
         self.dim, self.order = dim, order
         degrees = np.stack(np.meshgrid(*[np.arange(order)] * dim, indexing="ij"), axis=-1).reshape(-1, dim)
         self.degrees = degrees[np.sum(degrees**2, axis=1) < order**2]
+        self.place = np.ravel_multi_index(tuple(self.degrees.T), (order,) * dim)
+        """Where each product is among all of degrees below p along each axis."""
 
     @property
     def size(self) -> int:
@@ -72,9 +75,8 @@ class Basis:
 
     def dense(self, coefficients: Array) -> Array:
         """(…, size) as (…, p, …, p), with zeros."""
-        place = np.ravel_multi_index(tuple(self.degrees.T), (self.order,) * self.dim)
         flat = np.full(self.order**self.dim, self.size)
-        flat[place] = np.arange(self.size)
+        flat[self.place] = np.arange(self.size)
         padded = jnp.concatenate([coefficients, jnp.zeros_like(coefficients[..., :1])], axis=-1)
         return padded[..., flat].reshape(*coefficients.shape[:-1], *(self.order,) * self.dim)
 
@@ -107,7 +109,9 @@ class Displacements:
         dim = basis.dim
         every = np.asarray(list(itertools.product(range(-3, 4), repeat=dim)))
         every = every[np.abs(every).max(axis=1) >= 2]
-        self.number = {tuple(map(int, o)): i for i, o in enumerate(every)}
+        self.number = np.full((7,) * dim, -1)
+        """Which of them a displacement is, at o + 3; −1 for those of boxes that touch."""
+        self.number[tuple(every.T + 3)] = np.arange(len(every))
         self.flips = (every < 0) & reflects
         """Which axes are reflected, by displacement."""
         self.kinds, self.kind = np.unique(np.abs(every) if reflects else every, axis=0, return_inverse=True)
@@ -137,7 +141,7 @@ def symmetries(kernel: AbstractKernel, space: AbstractSpace) -> tuple[bool, bool
     A function without parameters is tried; one with parameters may lose a symmetry that it has at one value of them.
     """
     equal = not isinstance(space, Torus) or bool(np.ptp(space.lengths) == 0)
-    if kernel.radial:
+    if isinstance(kernel, AbstractRadialKernel):
         return True, equal
     if jax.tree.leaves(eqx.filter(kernel, eqx.is_inexact_array)):
         return False, False
@@ -166,7 +170,6 @@ def transfers(
     dtype = sides.dtype
     nodes, matrix = jnp.asarray(basis.nodes, dtype), jnp.asarray(basis.analysis, dtype)
     difference = 0.5 * (nodes[:, None] - nodes[None])
-    place = np.ravel_multi_index(tuple(basis.degrees.T), (p,) * dim)
 
     def one(displacement):
         columns = []
@@ -174,15 +177,20 @@ def transfers(
             shape = [p if i % dim == axis else 1 for i in range(2 * dim)]
             z = (sides[axis] * (displacement[axis] + difference)).reshape(shape)
             columns.append(jnp.broadcast_to(z, (p,) * (2 * dim)).ravel())
-        values = values_of(kernel, space, columns).reshape((p,) * (2 * dim))
-        for _ in range(2 * dim):
-            # The transformed axis goes to the end; after all of them the order is the old one.
-            values = jnp.tensordot(values, matrix, axes=(0, 1))
-        found = values.reshape(p**dim, p**dim)[place][:, place]
+        found = coefficients_of(values_of(kernel, space, columns), basis, matrix)
         # No force comes of the constant, beside which little else may be left to rounding.
         return found if constant else found.at[0, 0].set(0.0)
 
     return jax.lax.map(one, jnp.asarray(displacements, dtype))
+
+
+def coefficients_of(values: Any, basis: Basis, analysis: Any) -> Any:
+    """A from the values of W at all pairs of nodes, (p^2d,), target first; in NumPy or JAX, as the values are."""
+    p = basis.order
+    for _ in range(2 * basis.dim):
+        # The transformed axis goes to the end; after all of them the order is the old one.
+        values = values.reshape(p, -1).T @ analysis.T
+    return values.reshape(p**basis.dim, p**basis.dim)[basis.place][:, basis.place]
 
 
 def principal(coefficients: Array, basis: Basis, which: Displacements) -> tuple[Array, Array]:
@@ -212,7 +220,7 @@ def principal(coefficients: Array, basis: Basis, which: Displacements) -> tuple[
 def values_of(kernel: AbstractKernel, space: AbstractSpace, columns: list[Array]) -> Array:
     """W at displacements that are not 0, given by columns."""
     z = space.displacement(jnp.stack(columns, axis=-1), jnp.zeros(space.dim, columns[0].dtype))
-    if kernel.radial:
+    if isinstance(kernel, AbstractRadialKernel):
         return kernel.profile(jnp.sum(z**2, axis=-1))
     return jax.vmap(kernel.value)(z)
 

@@ -9,8 +9,10 @@ from numpy.polynomial import chebyshev
 
 from mckean.checks import traced
 from mckean.interactions.kernels import AbstractKernel
+from mckean.interactions.memory import once
 from mckean.interactions.multipole.expansions import (
     Basis,
+    coefficients_of,
     displacements,
     homogeneous,
     principal,
@@ -26,22 +28,26 @@ _LARGEST_ORDER = (40, 26, 14)
 _LEVELS = 14
 
 
+@once
 def expansion_for(
-    kernel: AbstractKernel, space: AbstractSpace, x: np.ndarray, tolerance: float
+    kernel: AbstractKernel, space: AbstractSpace, extent: float, tolerance: float
 ) -> tuple[int, int] | None:
-    """The least order whose expansions meet the tolerance for boxes of every size, and its rank; None for none."""
+    """The least order whose expansions meet the tolerance for boxes of every size, and its rank; None for none.
+
+    `extent`: that of the cloud on R^d; on a torus its longest side counts.
+    """
     if traced(kernel):
         return None
     # In double precision, whatever that of the run: rounding is not the expansion's error.
     with jax.enable_x64(True):
-        return _expansion_for(kernel, space, x, tolerance)
+        return _expansion_for(kernel, space, extent, tolerance)
 
 
 def _expansion_for(
-    kernel: AbstractKernel, space: AbstractSpace, x: np.ndarray, tolerance: float
+    kernel: AbstractKernel, space: AbstractSpace, extent: float, tolerance: float
 ) -> tuple[int, int] | None:
     kernel = cast(kernel, jnp.result_type(float))
-    extent = max(space.lengths) if isinstance(space, Torus) else float(np.ptp(x, axis=0).max()) or 1.0
+    extent = max(space.lengths) if isinstance(space, Torus) else extent
     found = _Trial(kernel, space, extent).order(tolerance)
     if found is None:
         return None
@@ -133,11 +139,8 @@ def _one_error(
     u, v = (rng.uniform(-1, 1, (len(displacements), 48, dim)) for _ in range(2))
     nodes = np.stack(np.meshgrid(*[basis.nodes] * dim, indexing="ij"), axis=-1).reshape(-1, dim)
     z = displacements[:, None, None] + 0.5 * (nodes[:, None] - nodes[None])
-    values = _in_blocks(evaluate[0], space, side * z.reshape(-1, dim)).reshape(len(displacements), *(p,) * (2 * dim))
-    for _ in range(2 * dim):
-        values = np.tensordot(values, basis.analysis, axes=(1, 1))
-    place = np.ravel_multi_index(tuple(basis.degrees.T), (p,) * dim)
-    matrix = values.reshape(len(displacements), p**dim, p**dim)[:, place][:, :, place]
+    values = _in_blocks(evaluate[0], space, side * z.reshape(-1, dim)).reshape(len(displacements), -1)
+    matrix = np.stack([coefficients_of(one, basis, basis.analysis) for one in values])
     matrix[:, 0, 0] = 0
     at_u, at_v = chebyshev.chebvander(u, p - 1), chebyshev.chebvander(v, p - 1)
     columns = lambda tables: np.prod([t[..., basis.degrees[:, a]] for a, t in enumerate(tables)], axis=0)  # noqa: E731

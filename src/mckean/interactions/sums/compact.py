@@ -9,19 +9,28 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mckean.checks import traced
+from mckean.faults import Status, sound
+from mckean.interactions import costs
 from mckean.interactions.kernels import AbstractKernel, FourierSeries
-from mckean.interactions.sums import direct, fourier
+from mckean.interactions.sums import direct
+from mckean.interactions.sums.box import extent_of
 from mckean.interactions.sums.cells import pair_sum
 from mckean.interactions.sums.sum import AbstractSum, Points, at, atoms
-from mckean.measures import AbstractMeasure, Density, Particles
+from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
 from mckean.spaces import Torus
 
 
 class Cells(AbstractSum):
     """Pairs within a radius, by cell lists: exact for a kernel that vanishes beyond it.
 
-    **Arguments:** `radius`: R, in the unit of the coordinates; None for what `planned` finds: the distance from which
-    on W and ∇W are zero.
+    **Arguments:**
+
+    - `radius`: R > 0, in the unit of the coordinates; None, the default, for what `plan` finds: the distance from which
+      on W and ∇W are zero.
+
+    **Raises:**
+
+    - `ValueError` for a radius that is not positive and finite.
     """
 
     radius: float | None = eqx.field(static=True, default=None)
@@ -39,19 +48,22 @@ class Cells(AbstractSum):
             return "needs a radius of at most half the shortest side of the torus"
         return None
 
-    def planned(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> "Cells":
+    def plan(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> "Cells":
         if self.radius is not None:
             return self
-        radius = support(direct.of_pairs(kernel), mu, points)
+        radius = support(kernel, mu, points)
         if radius is None:
             raise ValueError("Cells needs a kernel that is zero from some distance on, which this one is not.")
         return Cells(radius)
 
+    def inspect(self, mu: AbstractMeasure, points: Points) -> Status:
+        return sound(dtype_of(mu))
+
     def potential(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, " n"]:
-        return near_potential(direct.of_pairs(kernel), mu, at(points, mu), self._known())
+        return near_potential(kernel, mu, at(points, mu), self._known())
 
     def force(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, "n d"]:
-        return near_force(direct.of_pairs(kernel), mu, at(points, mu), self._known())
+        return near_force(kernel, mu, at(points, mu), self._known())
 
     def _known(self) -> float:
         if self.radius is None:
@@ -61,7 +73,7 @@ class Cells(AbstractSum):
 
 def near_potential(kernel: AbstractKernel, mu: AbstractMeasure, x: Array, radius: float) -> Float[Array, " n"]:
     """Σ_j w_j W(x_i − y_j) over the pairs within the radius."""
-    own = kernel.cell_mean(mu.grid.spacing) if isinstance(mu, Density) and kernel.singular else 0.0
+    own = direct.own_cell(kernel, mu)
     places, masses = atoms(mu)
     return pair_sum(lambda z: kernel.value(z, own), mu.domain, places, masses, x, radius)
 
@@ -100,7 +112,7 @@ def _directions(dim: int) -> np.ndarray:
 
 
 def _extent(mu: AbstractMeasure, points: Points) -> float:
-    return 0.5 * min(mu.domain.lengths) if isinstance(mu.domain, Torus) else fourier.extent_of(mu, points)
+    return 0.5 * min(mu.domain.lengths) if isinstance(mu.domain, Torus) else extent_of(mu, points)
 
 
 def candidates_within(mu: AbstractMeasure, points: Points, reach: float) -> float:
@@ -114,6 +126,6 @@ def candidates_within(mu: AbstractMeasure, points: Points, reach: float) -> floa
     return float(max(share, 1 / len(places)) * len(places))
 
 
-def near_cost(n: int, candidates: float, dim: int) -> float:
-    """Seconds, roughly: the pair function and its cut-off, and the cells that are looked through for each candidate."""
-    return (7e-9, 7e-8, 2e-7)[min(dim, 3) - 1] * n * (candidates + 4)
+def work(points: int, candidates: float, dim: int) -> costs.Work:
+    """What a force consists of: the pair function and its cut-off, and the cells looked through for each candidate."""
+    return {costs.CELLS[min(dim, 3) - 1]: points * (candidates + 4)}

@@ -12,9 +12,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from mckean.interactions.kernels import AbstractKernel, Unresolved
+from mckean.faults import Status, sound
+from mckean.interactions import costs
+from mckean.interactions.kernels import AbstractKernel, AbstractRadialKernel
 from mckean.interactions.sums.sum import AbstractSum, Points, at, atoms
-from mckean.measures import AbstractMeasure, Density, Particles
+from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
 from mckean.spaces import AbstractSpace, Torus
 
 _SOURCES, _TARGETS = 32, 1 << 15
@@ -22,25 +24,29 @@ Columns = tuple[Array, ...]
 
 
 class Direct(AbstractSum):
-    """All pairs: exact to rounding, O(n·m) work, O(n + m) memory, for every kernel that is a function on the space."""
+    """All pairs, −Σ_j w_j ∇W_s(x_i − y_j): exact to rounding, in O(n·m) work and O(n + m) memory, for every kernel."""
 
     def refusal(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> str | None:
         if not isinstance(mu, Particles | Density):
             return f"sums over atoms, which a {type(mu).__name__} has none of"
         return None
 
+    def plan(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> "Direct":
+        return self
+
+    def inspect(self, mu: AbstractMeasure, points: Points) -> Status:
+        return sound(dtype_of(mu))
+
     def potential(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, " n"]:
-        kernel, x = of_pairs(kernel), at(points, mu)
-        own = kernel.cell_mean(mu.grid.spacing) if isinstance(mu, Density) and kernel.singular else 0.0
-        return potential(kernel, mu.domain, *atoms(mu), x, own)
+        return potential(kernel, mu.domain, *atoms(mu), at(points, mu), own_cell(kernel, mu))
 
     def force(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, "n d"]:
-        return force(of_pairs(kernel), mu.domain, *atoms(mu), at(points, mu))
+        return force(kernel, mu.domain, *atoms(mu), at(points, mu))
 
 
-def of_pairs(kernel: AbstractKernel) -> AbstractKernel:
-    """What acts between two particles."""
-    return kernel.kernel if isinstance(kernel, Unresolved) else kernel
+def own_cell(kernel: AbstractKernel, mu: AbstractMeasure) -> Float[ArrayLike, ""]:
+    """What stands for W_s(0) where that is not finite: for a density the mean of W_s over a cell; 0 for particles."""
+    return kernel.cell_mean(mu.grid.spacing) if isinstance(mu, Density) and kernel.singular else 0.0
 
 
 def potential(
@@ -73,7 +79,7 @@ def values(kernel: AbstractKernel, at_zero: Float[ArrayLike, ""] = 0.0) -> Calla
 
 def gradients(kernel: AbstractKernel) -> Callable[..., Columns]:
     """∇W_s of displacements given as one array for each component, in the same form; 0 at 0."""
-    if not kernel.radial:
+    if not isinstance(kernel, AbstractRadialKernel):
         return jax.vmap(jax.vmap(lambda *c: tuple(kernel.gradient(jnp.stack(c)))))
 
     def pair(*z):
@@ -88,10 +94,16 @@ def gradients(kernel: AbstractKernel) -> Callable[..., Columns]:
 
 
 def cost(kernel: AbstractKernel, pairs: float, dim: int, dtype: Any) -> float:
-    """Seconds, roughly: so many operations for each pair and component."""
+    """Seconds of a force, roughly: so many operations for each pair and component."""
+    return costs.seconds(work(kernel, pairs, dim, dtype))
+
+
+def work(kernel: AbstractKernel, pairs: float, dim: int, dtype: Any) -> costs.Work:
+    """What a force over so many pairs consists of."""
     z = (jax.ShapeDtypeStruct((1, 1), dtype),) * dim
-    operations = _operations(jax.make_jaxpr(gradients(of_pairs(kernel)))(*z).jaxpr)
-    return pairs * dim * operations * (2e-11 if dtype == jnp.float32 else 4.2e-11) + 1e-4
+    operations = _operations(jax.make_jaxpr(gradients(kernel))(*z).jaxpr)
+    unit = costs.PAIR_SINGLE if dtype == jnp.float32 else costs.PAIR_DOUBLE
+    return {unit: pairs * dim * operations, costs.DIRECT_CALL: 1}
 
 
 def _operations(jaxpr: Any) -> int:

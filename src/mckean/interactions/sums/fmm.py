@@ -4,9 +4,6 @@ Boxes of a tree that do not touch, but whose parents do, act on each other by Ch
 whatever it is; leaves that touch act by their pairs. The error relative to the force of a source is that of the
 expansion at a distance of two boxes, the same for all levels where W is a power: it does not grow when a cloud
 contracts. Time is O(n), memory O(n).
-
-Source: Fong and Darve, J. Comput. Phys. 228 (2009); Carrier, Greengard and Rokhlin, SIAM J. Sci. Stat. Comput. 9
-(1988).
 """
 
 import math
@@ -20,6 +17,8 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
+from mckean.faults import Status, sound
+from mckean.interactions import costs
 from mckean.interactions.kernels import AbstractKernel, FourierSeries
 from mckean.interactions.multipole import tree
 from mckean.interactions.multipole.engine import Engine
@@ -40,9 +39,14 @@ class FMM(AbstractSum):
 
     A cloud may contract and spread as it likes: the expansions serve boxes of all sizes that were tried.
 
-    **Arguments:** `tolerance`: the error of the force of a source relative to the size of ∇W, as for `NUFFT`;
-    `expansion`, `depth`, `leaf`, `room`: the order of the expansions and their rank, the levels of the tree, the most
-    points of a leaf, and for how many other boxes there is room, which `planned` finds.
+    **Arguments:**
+
+    - `tolerance`: the error of the force of a source relative to the size of ∇W; 1e-9 by default.
+    - `expansion`, `depth`, `leaf`, `room`: the order of the expansions and their rank, the levels of the tree, the most
+      points of a leaf, and for how many other boxes there is room; None, the default, for what `plan` finds.
+
+    **Source:** Fong and Darve, J. Comput. Phys. 228 (2009); Carrier, Greengard and Rokhlin, SIAM J. Sci. Stat. Comput.
+    9 (1988).
     """
 
     tolerance: float = eqx.field(static=True, default=1e-9)
@@ -60,12 +64,12 @@ class FMM(AbstractSum):
             return "serves in dimensions 1, 2 and 3"
         return None
 
-    def planned(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> "FMM":
+    def plan(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> "FMM":
         if self.expansion is not None:
             return self
-        kernel = direct.of_pairs(kernel)
         x = _places(mu, points)
-        expansion = expansion_for(kernel, mu.domain, x, self.tolerance)
+        extent = float(np.ptp(x, axis=0).max()) or 1.0
+        expansion = expansion_for(kernel, mu.domain, extent, self.tolerance)
         if expansion is None:
             raise ValueError(
                 f"no expansion of this kernel between boxes that do not touch meets the tolerance {self.tolerance:g}: "
@@ -76,17 +80,20 @@ class FMM(AbstractSum):
         depth = min(depth + _SPARE_LEVELS, tree.deepest(mu.domain.dim))
         return FMM(self.tolerance, expansion, depth, leaf, 3 * divided + _SPARE_BOXES)
 
+    def inspect(self, mu: AbstractMeasure, points: Points) -> Status:
+        return sound(dtype_of(mu))
+
     def potential(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, " n"]:
-        return self._field(direct.of_pairs(kernel), mu, at(points, mu), forces=False)[:, 0]
+        return self._field(kernel, mu, at(points, mu), forces=False)[:, 0]
 
     def force(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, "n d"]:
-        return self._field(direct.of_pairs(kernel), mu, at(points, mu), forces=True)
+        return self._field(kernel, mu, at(points, mu), forces=True)
 
     def _field(self, kernel: AbstractKernel, mu: AbstractMeasure, x: Array, forces: bool) -> Array:
         if self.expansion is None or self.depth is None or self.leaf is None or self.room is None:
-            raise ValueError("FMM needs a plan, made from known positions: mckean.interactions.planned.")
+            raise ValueError("FMM needs a plan, made from known positions: mckean.interactions.plan.")
         expansion, depth, leaf, room = self.expansion, self.depth, self.leaf, self.room
-        own = kernel.cell_mean(mu.grid.spacing) if isinstance(mu, Density) and kernel.singular else 0.0
+        own = direct.own_cell(kernel, mu)
         y, w = atoms(mu)
         sound = jnp.all(jnp.isfinite(x), axis=1) & jnp.all(jnp.isfinite(y))
         same = x is y
@@ -201,17 +208,29 @@ def _own(mu: AbstractMeasure, points: Points) -> bool:
 def cost(
     kernel: AbstractKernel, space: AbstractSpace, n: int, expansion: tuple[int, int], leaf: int, dtype: Any
 ) -> float:
-    """Seconds, roughly: the tree, its pairs, its expansions, and the coefficients of the kernel on each level."""
+    """Seconds of a force, roughly; infinite where all points are in one leaf."""
+    return math.inf if n <= leaf else costs.seconds(work(kernel, space, n, expansion, leaf, dtype))
+
+
+def work(
+    kernel: AbstractKernel, space: AbstractSpace, n: int, expansion: tuple[int, int], leaf: int, dtype: Any
+) -> costs.Work:
+    """What a force consists of: the tree, its pairs, its expansions, and their coefficients on each level."""
     dim, (order, rank) = space.dim, expansion
-    if n <= leaf:
-        return math.inf
-    size, flops = Basis(dim, order).size, 5e10 if dtype == jnp.float64 else 1e11
-    pairs = n * 3**dim * max(0.6 * leaf, 12.0)
-    near = direct.cost(kernel, pairs, dim, dtype) * (1.5, 1.5, 3.0)[dim - 1]
+    size, double = Basis(dim, order).size, dtype == jnp.float64
+    pairs = costs.FMM_PAIRS[dim - 1] * n * 3**dim * max(0.6 * leaf, 12.0)
     rows, width = 1.3 * n / leaf, 2**dim * rank
-    far = 2 * rows * ((3**dim - 1) * width**2 + 2**dim * size * (2 * size + 2 * rank)) / flops + n * size * 2e-9
     levels = max(2.0, math.log2(max(n / leaf, 2)) / dim)
     kinds = len(displacements(kernel, space, Basis(dim, order)).standard)
-    coefficients = kinds * order ** (2 * dim) * 2e-8 + 3e-9 * size**3
     known = 1 if homogeneous(kernel, space) else levels
-    return 4e-7 * n + near + far + known * coefficients + levels * (3**dim - 1) * width**2 * 5e-9 + 1e-2
+    flops = 2 * rows * ((3**dim - 1) * width**2 + 2**dim * size * (2 * size + 2 * rank))
+    expansions = {
+        costs.FMM_POINT: n,
+        costs.FMM_MOMENT: n * size,
+        costs.FMM_FLOP_DOUBLE if double else costs.FMM_FLOP_SINGLE: flops,
+        costs.FMM_VALUE: known * kinds * order ** (2 * dim),
+        costs.FMM_CUBE: known * size**3,
+        costs.FMM_MATRIX: levels * (3**dim - 1) * width**2,
+        costs.FMM_CALL: 1,
+    }
+    return costs.together(direct.work(kernel, pairs, dim, dtype), expansions)

@@ -4,20 +4,12 @@ With ẑ_k = ∫e^{−iq_k·y}dμ and W(x) = Σ_k Ŵ_k e^{iq_k·x} over k ∈ {�
 
     W*μ(x) = Σ_k Ŵ_k ẑ_k e^{iq_k·x},    −∇W*μ(x) = −Σ_k iq_k Ŵ_k ẑ_k e^{iq_k·x}.
 
-The components of the force are real, so that two of them travel as one complex transform.
-
-On the torus W is a Fourier series. On R^d it is made periodic, in a box that is centred on the cloud, of side L: all
-displacements lie in |z_a| ≤ E, E the extent that the box is for, where the periodic kernel must be W.
-If |W| is negligible from a distance R on, L = max(E + R, 2R) and W is sampled as it is; else L = 2E(1 + τ) and W is
-multiplied in each coordinate by a window that falls from 1 at E to 0 at L/2 (Potts and Steidl, SIAM J. Sci. Comput. 24,
-2003, regularise at the boundary to the same end). Its modes come from an FFT of its samples.
+The components of the force are real, so that two of them travel as one complex transform. On the torus W is a Fourier
+series. On R^d it is made periodic in a box around the cloud (`sums.box`).
 """
 
 import itertools
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -26,56 +18,29 @@ import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from mckean.faults import Fault, Status, sound, status
-from mckean.interactions import nufft, window
+from mckean.interactions import costs, nufft
 from mckean.interactions.kernels import AbstractKernel, FourierSeries
+from mckean.interactions.sums.box import Box, box_for, coefficients, corners
 from mckean.interactions.sums.modes import density_modes
 from mckean.interactions.sums.sum import AbstractSum, Points, at, atoms
-from mckean.measures import AbstractMeasure, Density, Particles, cast, dtype_of
+from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
 from mckean.spaces import FourierGrid, Torus
-
-# The largest transforms: modes of all axes together, and of one.
-LARGEST, LARGEST_AXIS = 1 << 23, 1 << 17
-# Growth of the extent that a plan allows for, and the levels that it does so in.
-_GROWTH = (1.25, 2.5, 5.0)
-
-
-@dataclass(frozen=True)
-class Box:
-    """The static part of a periodic box: its sides for the extents that it serves, and how many modes each takes.
-
-    `levels`: pairs (largest extent, modes an axis), ascending; `decay`: R where W is negligible beyond it, else None;
-    `margin`: τ, the width of the window over the extent; `tolerance`: that of the window.
-    """
-
-    levels: tuple[tuple[float, int], ...]
-    decay: float | None
-    margin: float
-    tolerance: float
-
-    def side(self, extent):
-        """L for an extent E, a number or an array."""
-        if self.decay is None:
-            return 2 * (1 + self.margin) * extent
-        larger = jnp.maximum if isinstance(extent, jax.Array) else max
-        return larger(extent + self.decay, 2 * self.decay)
-
-    def periodic(self, kernel: AbstractKernel, extent):
-        """The kernel times the window, a function of a displacement in the box."""
-        if self.decay is not None:
-            return kernel.value
-
-        def windowed(z):
-            cut = window.step((1 + self.margin - jnp.abs(z) / extent) / self.margin, self.tolerance)
-            return kernel.value(z) * jnp.prod(cut)
-
-        return windowed
 
 
 class NUFFT(AbstractSum):
     """Type 1, multiply, type 2: O(n log 1/tolerance + M log M) for M modes, on the torus and on R^d.
 
-    **Arguments:** `tolerance`: the error of the force relative to the size of ∇W, above the rounding of the precision;
-    `box`: what `planned` finds on R^d from the kernel and the extent of the cloud, for an extent up to five times that.
+    **Arguments:**
+
+    - `tolerance`: the error of the force relative to the size of ∇W, above the rounding of the precision; 1e-9 by
+      default.
+    - `box`: what `plan` finds on R^d from the kernel and the extent of the cloud, for an extent up to five times that.
+
+    **Raises:**
+
+    - `ValueError` for a tolerance that is not between 1e-15 and 0.5.
+
+    **Source:** Barnett, Magland and af Klinteberg, SIAM J. Sci. Comput. 41 (2019); for R^d, Potts and Steidl (2003).
     """
 
     tolerance: float = eqx.field(static=True, default=1e-9)
@@ -96,7 +61,7 @@ class NUFFT(AbstractSum):
             return "needs a kernel that is smooth at 0"
         return None
 
-    def planned(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> "NUFFT":
+    def plan(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> "NUFFT":
         if isinstance(mu.domain, Torus) or self.box is not None:
             return self
         if kernel.singular:
@@ -104,7 +69,11 @@ class NUFFT(AbstractSum):
         return NUFFT(self.tolerance, box_for(kernel, mu, points, self.tolerance))
 
     def inspect(self, mu: AbstractMeasure, points: Points) -> Status:
-        return sound(dtype_of(mu)) if self.box is None else outgrown(self.box, mu, points)
+        if self.box is None:
+            return sound(dtype_of(mu))
+        low, high = corners(atoms(mu)[0], at(points, mu))
+        over = jnp.max(high - low) / self.box.levels[-1][0]
+        return status(Fault.OUTGROWN, ~(over <= 1), over)
 
     def potential(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, " n"]:
         return self._evaluate(kernel, mu, points, forces=False)[:, 0]
@@ -120,7 +89,7 @@ class NUFFT(AbstractSum):
             analysed = _analysed(mu, shape, sides, self._eps(x))
             return _synthesised(series.astype(x.dtype) * analysed, x / sides, sides, forces, self._eps(x))
         if self.box is None:
-            raise ValueError("NUFFT on R^d needs a plan, made from known positions: mckean.interactions.planned.")
+            raise ValueError("NUFFT on R^d needs a plan, made from known positions: mckean.interactions.plan.")
         return in_box(kernel, self.box, mu, x, forces, self._eps(x))
 
     def _eps(self, x: Array) -> float:
@@ -165,7 +134,7 @@ def _synthesised(field: Complex[Array, "*m"], turns: Array, sides: Array, forces
 def in_box(kernel: AbstractKernel, box: Box, mu: AbstractMeasure, x: Array, forces: bool, eps: float) -> Array:
     """The potential, shape (n, 1), or the force, by the modes of the kernel in the periodic box."""
     places, masses = atoms(mu)
-    low, high = _corners(places, x)
+    low, high = corners(places, x)
     centre, extent = 0.5 * (low + high), jnp.max(high - low)
 
     def level(largest: float, modes: int):
@@ -182,202 +151,12 @@ def in_box(kernel: AbstractKernel, box: Box, mu: AbstractMeasure, x: Array, forc
     return branches[0]() if len(branches) == 1 else jax.lax.switch(jnp.sum(extent > fits), branches)
 
 
-def cost(points: int, modes: float, dim: int, tolerance: float, transforms: int = 1) -> float:
-    """Seconds, roughly, of a type 1, a multiplication and `transforms` complex transforms of type 2."""
-    width = max(2.0, 1 - math.log10(tolerance))
-    spread = points * (1e-9 * width**dim + 1.5e-8)
-    return (1 + transforms) * (spread + 1e-9 * modes * 2**dim * math.log2(modes + 2)) + 1.2e-3
-
-
-def outgrown(box: Box, mu: AbstractMeasure, points: Points) -> Status:
-    """Whether the cloud has grown beyond what the box resolves."""
-    low, high = _corners(atoms(mu)[0], at(points, mu))
-    over = jnp.max(high - low) / box.levels[-1][0]
-    return status(Fault.OUTGROWN, ~(over <= 1), over)
-
-
-def _corners(places: Array, x: Array) -> tuple[Array, Array]:
-    places, x = jax.lax.stop_gradient((places, x))
-    low = jnp.minimum(jnp.min(places, axis=0), jnp.min(x, axis=0))
-    return low, jnp.maximum(jnp.max(places, axis=0), jnp.max(x, axis=0))
-
-
-def coefficients(periodic, side: Array, shape: tuple[int, ...]) -> Float[Array, "*m"]:
-    """Ŵ_k for k from −K to K along each axis, from samples at the nodes of the box."""
-    sides = jnp.broadcast_to(side, (len(shape),))
-    axes = [jnp.asarray(np.fft.fftfreq(m), side.dtype) * length for m, length in zip(shape, sides, strict=True)]
-    nodes = jnp.stack([a.ravel() for a in jnp.meshgrid(*axes, indexing="ij")], axis=-1)
-    values = jax.vmap(periodic)(nodes).reshape(shape)
-    return jnp.fft.fftshift(jnp.fft.fftn(values).real) / values.size
-
-
-def extent_of(mu: AbstractMeasure, points: Points) -> float:
-    low, high = _corners(atoms(mu)[0], at(points, mu))
-    return float(jnp.max(high - low))
-
-
-def box_for(kernel: AbstractKernel, mu: AbstractMeasure, points: Points, tolerance: float) -> Box:
-    """The box with the fewest modes that meets the tolerance at displacements up to the extent, tried out."""
-    extent = extent_of(mu, points)
-    dim = mu.domain.dim
-    extent = extent if extent > 0 else 1.0
-    box = smallest_box(kernel, dim, extent, tolerance, dtype_of(mu))
-    if box is None:
-        most = most_modes(dim, tolerance, dtype_of(mu))
-        raise ValueError(
-            f"this kernel needs more than {most:.0f} modes an axis for a tolerance of {tolerance:g} over an extent "
-            f"of {extent:.4g}: give a larger tolerance, or take another sum."
-        )
-    return box
-
-
-def smallest_box(kernel: AbstractKernel, dim: int, extent: float, tolerance: float, dtype: Any = float) -> Box | None:
-    """As `box_for`, for growth of the extent as far as modes allow; None where no box meets the tolerance."""
-    trial = Trial(kernel, dim, tolerance, dtype)
-    levels: list[tuple[float, int]] = []
-    chosen: Box | None = None
-    for growth in _GROWTH:
-        reach = growth * extent
-        start = levels[-1][1] if levels else 15
-        candidates = trial.boxes(reach) if chosen is None else [chosen]
-        found = [(modes, box) for box in candidates if (modes := trial.modes(box, reach, start)) is not None]
-        if not found:
-            break
-        modes, chosen = min(found, key=lambda pair: pair[0])
-        levels.append((reach, modes))
-    if chosen is None or not levels:
-        return None
-    return Box(tuple(levels), chosen.decay, chosen.margin, chosen.tolerance)
-
-
-class Trial:
-    """Tries boxes out: the field of one source by its modes against ∇W, at random displacements."""
-
-    def __init__(self, kernel: AbstractKernel, dim: int, tolerance: float, dtype: Any = float):
-        # In the best precision that there is: the rounding of the run's own is not the box's.
-        kernel = cast(kernel, jnp.result_type(float))
-        self.kernel, self.dim, self.tolerance = kernel, dim, tolerance
-        self.most = most_modes(dim, tolerance, dtype)
-        self.gradient = jax.jit(jax.vmap(kernel.gradient))
-        self.value = jax.jit(jax.vmap(kernel.value))
-
-    def boxes(self, extent: float) -> list[Box]:
-        """Boxes to be tried over an extent, without modes yet."""
-        found = [Box((), None, margin, 0.1 * self.tolerance) for margin in (0.5, 1.0)]
-        decay = self._decay(extent)
-        return [Box((), decay, 0.0, 0.1 * self.tolerance), *found[:1]] if decay is not None else found
-
-    def modes(self, box: Box, extent: float, start: int) -> int | None:
-        """The fewest modes an axis, of those tried, that meet the tolerance."""
-        z = self._displacements(extent)
-        exact = np.asarray(self.gradient(jnp.asarray(z)), float)
-        scale = math.sqrt(np.mean(np.sum(exact**2, axis=1)))
-        if not np.isfinite(scale):
-            return None
-        if scale == 0:
-            return start
-        # Where the force is larger than elsewhere, the error counts by the force that is there.
-        size = np.maximum(scale, np.linalg.norm(exact, axis=1))
-        tried: list[tuple[int, float]] = []
-        periodic = jax.jit(jax.vmap(box.periodic(self.kernel, extent)))
-        side = float(box.side(extent))
-        for modes in _sizes(start, self.most):
-            field = self.by_modes(_coefficients(periodic, side, modes, self.dim), (side,) * self.dim, z)
-            error = math.sqrt(np.mean(np.sum((field - exact) ** 2, axis=1) / size**2))
-            if error <= 0.5 * self.tolerance:
-                return modes
-            tried.append((modes, error))
-            if self._hopeless(tried):
-                return None
-        return None
-
-    def _hopeless(self, tried: list[tuple[int, float]]) -> bool:
-        """Whether the error falls as a power of the modes, that of a kernel which is not smooth, too slowly to end.
-
-        That of a smooth kernel stands still and then falls faster and faster: only an order that has stopped growing
-        over two doublings is taken for one.
-        """
-        modes, error = tried[-1]
-        halves = [(m, e) for m, e in tried if 2 * m <= modes]
-        quarters = [(m, e) for m, e in tried if 4 * m <= modes]
-        if not quarters or error > 0.05:
-            return False
-        (m, middle), (first, start) = halves[-1], quarters[-1]
-        order, before = _order(m, middle, modes, error), _order(first, start, m, middle)
-        if order > 1.25 * before + 0.25:
-            return False
-        return order < 0.5 or modes * (error / self.tolerance) ** (1 / order) > 4 * self.most
-
-    def by_modes(self, field: np.ndarray, sides, z: np.ndarray) -> np.ndarray:
-        """∇ of the series at displacements."""
-        modes = len(field)
-        turns = 2 * np.pi * np.arange(-(modes // 2), modes // 2 + 1)
-        q = [turns / side for side in sides]
-        waves = [np.exp(1j * np.outer(z[:, a], q[a])) for a in range(self.dim)]
-        columns = []
-        for axis in range(self.dim):
-            factors = [w * (1j * q[axis]) if a == axis else w for a, w in enumerate(waves)]
-            total = factors[0] @ field.reshape(modes, -1)
-            for factor in factors[1:]:
-                total = np.einsum("pi,pij->pj", factor, total.reshape(len(z), modes, -1))
-            columns.append(np.real(total.reshape(len(z))))
-        return np.stack(columns, axis=-1)
-
-    def _displacements(self, extent: float) -> np.ndarray:
-        """Half of them all over the box, half at lengths of every size."""
-        rng = np.random.default_rng(0)
-        wide = rng.uniform(-1, 1, (128, self.dim))
-        near = rng.normal(size=(128, self.dim))
-        near *= 10.0 ** rng.uniform(-3, 0, (128, 1)) / np.linalg.norm(near, axis=1, keepdims=True)
-        return extent * np.concatenate([wide, near])
-
-    def _decay(self, extent: float) -> float | None:
-        """A distance, below the extent, from which on W and ∇W are negligible in every direction tried."""
-        rng = np.random.default_rng(1)
-        directions = rng.normal(size=(32, self.dim))
-        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-        radii = extent * math.sqrt(self.dim) * np.geomspace(1e-3, 2.0, 400)
-        z = jnp.asarray((radii[:, None, None] * directions).reshape(-1, self.dim))
-        slope = np.linalg.norm(np.asarray(self.gradient(z), float), axis=1).reshape(len(radii), -1).max(axis=1)
-        level = np.abs(np.asarray(self.value(z), float)).reshape(len(radii), -1).max(axis=1)
-        small = (slope <= 0.01 * self.tolerance * slope.max()) & (level <= 0.01 * self.tolerance * level.max())
-        last = np.flatnonzero(~small)
-        if len(last) == 0 or last[-1] + 1 >= len(radii):
-            return None
-        return float(radii[last[-1] + 1]) if radii[last[-1] + 1] < extent else None
-
-
-def _order(coarse: int, error: float, fine: int, less: float) -> float:
-    """p where the error goes as modes^{−p}."""
-    return math.log(max(error, 1e-300) / max(less, 1e-300)) / math.log(fine / coarse)
-
-
-_BLOCK = 1 << 14
-
-
-def _coefficients(periodic, side, modes: int, dim: int) -> np.ndarray:
-    """`coefficients` of a known kernel; in blocks of one shape, so that all numbers of modes share a compilation."""
-    axes = [np.fft.fftfreq(modes)] * dim
-    nodes = np.stack([a.ravel() for a in np.meshgrid(*axes, indexing="ij")], axis=-1) * side
-    blocks = np.pad(nodes, [(0, -len(nodes) % _BLOCK), (0, 0)], mode="edge").reshape(-1, _BLOCK, dim)
-    values = np.concatenate([np.asarray(periodic(jnp.asarray(block, float)), float) for block in blocks])
-    values = values[: len(nodes)].reshape((modes,) * dim)
-    return np.fft.fftshift(np.fft.fftn(values).real) / values.size
-
-
-def most_modes(dim: int, tolerance: float, dtype) -> float:
-    """Modes an axis that are affordable, and that the rounding of positions in the box leaves accurate."""
-    affordable = min(LARGEST ** (1 / dim) + 0.5, LARGEST_AXIS)
-    # A position is rounded by ε/2 turns of the box, and the phase of mode K by πKε, K half the modes.
-    return min(affordable, 4 * tolerance / float(jnp.finfo(dtype).eps)) if dtype == jnp.float32 else affordable
-
-
-def _sizes(start: int, most: float) -> Iterator[int]:
-    """Odd numbers of modes whose prime factors are 3, 5 and 7, a fifth apart or more, up to the most."""
-    last = 0
-    for m in sorted({3**a * 5**b * 7**c for a in range(15) for b in range(10) for c in range(8)}):
-        if m > most:
-            return
-        if m >= start and m >= 1.2 * last:
-            yield m
-            last = m
+def work(points: int, modes: float, dim: int, tolerance: float) -> costs.Work:
+    """What a force consists of: a transform of type 1, and one of type 2 for two components."""
+    width, transforms = max(2.0, 1 - math.log10(tolerance)), 1 + -(-dim // 2)
+    return {
+        costs.NUFFT_WEIGHT: transforms * points * width**dim,
+        costs.NUFFT_POINT: transforms * points,
+        costs.NUFFT_MODE: transforms * modes * 2**dim * math.log2(modes + 2),
+        costs.NUFFT_CALL: 1,
+    }

@@ -12,10 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
+from mckean.faults import Status, sound
+from mckean.interactions import costs
 from mckean.interactions.kernels import AbstractKernel, FourierSeries
 from mckean.interactions.sums.sum import AbstractSum, Points
 from mckean.interactions.trig import cos_sin_turns
-from mckean.measures import AbstractMeasure, Density, Particles
+from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
 from mckean.spaces import AbstractGrid, FourierGrid, Torus
 
 # Up to so many modes one fused pass over the particles beats blocks that stay in cache.
@@ -76,7 +78,7 @@ def analyse(mu: AbstractMeasure, series: FourierSeries) -> tuple[Float[Array, " 
 
 
 class Modes(AbstractSum):
-    """A Fourier series mode by mode: exact to rounding, O(n m) for m modes; what few modes cost least by."""
+    """Σ_k a_k q_k (C_k sin q_k·x − S_k cos q_k·x), with the moments of μ: exact to rounding, O(n m) for m modes."""
 
     def refusal(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> str | None:
         if not isinstance(kernel, FourierSeries):
@@ -87,6 +89,12 @@ class Modes(AbstractSum):
             else f"serves particles and densities, not a {type(mu).__name__}"
         )
 
+    def plan(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> "Modes":
+        return self
+
+    def inspect(self, mu: AbstractMeasure, points: Points) -> Status:
+        return sound(dtype_of(mu))
+
     def potential(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, " n"]:
         assert isinstance(kernel, FourierSeries), "refused before"
         return potential(mu, kernel, points)
@@ -94,6 +102,11 @@ class Modes(AbstractSum):
     def force(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, "n d"]:
         assert isinstance(kernel, FourierSeries), "refused before"
         return force(mu, kernel, points)
+
+
+def work(points: int, modes: int) -> costs.Work:
+    """What a force at so many points consists of."""
+    return {costs.MODE: points * modes, costs.MODES_CALL: 1}
 
 
 def density_modes(mu: Density, modes) -> Complex[Array, " m"]:

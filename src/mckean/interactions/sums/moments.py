@@ -14,10 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from mckean.faults import Status, sound
+from mckean.interactions import costs
 from mckean.interactions.kernels import AbstractKernel, PowerLaw, Quadratic
 from mckean.interactions.sums import direct
 from mckean.interactions.sums.sum import AbstractSum, Points, at, atoms
-from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
+from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of
 from mckean.spaces import Euclidean
 
 # Degrees in y that are tried for a function: beyond, nodes are as many as modes would be.
@@ -27,8 +29,10 @@ _LARGEST = 8
 class Moments(AbstractSum):
     """Polynomial W on R^d: exact to rounding, O(n (D+1)^d).
 
-    **Arguments:** `degree`: D in each coordinate; None for a kernel that says it: `Quadratic`, `PowerLaw` with an even
-    exponent. `planned` finds that of a function, up to 8.
+    **Arguments:**
+
+    - `degree`: D in each coordinate; None, the default, for a kernel that says it (`Quadratic`, `PowerLaw` with an even
+      exponent), and for a function, whose degree `plan` finds, up to 8.
     """
 
     degree: int | None = eqx.field(static=True, default=None)
@@ -44,13 +48,16 @@ class Moments(AbstractSum):
             return "needs a polynomial kernel"
         return None
 
-    def planned(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> "Moments":
+    def plan(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> "Moments":
         if self.degree is not None or declared_degree(kernel) is not None:
             return self
         degree = found_degree(kernel, mu, points)
         if degree is None:
             raise ValueError(f"this kernel is no polynomial of degree {_LARGEST} or less, which Moments needs.")
         return Moments(degree)
+
+    def inspect(self, mu: AbstractMeasure, points: Points) -> Status:
+        return sound(dtype_of(mu))
 
     def potential(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, " n"]:
         x = at(points, mu)
@@ -71,6 +78,11 @@ class Moments(AbstractSum):
         degree = declared_degree(kernel) if self.degree is None else self.degree
         assert degree is not None, "refused before"
         return few_atoms(*atoms(mu), degree)
+
+
+def work(points: int, degree: int, dim: int) -> costs.Work:
+    """What a force at so many points consists of."""
+    return {costs.MOMENT: points * (degree + 1) ** dim}
 
 
 def declared_degree(kernel: AbstractKernel) -> int | None:

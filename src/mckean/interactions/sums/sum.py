@@ -6,18 +6,20 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from mckean.faults import Status, sound
+from mckean.faults import Status
 from mckean.interactions.kernels import AbstractKernel
 from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
 from mckean.spaces import AbstractGrid
 
+# Points acted on: shape (n, d), or a grid, which stands for its nodes.
 Points = Float[Array, "n d"] | AbstractGrid
 
 
 class AbstractSum(eqx.Module):
-    """A way to evaluate W_s*μ and −∇W_s*μ: numbers that are known before compilation, and no array.
+    """A way to evaluate W_s*μ and −∇W_s*μ, with the numbers that it needs to know before compilation.
 
-    `potential` and `force` take the measure that acts and the points acted on, and are traceable.
+    Its methods take W as it acts between two points of the measure's space, the measure that acts, and the points acted
+    on, shape (n, d), or a grid. `potential`, `force` and `inspect` are traceable.
     """
 
     @property
@@ -28,28 +30,38 @@ class AbstractSum(eqx.Module):
     def refusal(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> str | None:
         """Why this sum does not serve, the end of a sentence that begins with its name; None where it does."""
 
-    def planned(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> "AbstractSum":
-        """The sum with the static numbers that it takes from a known measure, if it needs any.
+    @abc.abstractmethod
+    def plan(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> "AbstractSum":
+        """The sum with the static numbers that it takes from a known measure; itself where it needs none, or has them.
 
-        **Raises** `ValueError` where there are none that meet its tolerance.
+        **Raises:**
+
+        - `ValueError` where no numbers meet its tolerance.
         """
-        return self
 
+    @abc.abstractmethod
     def inspect(self, mu: AbstractMeasure, points: Points) -> Status:
-        """What makes the sum untrustworthy."""
-        return sound(dtype_of(mu))
+        """Whether the plan serves these places: a fault, with its size, where it does not."""
 
     @abc.abstractmethod
     def potential(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, " n"]:
-        """W_s*μ at points, or on the nodes of a grid."""
+        """W_s*μ at points, or on the nodes of a grid; energy."""
 
     @abc.abstractmethod
     def force(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, "n d"]:
-        """−∇W_s*μ at points, or on the nodes of a grid."""
+        """−∇W_s*μ at points, or on the nodes of a grid; energy per length."""
 
 
 def at(points: Points, mu: AbstractMeasure) -> Float[Array, "n d"]:
-    """The points themselves, from points or from a grid that stands for its nodes, in the measure's precision."""
+    """The points themselves, or the nodes of a grid in the measure's precision.
+
+    **Arguments:**
+
+    - `points`: shape (n, d), or a grid.
+    - `mu`: the measure, whose precision the nodes take.
+
+    **Returns:** shape (n, d).
+    """
     return points.nodes.astype(dtype_of(mu)) if isinstance(points, AbstractGrid) else points
 
 

@@ -209,7 +209,8 @@ class _Softened(eqx.Module):
 
 
 def _core(model: Model) -> float:
-    kernel = model.interaction
+    assert model.interaction is not None, "given"
+    kernel = model.interaction.kernel
     assert isinstance(kernel, kernels.Function)
     return kernel.function.core
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from mckean.couplings import gronwall
 from mckean.dynamics import ParticleScheme, Stepper, evolve
-from mckean.interactions import FMM, NUFFT, AbstractSum, Cells, Direct, Modes, Moments, Summed, kernels
+from mckean.interactions import FMM, NUFFT, AbstractSum, Cells, Direct, Modes, Moments, kernels, place
 from mckean.interactions.kernels import AbstractKernel, FourierSeries
 from mckean.measures import AbstractLaw, Gaussian, Particles, VonMises
 from mckean.models import Model, langevin, potentials
@@ -54,12 +54,12 @@ class Case:
     def kernel(self) -> AbstractKernel:
         """The interaction, which every case has."""
         assert self.model.interaction is not None
-        return self.model.interaction
+        return self.model.interaction.kernel
 
     def with_sum(self, by: AbstractSum, cloud: Particles) -> Model:
         """The model whose sums go by this one, planned for the cloud."""
-        plan = by.planned(self.kernel, cloud, cloud.positions)
-        return eqx.tree_at(lambda m: m.interaction, self.model, Summed(self.kernel, sum=plan))
+        plan = by.plan(self.kernel, cloud, cloud.positions)
+        return eqx.tree_at(lambda m: m.interaction, self.model, place(self.kernel, cloud.space, sum=plan))
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ def _cases(config: Config) -> list[Case]:
     # derivative at 0, so that its modes fall slowly.
     morse = kernels.Morse(repulsion=0.5, attraction=1.0, repulsion_range=0.5, attraction_range=1.0)
     circle = langevin(Torus(1), None, kernels.Gaussian(0.125, 0.5), _BETA)
-    series = circle.interaction
+    assert circle.interaction is not None, "given"
+    series = circle.interaction.kernel
     assert isinstance(series, FourierSeries), "a smooth kernel"
     curvature = float(np.sum(np.abs(series.coefficients) * series.wavenumbers[:, 0] ** 2))
     return [
@@ -281,7 +282,7 @@ def _rounding_claim(what: str, error: float, allowed: float, origin: str) -> Cla
 
 def _measured(kernel: AbstractKernel, by: AbstractSum, mu: Particles) -> tuple[float, float, float]:
     """The error of the force, and the rms and largest size of ∇W, over pairs and at the diagonal of the box."""
-    error, size, largest = _against_direct(kernel, by.planned(kernel, mu, mu.positions), mu)
+    error, size, largest = _against_direct(kernel, by.plan(kernel, mu, mu.positions), mu)
     return float(error), float(size), float(largest)
 
 

@@ -12,7 +12,7 @@ from diffrax import Heun
 
 from mckean import observables
 from mckean.dynamics import evolve
-from mckean.interactions import Summed, certificate
+from mckean.interactions import certificate, place
 from mckean.interactions.kernels import FourierSeries
 from mckean.measures import Density, Particles, VonMises
 from mckean.models import Model, langevin
@@ -53,7 +53,7 @@ class Crowd:
 
 def run_crowd(config: Crowd, key) -> tuple[list[Claim], Figure]:
     circle = Torus(1)
-    model = langevin(circle, None, Summed(_logarithm(), tolerance=_CERTIFIED), _COLD)
+    model = langevin(circle, None, place(_logarithm(), circle, tolerance=_CERTIFIED), _COLD)
     law = VonMises(circle, 0.0, 1.0)
     start = Density.from_law(circle.grid(config.nodes), law)
     limit = _followed(model, start, None, config.dt)

@@ -5,17 +5,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from mckean.faults import Status, sound
 from mckean.interactions.kernels import AbstractKernel, FourierSeries
 from mckean.interactions.sums import modes
-from mckean.interactions.sums.direct import of_pairs
+from mckean.interactions.sums.direct import own_cell
 from mckean.interactions.sums.sum import AbstractSum, Points
-from mckean.measures import AbstractMeasure, Density
+from mckean.measures import AbstractMeasure, Density, dtype_of
 from mckean.spaces import BoxGrid, FourierGrid
 from mckean.spaces.grids import integer_modes
 
 
 class FFT(AbstractSum):
-    """A density acting on a grid: on the torus through the grid's modes, on a box by a linear convolution."""
+    """−∇W_s*ρ for a density on its own grid, O(M log M): by the grid's modes on a torus, by a convolution on a box."""
 
     def refusal(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> str | None:
         if isinstance(mu, Density) and isinstance(points, FourierGrid) and isinstance(kernel, FourierSeries):
@@ -24,17 +25,23 @@ class FFT(AbstractSum):
             return None
         return "serves a density that acts on its own grid, or on another grid of its torus"
 
+    def plan(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> "FFT":
+        return self
+
+    def inspect(self, mu: AbstractMeasure, points: Points) -> Status:
+        return sound(dtype_of(mu))
+
     def potential(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, " n"]:
         if isinstance(kernel, FourierSeries):
             return modes.potential(mu, kernel, points)
         assert isinstance(mu, Density), "refused before"
-        return potential(of_pairs(kernel), mu)
+        return potential(kernel, mu)
 
     def force(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, "n d"]:
         if isinstance(kernel, FourierSeries):
             return modes.force(mu, kernel, points)
         assert isinstance(mu, Density), "refused before"
-        return force(of_pairs(kernel), mu)
+        return force(kernel, mu)
 
 
 def _convolve(values: Array, stencil: Array) -> Array:
@@ -53,7 +60,7 @@ def _differences(density: Density) -> Array:
 
 def potential(kernel: AbstractKernel, density: Density) -> Float[Array, " size"]:
     """h^d Σ_j W_s(x_i − x_j) ρ_j at the centres; for j = i the mean of W_s over the cell, if it is singular at 0."""
-    own = kernel.cell_mean(density.grid.spacing) if kernel.singular else 0.0
+    own = own_cell(kernel, density)
     values = jax.vmap(lambda z: kernel.value(z, own))(_differences(density))
     stencil = values.reshape([2 * n for n in density.grid.shape])
     return _convolve(density.values, stencil).ravel() * density.grid.cell_volume

@@ -1,0 +1,99 @@
+"""A pair energy placed on a space, as a model holds it."""
+
+import dataclasses
+from collections.abc import Callable
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from mckean.checks import require
+from mckean.interactions.kernels import AbstractKernel, FourierSeries
+from mckean.interactions.kernels._catalogue import as_kernel
+from mckean.interactions.kernels._series import sampled_series
+from mckean.interactions.sums.sum import AbstractSum
+from mckean.measures import AbstractMeasure, Density
+from mckean.spaces import AbstractSpace, Torus
+
+
+class Interaction(eqx.Module):
+    """W as it acts on a space, with the way its field −∇W_s*μ is summed; made by `place`.
+
+    **Arguments:**
+
+    - `kernel`: W between two points, a function of the shortest displacement. On a torus it is the Fourier series of W,
+      if that converges to rounding.
+    - `space`: where it acts.
+    - `series`: on a torus, the series cut off at some mode, if it does not converge so fast: a density on a grid has
+      only the grid's modes, and meets these of W. None else.
+    - `tolerance`: the error of the force relative to the size of ∇W, between 1e-15 and 0.5, for the sum that is chosen;
+      None, the default, for 1e-9 in double and 1e-5 in single precision.
+    - `sum`: what evaluates the field of particles; None, the default, for what `choose` chooses.
+
+    **Raises:**
+
+    - `ValueError` for a tolerance out of its range, and for a sum that is none.
+    """
+
+    kernel: AbstractKernel
+    space: AbstractSpace
+    series: FourierSeries | None = None
+    tolerance: float | None = eqx.field(static=True, default=None)
+    sum: AbstractSum | None = None
+
+    def __check_init__(self):
+        require(
+            self.tolerance is None or 1e-15 < self.tolerance < 0.5,
+            f"the tolerance of a sum lies between 1e-15 and 0.5, but {self.tolerance!r} was given.",
+        )
+        require(
+            self.sum is None or isinstance(self.sum, AbstractSum),
+            f"a kernel is summed by a sum such as mckean.interactions.Direct(), not by {self.sum!r}.",
+        )
+
+    def between(self, mu: AbstractMeasure) -> AbstractKernel:
+        """W between a measure and a point: a density on a torus has modes, and meets those of W."""
+        return self.series if self.series is not None and isinstance(mu, Density) else self.kernel
+
+    def error(self, dtype) -> float:
+        """The tolerance that counts in a precision: what is asked for, and no less than the precision allows."""
+        single = jnp.result_type(dtype) != jnp.float64
+        return max(self.tolerance or (1e-5 if single else 1e-9), 1e-6 if single else 1e-14)
+
+
+def place(
+    kernel: AbstractKernel | Callable | Interaction,
+    space: AbstractSpace,
+    tolerance: float | None = None,
+    sum: AbstractSum | None = None,
+) -> Interaction:
+    """A pair energy W(x − y) as it acts on a space.
+
+    **Arguments:**
+
+    - `kernel`: W, a kernel, or a scalar function of a displacement of shape (d,), in the unit of energy; or an
+      interaction that is placed on the space already, which is returned.
+    - `space`: where it acts.
+    - `tolerance`: the error of the force relative to the size of ∇W, for the sum that is chosen; None, the default, for
+      1e-9 in double and 1e-5 in single precision.
+    - `sum`: the sum to be used for particles, whatever it costs; None, the default, for the cheapest.
+
+    **Returns:** the `Interaction`.
+
+    **Raises:**
+
+    - `ValueError` for a W that is not scalar, or not periodic on a torus; for an interaction placed on another space;
+      for a tolerance that is not between 1e-15 and 0.5, a sum that is none, and for both at once.
+    """
+    require(tolerance is None or sum is None, "give a tolerance, or a sum, which has its own.")
+    if isinstance(kernel, Interaction):
+        require(kernel.space == space, f"an interaction that is placed on {kernel.space} does not act on {space}.")
+        placed = kernel
+    else:
+        kernel = as_kernel(kernel).on(space)
+        placed = Interaction(kernel, space)
+        if isinstance(space, Torus) and not isinstance(kernel, FourierSeries):
+            series, resolved = sampled_series(kernel, space)
+            placed = Interaction(series, space) if resolved else Interaction(kernel, space, series)
+    if tolerance is None and sum is None:
+        return placed
+    return dataclasses.replace(placed, tolerance=tolerance, sum=sum)

@@ -1,0 +1,22 @@
+"""Pair energies W(x − y), in the unit of energy; how each one acts is said by `mckean.interactions.place`."""
+
+from mckean.interactions.kernels._catalogue import Cosine, Function, Gaussian, MinimalImage, Morse, PowerLaw, Quadratic
+from mckean.interactions.kernels._kernel import AbstractKernel, AbstractRadialKernel
+from mckean.interactions.kernels._series import FourierSeries
+
+__all__ = [
+    "AbstractKernel",
+    "AbstractRadialKernel",
+    "Cosine",
+    "FourierSeries",
+    "Function",
+    "Gaussian",
+    "MinimalImage",
+    "Morse",
+    "PowerLaw",
+    "Quadratic",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

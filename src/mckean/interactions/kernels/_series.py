@@ -1,0 +1,168 @@
+"""Fourier series of pair energies on a torus: given, or sampled from a kernel that has one."""
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from mckean.checks import require, require_finite, traced
+from mckean.interactions.kernels._kernel import AbstractKernel
+from mckean.spaces import AbstractSpace, Torus
+from mckean.spaces.grids import integer_modes
+
+_FINEST = {1: 4096, 2: 256, 3: 48}
+_BLOCK = 1024
+
+
+class FourierSeries(AbstractKernel):
+    """W(x) = Σ_k a_k cos(q_k·x) with q_k = 2πk/L, on a torus of sides L.
+
+    **Arguments:**
+
+    - `modes`: integer modes k, one of each pair ±k, shape (m, d), or (m,) in dimension 1.
+    - `coefficients`: a, shape (m,), in the unit of energy.
+    - `lengths`: L, one number for each dimension; None until the series is put on a torus.
+
+    **Raises:**
+
+    - `ValueError` for shapes that do not fit, no mode, repeated modes or modes that are not integers; on a space that
+      is no torus, or a torus of another dimension, or of other sides than L.
+    """
+
+    singular: ClassVar[bool] = False
+    modes: tuple[tuple[int, ...], ...] = eqx.field(static=True)
+    coefficients: Float[Array, " m"]
+    lengths: tuple[float, ...] | None = eqx.field(static=True)
+
+    def __init__(self, modes: Sequence | np.ndarray, coefficients, lengths: tuple[float, ...] | None = None):
+        require(len(modes) > 0, "a Fourier series needs at least one mode.")
+        require(
+            all(float(c).is_integer() for k in modes for c in np.atleast_1d(k)),
+            "the modes of a Fourier series must be integers: cos(2πk·x/L) has the side of the torus in it already.",
+        )
+        self.modes = tuple(tuple(int(c) for c in np.atleast_1d(k)) for k in modes)
+        self.coefficients = jnp.atleast_1d(jnp.asarray(coefficients, float))
+        self.lengths = lengths
+        if self.coefficients.shape != (len(self.modes),):
+            raise ValueError(f"{len(self.modes)} modes need as many coefficients, not shape {self.coefficients.shape}.")
+        require(len({len(k) for k in self.modes}) <= 1, "the modes of a Fourier series must have one dimension.")
+        canonical = {max(k, tuple(-c for c in k)) for k in self.modes}
+        require(len(canonical) == len(self.modes), "a Fourier series takes each pair of modes ±k once.")
+        require_finite("the coefficients of a Fourier series", self.coefficients)
+
+    @property
+    def sides(self) -> tuple[float, ...]:
+        """L, the sides of the torus that the series is on."""
+        if self.lengths is None:
+            raise ValueError("a Fourier series has no length until it is put on a torus: kernel.on(torus).")
+        return self.lengths
+
+    @property
+    def wavenumbers(self) -> np.ndarray:
+        """q_k, shape (m, d)."""
+        return 2 * np.pi * np.asarray(self.modes, float) / np.asarray(self.sides)
+
+    def __call__(self, z: Float[Array, " d"]) -> Float[Array, ""]:
+        return jnp.sum(self.coefficients * jnp.cos(jnp.asarray(self.wavenumbers, z.dtype) @ z))
+
+    def on(self, space: AbstractSpace) -> "FourierSeries":
+        if not isinstance(space, Torus):
+            raise ValueError(f"a Fourier series is a kernel on a torus, not on {space}.")
+        require(
+            all(len(k) == space.dim for k in self.modes),
+            f"the modes of this Fourier series do not have the dimension {space.dim} of the torus.",
+        )
+        require(
+            self.lengths in (None, space.lengths),
+            f"a Fourier series on a torus of sides {self.lengths} does not act on one of sides {space.lengths}.",
+        )
+        return FourierSeries(self.modes, self.coefficients, space.lengths)
+
+
+def half_space(modes: np.ndarray) -> np.ndarray:
+    """True for 0 and for one of each pair ±k: the one whose first non-zero entry is positive."""
+    first = np.take_along_axis(modes, np.argmax(modes != 0, axis=1)[:, None], axis=1)[:, 0]
+    return first >= 0
+
+
+def sampled_series(kernel: AbstractKernel, torus: Torus) -> tuple[FourierSeries, bool]:
+    """The Fourier series of a kernel, sampled on grids that are doubled until its tail is below tolerance; whether the
+    series is the kernel.
+
+    A mode that the nodes cannot tell from a lower one leaves no tail: the series is compared with the kernel off the
+    nodes as well.
+    """
+    tolerance = max(1e-10, 100 * float(jnp.finfo(jnp.result_type(float)).eps))
+    evaluate = jax.jit(jax.vmap(kernel.value, in_axes=(0, None)))
+    n = 16
+    while True:
+        coefficients, weight = _sampled(kernel, evaluate, torus, n)
+        reach = np.max([np.abs(k) for k in np.broadcast_arrays(*torus.grid(n).modes)], axis=0)
+        last = 2 * n > _FINEST.get(torus.dim, 16)
+        resolved = bool(weight[reach > n / 3].max() <= tolerance * weight.max())
+        if resolved or last:
+            series = _series(coefficients, weight, tolerance, torus, n)
+            resolved = resolved and _agrees(series, evaluate, torus, tolerance)
+            if resolved or last:
+                return series, resolved
+        n *= 2
+
+
+def _values(evaluate: Callable, z: np.ndarray, at_zero: ArrayLike = 0.0) -> np.ndarray:
+    """The kernel at many displacements, in blocks of one shape so that it is compiled once."""
+    blocks = np.pad(z, [(0, -len(z) % _BLOCK), (0, 0)], mode="edge").reshape(-1, _BLOCK, z.shape[1])
+    with jax.ensure_compile_time_eval():
+        values = [evaluate(jnp.asarray(block, float), jnp.asarray(at_zero, float)) for block in blocks]
+    if traced(values):
+        raise ValueError(
+            "this kernel is put on a torus under a JAX transformation, where its Fourier series cannot be truncated: "
+            "build the model outside of it, or take a kernel that has its series: Cosine, FourierSeries, Gaussian."
+        )
+    result = np.concatenate([np.asarray(v, dtype=np.float64) for v in values])[: len(z)]
+    if not np.isfinite(result).all():
+        place = z[np.flatnonzero(~np.isfinite(result))[0]]
+        raise ValueError(f"an interaction kernel must be finite away from 0, but it is not at displacement {place}.")
+    return result
+
+
+def _agrees(series: FourierSeries, evaluate: Callable, torus: Torus, tolerance: float) -> bool:
+    """Whether the series is the kernel at random displacements, up to a hundred modes that were left out."""
+    z = np.random.default_rng(0).uniform(-0.5, 0.5, (256, torus.dim)) * np.asarray(torus.lengths)
+    values = _values(evaluate, z)
+    synthesis = np.cos(z @ series.wavenumbers.T) @ np.asarray(series.coefficients, dtype=np.float64)
+    # Single precision rounds the displacements as well, by its unit times the slope: within the same hundred.
+    slack = 100 * tolerance * np.ptp(values) + 100 * float(jnp.finfo(jnp.result_type(float)).eps) * np.abs(values).max()
+    return bool(np.abs(synthesis - values).max() <= slack)
+
+
+def _sampled(kernel: AbstractKernel, evaluate: Callable, torus: Torus, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Fourier coefficients on a grid of n nodes a dimension, and their weight |q c|, what they add to a force.
+
+    Coefficients below the rounding of the kernel's values are none: else a constant would never count as resolved.
+    """
+    grid = torus.grid(n)
+    axes = [side * integer_modes(n) / n for side in torus.lengths]
+    z = np.stack([m.ravel() for m in np.meshgrid(*axes, indexing="ij")], axis=-1)
+    own = kernel.cell_mean(grid.spacing) if kernel.singular else 0.0
+    values = _values(evaluate, z, own).reshape(grid.shape)
+    coefficients = np.fft.rfftn(values).real / grid.size
+    rounding = 4 * float(jnp.finfo(jnp.result_type(float)).eps) * np.abs(values).max()
+    coefficients = np.where(np.abs(coefficients) > rounding, coefficients, 0.0)
+    square = sum(np.square(2 * np.pi * k / side) for k, side in zip(grid.modes, grid.sides, strict=True))
+    return coefficients, np.abs(coefficients) * np.sqrt(square)
+
+
+def _series(coefficients, weight, tolerance: float, torus: Torus, n: int) -> FourierSeries:
+    modes = np.stack(np.broadcast_arrays(*torus.grid(n).modes), axis=-1).reshape(-1, torus.dim).astype(int)
+    inside = np.all(2 * np.abs(modes) < n, axis=1)
+    constant = np.all(modes == 0, axis=1)
+    large = weight.ravel() > 0.1 * tolerance * weight.max()
+    offset = constant & ((coefficients.ravel() != 0) | (not large.any()))
+    # A real transform keeps both k and −k where the last entry is 0: one of the two is enough.
+    keep = inside & (large | offset) & ((modes[:, -1] > 0) | half_space(modes))
+    amplitude = np.where(constant, 1.0, 2.0) * coefficients.ravel()
+    return FourierSeries(modes[keep], amplitude[keep], torus.lengths)
