@@ -82,8 +82,8 @@ def moment_runs(jax, mk) -> Iterator[Run]:
 
     for dim in (1, 2, 3):
         mu = cloud(mk, mk.Euclidean(dim), 50_000, "float64")
-        seconds = clock(jax, mk.kernels.PowerLaw(1.0, 4.0), mk.interactions.Moments(), mu)
-        yield Run(f"Moments, d = {dim}", moments.work(mu.n, 4, dim), seconds)
+        seconds = clock(jax, mk.kernels.PowerLaw(1.0, 4.0), mk.interactions.PowerSums(), mu)
+        yield Run(f"PowerSums, d = {dim}", moments.work(mu.n, 4, dim), seconds)
 
 
 def transform_runs(jax, mk) -> Iterator[Run]:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import mckean as mk
-from mckean.interactions import FMM, NUFFT, Cells, Interaction, Modes, Moments, place
+from mckean.interactions import FMM, NUFFT, Cells, Interaction, Modes, PowerSums, place
 from mckean.interactions.kernels import AbstractKernel
 from mckean.interactions.multipole import engine
 from mckean.interactions.parameters import parameter
@@ -233,9 +233,9 @@ PLANNED_SUMS: dict[str, PlannedEntry] = {
     "nufft, many modes": PlannedEntry(KERNELS["many modes"], NUFFT(1e-9)),
     "nufft, periodic gaussian": PlannedEntry(KERNELS["periodic gaussian"], NUFFT(1e-5)),
     "modes, many modes": PlannedEntry(KERNELS["many modes"], Modes()),
-    "moments, quadratic": PlannedEntry(KERNELS["quadratic"], Moments()),
-    "moments, quartic": _planned(mk.kernels.PowerLaw(0.8, 4.0), ROOM, Moments()),
-    "moments, function": _planned(mk.kernels.Function(quartic), PLANE, Moments()),
+    "moments, quadratic": PlannedEntry(KERNELS["quadratic"], PowerSums()),
+    "moments, quartic": _planned(mk.kernels.PowerLaw(0.8, 4.0), ROOM, PowerSums()),
+    "moments, function": _planned(mk.kernels.Function(quartic), PLANE, PowerSums()),
     "cells, line": _planned(mk.kernels.Function(bounded_confidence), LINE, Cells()),
     "cells, plane": _planned(mk.kernels.Function(bounded_confidence), PLANE, Cells()),
     "cells, torus": _planned(mk.kernels.MinimalImage(bounded_confidence), OBLONG, Cells()),

@@ -27,7 +27,7 @@ from mckean.interactions import (
     Direct,
     Interaction,
     Modes,
-    Moments,
+    PowerSums,
     certificate,
     choose,
     costs,
@@ -49,9 +49,9 @@ CHOICES = {
     "few modes": (mk.kernels.Cosine(1.0), CIRCLE, 1000, Modes, "Modes: the kernel has 1 Fourier modes, few enough for"),
     "many modes, few points": (NARROW, OBLONG, 2, Modes, "few enough for 2 points"),
     "many modes, many points": (NARROW, OBLONG, 10_000, NUFFT, "Fourier modes for 10000 points"),
-    "quadratic": (mk.kernels.Quadratic(1.0), PLANE, 10, Moments, "Moments: the kernel is a polynomial"),
-    "power 4": (mk.kernels.PowerLaw(1.0, 4.0), PLANE, 10, Moments, "Moments: the kernel is a polynomial"),
-    "polynomial": (mk.kernels.Function(quartic), PLANE, 3000, Moments, "Moments: the kernel is a polynomial"),
+    "quadratic": (mk.kernels.Quadratic(1.0), PLANE, 10, PowerSums, "PowerSums: the kernel is a polynomial"),
+    "power 4": (mk.kernels.PowerLaw(1.0, 4.0), PLANE, 10, PowerSums, "PowerSums: the kernel is a polynomial"),
+    "polynomial": (mk.kernels.Function(quartic), PLANE, 3000, PowerSums, "PowerSums: the kernel is a polynomial"),
     "compact support": (CONFIDENCE, LINE, 20_000, Cells, "Cells: the kernel vanishes beyond 0.07, where"),
     "smooth": (SMOOTH, PLANE, 10_000, NUFFT, "NUFFT: the kernel is smooth"),
     "few pairs": (SMOOTH, PLANE, 2048, Direct, "Direct: 4194304 pairs are few"),
@@ -83,7 +83,7 @@ def test_a_kernel_that_is_not_smooth_at_0_is_expanded_where_the_estimate_says_so
     why = {name: sentence for name, seconds, sentence in choice.others if seconds is None}
     assert "does not vanish" in why["Cells"]
     assert "not smooth" in why["NUFFT"]
-    assert "no polynomial" in why["Moments"]
+    assert "no polynomial" in why["PowerSums"]
 
 
 def test_densities_act_on_their_own_grid_by_fft():
@@ -115,7 +115,7 @@ def test_a_plan_remembers_what_was_chosen():
     few = cloud(PLANE, 10)
     cases = [
         (SMOOTH, few, Direct()),
-        (mk.kernels.Quadratic(1.0), few, Moments()),
+        (mk.kernels.Quadratic(1.0), few, PowerSums()),
         (mk.kernels.Morse(), few, Direct()),
         (mk.kernels.Cosine(1.0), cloud(CIRCLE, 10), Modes()),
     ]
@@ -183,12 +183,12 @@ REFUSALS = {
     ),
     "nufft of a kink": (mk.kernels.Morse(), NUFFT(1e-9), LINE, "needs more than .* modes .*for a tolerance of 1e-09"),
     "nufft, unresolved": (KERNELS["onsager"].given, NUFFT(), CIRCLE, "NUFFT needs the Fourier series of the kernel"),
-    "moments": (mk.kernels.Morse(), Moments(), PLANE, "no polynomial of degree 8 or less"),
+    "moments": (mk.kernels.Morse(), PowerSums(), PLANE, "no polynomial of degree 8 or less"),
     "moments on a torus": (
         mk.kernels.MinimalImage(mk.kernels.Quadratic()),
-        Moments(),
+        PowerSums(),
         CIRCLE,
-        r"Moments serves on R\^d",
+        r"PowerSums serves on R\^d",
     ),
     "cells": (SMOOTH, Cells(), LINE, "Cells needs a kernel that is zero from some distance on"),
     "cells, series": (mk.kernels.Cosine(1.0), Cells(1.0), CIRCLE, "compact support, which a Fourier series has not"),

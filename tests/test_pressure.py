@@ -108,7 +108,7 @@ def test_energy_mass_and_sign_at_any_step(place):
 
 def longest(model, mu):
     """The stated bound of the free energy for explicit steps on the line."""
-    side = faces.faces(model, mu, faces.level(model, mu))[0]
+    side = faces.faces(model, mu, energy.potential(model, mu))[0]
     p, m = side.rates(mu.values)
     rest = jnp.abs(side.mixed(mu.values, side.next(mu.values))[1] - side.push) / side.spacing**2
     return 1 / (2 * jnp.max((p + m + rest)[:-1]))

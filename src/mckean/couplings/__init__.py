@@ -9,7 +9,7 @@
 - How fast do correlations of k particles vanish as N grows? `chaos_rate`.
 - … from means that I have recorded? `distinct_means`, `joint_cumulant`.
 - How far is the law of k particles from μ^{⊗k}? `marginals`: `Marginals`.
-- Which part of ⟨μ^N, φ⟩ is drift, which fluctuation? `ito_decomposition`: an `ItoDecomposition`.
+- Which part of ⟨μ^N, φ⟩ is drift, which fluctuation? `ito_decomposition`.
 
 How far N independent points are from their law: see `mckean.transport`.
 """
@@ -17,7 +17,6 @@ How far N independent points are from their law: see `mckean.transport`.
 from mckean.couplings._chaos import chaos_rate as chaos_rate
 from mckean.couplings._chaos import distinct_means as distinct_means
 from mckean.couplings._chaos import joint_cumulant as joint_cumulant
-from mckean.couplings._decomposition import ItoDecomposition as ItoDecomposition
 from mckean.couplings._decomposition import ito_decomposition as ito_decomposition
 from mckean.couplings._gronwall import gronwall as gronwall
 from mckean.couplings._gronwall import lipschitz as lipschitz

@@ -12,20 +12,36 @@ from mckean.spaces import Torus
 
 
 def visited(model: Model, state: Carrier) -> dict[str, Float[Array, " d"]]:
-    """Observable: the corners `lower`, `upper` of the smallest box around all X_i and Y_i, for `lipschitz`."""
+    """Observable: the corners of the smallest box around all X_i and Y_i, for `lipschitz`.
+
+    **Arguments:**
+
+    - `model`: not used.
+    - `state`: the particles and their copies.
+
+    **Returns:** `lower` and `upper`, shape (d,) each.
+    """
     both = jnp.concatenate([cloud.positions for cloud in state.measures[:2]])
     return {"lower": both.min(axis=0), "upper": both.max(axis=0)}
 
 
 def lipschitz(model: Model, lower=None, upper=None, points: int = 257) -> tuple[float, float]:
-    """(ℓ_V, ℓ_W): the largest eigenvalue of −∇²V, and the largest |eigenvalue| of ∇²W_s, over a grid of the region.
+    """(ℓ_V, ℓ_W): the largest eigenvalue of −∇²V, and the largest |eigenvalue| of ∇²W_s, over a grid of a region.
 
     ℓ_V is the one-sided Lipschitz constant of −∇V (negative where V is convex), ℓ_W that of the interaction force; per
-    time. They are maxima over grid points, not proofs; a box is convex, so that the first serves between any two of its
-    points. **Arguments:** `lower`, `upper`: corners of the region that is
-    visited, on R^d, as `visited` records it; displacements then run over its difference set. On a torus the region is
-    the torus. `points`: in each dimension.
-    **Raises** `ValueError` on R^d without a region, and for a drift that is no gradient or a noise that depends on the
+    time. They are maxima over grid points, not proofs. A box is convex, so that the first serves between any two of its
+    points.
+
+    **Arguments:**
+
+    - `model`: a gradient flow with an additive noise.
+    - `lower`, `upper`: on R^d, corners of the region, as `visited` records it. Displacements run over its difference
+      set. On a torus the region is the torus.
+    - `points`: of the grid in each dimension, 257 by default.
+
+    **Returns:** the two constants; per time.
+
+    **Raises:** `ValueError` on R^d without a region, and for a drift that is no gradient or a noise that depends on the
     state, of which the two constants know nothing.
     """
     space = model.space
@@ -57,12 +73,20 @@ def _curvatures(energy, lower: np.ndarray, upper: np.ndarray, points: int) -> np
 
 
 def gronwall(times, sampling, constants: tuple[float, float]) -> np.ndarray:
-    """e(t) ≤ ∫_0^t e^{L(t−s)} ε(s) ds, L = ℓ_V + 2ℓ_W, for e the root mean square coupling error.
+    """The bound e(t) ≤ ∫_0^t e^{L(t−s)} ε(s) ds, L = ℓ_V + 2ℓ_W, of the root mean square coupling error e.
 
     From e′ ≤ ℓ_V e + ℓ_W e + ℓ_W e + ε: the confinement and the three terms of the decomposition, ε the root mean
-    square of the sampling term. **Arguments:** `times`, `sampling`: shape (t,); `constants`: (ℓ_V, ℓ_W) of
-    `lipschitz`.
-    **Returns** the bound at the times, shape (t,), by the trapezoidal rule; length.
+    square of the sampling term.
+
+    **Arguments:**
+
+    - `times`: shape (t,).
+    - `sampling`: ε at the times, shape (t,).
+    - `constants`: (ℓ_V, ℓ_W), as `lipschitz` gives them.
+
+    **Returns:** the bound at the times, shape (t,), by the trapezoidal rule; length.
+
+    **Source:** Sznitman, Topics in propagation of chaos (1991).
     """
     times, sampling = np.asarray(times), np.asarray(sampling)
     rate = constants[0] + 2 * constants[1]

@@ -148,7 +148,15 @@ def _levels(path: Brownian, index, dt: Float[Array, ""], n: int) -> Float[Array,
 
 
 def coupling_distance(model: Model, state: Carrier) -> dict[str, Float[Array, ""]]:
-    """Observable: `mean`, (1/N)Σ|X_i − Y_i| ≥ W_1 of the clouds, and `apart`, the fraction with X_i ≠ Y_i."""
+    """Observable: how far the two systems of a reflection coupling are apart.
+
+    **Arguments:**
+
+    - `model`: not used.
+    - `state`: the particles X and Y.
+
+    **Returns:** `mean`, (1/N)Σ|X_i − Y_i| ≥ W_1 of the clouds, and `apart`, the fraction with X_i ≠ Y_i.
+    """
     x, y = (cloud.positions for cloud in state.measures[:2])
     gaps = state.domain.distance(x, y)
     return {"mean": jnp.mean(gaps), "apart": jnp.mean(jnp.any(x != y, axis=1).astype(gaps.dtype))}

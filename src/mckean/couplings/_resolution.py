@@ -27,12 +27,22 @@ def nested(
     every: int | None = None,
     scheme: Scheme | None = None,
 ) -> Trajectory[Carrier]:
-    """N particles beside their first n alone, each with its own noise in both: `observed["distance"]` compares the n.
+    """N particles beside their first n alone, each with its own noise in both: how far are these n apart?
 
-    The distance is the root mean square of X_i^N − X_i^n over i ≤ n. For the Ornstein–Uhlenbeck model its expected
-    square is (1/n − 1/N) times that of the coupling with McKean's process at N = 1: what the means of n and of N differ
-    by is what drives it, and E(X̄^n − X̄^N)² ∝ 1/n − 1/N.
-    **Arguments:** as for `evolve`. **Raises** `ValueError` unless 1 ≤ n < N, and for whatever `evolve` refuses.
+    The record "distance" is the root mean square of X_i^N − X_i^n over i ≤ n. For the Ornstein–Uhlenbeck model its
+    expected square is (1/n − 1/N) times that of the coupling with McKean's process at N = 1: what the means of n and of
+    N differ by is what drives it, and E(X̄^n − X̄^N)² ∝ 1/n − 1/N.
+
+    **Arguments:**
+
+    - `model`: any.
+    - `particles`: the N.
+    - `n`: how many of them are a system of their own, 1 ≤ n < N.
+    - `until`, `dt`, `path`, `every`, `scheme`: as for `evolve`.
+
+    **Returns:** the run of both.
+
+    **Raises:** `ValueError` for another n, and as `evolve` does.
     """
     whole = particles.n
     require(particles.weights is None, "a coupling is of particles of equal weight.")
@@ -63,10 +73,20 @@ def across_steps(
 ) -> Float[np.ndarray, " halvings"]:
     """How far the ends of runs with dt and dt/2, dt/2 and dt/4, … are apart, all on one path.
 
-    In the sense of `distance`: over particles one to one, so that the decay, a factor 2^p from one to the next, is the
-    strong order p, and entry j over 2^p − 1 estimates the strong error of dt/2^{j+1}.
-    **Arguments:** as for `evolve`; a path is refined by Lévy's rule, a recorded environment cannot be.
-    **Raises** `ValueError` for fewer than one halving, and for whatever `evolve` and `Brownian.refine` refuse.
+    The distance is `mckean.measures.distance`: over particles one to one, so that the decay, a factor 2^p from one to
+    the next, is the strong order p, and entry j over 2^p − 1 estimates the strong error of dt/2^{j+1}.
+
+    **Arguments:**
+
+    - `model`: any.
+    - `measure`: where all runs start.
+    - `until`, `dt`, `scheme`: as for `evolve`; `dt` is the largest step.
+    - `path`: refined by Lévy's rule; a recorded environment cannot be.
+    - `halvings`: of the step, 2 by default, 1 at least.
+
+    **Returns:** the distances, shape (halvings,).
+
+    **Raises:** `ValueError` for fewer halvings, and as `evolve` and `Brownian.refine` do.
     """
     require(halvings >= 1, f"steps are compared over one halving or more, not {halvings}.")
     ends = [

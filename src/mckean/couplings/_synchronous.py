@@ -120,9 +120,21 @@ def _couple(begun: Stepper, state: Carrier, path: Brownian | None, index: Int[Ar
 
 
 def coupling_terms(model: Model, state: Carrier) -> dict[str, Float[Array, ""]]:
-    """Observable: mean squares over i of the coupling error |X_i − Y_i| and of the drift's parts (see the module).
+    """Observable: mean squares over i of the coupling error |X_i − Y_i| and of the parts of the drift of X_i − Y_i.
 
-    Fields `error`, `confinement`, `space`, `measure`, `sampling`, each (1/N)Σ_i|·|². On a torus or R^d.
+        F(μ_X, X_i) − F(μ_X, Y_i)   +   F(μ_X, Y_i) − F(μ_Y, Y_i)   +   F(μ_Y, Y_i) − F(μ_t, Y_i)
+
+    F is what of the drift depends on the measure; the three are how it varies in space, how it varies with the measure,
+    and the sampling error of N independent copies.
+
+    **Arguments:**
+
+    - `model`: on a torus or R^d.
+    - `state`: the particles X, their copies Y, and the law μ_t.
+
+    **Returns:** `error`, `confinement`, `space`, `measure`, `sampling`, each (1/N)Σ_i|·|².
+
+    **Source:** Sznitman, Topics in propagation of chaos (1991).
     """
     x, y, law = state.measures
     square = lambda v: jnp.mean(jnp.sum(v**2, axis=-1))  # noqa: E731

@@ -30,7 +30,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mckean.interactions import potential
 from mckean.measures import Density
 from mckean.models import Model, drift_at
 from mckean.models.internal import AbstractInternalEnergy
@@ -124,17 +123,6 @@ def _alike(diffusion: Array, u: Array) -> Array:
 def _least(values: Array) -> float:
     """A number that has a square."""
     return float(jnp.finfo(values.dtype).tiny) ** 0.5
-
-
-def level(model: Model, density: Density) -> Float[Array, "..."]:
-    """Φ = V + W_s*ρ in the cells, energy."""
-    grid = density.grid
-    phi = jnp.zeros(grid.size, density.values.dtype)
-    if model.confinement is not None:
-        phi = phi + jax.vmap(model.confinement)(grid.nodes.astype(phi.dtype))
-    if model.interaction is not None:
-        phi = phi + potential(model.interaction, density, grid)
-    return phi.reshape(grid.shape)
 
 
 def faces(model: Model, density: Density, phi: Float[Array, "..."]) -> list[Faces]:

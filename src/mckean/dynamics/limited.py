@@ -21,7 +21,7 @@ from typing import ClassVar, cast
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Complex, Float, Int
+from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean.checks import require
 from mckean.dynamics.advection import transport
@@ -39,7 +39,7 @@ from mckean.faults import Status, sound
 from mckean.measures import AbstractMeasure, Density
 from mckean.models import Model, Thermal
 from mckean.paths import Brownian
-from mckean.spaces import FourierGrid
+from mckean.spaces import FourierGrid, calculus
 
 # Values so far below zero, relative to the maximum, are the rounding of an FFT in single precision.
 _ROUNDING = 1e-6
@@ -127,7 +127,7 @@ def _heat_factors(model: Model, measure: Density, dt: Float[Array, ""]) -> Float
 def _heat(density: Density, factors: Array | None) -> Density:
     if factors is None:
         return density
-    values = jnp.fft.irfftn(factors * jnp.fft.rfftn(density.values), density.grid.shape)
+    values = calculus.fourier_multiplier(cast(FourierGrid, density.grid), density.values, factors)
     # The kernel is positive, the rounding of a transform is not.
     return Density(density.grid, jnp.maximum(values, 0))
 
@@ -143,20 +143,4 @@ def _displacement(model: Model, density: Density, dt: Array, dB: Array | None) -
     u = model.velocity(density, grid) * dt
     if dB is not None:
         u = u + model.common_displacement(density, grid, dB)
-    return [_over_faces(grid, u[:, axis].reshape(grid.shape), axis) for axis in range(len(grid.shape))]
-
-
-def _over_faces(grid: FourierGrid, values: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
-    """The averages of a function over the faces behind the cells, from its values at the nodes."""
-    spectrum = jnp.fft.rfftn(values)
-    return jnp.fft.irfftn(spectrum * jnp.asarray(_face_average(grid, axis), spectrum.dtype), grid.shape)
-
-
-def _face_average(grid: FourierGrid, axis: int) -> Complex[np.ndarray, "..."]:
-    """e^{iqh/2} along the axis, sinc(qh/2) along others; between its nodes the unpaired Nyquist mode is zero."""
-    factor = np.ones((), complex)
-    for i, (k, n) in enumerate(zip(grid.modes, grid.shape, strict=True)):
-        turn = k / n
-        along = np.where(2 * np.abs(k) == n, 0.0, np.exp(1j * np.pi * turn))
-        factor = factor * (along if i == axis else np.sinc(turn))
-    return factor
+    return [calculus.face_average(grid, u[:, axis].reshape(grid.shape), axis) for axis in range(len(grid.shape))]

@@ -41,7 +41,7 @@ from mckean.faults import Fault, Status, sound, status
 from mckean.measures import AbstractMeasure, Density
 from mckean.models import AbstractNoise, Model, Thermal, differs
 from mckean.paths import Brownian
-from mckean.spaces import FourierGrid
+from mckean.spaces import FourierGrid, calculus
 
 
 class Spectral(AbstractScheme):
@@ -114,7 +114,7 @@ def _deterministic(model: Model, measure: Density, c: dict[str, Any], frozen: "_
     """The values after a step of ETDRK4 with the environment's velocity held still."""
     grid = _grid(measure)
     fine = _fine(grid)
-    still = None if frozen is None else frozen.still(with_values_on(fine, measure))
+    still = None if frozen is None else frozen.still(Density(fine, calculus.interpolate(grid, measure.values, fine)))
     rate = lambda u: _explicit_rate(model, grid, u, c["diffusion"], frozen, still)  # noqa: E731
     u0 = jnp.fft.rfftn(measure.values)
     n0 = rate(u0)
@@ -158,28 +158,17 @@ def _half_shift(density: Density, parts: list[tuple[AbstractNoise, Array]]) -> l
 
 
 def _shift(density: Density, shift: list[Array] | None, forward: bool) -> Density:
-    """ρ moved along one axis after the other: ρ(x − s) for each line of nodes, by its Fourier modes."""
+    """ρ moved along one axis after the other."""
     if shift is None:
         return density
     grid, rho = _grid(density), density.values
     for axis in range(rho.ndim) if forward else reversed(range(rho.ndim)):
-        n = grid.shape[axis]
-        q = 2 * np.pi / grid.sides[axis] * np.arange(n // 2 + 1)
-        q = jnp.asarray(np.where(2 * np.arange(n // 2 + 1) == n, 0.0, q), rho.dtype)
-        phase = q.reshape([-1 if i == axis else 1 for i in range(rho.ndim)]) * shift[axis]
-        turn = jax.lax.complex(jnp.cos(phase), -jnp.sin(phase))
-        rho = jnp.fft.irfft(jnp.fft.rfft(rho, axis=axis) * turn, n, axis=axis)
+        rho = calculus.shift(grid, rho, axis, shift[axis])
     return with_values(density, rho)
 
 
 def with_values(density: Density, values: Array) -> Density:
     return eqx.tree_at(lambda m: m.values, density, values)
-
-
-def with_values_on(grid: FourierGrid, density: Density) -> Density:
-    """The density's trigonometric interpolant on another grid."""
-    old = _grid(density)
-    return Density(grid, jnp.fft.irfftn(_resize(jnp.fft.rfftn(density.values), old, grid), grid.shape))
 
 
 def require_stable(model: Model, measure: Density, dt: float) -> None:
@@ -222,8 +211,7 @@ def _grid(measure: Density) -> FourierGrid:
 def _weights(model: Model, measure: Density, dt: Float[Array, ""]) -> dict[str, Array]:
     grid = _grid(measure)
     diffusion = _constant_diffusion(model, measure)
-    square = sum(np.square(2 * np.pi * k / side) for k, side in zip(grid.modes, grid.sides, strict=True))
-    z = -diffusion * dt * jnp.asarray(square, measure.values.dtype)
+    z = -diffusion * dt * jnp.asarray(grid.square_wavenumbers, measure.values.dtype)
     return {"diffusion": diffusion, **_coefficients(z, dt)}
 
 
@@ -289,14 +277,14 @@ def _explicit_rate(
 ) -> Complex[Array, "..."]:
     """Fourier coefficients of everything but D_0Δρ."""
     fine, d = _fine(grid), len(grid.shape)
-    rho = jnp.fft.irfftn(_resize(u, grid, fine), fine.shape)
+    rho = jnp.fft.irfftn(calculus.resize(u, grid, fine), fine.shape)
     density = Density(fine, rho)
     q = [jnp.asarray(k, rho.dtype) for k in grid.wavenumbers]
 
     def back(field: Float[Array, "size k"]) -> Complex[Array, "..."]:
         """The coefficients of ρ times a field, its components leading."""
         product = field.T.reshape(-1, *fine.shape) * rho
-        return _resize(jnp.fft.rfftn(product, axes=range(-d, 0)), fine, grid)
+        return calculus.resize(jnp.fft.rfftn(product, axes=range(-d, 0)), fine, grid)
 
     drift = model.velocity(density, fine)
     flux = back(drift if frozen is None or still is None else drift + frozen(density, still))
@@ -310,16 +298,3 @@ def _explicit_rate(
 
 def _total(terms: Iterable[Array]) -> Array:
     return functools.reduce(jnp.add, terms)
-
-
-def _resize(u: Complex[Array, "..."], old: FourierGrid, new: FourierGrid) -> Complex[Array, "..."]:
-    """The coefficients, on the last axes, on another grid: the modes below both Nyquist frequencies, others zero."""
-    for axis, (n, m) in enumerate(zip(old.shape, new.shape, strict=True), start=-len(old.shape)):
-        top = (min(n, m) - 1) // 2
-        parts = [jax.lax.slice_in_dim(u, 0, top + 1, axis=axis)]
-        gap = m // 2 - top if axis == -1 else m - 2 * top - 1
-        parts.append(jnp.zeros((*u.shape[: u.ndim + axis], gap, *u.shape[u.ndim + axis + 1 :]), u.dtype))
-        if axis != -1:
-            parts.append(jax.lax.slice_in_dim(u, n - top, n, axis=axis))
-        u = jnp.concatenate(parts, axis)
-    return u * (new.size / old.size)

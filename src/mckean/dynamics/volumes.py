@@ -16,7 +16,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean.checks import require, traced
 from mckean.dynamics.advection import transport
-from mckean.dynamics.faces import Faces, faces, level
+from mckean.dynamics.faces import Faces, faces
 from mckean.dynamics.increments import common_increment
 from mckean.dynamics.lines import implicit
 from mckean.dynamics.scheme import (
@@ -30,7 +30,7 @@ from mckean.dynamics.scheme import (
 )
 from mckean.faults import Fault, Status, sound, status
 from mckean.measures import AbstractMeasure, Density
-from mckean.models import Model, Thermal
+from mckean.models import Model, Thermal, energy
 from mckean.paths import Brownian
 from mckean.spaces import BoxGrid, FourierGrid
 
@@ -140,7 +140,7 @@ def _rate(across: list[Faces], rho: Array) -> Array:
 
 
 def _faces_of(model: Model, density: Density) -> list[Faces]:
-    return faces(model, density, level(model, density))
+    return faces(model, density, energy.potential(model, density))
 
 
 def _explicit(model: Model, density: Density, dt: Array) -> tuple[Array, Status]:
@@ -157,7 +157,7 @@ def _implicit(model: Model, density: Density, dt: Array) -> tuple[Array, Status]
     accuracy of ρ⁺. Let g be the sum. For δ = ρ⁺ − ρ, F(ρ + θδ) − F(ρ) ≤ −θg + ½θ²⟨W_s*δ, δ⟩, which is not positive for
     θ = min(1, g/⟨W_s*δ, δ⟩). As dt → 0, g is of order dt and the other of dt².
     """
-    phi = level(model, density)
+    phi = energy.potential(model, density)
     xi = lambda rho: phi + _own(model, rho)  # noqa: E731
     rho, gain, found = density.values, jnp.zeros((), dt.dtype), sound(dt.dtype)
     for side in faces(model, density, phi):
@@ -166,7 +166,7 @@ def _implicit(model: Model, density: Density, dt: Array) -> tuple[Array, Status]
     if model.interaction is None or model.drift is not None:
         return rho, found
     change = rho - density.values
-    cost = jnp.sum(change * (level(model, _with(density, rho)) - phi))
+    cost = jnp.sum(change * (energy.potential(model, _with(density, rho)) - phi))
     # A gain that rounding has made negative allows no step that an attraction does not pay for.
     far = cost > jnp.minimum(gain, 2 * gain)
     part = jnp.where(far, jnp.maximum(gain, 0.0) / jnp.where(far & (cost != 0), cost, 1.0), 1.0)

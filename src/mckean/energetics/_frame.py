@@ -32,8 +32,12 @@ from mckean.paths import Brownian
 class Descent(eqx.Module):
     """A run in the moving frame at the recorded times: arrays of shape (t,), or with leading axes of replicas.
 
-    `change`: F(t) − F(0); `descent` and `work`: its two parts, from the landscape standing and moving; `dissipated`:
-    ∫D ds; `shift`: s = σ₀B⁰, shape (t, d), length; `final`: the law in the moving frame, the law of x − s.
+    - `times`: of the records.
+    - `shift`: s = σ₀B⁰, shape (t, d), length.
+    - `change`: F(t) − F(0).
+    - `descent`, `work`: its two parts, from the landscape standing and moving.
+    - `dissipated`: ∫D ds.
+    - `final`: the law in the moving frame, the law of x − s.
     """
 
     times: Float[Array | np.ndarray, "*r t"]
@@ -61,14 +65,27 @@ def moving_frame(
     scheme: Scheme | None = None,
     every: int | None = None,
 ) -> Descent:
-    """Run a model in the frame y = x − σ₀B⁰ of its additive common noise, as a gradient flow of V(· + σ₀B⁰_t).
+    """Run a model in the frame y = x − σ₀B⁰ of its additive common noise, where it is a gradient flow.
+
+        ∂_tρ = ∇·(ρ∇δF_t),   F_t = ∫V(y + σ₀B⁰_t) dρ + ½∬W + β⁻¹∫ρ log ρ
 
     On the torus the law at the end, shifted by s, is to rounding that of `Spectral` in the laboratory: the two make the
     same Strang splitting. A box of R^d stays in place while the landscape moves, and must hold the law there.
 
-    **Arguments:** as for `evolve`; `scheme`: one for the model without its environment.
-    **Raises** `ValueError` for whatever `evolve` refuses, a common noise that is not additive, a drift that is no
-    gradient, an own noise that is not thermal, and particles with a noise of their own, which do not descend.
+    **Arguments:**
+
+    - `model`: with an additive common noise, or none.
+    - `measure`: a density or a Gaussian with a thermal noise, or particles without a noise of their own.
+    - `until`, `dt`, `path`, `every`: as for `evolve`.
+    - `start`: the time at which the run starts, 0 by default.
+    - `scheme`: one for the model without its environment.
+
+    **Returns:** a `Descent`.
+
+    **Raises:** `ValueError` as `evolve` does, for a common noise that is not additive, a drift that is no gradient, an
+    own noise that is not thermal, and particles with a noise of their own, which do not descend.
+
+    **Source:** Sekimoto, Stochastic Energetics (2010), for heat and work.
     """
     require(
         all(part.additive for part in model.common),

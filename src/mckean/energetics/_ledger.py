@@ -46,8 +46,10 @@ from mckean.spaces import FourierGrid
 class Accounts(NamedTuple):
     """The sums of a ledger from its start; energy per particle.
 
-    `dissipated`: ∫D ds; `driven`: what the drift that is no gradient pays in; `work` and `entropy`: what the
-    environment pays into E and into β⁻¹∫ρ log ρ; `own`: what the particles' own noise pays in.
+    - `dissipated`: ∫D ds.
+    - `driven`: what the drift that is no gradient pays in.
+    - `work`, `entropy`: what the environment pays into E and into β⁻¹∫ρ log ρ.
+    - `own`: what the particles' own noise pays in.
     """
 
     dissipated: Float[Array | np.ndarray, "*t"]
@@ -60,7 +62,9 @@ class Accounts(NamedTuple):
 class Ledger(eqx.Module):
     """A run's ledger at the recorded times: arrays of shape (t,), or with leading axes of replicas.
 
-    `change` is F(t) − F(0), or E(t) − E(0) where there is no entropy to be had; `accounts` are what it is made of.
+    - `times`: of the records.
+    - `change`: F(t) − F(0), or E(t) − E(0) where there is no entropy to be had.
+    - `accounts`: what it is made of.
     """
 
     times: Float[Array | np.ndarray, "*r t"]
@@ -93,17 +97,27 @@ def ledger(
 ) -> Ledger:
     """Run a model and keep its energy ledger: F(t) − F(0), and the accounts that it is made of.
 
-    Memory does not grow with the number of steps, nor, for densities, with that of the environment's motions; at
-    particles a step evaluates the field twice more than the scheme does.
+        dF = −D dt + ⟨∇δF·b, μ⟩ dt + Σ_k ⟨∇δE·σ_k, μ⟩∘dB⁰_k + β⁻¹ Σ_k ⟨∇log ρ·σ_k, μ⟩∘dB⁰_k,   D = ⟨|∇δF|², μ⟩
 
-    **Arguments:** as for `evolve`; `measure`: particles, a density on the torus, or a Gaussian; `scheme`: for particles
-    Heun's where nothing is said. With Euler's the ledger closes as fast where the noise is additive, and only at
-    O(√dt) where it depends on the state (as a transport noise does). What the force of a scheme lacks (random
-    batches, a sum's tolerance) is in the residual, and so is what a grid does not resolve. `every`: steps between
-    records; the start and the end alone where it is not given.
-    **Raises** `ValueError` for whatever `evolve` refuses, for a density on a box (`energy_balance` serves, and
-    `moving_frame` for an additive common noise), and for a noise in the sense of Itô that depends on the state: the
-    work of a noise is a Stratonovich integral.
+    Memory does not grow with the number of steps, nor, for densities, with that of the environment's motions. At
+    particles a step evaluates the field twice more than the scheme does. What the force of a scheme lacks (random
+    batches, a sum's tolerance) is in the residual, and so is what a grid does not resolve.
+
+    **Arguments:**
+
+    - `model`: any.
+    - `measure`: particles, a density on the torus, or a Gaussian.
+    - `until`, `dt`, `path`: as for `evolve`.
+    - `start`: the time at which the run starts, 0 by default.
+    - `scheme`: as for `evolve`; for particles by default Heun's. With Euler's the ledger closes as fast where the noise
+      is additive, and only at O(√dt) where it depends on the state, as a transport noise does.
+    - `every`: steps between records; by default the start and the end alone.
+
+    **Returns:** a `Ledger`.
+
+    **Raises:** `ValueError` as `evolve` does, for a density on a box (take `energy_balance`, or `moving_frame` for an
+    additive common noise), and for a noise in the sense of Itô that depends on the state: the work of a noise is a
+    Stratonovich integral.
     """
     if scheme is None and isinstance(measure, Particles):
         scheme = diffrax.Heun()

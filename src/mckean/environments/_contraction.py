@@ -28,9 +28,11 @@ _ROUNDINGS = 1e3
 
 @dataclass(frozen=True)
 class Contraction:
-    """The distance of two solutions, or of two points of a cloud, over environments: shape (r, t), at the times.
+    """The distance of two solutions, or of two points of a cloud, over environments.
 
-    Distances of at most `rounding` are those of rounded numbers.
+    - `times`: shape (t,).
+    - `distance`: shape (r, t).
+    - `rounding`: distances of at most this are those of rounded numbers.
     """
 
     times: Float[np.ndarray, " t"]
@@ -39,13 +41,22 @@ class Contraction:
 
     @property
     def log_distance(self) -> Estimate:
-        """E log distance at the times, with standard errors. **Raises** `ValueError` where a distance is zero."""
+        """E log distance at the times, with standard errors.
+
+        **Raises:** `ValueError` where a distance has fallen to rounding.
+        """
         return average(self._logarithm(slice(None)))
 
     def rate(self, after: float = 0.0) -> Estimate:
-        """(1/(T − s)) E log(distance(T)/distance(s)), s = `after`, with its standard error over environments; 1/time.
+        """(1/(T − s)) E log(distance(T)/distance(s)), with its standard error over environments; 1/time.
 
-        **Raises** `ValueError` for s ≥ T, and where a distance has fallen to rounding: it decays no further.
+        **Arguments:**
+
+        - `after`: s, time, 0 by default; T is the end.
+
+        **Returns:** an `Estimate`.
+
+        **Raises:** `ValueError` for s ≥ T, and where a distance has fallen to rounding: it decays no further.
         """
         begin = int(np.searchsorted(self.times, after - 1e-9 * self.times[-1]))
         require(begin < len(self.times) - 1, f"a rate is measured up to t = {self.times[-1]:g}, after t = {after:g}.")
@@ -77,12 +88,22 @@ def contraction(
     scheme: Scheme | None = None,
     batch: int | None = None,
 ) -> Contraction:
-    """How two solutions draw together, or, where no second is given, the points of a cloud of particles.
+    """How two solutions, or the points of a cloud, draw together, over environments.
 
-    Two particles of one cloud feel each other where the model has an interaction; two solutions do not.
-    **Arguments:** as for `evolve`; `replicas`, `batch`: as for `replicate`.
-    **Raises** `ValueError` for measures of different forms, a single one that is no cloud of two particles or more,
-    fewer than two environments, and for whatever `evolve` refuses.
+    By Lyapunov's top exponent λ, E log|x_t − y_t| ~ λt where λ < 0 and the points have come near. Two particles of one
+    cloud feel each other where the model has an interaction; two solutions do not.
+
+    **Arguments:**
+
+    - `model`: any.
+    - `first`, `second`: where two solutions start. Without a second, `first` is a cloud of two particles or more.
+    - `until`, `dt`, `every`, `scheme`: as for `evolve`.
+    - `key`, `replicas`, `batch`: as for `replicate`; two replicas at least.
+
+    **Returns:** a `Contraction`.
+
+    **Raises:** `ValueError` for measures of different forms, a single one that is no such cloud, one environment, and
+    as `evolve` does.
     """
     one = scheme_for(model, first, scheme)
     require(replicas >= 2, "standard errors over environments need at least two of them.")

@@ -29,11 +29,21 @@ def one_point_ergodicity(
 ) -> EnergyTest:
     """Whether the first particle has at time `until`, over independent environments, the invariant law.
 
-    It tests the law at that time, from that start: that it is invariant, that it is reached from elsewhere, or sooner,
+    It tests the law at that time, from that start. That it is invariant, that it is reached from elsewhere, or sooner,
     and that averages over time tend to it, are other questions. See `energy_test` for what is seen and what is not.
-    **Arguments:** `particles`: one particle, or several that act on it; `invariant`: a function of (key, n) with n
-    independent points of that law as value, or such points, shape (m, d); others as for `lyapunov`.
-    **Raises** `ValueError` for samples of another shape, and for whatever `evolve` and `energy_test` refuse.
+
+    **Arguments:**
+
+    - `model`: any.
+    - `particles`: where they start: one particle, or several that act on it.
+    - `invariant`: a function of (key, n) with n independent points of that law as value, or such points, shape (m, d).
+    - `until`, `dt`, `scheme`: as for `evolve`.
+    - `key`, `replicas`, `batch`: as for `replicate`.
+    - `permutations`: as for `energy_test`.
+
+    **Returns:** an `EnergyTest`.
+
+    **Raises:** `ValueError` for samples of another shape, and as `evolve` and `energy_test` do.
     """
     model = scheme_for(model, particles, scheme).begin(model, particles, dt).model
     driving, drawing, dealing = jax.random.split(key, 3)

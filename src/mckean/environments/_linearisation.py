@@ -92,29 +92,61 @@ def _grow(begun: Stepper, state: Carrier, path: Brownian | None, index: Int[Arra
 
 @dataclass(frozen=True)
 class Growth:
-    """‖η_t‖ over environments: `log_norm` is log‖η_t‖/‖η_0‖, `overlap` is ⟨η_t, η_0⟩/(‖η_t‖‖η_0‖); shape (r, t)."""
+    """The growth of a perturbation η over environments.
+
+    - `times`: shape (t,).
+    - `log_norm`: log‖η_t‖/‖η_0‖, shape (r, t).
+    - `overlap`: ⟨η_t, η_0⟩/(‖η_t‖‖η_0‖), shape (r, t).
+    """
 
     times: Float[np.ndarray, " t"]
     log_norm: Float[np.ndarray, "r t"]
     overlap: Float[np.ndarray, "r t"]
 
     def almost_sure(self, after: float = 0.0) -> Estimate:
-        """λ, from the mean of log‖η_T‖/‖η_s‖ over T − s, s = `after`."""
+        """λ = (1/(T − s)) E log(‖η_T‖/‖η_s‖), the top Lyapunov exponent; 1/time.
+
+        **Arguments:**
+
+        - `after`: s, time, 0 by default; T is the end.
+
+        **Returns:** an `Estimate`.
+
+        **Raises:** `ValueError` for s ≥ T.
+        """
         begin = self._index(after)
         return average((self.log_norm[:, -1] - self.log_norm[:, begin]) / (self.times[-1] - self.times[begin]))
 
     def moment(self, power: float = 2.0, after: float = 0.0) -> Estimate:
-        """The growth of E‖η_t‖^p to the power 1/p, from s to T: γ for p = 2.
+        """(1/p(T − s)) log(E‖η_T‖^p/E‖η_s‖^p), for p = 2 the mean square rate γ; 1/time.
 
         The tails are heavy: as T grows, ever fewer environments carry the mean, and both the value and its stated error
         fall short when none of these was met. See `effective`, and keep T short or p small.
+
+        **Arguments:**
+
+        - `power`: p, 2 by default.
+        - `after`: s, time, 0 by default; T is the end.
+
+        **Returns:** an `Estimate`.
+
+        **Raises:** `ValueError` for s ≥ T.
         """
         return self._logarithmic(np.exp(power * self._below_largest()), after, power)
 
     def mean(self, after: float = 0.0) -> Estimate:
-        """m, from E⟨η_t, η_0⟩: exact at all times where η_0 is an eigenvector of the mean equation.
+        """m = (1/(T − s)) log(E⟨η_T, η_0⟩/E⟨η_s, η_0⟩), the rate of the mean; 1/time.
 
-        **Raises** `ValueError` where this mean is within 4 standard errors of zero: then it has no rate.
+        It is exact at all times where η_0 is an eigenvector of the mean equation.
+
+        **Arguments:**
+
+        - `after`: s, time, 0 by default; T is the end.
+
+        **Returns:** an `Estimate`.
+
+        **Raises:** `ValueError` for s ≥ T, and where this mean is within 4 standard errors of zero: then it has no
+        rate.
         """
         samples = self.overlap * np.exp(self._below_largest())
         level = average(samples[:, [self._index(after), -1]])
@@ -126,7 +158,12 @@ class Growth:
         return self._logarithmic(samples, after, 1.0)
 
     def effective(self, power: float = 2.0) -> float:
-        """(Σw)²/Σw² with w = ‖η_T‖^p: about how many environments carry the mean."""
+        """(Σw)²/Σw² with w = ‖η_T‖^p: about how many environments carry the mean.
+
+        **Arguments:**
+
+        - `power`: p, 2 by default.
+        """
         w = np.exp(power * (self.log_norm[:, -1] - self.log_norm[:, -1].max()))
         return float(w.sum() ** 2 / np.sum(w**2))
 
@@ -164,8 +201,20 @@ def linearise(
 ) -> Trajectory[Carrier]:
     """A solution and a small perturbation of it, η_0 ∝ `towards` − `measure`, in one environment.
 
-    Records `log_norm`, log‖η_t‖/‖η_0‖, and `overlap`, ⟨η_t, η_0⟩/(‖η_t‖‖η_0‖). **Arguments:** as for `evolve`.
-    **Raises** `ValueError` for measures of different forms, or the same one, and for whatever `evolve` refuses.
+        μ_{k+1} = Φ_k(μ_k),   η_{k+1} = DΦ_k(μ_k) η_k,   Φ the scheme's step, environment included
+
+    The records are `log_norm`, log‖η_t‖/‖η_0‖, and `overlap`, ⟨η_t, η_0⟩/(‖η_t‖‖η_0‖).
+
+    **Arguments:**
+
+    - `model`: any.
+    - `measure`: where the solution starts.
+    - `towards`: another measure of its form, the direction of the perturbation.
+    - `until`, `dt`, `path`, `every`, `scheme`: as for `evolve`.
+
+    **Returns:** the run.
+
+    **Raises:** `ValueError` for measures of different forms, or the same one, and as `evolve` does.
     """
     state, flow = tangent(measure, towards), _flow(scheme_for(model, measure, scheme))
     return evolve(model, state, until=until, dt=dt, path=path, scheme=flow, observe=_OBSERVE, every=every)
@@ -184,12 +233,19 @@ def growth(
     scheme: Scheme | None = None,
     batch: int | None = None,
 ) -> Growth:
-    """The growth of a small perturbation of a solution in independent environments; see the module.
+    """The growth of a small perturbation of a solution in independent environments; see `linearise`.
 
-    **Arguments:** `measure`: where the solution starts, a steady state for instance; `towards`: another measure of the
-    same form, the direction of the perturbation; `until`, `dt`, `every`, `scheme`: as for `evolve`; `replicas`: how
-    many paths, `batch` of them at a time.
-    **Raises** `ValueError` for whatever the scheme refuses, for measures of different forms, or the same one.
+    **Arguments:**
+
+    - `model`: any.
+    - `measure`: where the solution starts, a steady state for instance.
+    - `towards`: another measure of its form, the direction of the perturbation.
+    - `until`, `dt`, `every`, `scheme`: as for `evolve`.
+    - `key`, `replicas`, `batch`: as for `replicate`.
+
+    **Returns:** a `Growth`.
+
+    **Raises:** `ValueError` for measures of different forms, or the same one, and as `evolve` does.
     """
     flow = _flow(scheme_for(model, measure, scheme))
     state = tangent(measure, towards)

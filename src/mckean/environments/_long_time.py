@@ -32,10 +32,23 @@ def pullback(
     until: float = 0.0,
     scheme: Scheme | None = None,
 ) -> list[AbstractMeasure]:
-    """μ at `until` of the runs that start from `measure` at `until` − T, in one environment, for each depth T.
+    """μ at `until` of the runs that start from one measure at `until` − T, in one environment, for each depth T.
 
     The environment is a function of the step alone, so that every run meets the same one as it nears the end.
-    **Raises** `ValueError` for depths that are not positive, and for whatever `evolve` refuses.
+
+    **Arguments:**
+
+    - `model`: with a common noise.
+    - `measure`: where each run starts.
+    - `depths`: the T, positive; time.
+    - `until`: the end of all runs, 0 by default.
+    - `dt`, `path`, `scheme`: as for `evolve`.
+
+    **Returns:** the measures at `until`, one for each depth.
+
+    **Raises:** `ValueError` for depths that are not positive, and as `evolve` does.
+
+    **Source:** Crauel and Flandoli, Probab. Theory Relat. Fields 100 (1994).
     """
     require(len(depths) > 0 and min(depths) > 0, f"the depths of a pullback are positive times, not {tuple(depths)}.")
     run = lambda depth: evolve(model, measure, start=until - depth, until=until, dt=dt, path=path, scheme=scheme)  # noqa: E731
@@ -57,8 +70,19 @@ def invariant(
     """Statistics of the invariant random measure: observables at time 0 of runs from −`depth`, over environments.
 
     What is left of the start decays with the depth: compare two depths, or two starts.
-    **Arguments:** `observe`: real functions of (model, measure) by name; others as for `pullback` and `ensemble`.
-    **Raises** `ValueError` for a depth that is not positive, and for whatever `evolve` and `ensemble` refuse.
+
+    **Arguments:**
+
+    - `model`: with a common noise.
+    - `measure`: where each run starts.
+    - `observe`: real functions of (model, measure) by name.
+    - `depth`: positive; time.
+    - `key`, `replicas`, `batch`: as for `ensemble`.
+    - `dt`, `scheme`: as for `evolve`.
+
+    **Returns:** an `Ensemble`, of a dict by name.
+
+    **Raises:** `ValueError` for a depth that is not positive, and as `evolve` and `ensemble` do.
     """
     require(depth > 0, f"the depth of a pullback is a positive time, not {depth}.")
     planned = scheme_for(model, measure, scheme).begin(model, measure, dt).model
@@ -89,16 +113,21 @@ def separation(
     scheme: Scheme | None = None,
     observe: Mapping[str, Callable[[Model, Carrier], Any]] | None = None,
 ) -> Trajectory[Carrier]:
-    """Two solutions in one environment; `observed["distance"]` is how far apart they are, in the sense of `distance`.
+    """Two solutions in one environment: the record "distance" says how far apart they are, ‖μ_t − ν_t‖.
 
-    Particles share their own motions as well.
+    The distance is `mckean.measures.distance`: in L² for densities, one to one for particles.
 
-    **Arguments:** as for `evolve`; `observe`: further functions of (model, state), where `state.measures` are `first`
-    and `second`.
+    **Arguments:**
 
-    **Returns:** the run of both; its `final.measures` are the two at the end.
+    - `model`: any.
+    - `first`, `second`: where the two start; measures of one form and size.
+    - `start`: the time at which they start, 0 by default.
+    - `until`, `dt`, `path`, `every`, `scheme`: as for `evolve`. Particles share their own motions as well.
+    - `observe`: further functions of (model, pair) by name.
 
-    **Raises:** `ValueError` for measures of different forms, and for what `evolve` refuses.
+    **Returns:** the run of the pair.
+
+    **Raises:** `ValueError` for measures of different forms, and as `evolve` does.
     """
     one = scheme_for(model, first, scheme)
     watch = {"distance": distance_of_pair, **(observe or {})}

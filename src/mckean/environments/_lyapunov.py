@@ -113,10 +113,12 @@ def _level(step: Int[Array, ""], after: int, sums: TangentFrame) -> TangentFrame
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Lyapunov exponents over environments; `samples` are those of each, shape (r, k), 1/time.
+    """Lyapunov exponents over environments.
 
-    The frame turns towards the directions that grow most, so that the largest comes first in the long run; they are not
+    The frame turns towards the directions that grow most, so that the largest comes first in the long run. They are not
     sorted, which would set exponents apart that are equal.
+
+    - `samples`: those of each environment, shape (r, k), 1/time.
     """
 
     samples: Float[np.ndarray, "r k"]
@@ -149,14 +151,25 @@ def lyapunov(
 ) -> Spectrum:
     """The Lyapunov spectrum of particles in independent environments, each followed from 0 to `until`.
 
-    **Arguments:** `particles`: where they start; one for the flow of points. `after`: from when on growth counts, for
-    what is left of the start to pass; `count`: how many exponents, all of them where nothing is said; `every`: steps
-    from one orthonormalisation to the next; `until`, `dt`, `scheme`: as for `evolve`; `replicas`, `batch`: as for
-    `replicate`. Memory O(n·d·count), for each environment of a batch.
-    **Raises** `ValueError` for more exponents than there are, a full spectrum of more than 64, times that do not fit
-    together, fewer than two environments, and for whatever `evolve` refuses; `RunError` where the directions of the
-    frame are lost between two orthonormalisations: it is then too long to the next, or the scheme's step is no longer
-    one to one.
+        λ_1 + … + λ_j = lim (1/t) log vol(DΦ_t η_1, …, DΦ_t η_j)
+
+    **Arguments:**
+
+    - `model`: any.
+    - `particles`: where they start; one for the flow of points.
+    - `until`, `dt`, `scheme`: as for `evolve`.
+    - `key`, `replicas`, `batch`: as for `replicate`; two replicas at least. Memory O(n·d·count), for each of a batch.
+    - `after`: from when on growth counts, for what is left of the start to pass; time, 0 by default.
+    - `count`: how many exponents; all of them by default, up to 64.
+    - `every`: steps from one orthonormalisation to the next, 1 by default.
+
+    **Returns:** a `Spectrum`.
+
+    **Raises:** `ValueError` for more exponents than there are, a full spectrum of more than 64, times that do not fit
+    together, one environment, and as `evolve` does. `RunError` where the directions of the frame are lost between two
+    orthonormalisations: it is then too long to the next, or the scheme's step is no longer one to one.
+
+    **Source:** Benettin, Galgani, Giorgilli and Strelcyn, Meccanica 15 (1980).
     """
     planned, flow, state = _prepare(model, particles, until, dt, after, count, every, scheme)
     run = eqx.Partial(_in_environment, model=planned, state=state, flow=flow, until=until, dt=dt)
@@ -183,7 +196,14 @@ def exponents(
 ) -> Float[np.ndarray, " k"]:
     """λ_1, …, λ_k up to time `until` in one given environment, or without noise; 1/time.
 
-    **Arguments** and **raises** as for `lyapunov`, `path` in place of the key.
+    **Arguments:**
+
+    - `path`: as for `evolve`.
+    - `model`, `particles`, `until`, `dt`, `after`, `count`, `every`, `scheme`: as for `lyapunov`.
+
+    **Returns:** shape (k,).
+
+    **Raises:** `ValueError` and `RunError` as `lyapunov` does.
     """
     planned, flow, state = _prepare(model, particles, until, dt, after, count, every, scheme)
     sums = evolve(planned, state, until=until, dt=dt, path=path, scheme=flow).final.sums

@@ -1,6 +1,6 @@
 """Whether an environment leaves a law in place, in mean and along its paths, as rates."""
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -9,7 +9,8 @@ from mckean.checks import require
 from mckean.dynamics.scheme import require_stratonovich
 from mckean.measures import Density
 from mckean.models import Model, differs, energy
-from mckean.models.environment import derivative, divergence, require_movable, spreading, tangent, total_over_motions
+from mckean.models.environment import derivative, require_movable, spreading, tangent, total_over_motions
+from mckean.spaces import FourierGrid, calculus
 
 
 class GibbsDrift(NamedTuple):
@@ -61,5 +62,5 @@ def gibbs_drift(model: Model, state: Density) -> GibbsDrift:
     flux = rho[:, None] * model.velocity(state, state.grid)
     if model.noise is not None:
         flux = flux - spreading(model.noise, state)
-    change = change - divergence(state, flux.T)
+    change = change - calculus.divergence(cast(FourierGrid, state.grid), flux).ravel()
     return GibbsDrift(jnp.sum(jnp.abs(change)) * state.grid.cell_volume, square * state.grid.cell_volume)

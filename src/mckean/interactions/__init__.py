@@ -14,7 +14,7 @@ from mckean.interactions.sums.direct import Direct
 from mckean.interactions.sums.fmm import FMM
 from mckean.interactions.sums.fourier import NUFFT
 from mckean.interactions.sums.modes import Modes
-from mckean.interactions.sums.moments import Moments
+from mckean.interactions.sums.moments import PowerSums
 from mckean.interactions.sums.sum import AbstractSum, Points, at
 
 __all__ = [
@@ -30,8 +30,8 @@ __all__ = [
     "Direct",
     "Interaction",
     "Modes",
-    "Moments",
     "Points",
+    "PowerSums",
     "at",
     "certificate",
     "choose",

@@ -8,7 +8,7 @@ from mckean.interactions.sums import compact, fmm, fourier, moments
 from mckean.interactions.sums.compact import Cells
 from mckean.interactions.sums.fmm import FMM
 from mckean.interactions.sums.fourier import NUFFT
-from mckean.interactions.sums.moments import Moments
+from mckean.interactions.sums.moments import PowerSums
 from mckean.interactions.sums.sum import AbstractSum, Points
 from mckean.measures import AbstractMeasure, dtype_of
 from mckean.spaces import Torus
@@ -26,7 +26,7 @@ def by_moments(kernel: AbstractKernel, mu: AbstractMeasure, points: Points, tole
     if isinstance(mu.domain, Torus):
         return Attempt(None, None, "on a torus the nearest image is no polynomial.")
     try:
-        plan = Moments().plan(kernel, mu, points)
+        plan = PowerSums().plan(kernel, mu, points)
     except ValueError:
         return Attempt(None, None, "the kernel is no polynomial of low degree.")
     work = moments.work(n, plan.degree or 2, mu.domain.dim)

@@ -15,14 +15,14 @@ from mckean.interactions.sums.convolution import FFT
 from mckean.interactions.sums.direct import Direct
 from mckean.interactions.sums.fourier import NUFFT
 from mckean.interactions.sums.modes import Modes
-from mckean.interactions.sums.moments import Moments, declared_degree
+from mckean.interactions.sums.moments import PowerSums, declared_degree
 from mckean.interactions.sums.sum import AbstractSum, Points, at
 from mckean.measures import AbstractMeasure, Density, Particles, cast, dtype_of
 from mckean.spaces import AbstractGrid
 
 # Cheapest hope first; those that end the search where they serve, as no other sum is faster.
 _ATTEMPTS = {
-    "Moments": (attempts.by_moments, True),
+    "PowerSums": (attempts.by_moments, True),
     "Cells": (attempts.by_cells, False),
     "NUFFT": (attempts.by_transforms, True),
     "FMM": (attempts.by_expansions, False),
@@ -93,8 +93,8 @@ def choose(
         )
     if isinstance(inside, FourierSeries):
         return _of_series(inside, mu, points, tolerance)
-    if declared_degree(inside) is not None and Moments().refusal(inside, mu, points) is None:
-        return Choice(Moments(), "the kernel is a polynomial, and its moments give the field exactly in O(n).")
+    if declared_degree(inside) is not None and PowerSums().refusal(inside, mu, points) is None:
+        return Choice(PowerSums(), "the kernel is a polynomial, and its moments give the field exactly in O(n).")
     if FFT().refusal(inside, mu, points) is None:
         return Choice(FFT(), "a density acts on its own grid.")
     if not isinstance(mu, Particles | Density):

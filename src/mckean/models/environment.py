@@ -16,7 +16,7 @@ from mckean import interactions
 from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
 from mckean.models.model import Model
 from mckean.models.noise import AbstractNoise
-from mckean.spaces import FourierGrid
+from mckean.spaces import FourierGrid, calculus
 
 
 def total_over_motions(model: Model, mu: AbstractMeasure, rate: Callable, zero: Any) -> Any:
@@ -36,7 +36,7 @@ def tangent(model: Model, mu: Particles | Density, unit: Float[Array, " m"]) -> 
     if isinstance(mu, Particles):
         return jnp.broadcast_to(model.common_displacement(mu, mu.positions, unit), mu.positions.shape)
     velocity = jnp.broadcast_to(model.common_displacement(mu, mu.grid, unit), (mu.grid.size, mu.domain.dim))
-    return -divergence(mu, mu.values.ravel() * velocity.T).reshape(mu.grid.shape)
+    return -calculus.divergence(cast(FourierGrid, mu.grid), mu.values.reshape(-1, 1) * velocity)
 
 
 def derivative(model: Model, mu: Particles | Density, unit: Float[Array, " m"], f: Callable) -> Any:
@@ -57,15 +57,6 @@ def require_movable(mu: AbstractMeasure) -> Particles | Density:
 
 def spreading(noise: AbstractNoise, mu: Density) -> Float[Array, "n d"]:
     """½∇·(σσᵀρ) at the nodes of a Fourier grid: minus the flux of a noise in the sense of Itô."""
-    sigma = noise.matrix(mu, interactions.at(mu.grid, mu))
-    stress = 0.5 * jnp.einsum("nik,njk,n->ijn", sigma, sigma, mu.values.ravel())
-    return jnp.stack([divergence(mu, row) for row in stress], axis=-1)
-
-
-def divergence(mu: Density, flux: Float[Array, "d n"]) -> Float[Array, " n"]:
-    """∇·j at the nodes of a Fourier grid, spectrally."""
     grid = cast(FourierGrid, mu.grid)
-    shape = grid.shape
-    spectra = jnp.fft.rfftn(flux.reshape(-1, *shape), axes=range(-len(shape), 0))
-    waves = [jnp.asarray(q, flux.dtype) for q in grid.wavenumbers]
-    return jnp.fft.irfftn(sum(1j * q * f for q, f in zip(waves, spectra, strict=True)), shape).ravel()
+    stress = 0.5 * noise.diffusion(mu, interactions.at(grid, mu)) * mu.values.reshape(-1, 1, 1)
+    return jnp.stack([calculus.divergence(grid, row).ravel() for row in jnp.moveaxis(stress, 1, 0)], axis=-1)

@@ -30,10 +30,8 @@ import jax.numpy as jnp
 from jax.scipy.sparse.linalg import cg
 from jaxtyping import Array, Float, Int
 
-from mckean.interactions import at, potential
 from mckean.measures import Density
-from mckean.models import Model
-from mckean.models.energy import free_energy
+from mckean.models import Model, energy
 from mckean.models.internal import PorousMedium
 from mckean.spaces.staggered import Axis, axes_of, divergence, gradient, onto_faces, poisson
 from mckean.transport.ctransform import c_transform, coefficients, smooth
@@ -68,7 +66,7 @@ class _Point(NamedTuple):
 
 def solve(model: Model, mu: Density, tau: Float[Array, ""]) -> DualSolution:
     """The minimiser from μ: until the residual is 10⁻⁴ of the distance moved, with an edge 10⁻², at most 40 times."""
-    axes, volume, field = axes_of(mu.grid), mu.grid.cell_volume, _field(model, mu)
+    axes, volume, field = axes_of(mu.grid), mu.grid.cell_volume, energy.potential(model, mu)
     heated = model.noise is not None
     largest = jnp.max(mu.values)
     goal = _SMOOTH_GOAL if heated else _EDGE_GOAL
@@ -129,7 +127,7 @@ def solve(model: Model, mu: Density, tau: Float[Array, ""]) -> DualSolution:
     )  # fmt: skip
     end = point(c, tau)
     state = eqx.tree_at(lambda m: m.values, mu, end.rho)
-    rise = free_energy(model, state) + end.cost - free_energy(model, mu)
+    rise = energy.free_energy(model, state) + end.cost - energy.free_energy(model, mu)
     return DualSolution(end.rho, residual, count, rise)
 
 
@@ -177,16 +175,6 @@ def _heat(model: Model, rho: Array, volume: float) -> Array:
         return jnp.sum(_medium(model)(rho)) * volume
     logarithm = jnp.log(jnp.maximum(rho, jnp.finfo(rho.dtype).tiny))
     return jnp.sum(rho * logarithm) * volume / model.beta
-
-
-def _field(model: Model, mu: Density) -> Array:
-    """V + W_s*μ on the nodes, shape of the grid."""
-    phi = jnp.zeros(mu.grid.size, mu.values.dtype)
-    if model.confinement is not None:
-        phi = phi + jax.vmap(model.confinement)(at(mu.grid, mu))
-    if model.interaction is not None:
-        phi = phi + potential(model.interaction, mu, mu.grid)
-    return phi.reshape(mu.grid.shape)
 
 
 def _conjugate(model: Model, p: Array, volume: float) -> Array:

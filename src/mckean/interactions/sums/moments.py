@@ -26,7 +26,7 @@ from mckean.spaces import Euclidean
 _LARGEST = 8
 
 
-class Moments(AbstractSum):
+class PowerSums(AbstractSum):
     """Polynomial W on R^d: exact to rounding, O(n (D+1)^d).
 
     **Arguments:**
@@ -48,13 +48,13 @@ class Moments(AbstractSum):
             return "needs a polynomial kernel"
         return None
 
-    def plan(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> "Moments":
+    def plan(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> "PowerSums":
         if self.degree is not None or declared_degree(kernel) is not None:
             return self
         degree = found_degree(kernel, mu, points)
         if degree is None:
-            raise ValueError(f"this kernel is no polynomial of degree {_LARGEST} or less, which Moments needs.")
-        return Moments(degree)
+            raise ValueError(f"this kernel is no polynomial of degree {_LARGEST} or less, which PowerSums needs.")
+        return PowerSums(degree)
 
     def inspect(self, mu: AbstractMeasure, points: Points) -> Status:
         return sound(dtype_of(mu))

@@ -11,7 +11,7 @@ import numpy as np
 
 from mckean.couplings import gronwall
 from mckean.dynamics import ParticleScheme, Stepper, evolve
-from mckean.interactions import FMM, NUFFT, AbstractSum, Cells, Direct, Modes, Moments, kernels, place
+from mckean.interactions import FMM, NUFFT, AbstractSum, Cells, Direct, Modes, PowerSums, kernels, place
 from mckean.interactions.kernels import AbstractKernel, FourierSeries
 from mckean.measures import AbstractLaw, Gaussian, Particles, VonMises
 from mckean.models import Model, langevin, potentials
@@ -247,7 +247,7 @@ def _table_claims(config: Config, key) -> list[Claim]:
     # Λ = 1 for sums over the particles themselves; for five Chebyshev nodes an axis it is below 2 in each dimension.
     exact = (
         (Cells(), kernels.Function(Bump(0.5)).on(plane.space), 1.0),
-        (Moments(), kernels.PowerLaw(1.0, 4.0), 4.0),
+        (PowerSums(), kernels.PowerLaw(1.0, 4.0), 4.0),
     )
     for by, kernel, lebesgue in exact:
         error, size, largest = _measured(kernel, by, plane)
