@@ -9,8 +9,8 @@ from mckean.dynamics.choice import Scheme as Scheme
 from mckean.dynamics.choice import scheme_for as scheme_for
 from mckean.dynamics.geodesic import GeodesicEuler as GeodesicEuler
 from mckean.dynamics.gibbs import log_density as log_density
-from mckean.dynamics.increments import Increments as Increments
-from mckean.dynamics.increments import increments as increments
+from mckean.dynamics._increments import Increments as Increments
+from mckean.dynamics._increments import increments as increments
 from mckean.dynamics.jko import JKO as JKO
 from mckean.dynamics.layers import Layers as Layers
 from mckean.dynamics.limited import FluxLimited as FluxLimited

@@ -5,7 +5,7 @@ from typing import ClassVar
 import diffrax
 from jaxtyping import ArrayLike, Int
 
-from mckean.dynamics.increments import increments
+from mckean.dynamics._increments import increments
 from mckean.dynamics.particles import begin_particles, check_calculus, displacement, inspect_sums, with_positions
 from mckean.dynamics.scheme import AbstractScheme, Stepper
 from mckean.faults import Status, sound

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean.checks import require
-from mckean.dynamics.increments import common_increment
+from mckean.dynamics._increments import common_increment
 from mckean.dynamics.particles import begin_particles, inspect_sums, with_positions
 from mckean.dynamics.scheme import AbstractScheme, Stepper
 from mckean.faults import Status, sound

@@ -25,7 +25,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean.checks import require
 from mckean.dynamics.advection import transport
-from mckean.dynamics.increments import increments
+from mckean.dynamics._increments import increments
 from mckean.dynamics.scheme import (
     AbstractScheme,
     Stepper,

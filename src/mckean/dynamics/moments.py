@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean.checks import require, traced
-from mckean.dynamics.increments import increments
+from mckean.dynamics._increments import increments
 from mckean.dynamics.particles import Solver, check_solver, ode_order
 from mckean.dynamics.scheme import AbstractScheme, Stepper, require_same_space, require_stratonovich, step_length
 from mckean.faults import Status, sound

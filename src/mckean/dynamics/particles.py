@@ -10,7 +10,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean import interactions
 from mckean.checks import require
-from mckean.dynamics.increments import Increments, increments
+from mckean.dynamics._increments import Increments, increments
 from mckean.dynamics.scheme import (
     AbstractScheme,
     Stepper,

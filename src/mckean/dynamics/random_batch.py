@@ -28,7 +28,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
 from mckean.checks import require
-from mckean.dynamics.increments import increments
+from mckean.dynamics._increments import increments
 from mckean.dynamics.particles import Solver, check_calculus, check_solver, solve, with_positions
 from mckean.dynamics.scheme import AbstractScheme, Stepper, require_finite_drift, require_same_space, step_length
 from mckean.faults import Status, sound

@@ -27,7 +27,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float, Int
 
 from mckean.checks import require, traced
-from mckean.dynamics.increments import common_increment
+from mckean.dynamics._increments import common_increment
 from mckean.dynamics.scheme import (
     AbstractScheme,
     Stepper,

@@ -17,7 +17,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 from mckean.checks import require, traced
 from mckean.dynamics.advection import transport
 from mckean.dynamics.faces import Faces, faces
-from mckean.dynamics.increments import common_increment
+from mckean.dynamics._increments import common_increment
 from mckean.dynamics.lines import implicit
 from mckean.dynamics.scheme import (
     AbstractScheme,
