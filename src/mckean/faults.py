@@ -1,11 +1,22 @@
-"""What can go wrong in a run: a fault, which is a sentence with a place for one number, and that number."""
+"""What can go wrong in a run: a fault, which is a sentence with a place for one number, and that number.
+
+A run under a transformation of JAX cannot raise. It tells whoever watches: `watch` wraps a function so that what went
+wrong in its runs is an output beside its value, and `value_of` raises it on the host. Where nobody watches, a run
+raises by a callback to the host, which costs compilation and keeps the program out of JAX's cache on disk.
+"""
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import get_opaque_trace_state
 from jaxtyping import Array, Bool, Float, Int
 
 
@@ -81,3 +92,74 @@ def status(fault: Fault, bad: Bool[Array, ""], size: Float[Array, ""]) -> Status
     A threshold is written so that a number that is none is bad: `~(x <= bound)`.
     """
     return Status(jnp.where(bad, FAULTS.index(fault), 0).astype("int32"), size)
+
+
+class RunError(ArithmeticError):
+    """A run that was stopped because its state is not to be trusted.
+
+    **Attributes:**
+
+    - `step`, `time`: where; the end of a run that a transformation of JAX has made.
+    """
+
+    def __init__(self, message: str, step: int, time: float):
+        super().__init__(f"{message} (step {step}, t = {time:g}).")
+        self.step, self.time = step, time
+
+
+class Failure(eqx.Module):
+    """What went wrong in a run, if anything did, and the step and the time at its end."""
+
+    status: Status
+    step: Int[Array, ""]
+    time: Float[Array, ""]
+
+
+# The transformation that is watched, and the failures of the runs in it.
+_watched: ContextVar[tuple[Any, list[Failure]] | None] = ContextVar("watched", default=None)
+
+
+def watch(function: Callable) -> Callable:
+    """The function with (value, failure) as its result: the first `Failure` of the runs that it makes."""
+
+    def watched(*arguments):
+        found: list[Failure] = [Failure(sound(float), jnp.zeros((), "int32"), jnp.zeros(()))]
+        token = _watched.set((get_opaque_trace_state(convention="nnx"), found))
+        try:
+            value = function(*arguments)
+        finally:
+            _watched.reset(token)
+        first = found[0]
+        for other in found[1:]:
+            kept = first.status.bad
+            first = Failure(
+                first.status.then(other.status),
+                jnp.where(kept, first.step, other.step),
+                jnp.where(kept, first.time, other.time),
+            )
+        return value, first
+
+    return watched
+
+
+def tell(failure: Failure) -> bool:
+    """Tell of a run's failure; False where nobody watches, or only from outside another transformation."""
+    watcher = _watched.get()
+    if watcher is None or watcher[0] != get_opaque_trace_state(convention="nnx"):
+        return False
+    watcher[1].append(failure)
+    return True
+
+
+def value_of(result: tuple[Any, Failure]) -> Any:
+    """The value of a function that was watched, or of any number of its calls, on the host.
+
+    **Raises:** `RunError` for the first run that failed.
+    """
+    value, failure = result
+    codes = np.ravel(failure.status.code)
+    if codes.any():
+        first = int(np.flatnonzero(codes)[0])
+        one = jax.tree.map(lambda leaf: np.ravel(leaf)[first], failure)
+        raise RunError(one.status.sentence, int(one.step), float(one.time))
+    return value

@@ -15,7 +15,7 @@ from jaxtyping import Array, Int
 from mckean.checks import array
 from mckean.dynamics.scheme import Stepper, tree_finite
 from mckean.dynamics.trajectory import MeasureT, Trajectory
-from mckean.faults import FAULTS, Fault, Status, sound, status
+from mckean.faults import FAULTS, Failure, Fault, RunError, Status, sound, status, tell
 from mckean.measures import AbstractMeasure
 from mckean.models import Model
 from mckean.paths import Brownian
@@ -23,14 +23,6 @@ from mckean.paths import Brownian
 _CHUNKS = 20
 # A chunk allocates its end state afresh; over so many steps that no longer counts.
 _SHORTEST_CHUNK = 8
-
-
-class RunError(ArithmeticError):
-    """A run that was stopped because its state is not to be trusted; `step` and `time` say where."""
-
-    def __init__(self, message: str, step: int, time: float):
-        super().__init__(f"{message} (step {step}, t = {time:g}).")
-        self.step, self.time = step, time
 
 
 class Interrupted(KeyboardInterrupt):
@@ -114,12 +106,14 @@ def _divisor_near(n: int, target: int) -> int:
 
 
 def run_whole(run: Run, plan: Plan, measure: MeasureT, made: tuple) -> Trajectory[MeasureT]:
-    """The run under a transformation of JAX: one chunk, whose end raises JAX's own runtime error where it is bad."""
+    """The run under a transformation of JAX: one chunk. A bad end is told to who watches, else JAX's own error."""
     start = run.record(measure)
     at = jnp.asarray(plan.first)
     final, observed, _, found = _advance(run, measure, at, plan.stride, plan.steps // plan.stride, True, whole=True)
-    sentences = [fault.value.replace("{:.3g}", "…") for fault in FAULTS]
-    final = eqx.branched_error_if(final, found.bad, found.code, sentences)
+    end = plan.first + plan.steps
+    if not tell(Failure(found, jnp.asarray(end, "int32"), jnp.asarray(end * plan.dt))):
+        sentences = [fault.value.replace("{:.3g}", "…") for fault in FAULTS]
+        final = eqx.branched_error_if(final, found.bad, found.code, sentences)
     observed = jax.tree.map(lambda *a: jnp.concatenate(a), _leading(start), observed)
     return Trajectory(final, jnp.asarray(plan.times(plan.steps)), observed, made)
 

@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Int, PRNGKeyArray
 
 from mckean.checks import require
+from mckean.faults import value_of, watch
 from mckean.statistics import Estimate, side_by_side
 
 
@@ -91,7 +92,7 @@ def ensemble(
     require(replicas >= 1 and batch >= 1, "an ensemble needs at least one environment, in batches of at least one.")
     require(replicas % batch == 0, f"the batch {batch} must divide the number of environments, {replicas}.")
     total = None
-    one = lambda i: jax.tree.map(_check, eqx.filter(_batch(run, key, i), eqx.is_array))  # noqa: E731
+    one = lambda i: jax.tree.map(_check, eqx.filter(value_of(_batch(run, key, i)), eqx.is_array))  # noqa: E731
     for samples in side_by_side(one, list(jnp.arange(replicas).reshape(-1, batch))):
         part = gather(samples)
         total = part if total is None else merge(total, part)
@@ -140,4 +141,4 @@ def _check(values: Any) -> np.ndarray:
 
 @eqx.filter_jit
 def _batch(run: Callable[[PRNGKeyArray], Any], key: PRNGKeyArray, indices: Int[jax.Array, " b"]) -> Any:
-    return eqx.filter_vmap(lambda i: run(jax.random.fold_in(key, i)))(indices)
+    return eqx.filter_vmap(watch(lambda i: run(jax.random.fold_in(key, i))))(indices)

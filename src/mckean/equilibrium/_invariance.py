@@ -29,6 +29,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from mckean.checks import require
 from mckean.dynamics import Scheme, evolve, scheme_for
 from mckean.equilibrium._sampling import Observables
+from mckean.faults import value_of, watch
 from mckean.measures import Particles
 from mckean.models import Model, differs
 from mckean.paths import Brownian
@@ -101,7 +102,7 @@ def invariance(
     first = Particles(model.space, clouds[0])
     model = scheme_for(model, first, scheme).begin(model, first, dt).model
     keys, names = jax.random.split(key, clouds.shape[0]), tuple(observe)
-    before, after = _run(model, jnp.asarray(clouds), dict(observe), keys, (dt, until), scheme)
+    before, after = value_of(_run(model, jnp.asarray(clouds), dict(observe), keys, (dt, until), scheme))
     before, after = _table(names, before), _table(names, after)
     return _judge(names, after - before, before)
 
@@ -154,7 +155,7 @@ def _run(model: Model, clouds, observe: dict, keys: Key[Array, " c"], times: tup
         )  # fmt: skip
         return tuple({name: run.observed[name][i] for name in observe} for i in (0, -1))
 
-    return jax.vmap(one)(clouds, keys)
+    return jax.vmap(watch(one))(clouds, keys)
 
 
 @eqx.filter_jit

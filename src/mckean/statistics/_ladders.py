@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Key, PRNGKeyArray
 
 from mckean.checks import require
+from mckean.faults import value_of, watch
 from mckean.statistics._rates import Rate, fit_rate, jackknife, largest
 from mckean.statistics._replicas import side_by_side
 
@@ -77,7 +78,7 @@ def samples(
     batches = tuple(divisor(share, batch or max(1, _PARTICLES // n)) for n in sizes)
     keys = jnp.stack([jax.random.split(jax.random.fold_in(key, n), replicas) for n in sizes])
     shares = [keys[:, i : i + share] for i in range(0, replicas, share)]
-    one = lambda k: jax.tree.map(np.asarray, _ladder(run, sizes, batches, k))  # noqa: E731
+    one = lambda k: jax.tree.map(np.asarray, value_of(_ladder(run, sizes, batches, k)))  # noqa: E731
     return jax.tree.map(lambda *a: np.concatenate(a), *_show(side_by_side(one, shares), len(shares), progress))
 
 
@@ -114,7 +115,7 @@ def study(
 @eqx.filter_jit
 def _ladder(run: Callable, sizes: tuple[int, ...], batches: tuple[int, ...], keys: Key[Array, "k r"]) -> Any:
     rungs = [
-        jax.lax.map(partial(run, n), each, batch_size=batch)
+        jax.lax.map(watch(partial(run, n)), each, batch_size=batch)
         for n, batch, each in zip(sizes, batches, keys, strict=True)
     ]
     return jax.tree.map(lambda *a: jnp.stack(a, axis=1), *rungs)

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Key, PRNGKeyArray
 
 from mckean.checks import require
+from mckean.faults import value_of, watch
 
 
 def replicate(run: Callable[[PRNGKeyArray], Any], key: PRNGKeyArray, replicas: int, batch: int | None = None) -> Any:
@@ -28,12 +29,12 @@ def replicate(run: Callable[[PRNGKeyArray], Any], key: PRNGKeyArray, replicas: i
 
     **Returns:** the results as NumPy arrays, with a leading axis of length `replicas`.
 
-    **Raises:** `ValueError` if the batch does not divide their number.
+    **Raises:** `ValueError` if the batch does not divide their number; `RunError` where a run of `evolve` fails.
     """
     batch = replicas if batch is None else batch
     require(replicas % batch == 0, f"the batch {batch} must divide the number of replicas, {replicas}.")
     keys = jax.random.split(key, replicas).reshape(-1, batch)
-    one = lambda k: jax.tree.map(np.asarray, eqx.filter(_together(run, k), eqx.is_array))  # noqa: E731
+    one = lambda k: jax.tree.map(np.asarray, eqx.filter(value_of(_together(run, k)), eqx.is_array))  # noqa: E731
     return jax.tree.map(lambda *a: np.concatenate(a), *side_by_side(one, list(keys)))
 
 
@@ -60,4 +61,4 @@ def side_by_side(function: Callable[[Any], Any], batches: Sequence[Any]) -> Iter
 
 @eqx.filter_jit
 def _together(run: Callable[[PRNGKeyArray], Any], keys: Key[Array, " r"]) -> Any:
-    return eqx.filter_vmap(run)(keys)
+    return eqx.filter_vmap(watch(run))(keys)
