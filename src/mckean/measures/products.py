@@ -81,7 +81,6 @@ def asymmetry(density: Density, dim: int) -> Float[Array, ""]:
     return worst / jnp.max(f)
 
 
-@eqx.filter_jit
 def relative_entropy(f: Density, g: Density) -> Float[Array, ""]:
     """H(f|g) = ∫f log(f/g) dx ≥ 0, infinite where g = 0 < f; values below 0, which are rounding, count as 0.
 

@@ -42,6 +42,7 @@ class Stream(eqx.Module):
         )
         return root * total
 
+    @eqx.filter_jit
     def recorded(self, steps: int, dt: float, width: int) -> "Recorded":
         """The increments of so many motions over the steps of length dt from time 0 on, as an environment."""
         return Recorded(jax.vmap(lambda step: self.increment(step, dt, (width,)))(jnp.arange(steps)), dt)
