@@ -28,16 +28,29 @@ def enable(folder: Path | None = None) -> Path | None:
     """
     if not jax.config.values["jax_enable_compilation_cache"]:
         return None
-    if chosen := jax.config.values["jax_compilation_cache_dir"]:
-        return Path(chosen)
-    folder = folder or _default()
+    chosen = jax.config.values["jax_compilation_cache_dir"]
+    folder = Path(chosen) if chosen else folder or _default()
     if folder is None or not _writable(folder):
         return None
+    _hush()
+    if chosen:
+        return folder
     _forget(folder)
     jax.config.update("jax_compilation_cache_dir", str(folder))
     # A small program takes a few milliseconds to compile and a tenth of that to load; a run has hundreds of them.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     return folder
+
+
+def _hush() -> None:
+    """Have XLA say nothing as it loads a program.
+
+    It notes as an error, in a page, that a program has the features prefer-no-gather and prefer-no-scatter, which are
+    advice to LLVM and no features of a processor. JAX's switch is for its own messages too: those are given back.
+    """
+    level = jax.config.values["jax_logging_level"]
+    jax.config.update("jax_logging_level", "CRITICAL")
+    jax.config.update("jax_logging_level", level)
 
 
 def _default() -> Path | None:
