@@ -26,6 +26,7 @@ def run(cache_home, **more):
     here = {name: value for name, value in os.environ.items() if name not in chosen}
     here |= {"XDG_CACHE_HOME": str(cache_home), "JAX_PLATFORMS": "cpu", **more}
     done = subprocess.run([sys.executable, "-c", PROGRAM], env=here, capture_output=True, text=True, check=True)
+    assert not done.stderr
     folder, found, missed = done.stdout.split("\n")[:3]
     return folder, int(found), int(missed)
 

@@ -29,29 +29,30 @@ def enable(folder: Path | None = None) -> Path | None:
     """
     if not jax.config.values["jax_enable_compilation_cache"]:
         return None
-    _silence()
+    chosen = jax.config.values["jax_compilation_cache_dir"]
+    folder = Path(chosen) if chosen else folder or _default()
+    if folder is None or not _writable(folder):
+        return None
+    _hush()
     # A small program takes a few milliseconds to compile and a tenth of that to load; a run has hundreds of them.
     if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    if chosen := jax.config.values["jax_compilation_cache_dir"]:
-        return Path(chosen)
-    folder = folder or _default()
-    if folder is None or not _writable(folder):
-        return None
-    _forget(folder)
-    jax.config.update("jax_compilation_cache_dir", str(folder))
+    if not chosen:
+        _forget(folder)
+        jax.config.update("jax_compilation_cache_dir", str(folder))
     return folder
 
 
-def _silence() -> None:
-    """A program that is not found is compiled again: why, is of no use to who runs it.
+def _hush() -> None:
+    """Say nothing of a program that is not found, as it is compiled again, and have XLA say nothing as it loads one.
 
-    XLA logs an error for each program that it loads, since preferences in tuning are in no processor's list of
-    features.
+    It notes as an error, in a page, that a program has the features prefer-no-gather and prefer-no-scatter, which are
+    advice to LLVM and no features of a processor. JAX's switch is for its own messages too: those are given back.
     """
     warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
-    if "JAX_LOGGING_LEVEL" not in os.environ:
-        jax.config.update("jax_logging_level", "CRITICAL")
+    level = jax.config.values["jax_logging_level"]
+    jax.config.update("jax_logging_level", "CRITICAL")
+    jax.config.update("jax_logging_level", level)
 
 
 def _default() -> Path | None:

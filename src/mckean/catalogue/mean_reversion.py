@@ -200,8 +200,9 @@ def _of_coupling(model, n: int) -> float:
 def _jacobians(model, n: int) -> tuple[np.ndarray, float]:
     """The drift's Jacobian in one coordinate of all, shape (n, n), and that of one particle where the law is fixed."""
     x = jnp.zeros((n, model.space.dim))
-    system = np.asarray(jax.jacfwd(lambda x: model.velocity(Particles(model.space, x), x))(x))[:, 0, :, 0]
-    return system, float(jax.jacfwd(lambda y: model.velocity(Particles(model.space, x), y))(x[:1])[0, 0, 0, 0])
+    of_all = jax.jit(jax.jacfwd(lambda x: model.velocity(Particles(model.space, x), x)))
+    of_one = jax.jit(jax.jacfwd(lambda y: model.velocity(Particles(model.space, x), y)))
+    return np.asarray(of_all(x))[:, 0, :, 0], float(np.asarray(of_one(x[:1]))[0, 0, 0, 0])
 
 
 def _dissipation(model, measure) -> float:

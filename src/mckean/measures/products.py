@@ -119,7 +119,6 @@ def asymmetry(density: Density, dim: int) -> Float[Array, ""]:
     return worst / jnp.max(f)
 
 
-@eqx.filter_jit
 def relative_entropy(f: Density, g: Density) -> Float[Array, ""]:
     """The relative entropy of two densities, H(f|g) = ∫f log(f/g) dx ≥ 0; infinite if g = 0 < f somewhere.
 

@@ -42,6 +42,7 @@ class Stream(eqx.Module):
         )
         return root * total
 
+    @eqx.filter_jit
     def record(self, steps: int, dt: float, width: int) -> "Record":
         """The increments of some motions over the first steps, as an environment that is given.
 
