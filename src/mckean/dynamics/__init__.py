@@ -2,6 +2,8 @@
 
 from mckean.dynamics._evolve import Observables as Observables
 from mckean.dynamics._evolve import evolve as evolve
+from mckean.dynamics._increments import Increments as Increments
+from mckean.dynamics._increments import increments as increments
 from mckean.dynamics.carrier import Carrier as Carrier
 from mckean.dynamics.carrier import CarrierScheme as CarrierScheme
 from mckean.dynamics.carrier import together as together
@@ -9,8 +11,6 @@ from mckean.dynamics.choice import Scheme as Scheme
 from mckean.dynamics.choice import scheme_for as scheme_for
 from mckean.dynamics.geodesic import GeodesicEuler as GeodesicEuler
 from mckean.dynamics.gibbs import log_density as log_density
-from mckean.dynamics._increments import Increments as Increments
-from mckean.dynamics._increments import increments as increments
 from mckean.dynamics.jko import JKO as JKO
 from mckean.dynamics.layers import Layers as Layers
 from mckean.dynamics.limited import FluxLimited as FluxLimited

@@ -24,8 +24,8 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean.checks import require
-from mckean.dynamics.advection import transport
 from mckean.dynamics._increments import increments
+from mckean.dynamics.advection import transport
 from mckean.dynamics.scheme import (
     AbstractScheme,
     Stepper,

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean.checks import require, traced
+from mckean.dynamics._increments import common_increment
 from mckean.dynamics.advection import transport
 from mckean.dynamics.faces import Faces, faces
-from mckean.dynamics._increments import common_increment
 from mckean.dynamics.lines import implicit
 from mckean.dynamics.scheme import (
     AbstractScheme,
