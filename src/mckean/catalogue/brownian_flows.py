@@ -141,15 +141,16 @@ def isotropic_flow(dim: int = 4, coefficients: Sequence[float] = (1.0, 0.0, 1.0)
     """
     flow = IsotropicFlow(Sphere(dim), coefficients)
     model = Model(flow.space, common=flow)
-    at_one, slope, k = (
-        float(flow.covariance(jnp.ones(()))),
-        float(flow.slope),
-        float(flow.covariance(jnp.asarray(_OVERLAP))),
-    )
-    lambdas, rounding = spectrum(dim, at_one, slope), 1e-12 * dim * (at_one + slope)
+    at_one, slope = float(flow.covariance(jnp.ones(()))), float(flow.slope)
+    return Entry(model, {**_exponents(model, flow, at_one, slope), **_motion(model, flow, at_one, slope)})
+
+
+def _exponents(model: Model, flow: IsotropicFlow, at_one: float, slope: float) -> dict[str, Fact]:
+    dim = model.space.dim
+    lambdas = spectrum(dim, at_one, slope)
     # The top exponent is −½ of what drift and bracket of R give log(1 − R) at a small angle, up to its square.
     angle = _NEAR**2 * dim * sum(p * p * float(c) for p, c in zip(flow.degrees, flow.weights, strict=True))
-    facts = {
+    return {
         "top exponent": Fact(
             "λ₁ = ½(d − 3)k′(1) − ½(d − 1)k(1)",
             float(lambdas[0]),
@@ -164,6 +165,14 @@ def isotropic_flow(dim: int = 4, coefficients: Sequence[float] = (1.0, 0.0, 1.0)
             lambda: _dissipation(model),
             1e-7 * dim**2 * (at_one + slope),
         ),
+    }
+
+
+def _motion(model: Model, flow: IsotropicFlow, at_one: float, slope: float) -> dict[str, Fact]:
+    """Of one point, and of two."""
+    dim, k = model.space.dim, float(flow.covariance(jnp.asarray(_OVERLAP)))
+    rounding = 1e-12 * dim * (at_one + slope)
+    return {
         "clock": Fact(
             "½E|P_xF|² = ½k(1)(d − 1), the rate at which E⟨x_t, x_0⟩ decays",
             0.5 * at_one * (dim - 1),
@@ -186,7 +195,6 @@ def isotropic_flow(dim: int = 4, coefficients: Sequence[float] = (1.0, 0.0, 1.0)
             rounding,
         ),
     }
-    return Entry(model, facts)
 
 
 def _fields(model: Model, r: float) -> tuple[Array, Float[Array, "two d k"]]:

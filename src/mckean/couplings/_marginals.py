@@ -48,13 +48,16 @@ _PRODUCTS = 4096
 
 @dataclass(frozen=True)
 class Marginals:
-    """Distances of P^k from μ^{⊗k} on cells, for each N of a ladder: a `Jackknife` of shape (len(sizes),) each.
+    """Distances of P^k, the law of k of N particles, from μ^{⊗k} on cells, for each N of a ladder.
 
-    - `entropy`: H(P^k | μ^{⊗k}).
-    - `dependence`: H(P^k | (P^1)^{⊗k}).
-    - `square`: χ².
-    - `transport`: W_2² to leading order, in the square of the coordinates' unit.
-    - `variation`: the total variation.
+    **Attributes:** each distance is a `Jackknife` of shape (len(sizes),).
+
+    - `sizes`: the ladder of N.
+    - `entropy`: the relative entropy H(P^k | μ^{⊗k}), dimensionless.
+    - `dependence`: the part H(P^k | (P^1)^{⊗k}) of it, dimensionless.
+    - `square`: χ² = M^k Σ(p − M^{−k})², dimensionless.
+    - `transport`: W_2² to leading order, length squared.
+    - `variation`: the total variation Σ(p − M^{−k})⁺, between 0 and 1.
     """
 
     sizes: tuple[int, ...]

@@ -32,54 +32,50 @@ def evolve(
     every: int | None = None,
     progress: bool = False,
 ) -> Trajectory[MeasureT]:
-    """Move a measure by a model; how the measure is held decides what is solved.
+    """Solve the equation of a model, from an initial measure. The class of the measure says which equation.
 
-    `Particles`: the N-particle SDE. `Density`: the McKean–Vlasov equation ∂_tρ = −∇·(ρb) + ½∂_i∂_j(a_ijρ), and with a
-    common noise the stochastic Fokker–Planck equation, −Σ_k ∇·(ρσ_k)∘dB⁰_k added, given the path's environment.
-    `Gaussian`: the moment equations of a linear–quadratic model. The same `path` given to two calls is a coupling; the
-    same environment with other motions of the particles' own is a draw from the conditional law.
+    `Particles`: the SDE dX_i = b(X_i, μ) dt + σ(X_i, μ) dB_i + Σ_k σ_k(X_i, μ) dB⁰_k. `Density`: the McKean–Vlasov
+    equation ∂_tρ = −∇·(ρb) + ½∂_i∂_j(a_ijρ), and with a common noise the stochastic Fokker–Planck equation, which adds
+    −Σ_k ∇·(ρσ_k)∘dB⁰_k. `Gaussian`: the moment equations of a linear–quadratic model. Two calls with the same `path`
+    are a coupling. Two with the same environment but other motions of the particles are draws from the conditional law.
 
     **Arguments:**
 
-    - `model`, `measure`: what is solved, and where it starts.
-    - `until`: the final time; `dt`: the step, which divides until − start.
-    - `start`: the initial time, a multiple of dt, 0 by default. A run from 0 to s that goes on from s to t is bitwise
-      the run from 0 to t.
-    - `path`: the noise. Particles of a noisy model need it, and every measure where the noise is common.
-    - `scheme`: a scheme, or a diffrax solver for particles and Gaussians; by default the one that belongs to the form
-      of the measure.
-    - `observe`: functions of (model, measure) by name. JAX must be able to trace them; values are arrays or trees of
-      arrays. They are recorded at the start and after each `every` steps.
-    - `every`: steps between records, a divisor of the number of steps; by default the start and the end are recorded.
-    - `progress`: whether to show a bar.
+    - `model`: the equation.
+    - `measure`: the initial measure.
+    - `until`: the final time.
+    - `dt`: the step, time. It divides until − start.
+    - `start`: the initial time, a multiple of dt. Default: 0. A run from 0 to s and another from s to t give, bit for
+      bit, the run from 0 to t.
+    - `path`: the noise. Particles of a model with noise need it; so does any measure if the model has a common noise.
+    - `scheme`: a scheme, or a diffrax solver for particles and Gaussians. Default: the scheme of the measure's class.
+    - `observe`: functions of (model, measure) by name, which JAX can trace; values are arrays or trees of arrays. They
+      are recorded at the start and after each `every` steps.
+    - `every`: steps between records, a divisor of the number of steps. Default: records at the start and the end only.
+    - `progress`: whether to show a progress bar. Default: no.
 
-    **Returns:** a `Trajectory`. Memory does not grow with the number of steps, apart from the records.
+    **Returns:** a `Trajectory`. Memory grows with the records, not with the steps.
 
     **Raises:**
 
     - `ValueError` for arguments that do not fit together, before compilation.
-    - `RunError`, with step and time, where a step fails, the state turns non-finite (found by replaying from the last
-      good state), or a monitor of the scheme is not content. Monitors are read about 20 times in a run.
-    - `Interrupted` on Ctrl-C, with what was done up to the last of these times.
+    - `RunError`, with step and time, for a step that fails or a state that becomes non-finite. The run looks for both
+      about 20 times.
+    - `Interrupted` on Ctrl-C, with the run up to the last of these times.
 
-    Under a transformation of JAX (vmap, grad, jit) the whole run is one chunk, values are not checked before it, and a
-    bad end raises JAX's own runtime error.
+    Inside vmap, grad or jit nothing is checked before the run, and a failure raises JAX's own runtime error.
     """
     scheme = scheme_for(model, measure, scheme)
-    observe = _checked_observers(observe, measure)
+    observe = _check_observables(observe, measure)
     first, steps = _count_steps(start, until, dt)
-    stride = steps if every is None else _checked_stride(every, steps)
+    stride = steps if every is None else _check_stride(every, steps)
     model = in_precision(model, measure)
-    path = _needed_path(model, measure, path)
+    path = _choose_path(model, measure, path)
     if path is not None and model.common:
         path.environment.check(first, steps, dt, model.motions(measure))
     run = Run(scheme.begin(model, measure, dt), path, observe)
     plan = Plan(first, steps, stride, float(dt))
-    made = {
-        "model": run.model, "scheme": scheme, "path": path, "dt": dt, "start": start, "until": until, "every": stride,
-        "software": f"mckean {_version()}, jax {jax.__version__}",
-    }  # fmt: skip
-    attributes = tuple((name, _describe(value)) for name, value in made.items())
+    attributes = _describe_run(model=run.model, scheme=scheme, path=path, dt=dt, start=start, until=until, every=stride)
     if traced((model, measure, path, scheme)):
         return run_whole(run, plan, measure, attributes)
     return run_in_chunks(run, plan, measure, attributes, progress)
@@ -107,7 +103,7 @@ def _count_steps(start: float, until: float, dt: float) -> tuple[int, int]:
     return counts[0], counts[1]
 
 
-def _checked_stride(every: int, steps: int) -> int:
+def _check_stride(every: int, steps: int) -> int:
     require(
         isinstance(every, int) and not isinstance(every, bool) and every >= 1,
         f"every must be a positive number of steps, but {every!r} was given.",
@@ -116,7 +112,7 @@ def _checked_stride(every: int, steps: int) -> int:
     return every
 
 
-def _checked_observers(observe: Observables | None, measure: AbstractMeasure) -> dict:
+def _check_observables(observe: Observables | None, measure: AbstractMeasure) -> dict:
     observe = dict(observe or {})
     for name, f in observe.items():
         require(callable(f), f"the observable '{name}' must be a function of (model, measure), not {f!r}.")
@@ -127,12 +123,17 @@ def _checked_observers(observe: Observables | None, measure: AbstractMeasure) ->
     return observe
 
 
+def _describe_run(**made: Any) -> tuple[tuple[str, str], ...]:
+    software = f"mckean {_version()}, jax {jax.__version__}"
+    return tuple((name, _describe(value)) for name, value in {**made, "software": software}.items())
+
+
 def _describe(value: Any) -> str:
     """What a value is, with the numbers that it holds, for the record of how a run was made."""
     return str(value) if isinstance(value, str) or traced(value) else eqx.tree_pformat(value, short_arrays=False)
 
 
-def _needed_path(model: Model, measure: AbstractMeasure, path: Brownian | None) -> Brownian | None:
+def _choose_path(model: Model, measure: AbstractMeasure, path: Brownian | None) -> Brownian | None:
     require(path is None or isinstance(path, Brownian), f"a path is Brownian(key), not {path!r}.")
     # A law holds its own noise in its equation; particles, also where they are a part of the state, draw theirs.
     parts = jax.tree.leaves(measure, is_leaf=lambda part: isinstance(part, Particles))

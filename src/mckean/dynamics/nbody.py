@@ -30,14 +30,22 @@ _MOST = 3
 def liouville(model: Model, n: int) -> Model:
     """The n-particle system of a model as a model of one particle on the product space, for N·d ≤ 3.
 
+        ∂_t f = ∇·(f∇H_N) + β⁻¹Δf,   H_N = Σ_i V(x_i) + (1/2N) Σ_ij W_s(x_i − x_j)
+
     Its law on a grid, say from `measures.products.tensor_power`, is the law of the particles: `marginal` gives that of
     a few of them. A drift b(x_i, μ^N), an own noise σ(x_i, μ^N) dB_i and a common noise σ_k(x_i, μ^N) dB⁰_k are
     stacked, μ^N the empirical measure of the points; with a common noise the law is that given the environment.
     `Spectral` and `FluxLimited` solve it on a torus, `FiniteVolume` on a torus and on boxes.
 
-    **Arguments:** `n`: N ≥ 1. Cost: M^{Nd} nodes for M nodes in each dimension, and N² pairs at each.
-    **Raises** `ValueError` for N·d > 3, for a sphere, and for a kernel that is singular at 0: nodes of the product grid
-    lie where two particles coincide.
+    **Arguments:**
+
+    - `model`: of one particle, in dimension d.
+    - `n`: N ≥ 1. Cost: M^{Nd} nodes for M nodes in each dimension, and N² pairs at each.
+
+    **Returns:** a `Model` on the product space, without an interaction.
+
+    **Raises:** `ValueError` for N·d > 3, for a sphere, for an internal energy, and for a kernel that is singular at 0:
+    at some nodes of the product grid two particles coincide.
     """
     space = product_space(model.space, n)
     require(
@@ -62,11 +70,18 @@ def liouville(model: Model, n: int) -> Model:
 
 
 def gibbs_density(system: Model, grid: AbstractGrid) -> Density:
-    """π_N ∝ e^{−βH_N} on a grid of the product space, normalised there; `system` is what `liouville` returns.
+    """The Gibbs law π_N ∝ e^{−βH_N} on a grid of the product space, normalised to mass 1 on the grid.
 
-    **Raises** `ValueError` for a grid of another space, and for a system without a Gibbs law: one with a drift that is
-    no gradient, a common noise, no thermal noise, an interaction (whose Gibbs law is one of several particles), or, as
-    its equilibrium is then no probability, neither V nor W in R^d.
+    **Arguments:**
+
+    - `system`: the N-particle system as one particle, from `liouville`.
+    - `grid`: a grid of its space.
+
+    **Returns:** a `Density`.
+
+    **Raises:** `ValueError` for a grid of another space, and for a system without a Gibbs law: with a drift that is no
+    gradient, with a common noise, without a thermal noise, with an interaction (call `liouville` first), or in R^d
+    without V and W.
     """
     require(grid.space == system.space, f"the system lives on {system.space}, but the grid on {grid.space}.")
     require(system.interaction is None, "this model has an interaction: take liouville(model, n) first.")

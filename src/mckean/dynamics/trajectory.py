@@ -21,7 +21,15 @@ MeasureT = TypeVar("MeasureT", bound=AbstractMeasure)
 
 
 class Trajectory(eqx.Module, Generic[MeasureT]):
-    """A run: `final`, the measure at the end; `times`, shape (t,); `observed`, arrays with leading axis t by name."""
+    """A run: the records of a curve t ↦ μ_t in the space of probability measures, and its end.
+
+    **Attributes:**
+
+    - `final`: the measure at the final time, of the same class as the start.
+    - `times`: the times of the records, shape (t,); time.
+    - `observed`: the values of the observables by name, arrays or trees of arrays with the leading axis t.
+    - `made`: pairs (name, text) that say how the run was made: model, scheme, path, dt and versions.
+    """
 
     final: MeasureT
     times: Float[Array, " t"]
@@ -31,10 +39,13 @@ class Trajectory(eqx.Module, Generic[MeasureT]):
     def to_xarray(self) -> xr.Dataset:
         """The run as an xarray `Dataset`: observables over `time`, the final measure, and how the run was made.
 
-        An observable of several arrays becomes one variable each, `name.key`; the variables of the final measure are
-        called `final_…`. Quantities are in the model's own (dimensionless) units unless the user's energies and
-        lengths say otherwise. **Raises** `ValueError` for a batch of runs, from vmap: take one, jax.tree.map(lambda
-        a: a[i], runs).
+        An observable that is a tree of arrays gives one variable for each array, `name.key`. The variables of the final
+        measure are called `final_…`. All quantities are in the units of the model, which are written as "1".
+
+        **Returns:** an `xarray.Dataset`.
+
+        **Raises:** `ValueError` for a batch of runs made by vmap. Take one run:
+        `jax.tree.map(lambda a: a[i], runs)`.
         """
         import xarray as xr
 

@@ -23,12 +23,14 @@ from mckean.transport import wasserstein
 
 @dataclass(frozen=True)
 class Decay:
-    """F − F*, D and W_2(μ_t, μ*) along a flow, shape (k,) each.
+    """F − F*, D and W_2(μ_t, μ*) along a flow.
 
-    - `times`: of the records.
+    **Attributes:** each has shape (k,).
+
+    - `times`: the times of the records; time.
     - `gap`: F − F*, energy.
     - `dissipation`: D, energy per time.
-    - `distance`: W_2, length; None where no exact distance is at hand.
+    - `distance`: W_2(μ_t, μ*), length; None for densities in dimension 2 or more, where it is not computed.
     """
 
     times: np.ndarray

@@ -30,14 +30,17 @@ from mckean.paths import Brownian
 
 
 class Descent(eqx.Module):
-    """A run in the moving frame at the recorded times: arrays of shape (t,), or with leading axes of replicas.
+    """A run in the frame that moves with an additive common noise: F(t) − F(0) = descent + work.
 
-    - `times`: of the records.
-    - `shift`: s = σ₀B⁰, shape (t, d), length.
-    - `change`: F(t) − F(0).
-    - `descent`, `work`: its two parts, from the landscape standing and moving.
-    - `dissipated`: ∫D ds.
-    - `final`: the law in the moving frame, the law of x − s.
+    **Attributes:** arrays have shape (t,), or replicas in front, shape (r, t).
+
+    - `times`: the times of the records; time.
+    - `shift`: s = σ₀B⁰, shape (t, d); length.
+    - `change`: F(t) − F(0), energy per particle.
+    - `descent`: the part of the change in a landscape that stands still, −∫D ds up to the scheme's error.
+    - `work`: the part of the change from the motion of the landscape.
+    - `dissipated`: ∫D ds, energy per particle.
+    - `final`: the law in the moving frame, the law of x − s, at the end.
     """
 
     times: Float[Array | np.ndarray, "*r t"]

@@ -44,12 +44,15 @@ from mckean.spaces import FourierGrid
 
 
 class Accounts(NamedTuple):
-    """The sums of a ledger from its start; energy per particle.
+    """The terms of dF = −D dt + driven + work + entropy + own, summed from the start; energy per particle.
+
+    **Attributes:** each has shape (t,), or replicas in front, shape (r, t).
 
     - `dissipated`: ∫D ds.
-    - `driven`: what the drift that is no gradient pays in.
-    - `work`, `entropy`: what the environment pays into E and into β⁻¹∫ρ log ρ.
-    - `own`: what the particles' own noise pays in.
+    - `driven`: ∫⟨∇δF·b, μ⟩ ds, the work of the drift b that is no gradient.
+    - `work`: Σ_k∫⟨∇δE·σ_k, μ⟩∘dB⁰_k, the work of the environment.
+    - `entropy`: β⁻¹Σ_k∫⟨∇log ρ·σ_k, μ⟩∘dB⁰_k, the entropy from the environment.
+    - `own`: the work of the particles' own noise; 0 where F holds an entropy.
     """
 
     dissipated: Float[Array | np.ndarray, "*t"]
@@ -60,11 +63,14 @@ class Accounts(NamedTuple):
 
 
 class Ledger(eqx.Module):
-    """A run's ledger at the recorded times: arrays of shape (t,), or with leading axes of replicas.
+    """The energy ledger of a run: F(t) − F(0) and the terms of which it is the sum.
 
-    - `times`: of the records.
-    - `change`: F(t) − F(0), or E(t) − E(0) where there is no entropy to be had.
-    - `accounts`: what it is made of.
+    **Attributes:** arrays have shape (t,), or replicas in front, shape (r, t).
+
+    - `times`: the times of the records; time.
+    - `change`: F(t) − F(0), energy per particle. It is E(t) − E(0) for particles, which have no entropy, and for an own
+      noise that is not thermal.
+    - `accounts`: the terms, `Accounts`.
     """
 
     times: Float[Array | np.ndarray, "*r t"]
@@ -73,13 +79,13 @@ class Ledger(eqx.Module):
 
     @property
     def residual(self) -> Float[Array | np.ndarray, "*r t"]:
-        """What the accounts leave unexplained; O(dt) for a run whose scheme is one of Stratonovich's calculus."""
+        """The change less the sum of its terms, energy per particle; O(dt) for a scheme in Stratonovich's sense."""
         a = self.accounts
         return self.change + a.dissipated - a.driven - a.work - a.entropy - a.own
 
     @property
     def power(self) -> Float[Array | np.ndarray, "*r"]:
-        """What the environment pays in for a unit of time, from start to end; `average` it over environments."""
+        """(work + entropy)/time from start to end, energy per particle and time; `average` it over environments."""
         paid = self.accounts.work + self.accounts.entropy
         return paid[..., -1] / (self.times[..., -1] - self.times[..., 0])
 

@@ -28,11 +28,13 @@ _ROUNDINGS = 1e3
 
 @dataclass(frozen=True)
 class Contraction:
-    """The distance of two solutions, or of two points of a cloud, over environments.
+    """The distance of two solutions, or of two points of a cloud, over r environments.
 
-    - `times`: shape (t,).
-    - `distance`: shape (r, t).
-    - `rounding`: distances of at most this are those of rounded numbers.
+    **Attributes:**
+
+    - `times`: the times of the records, shape (t,); time.
+    - `distance`: shape (r, t); length for points.
+    - `rounding`: a distance of at most this is an effect of rounding.
     """
 
     times: Float[np.ndarray, " t"]

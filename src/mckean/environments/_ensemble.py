@@ -28,11 +28,13 @@ from mckean.statistics import Estimate, side_by_side
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Statistics over `count` independent environments of a tree of real numbers or arrays: each field is such a tree.
+    """Mean and variance over n independent environments of a tree of real arrays.
 
-    - `count`: how many environments; `mean` and `variance` need two.
-    - `centre`: the mean.
-    - `second`, `third`, `fourth`: the sums of powers of the deviations from it.
+    **Attributes:** all but the first are trees of that form.
+
+    - `count`: n; `mean` and `variance` need two environments.
+    - `centre`: the mean m.
+    - `second`, `third`, `fourth`: the sums Σ(x − m)^p over environments, p = 2, 3, 4.
     """
 
     count: int

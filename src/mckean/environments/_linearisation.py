@@ -92,9 +92,11 @@ def _grow(begun: Stepper, state: Carrier, path: Brownian | None, index: Int[Arra
 
 @dataclass(frozen=True)
 class Growth:
-    """The growth of a perturbation η over environments.
+    """The growth of a perturbation η over r environments.
 
-    - `times`: shape (t,).
+    **Attributes:**
+
+    - `times`: the times of the records, shape (t,); time.
     - `log_norm`: log‖η_t‖/‖η_0‖, shape (r, t).
     - `overlap`: ⟨η_t, η_0⟩/(‖η_t‖‖η_0‖), shape (r, t).
     """

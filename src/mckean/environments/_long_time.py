@@ -90,9 +90,6 @@ def invariant(
         _at_zero, model=planned, measure=measure, observe=dict(observe), depth=depth, dt=dt, scheme=scheme
     )
     return ensemble(run, key, replicas, batch)
-    scheme_for(model, measure, scheme).check(model, measure, dt)
-    run = eqx.Partial(_at_zero, model=model, measure=measure, observe=dict(observe), depth=depth, dt=dt, scheme=scheme)
-    return ensemble(run, key, replicas, batch)
 
 
 def _at_zero(key: PRNGKeyArray, *, model, measure, observe, depth, dt, scheme) -> dict[str, Any]:

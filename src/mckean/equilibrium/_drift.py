@@ -14,7 +14,9 @@ from mckean.spaces import FourierGrid, calculus
 
 
 class GibbsDrift(NamedTuple):
-    """How fast a law is left; 0 where it survives.
+    """The rates at which a noise moves a law; 0 for a law that stays.
+
+    **Attributes:**
 
     - `averaged`: ‖∂_tE ρ‖ in L¹, twice the rate in total variation; per time.
     - `pathwise`: d/dt E∫(ρ_t − ρ)²/ρ, by the environment alone; per time.

@@ -42,10 +42,13 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Invariance:
-    """The p-value of the hypothesis that a law is invariant, and the means that should vanish, one for each φ.
+    """A test of the hypothesis that a law is invariant, by means that vanish if it is, one for each φ.
 
-    - `p_value`: by Hotelling's T².
-    - `changes`: the means, by the name of φ; where Lφ is asked for, per time.
+    **Attributes:**
+
+    - `p_value`: by Hotelling's T² of all φ together.
+    - `changes`: the means by the name of φ, an `Estimate` each: E[φ(X_t) − φ(X_0)] from `invariance`, E[Lφ(X)], per
+      time, from `stationarity`.
     - `spread`: the standard deviation of each φ under the law.
     """
 
@@ -55,7 +58,7 @@ class Invariance:
 
     @property
     def resolution(self) -> dict[str, float]:
-        """Four standard errors of each mean in units of the spread of φ: what would have been seen by φ alone."""
+        """Four standard errors of each mean in units of the spread of φ: the least change that φ alone sees."""
         return {name: 4 * float(e.stderr) / self.spread[name] for name, e in self.changes.items()}
 
     def rejects(self, level: float = 1e-3) -> bool:

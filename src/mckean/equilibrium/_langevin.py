@@ -27,13 +27,16 @@ from mckean.statistics import Estimate, average, replicate
 
 @dataclass(frozen=True)
 class LangevinMeans:
-    """Time means of Langevin runs, by the name of the observable.
+    """Time means of Langevin runs, m(dt) = E φ + C dt + O(dt²), by the name of the observable φ.
 
-    - `coarse`, `fine`: with the steps dt and dt/2.
-    - `extrapolated`: to dt = 0.
-    - `bias`: C dt of the first.
-    - `remainder`: what the extrapolation leaves, estimated by bias²/|mean|: the next term, if the powers of dt go on as
-      a geometric series.
+    **Attributes:** an `Estimate` for each φ, and a number for each in the last.
+
+    - `coarse`: m(dt).
+    - `fine`: m(dt/2).
+    - `extrapolated`: 2m(dt/2) − m(dt).
+    - `bias`: C dt = 2(m(dt) − m(dt/2)).
+    - `remainder`: bias²/|mean|, an estimate of the O(dt²) that is left, if the powers of dt go on as a geometric
+      series.
     """
 
     coarse: Mapping[str, Estimate]

@@ -22,7 +22,13 @@ from mckean.statistics import Estimate, average
 
 @dataclass(frozen=True)
 class LogPartition:
-    """log Z_N with its statistical error; `quadrature` estimates what the ladder leaves, from every other rung."""
+    """log Z_N = log∫e^{−βH_N}dx, with its errors.
+
+    **Attributes:**
+
+    - `estimate`: log Z_N with its statistical error.
+    - `quadrature`: an estimate of the error from the finite number of couplings, by leaving out every other one.
+    """
 
     estimate: Estimate
     quadrature: float

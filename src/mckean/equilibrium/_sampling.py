@@ -44,17 +44,20 @@ _TARGET, _TARGET_OF_ONE_STEP = 0.651, 0.574
 
 @dataclass(frozen=True)
 class GibbsSample:
-    """What c chains say about π_s, s along a ladder of l couplings that ends at 1, the Gibbs measure itself.
+    """Means under π_s from c independent chains, for l couplings s that end at 1, the Gibbs measure itself.
+
+    **Attributes:** `means` to `size` are mappings from the names of the observables φ.
 
     - `couplings`: s, shape (l,).
-    - `means`: E φ for each observable φ, shape (l,), with the standard errors of c independent chains. Where there is a
-      W, "interaction" is one of them, the energy (1/2N)Σ_ij W(x_i − x_j).
+    - `means`: E φ under π_s, an `Estimate` of shape (l,), with the standard error of c chains. A model with a W has the
+      name "interaction" too, (1/2N)Σ_ij W(x_i − x_j), energy.
     - `samples`, `squares`: the means of φ and of φ² over each chain, shape (c, l).
-    - `r_hat`: rank-normalised split R̂, (l,) (Vehtari and others, Bayesian Analysis 16, 2021).
-    - `size`: the number of independent draws with the same standard error, (l,).
+    - `r_hat`: rank-normalised split R̂, shape (l,) (Vehtari and others, Bayesian Analysis 16, 2021).
+    - `size`: the effective sample size, Var φ over the square of the standard error, shape (l,).
     - `positions`: the last states, shape (c, l, n, d), independent over chains.
-    - `acceptance`, `step`: those of Hamiltonian Monte Carlo, (l,).
-    - `exchanges`: the accepted share of exchanges between neighbours, (l − 1,).
+    - `acceptance`: the mean acceptance of Hamiltonian Monte Carlo, shape (l,).
+    - `step`: the size of its leapfrog steps, shape (l,).
+    - `exchanges`: the share of exchanges between neighbours that were accepted, shape (l − 1,).
     """
 
     couplings: np.ndarray
@@ -87,24 +90,24 @@ def sample_gibbs(
     draws: int = 1000,
     steps: int = 3,
 ) -> GibbsSample:
-    """Means of observables under π_N ∝ e^{−βH_N}, and under its relatives of weaker coupling.
+    """Means of observables under the Gibbs measure π_N ∝ e^{−βH_N}, and under π_s with a weaker coupling s.
 
         π_s ∝ exp(−β(ΣV(x_i) + (s/2N)ΣW(x_i − x_j))),   π_1 = π_N
 
     **Arguments:**
 
     - `model`: one whose Gibbs measure is known: a gradient drift and a thermal noise.
-    - `law`: where the particles of each chain start, independent. R̂ can only see what the starts differ in, so it
-      should be wide.
+    - `law`: of the independent particles at the start of each chain. Take a wide one: R̂ sees only differences that
+      come from the starts.
     - `n`: the number of particles.
     - `observe`: real scalar functions of (model, measure) by name.
     - `key`: for the chains.
-    - `couplings`: the ladder s, increasing to 1; by default (1,).
-    - `chains`: how many, 32 by default, 8 at least.
-    - `warmup`: transitions that adapt the step sizes and are thrown away, 200 by default.
-    - `draws`: transitions that count, 1000 by default.
-    - `steps`: the mean number of leapfrog steps in a transition, 3 by default; 1 is the Metropolis-adjusted Langevin
-      algorithm.
+    - `couplings`: the values of s, increasing to 1. Default: (1,).
+    - `chains`: the number of chains, 8 at least. Default: 32.
+    - `warmup`: transitions that adapt the step sizes and are not kept. Default: 200.
+    - `draws`: transitions that are kept. Default: 1000.
+    - `steps`: the mean number of leapfrog steps in a transition. Default: 3. With 1 this is the Metropolis-adjusted
+      Langevin algorithm.
 
     **Returns:** a `GibbsSample`.
 
@@ -126,10 +129,7 @@ def sample_gibbs(
     model = in_precision(with_planned_sums(model, first), first)
     watched = dict(observe) if model.interaction is None else {**observe, "interaction": interaction_energy}
     positions, values, info = _run(model, law, n, watched, jnp.asarray(ladder), keys, move, (warmup, draws, steps))
-    values = {name: np.asarray(v, np.float64) for name, v in values.items()}
-    for name, v in values.items():
-        require(v.ndim == 3, f"the observable {name!r} must be a real number, not an array of shape {v.shape[3:]}.")
-        require(np.isfinite(v).all(), f"the observable {name!r} is not finite.")
+    values = {name: _check_values(name, v) for name, v in values.items()}
     samples = {name: v.mean(axis=1) for name, v in values.items()}
     means = {name: average(v) for name, v in samples.items()}
     r_hat = {name: _r_hat(v) for name, v in values.items()}
@@ -145,6 +145,16 @@ def _check_ladder(couplings: Sequence[float]) -> np.ndarray:
     good = ladder.ndim == 1 and ladder[-1] == 1 and np.all(np.diff(ladder) > 0)
     require(good, f"the couplings are numbers that increase to 1, the coupling of the model, not {couplings!r}.")
     return ladder
+
+
+def _check_values(name: str, values: Any) -> np.ndarray:
+    """An observable as an array (c, draws, l)."""
+    values = np.asarray(values, np.float64)
+    require(
+        values.ndim == 3, f"the observable {name!r} must be a real number, not an array of shape {values.shape[3:]}."
+    )
+    require(np.isfinite(values).all(), f"the observable {name!r} is not finite.")
+    return values
 
 
 @eqx.filter_jit

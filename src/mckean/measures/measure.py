@@ -39,5 +39,13 @@ def dtype_of(mu: AbstractMeasure) -> jnp.dtype:
 
 
 def cast(tree: Tree, dtype: Any) -> Tree:
-    """The tree with its inexact arrays in the given precision, so that its parameters do not promote a state."""
+    """The tree with its floating and complex arrays in the given precision, so that parameters do not promote a state.
+
+    **Arguments:**
+
+    - `tree`: any tree, such as a model.
+    - `dtype`: the precision.
+
+    **Returns:** a tree of the same form.
+    """
     return jax.tree.map(lambda leaf: leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf, tree)

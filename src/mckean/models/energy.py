@@ -159,7 +159,6 @@ def free_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
 
 
 @_compiled
-@_compiled
 def potential(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
     """The potential V + W_s*μ at the nodes of a density's grid; energy.
 

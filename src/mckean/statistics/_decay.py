@@ -11,14 +11,25 @@ from mckean.checks import require
 
 @dataclass(frozen=True)
 class ExponentialRate:
-    """A rate γ of e^{−γt}, per time, with the interval [low, high] in which it lies."""
+    """The rate γ of a decay e^{−γt}, with an interval.
+
+    **Attributes:**
+
+    - `value`: γ, per time.
+    - `low`, `high`: the ends of the interval in which γ lies, per time.
+    """
 
     value: float
     low: float
     high: float
 
     def holds(self, rate: float) -> bool:
-        """Whether the rate lies in the interval."""
+        """Whether a rate lies in the interval.
+
+        **Arguments:**
+
+        - `rate`: per time.
+        """
         return self.low <= rate <= self.high
 
 

@@ -26,7 +26,13 @@ _MOST = 4096
 
 @dataclass(frozen=True)
 class EnergyTest:
-    """The energy distance of two samples, and the p-value of the hypothesis that they have one law."""
+    """The test of the hypothesis that two samples have one law.
+
+    **Attributes:**
+
+    - `distance`: the energy distance E = 2 E δ(X, Y) − E δ(X, X′) − E δ(Y, Y′), in the unit of δ.
+    - `p_value`: the share of permutations with as large an E.
+    """
 
     distance: float
     p_value: float

@@ -11,7 +11,13 @@ from mckean.checks import require
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number, or an array of numbers, with its standard error."""
+    """A number, or an array of numbers, with its standard error.
+
+    **Attributes:**
+
+    - `value`: the number, or an array of any shape.
+    - `stderr`: the standard error, of the same shape and unit.
+    """
 
     value: Any
     stderr: Any

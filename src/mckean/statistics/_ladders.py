@@ -122,7 +122,15 @@ def _ladder(run: Callable, sizes: tuple[int, ...], batches: tuple[int, ...], key
 
 
 def divisor(n: int, most: int) -> int:
-    """The largest divisor of n up to `most`."""
+    """The largest divisor of n that is at most `most`.
+
+    **Arguments:**
+
+    - `n`: a positive integer.
+    - `most`: a positive integer.
+
+    **Returns:** the divisor, 1 at least.
+    """
     return max(d for d in range(1, min(n, most) + 1) if n % d == 0)
 
 

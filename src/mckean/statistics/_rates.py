@@ -23,10 +23,12 @@ from mckean.statistics._estimates import Estimate
 
 @dataclass(frozen=True)
 class Jackknife:
-    """A function of the mean over r replicas, and the same without each of them.
+    """A function θ of the mean over r replicas, and the same without each of them.
 
-    - `value`: of all replicas, shape (…).
-    - `left_out`: of all but one, shape (r, …).
+    **Attributes:**
+
+    - `value`: θ of all replicas, shape (…).
+    - `left_out`: θ_(j), of all replicas but j, shape (r, …).
     """
 
     value: np.ndarray
@@ -34,6 +36,7 @@ class Jackknife:
 
     @property
     def replicas(self) -> int:
+        """r, the number of replicas."""
         return len(self.left_out)
 
     def map(self, f: Callable[[np.ndarray], Any]) -> "Jackknife":
@@ -127,13 +130,17 @@ def largest(of: Callable[[np.ndarray], Jackknife], samples: Any) -> Jackknife:
 
 @dataclass(frozen=True)
 class Rate:
-    """error = prefactor · N^s: the slope s, what it was fitted to, and how well a power law fits.
+    """The fit of a power law, error = prefactor · N^s.
 
-    - `sizes`, `errors`: N and the errors that were fitted, shape (k,).
-    - `slope`, `prefactor`: of the power law.
-    - `freedom`: degrees of freedom of the slope's standard error.
-    - `misfit`: the p-value of a straight line on logarithmic axes, 1 for two points. A small one says that the sizes
-      are not yet in the range of the power law, or that there is none. The interval is then that of the mean slope.
+    **Attributes:**
+
+    - `sizes`: N, shape (k,).
+    - `errors`: the errors that were fitted, an `Estimate` of shape (k,).
+    - `slope`: s, an `Estimate`.
+    - `prefactor`: in the unit of the error.
+    - `freedom`: the degrees of freedom of the slope's standard error.
+    - `misfit`: the p-value of a straight line on logarithmic axes; 1 for two points. A small one says that no power law
+      fits at these sizes. The interval is then that of the mean slope.
     """
 
     sizes: np.ndarray

@@ -67,9 +67,8 @@ class _Point(NamedTuple):
 def solve(model: Model, mu: Density, tau: Float[Array, ""]) -> DualSolution:
     """The minimiser from μ: until the residual is 10⁻⁴ of the distance moved, with an edge 10⁻², at most 40 times."""
     axes, volume, field = axes_of(mu.grid), mu.grid.cell_volume, energy.potential(model, mu)
-    heated = model.noise is not None
     largest = jnp.max(mu.values)
-    goal = _SMOOTH_GOAL if heated else _EDGE_GOAL
+    goal = _EDGE_GOAL if model.noise is None else _SMOOTH_GOAL
     cell = min(axis.h for axis in axes)
 
     def point(c: Array, tau: Array) -> _Point:
@@ -109,11 +108,7 @@ def solve(model: Model, mu: Density, tau: Float[Array, ""]) -> DualSolution:
         return now.c, jnp.where(whole, residual / allowance(now, part, _ALLOWED, _OF_CELL), far), count + more
 
     far = jnp.asarray(jnp.inf, mu.values.dtype)
-    if heated:
-        rate = jnp.log(jnp.maximum(mu.values, 1e-2 * _VACUUM * largest)) / model.beta
-    else:
-        rate = _medium(model).derivative(mu.values)
-    held = -field - rate
+    held = -field - _pressure(model, mu.values, largest)
     flux = tuple(m * v for m, v in zip(onto_faces((mu.values,) * len(axes), axes), gradient(held, axes), strict=True))
 
     def begin(tau: Array) -> Array:
@@ -129,6 +124,13 @@ def solve(model: Model, mu: Density, tau: Float[Array, ""]) -> DualSolution:
     state = eqx.tree_at(lambda m: m.values, mu, end.rho)
     rise = energy.free_energy(model, state) + end.cost - energy.free_energy(model, mu)
     return DualSolution(end.rho, residual, count, rise)
+
+
+def _pressure(model: Model, rho: Array, largest: Array) -> Array:
+    """e′(ρ) up to a constant, energy; finite where there is no mass."""
+    if model.noise is None:
+        return _medium(model).derivative(rho)
+    return jnp.log(jnp.maximum(rho, 1e-2 * _VACUUM * largest)) / model.beta
 
 
 def _step(model: Model, now: _Point, largest: Array, tau: Array, axes: tuple[Axis, ...]) -> Array:
