@@ -91,7 +91,7 @@ def test_the_dual_step_of_a_gaussian_on_a_grid_converges_at_order_two():
     tau = jnp.asarray(0.1)
     k = 1.1
     s = (math.sqrt(0.3) + math.sqrt(0.3 + 2 * 0.1 * k)) / (2 * k)
-    exact, rise = 2 * s * s + (0.5 / k) ** 2, gaussian.moved(PLANE_BOWL, start, tau)[1]
+    exact, rise = 2 * s * s + (0.5 / k) ** 2, gaussian.move(PLANE_BOWL, start, tau)[1]
     gaps = []
     for n in (64, 128):
         mu = mk.Density.from_law(PLANE.grid(n, -4.0, 4.0), start)

@@ -11,7 +11,7 @@ import pytest
 from schemes import BUMP, CIRCLE, ito, thermal, wave
 
 import mckean as mk
-from mckean.dynamics.advection import transported
+from mckean.dynamics.advection import transport
 
 SQUARE = mk.Torus(2)
 PATH = mk.Brownian(jax.random.key(3))
@@ -51,7 +51,7 @@ def test_transport_is_positive_for_any_displacement(walls):
     rng = np.random.default_rng(0)
     rho = jnp.asarray(np.where(rng.random((12, 9)) < 0.5, 0.0, rng.random((12, 9))))
     u = [jnp.asarray(rng.normal(scale=0.5, size=rho.shape)) for _ in range(2)]
-    end = jax.jit(lambda rho: transported(rho, u, (0.1, 0.2), walls))(rho)
+    end = jax.jit(lambda rho: transport(rho, u, (0.1, 0.2), walls))(rho)
     assert end.min() >= 0
     np.testing.assert_allclose(end.sum(), rho.sum(), rtol=1e-14)
     assert jnp.abs(end - rho).max() > 0.1
@@ -63,7 +63,7 @@ def test_transport_without_divergence_keeps_extrema():
     rho, psi = (jnp.asarray(scale * rng.normal(size=(12, 9))) for scale in (1.0, 0.01))
     h = (0.1, 0.2)
     u = [(psi - jnp.roll(psi, 1, 1)) / h[1], -(psi - jnp.roll(psi, 1, 0)) / h[0]]
-    end = jax.jit(lambda rho: transported(rho, u, h, False))(rho)
+    end = jax.jit(lambda rho: transport(rho, u, h, False))(rho)
     assert rho.min() - 1e-14 < end.min()
     assert end.max() < rho.max() + 1e-14
     assert 0.1 < end.std() / rho.std() < 0.9

@@ -15,6 +15,7 @@ import mckean as mk
 from mckean.catalogue.porous_media import barenblatt, radius, spreading
 from mckean.dynamics import Stepper, faces, lines, scheme_for
 from mckean.faults import Fault
+from mckean.models import energy
 from mckean.models.energy import free_energy
 
 STEPS = jnp.array([1e-3, 0.1, 10.0, 1e3])
