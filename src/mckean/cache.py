@@ -5,10 +5,10 @@ import hashlib
 import os
 import platform
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import jax
-import jaxlib
 
 _MONTH = 30 * 24 * 3600.0
 
@@ -59,7 +59,7 @@ def _default() -> Path | None:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError:
         return None
-    return base / "mckean" / f"jaxlib-{jaxlib.__version__}-{_processor()}"
+    return base / "mckean" / f"jaxlib-{version('jaxlib')}-{_processor()}"
 
 
 def _processor() -> str:

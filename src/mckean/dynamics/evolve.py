@@ -235,7 +235,7 @@ _NON_FINITE = "non-finite"
 
 @eqx.filter_jit
 def _advance(
-    run: _Run, measure: MeasureT, at, stride: int | Array, records: int, observing: bool
+    run: _Run, measure: MeasureT, at, stride: int | Array | np.ndarray, records: int, observing: bool
 ) -> tuple[MeasureT, dict, dict]:
     """`records` times `stride` steps; the observables after each stride, if asked, and the complaints at the end."""
     prepared = run.scheme.prepare(run.model, measure, run.dt)
