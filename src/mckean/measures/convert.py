@@ -38,13 +38,13 @@ def _deposited(particles: Particles, grid: AbstractGrid) -> Float[Array, "..."]:
     periodic = isinstance(grid, FourierGrid)
     origin = np.array([axis[0] for axis in grid.axes])
     cell = (x - jnp.asarray(origin, x.dtype)) / jnp.asarray(grid.spacing, x.dtype)
-    shape = np.array(grid.shape)
+    shape = np.array(grid.shape, np.int32)
     weights = jnp.full(particles.n, 1 / particles.n, x.dtype) if particles.weights is None else particles.weights
     low = jnp.floor(cell)
     values = jnp.zeros(grid.shape, x.dtype)
     for corner in np.ndindex(*(2,) * grid.space.dim):
         share = jnp.prod(jnp.where(jnp.asarray(corner) == 1, cell - low, 1 - (cell - low)), axis=1)
-        index = low.astype(jnp.int32) + jnp.asarray(corner)
+        index = low.astype(jnp.int32) + jnp.asarray(corner, jnp.int32)
         index = index % shape if periodic else jnp.clip(index, 0, shape - 1)
         values = values.at[tuple(index.T)].add(weights * share)
     return values / grid.cell_volume
