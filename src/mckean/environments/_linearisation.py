@@ -110,7 +110,7 @@ class Growth:
 
         **Arguments:**
 
-        - `after`: s, time, 0 by default; T is the end.
+        - `after`: s, time. T is the end. Default: 0.
 
         **Returns:** an `Estimate`.
 
@@ -127,8 +127,8 @@ class Growth:
 
         **Arguments:**
 
-        - `power`: p, 2 by default.
-        - `after`: s, time, 0 by default; T is the end.
+        - `power`: p. Default: 2.
+        - `after`: s, time. T is the end. Default: 0.
 
         **Returns:** an `Estimate`.
 
@@ -143,7 +143,7 @@ class Growth:
 
         **Arguments:**
 
-        - `after`: s, time, 0 by default; T is the end.
+        - `after`: s, time. T is the end. Default: 0.
 
         **Returns:** an `Estimate`.
 
@@ -164,7 +164,7 @@ class Growth:
 
         **Arguments:**
 
-        - `power`: p, 2 by default.
+        - `power`: p. Default: 2.
         """
         w = np.exp(power * (self.log_norm[:, -1] - self.log_norm[:, -1].max()))
         return float(w.sum() ** 2 / np.sum(w**2))

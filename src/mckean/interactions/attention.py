@@ -38,10 +38,10 @@ class Attention(AbstractField):
 
     **Arguments:**
 
-    - `beta`: β, a number, in 1/length²; 1 by default.
-    - `value`: V, shape (d, d), or a number, in 1/time; None, the default, for the identity.
-    - `query_key`: A = QᵀK, shape (d, d); None, the default, for the identity.
-    - `normalised`: True, the default, for (SA), False for (USA).
+    - `beta`: β, a number, in 1/length². Default: 1.
+    - `value`: V, shape (d, d), or a number, in 1/time. Default: None, the identity.
+    - `query_key`: A = QᵀK, shape (d, d). Default: None, the identity.
+    - `normalised`: (SA), or (USA) if False. Default: True.
 
     **Raises:**
 

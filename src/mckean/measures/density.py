@@ -116,6 +116,7 @@ class Density(AbstractMeasure):
 
     @property
     def mass(self) -> Float[Array, ""]:
+        """∫ρ dx by the rectangle rule, 1 up to rounding."""
         return jnp.sum(self.values) * self.grid.cell_volume
 
     def integrate(self, phi: Callable[[Float[Array, " d"]], Any]) -> Any:

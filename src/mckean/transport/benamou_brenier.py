@@ -70,10 +70,12 @@ class Geodesic(eqx.Module):
 
     @property
     def times(self) -> Float[Array, " nodes"]:
+        """The times k/T, shape (T + 1,)."""
         return jnp.linspace(0.0, 1.0, self.values.shape[0])
 
     @property
     def distance(self) -> float:
+        """W₂, the square root of the mean energy; length."""
         return math.sqrt(max(float(jnp.mean(self.energy)), 0.0))
 
     def density(self, k: int) -> Density:

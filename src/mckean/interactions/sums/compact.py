@@ -25,8 +25,8 @@ class Cells(AbstractSum):
 
     **Arguments:**
 
-    - `radius`: R > 0, in the unit of the coordinates; None, the default, for what `plan` finds: the distance from which
-      on W and ∇W are zero.
+    - `radius`: R > 0, in the unit of the coordinates. Default: None, the distance that `plan` finds, beyond which W and
+      ∇W are zero.
 
     **Raises:**
 

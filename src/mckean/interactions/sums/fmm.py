@@ -35,15 +35,17 @@ _SPARE_LEVELS, _SPARE_BOXES = 3, 64
 
 
 class FMM(AbstractSum):
-    """Far boxes by expansions, near ones by pairs: O(n), for any cloud, on R^d and tori, d ≤ 3.
+    """The fast multipole method: expansions for far boxes, pairs for near ones; O(n) for any cloud, d ≤ 3.
 
-    A cloud may contract and spread as it likes: the expansions serve boxes of all sizes that were tried.
+    It works on R^d and on tori. The cloud may contract and spread: the expansions serve boxes of all sizes that were
+    tried.
 
     **Arguments:**
 
-    - `tolerance`: the error of the force of a source relative to the size of ∇W; 1e-9 by default.
+    - `tolerance`: the error of the force of a source relative to the size of ∇W. Default: 1e-9.
     - `expansion`, `depth`, `leaf`, `room`: the order of the expansions and their rank, the levels of the tree, the most
-      points of a leaf, and for how many other boxes there is room; None, the default, for what `plan` finds.
+      points of a leaf, and the number of other boxes for which there is room. Default: None, the values that `plan`
+      finds.
 
     **Source:** Fong and Darve, J. Comput. Phys. 228 (2009); Carrier, Greengard and Rokhlin, SIAM J. Sci. Stat. Comput.
     9 (1988).

@@ -28,13 +28,16 @@ from mckean.spaces import FourierGrid, Torus
 
 
 class NUFFT(AbstractSum):
-    """Type 1, multiply, type 2: O(n log 1/tolerance + M log M) for M modes, on the torus and on R^d.
+    """The modes of W by nonuniform FFTs, of type 1, then type 2: O(n log 1/tolerance + M log M) for M modes.
+
+    On the torus, and on R^d for W made periodic in a box around the cloud.
 
     **Arguments:**
 
-    - `tolerance`: the error of the force relative to the size of ∇W, above the rounding of the precision; 1e-9 by
-      default.
-    - `box`: what `plan` finds on R^d from the kernel and the extent of the cloud, for an extent up to five times that.
+    - `tolerance`: the error of the force relative to the size of ∇W, above the rounding of the precision. Default:
+      1e-9.
+    - `box`: the box on R^d, for a cloud up to five times as wide as when it was planned. Default: None, the box that
+      `plan` finds.
 
     **Raises:**
 
