@@ -42,7 +42,7 @@ from mckean.models.model import drift_at
 from mckean.paths import Brownian
 
 
-class Coupled(NamedTuple):
+class CoupledMeasures(NamedTuple):
     """The measures of a coupling: the particles X, the copies Y, and the law that moves the copies."""
 
     particles: Particles
@@ -50,7 +50,7 @@ class Coupled(NamedTuple):
     law: Density | Gaussian
 
 
-def coupled(law: Density | Gaussian, particles: Particles, copies: Particles | None = None) -> Carrier:
+def start_coupling(law: Density | Gaussian, particles: Particles, copies: Particles | None = None) -> Carrier:
     """The start of a coupling; copies are by default where the particles are.
 
     **Raises:** `ValueError` for particles with weights, in another number, or on another space.
@@ -58,7 +58,7 @@ def coupled(law: Density | Gaussian, particles: Particles, copies: Particles | N
     copies = particles if copies is None else copies
     require_alike(particles, copies)
     require(particles.space == law.domain, f"particles on {particles.space} cannot follow a law on {law.domain}.")
-    return Carrier(Coupled(particles, copies, law))
+    return Carrier(CoupledMeasures(particles, copies, law))
 
 
 def require_alike(first: Particles, second: Particles) -> None:
@@ -108,7 +108,7 @@ def synchronous_coupling(
 
     **Source:** Sznitman, Topics in propagation of chaos (1991).
     """
-    state = coupled(law, particles, copies)
+    state = start_coupling(law, particles, copies)
     schemes = (ParticleScheme(), ParticleScheme(), scheme_for(model, law, scheme))
     return evolve(
         model, state, until=until, dt=dt, start=start, path=path, scheme=CarrierScheme(schemes, _couple),
@@ -122,7 +122,7 @@ def _couple(begun: Stepper, state: Carrier, path: Brownian | None, index: Int[Ar
     x = solve(diffrax.Euler(), own.model, particles, noise, begun.dt)
     y = solve(diffrax.Euler(), mean_field.model, copies, noise, begun.dt, law=law)
     law, found = mean_field.step(law, path, index)
-    return Carrier(Coupled(with_positions(particles, x), with_positions(copies, y), law)), found
+    return Carrier(CoupledMeasures(with_positions(particles, x), with_positions(copies, y), law)), found
 
 
 def coupling_terms(model: Model, state: Carrier) -> dict[str, Float[Array, ""]]:

@@ -94,10 +94,10 @@ def modified(model: Model, dt: float) -> Model:
     **Raises** `ValueError`, when used, but for particles on the model's space.
     """
     still = eqx.tree_at(lambda m: (m.common, m.noise), model, ((), None), is_leaf=lambda v: v is None)
-    return Model(model.space, drift=_Modified(still, dt))
+    return Model(model.space, drift=_ModifiedDrift(still, dt))
 
 
-class _Modified(AbstractField):
+class _ModifiedDrift(AbstractField):
     model: Model
     dt: Float[Array, ""] = eqx.field(converter=parameter)
 

@@ -137,11 +137,11 @@ def solve(
         y1 = _one_by_one(solver, model, acting(y0), y0, noise, dt)
     else:
         drift = diffrax.ODETerm(lambda t, y, args: model.velocity(acting(y), y))
-        y1 = _stepped(solver, drift, model, acting, y0, noise, dt)
+        y1 = _solver_step(solver, drift, model, acting, y0, noise, dt)
     return particles.space.retract(y1)
 
 
-def _stepped(solver: Solver, drift: diffrax.ODETerm, model: Model, acting, y0, noise: Increments, dt) -> Array:
+def _solver_step(solver: Solver, drift: diffrax.ODETerm, model: Model, acting, y0, noise: Increments, dt) -> Array:
     term = diffrax.MultiTerm(drift, _NoiseTerm(model, acting, noise)) if model.has_noise else drift
     zero = jnp.zeros((), dt.dtype)
     y1, *_ = solver.step(term, zero, dt, y0, None, solver.init(term, zero, dt, y0, None), False)
@@ -167,7 +167,7 @@ def _one_by_one(
 
     def one(y, b, increment):
         still = diffrax.ODETerm(lambda t, y, args: b)
-        return _stepped(solver, still, model, lambda y: mu, y[None], Increments(increment[None], None), dt)[0]
+        return _solver_step(solver, still, model, lambda y: mu, y[None], Increments(increment[None], None), dt)[0]
 
     # diffrax forms its identity matrix in the default precision, which would promote single precision to double.
     return jax.vmap(one)(y0, drift[:, None], noise.own).astype(y0.dtype)

@@ -132,7 +132,7 @@ def _sums(model: Model, state: Carrier) -> _Sums:
     return state.sums
 
 
-class _Shifted(eqx.Module):
+class _ShiftedPotential(eqx.Module):
     """V(y + s)."""
 
     potential: Any
@@ -151,7 +151,7 @@ def _landscape(model: Model, shift: Float[Array, " d"]) -> Model:
     still = _without_environment(model)
     if model.confinement is None:
         return still
-    return eqx.tree_at(lambda m: m.confinement, still, _Shifted(model.confinement, shift))
+    return eqx.tree_at(lambda m: m.confinement, still, _ShiftedPotential(model.confinement, shift))
 
 
 def _descend(

@@ -60,12 +60,12 @@ class Cells(AbstractSum):
         return sound(dtype_of(mu))
 
     def potential(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, " n"]:
-        return near_potential(kernel, mu, at(points, mu), self._known())
+        return near_potential(kernel, mu, at(points, mu), self._require_radius())
 
     def force(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, "n d"]:
-        return near_force(kernel, mu, at(points, mu), self._known())
+        return near_force(kernel, mu, at(points, mu), self._require_radius())
 
-    def _known(self) -> float:
+    def _require_radius(self) -> float:
         if self.radius is None:
             raise ValueError("Cells needs a radius: Cells(R), or a plan made from known positions.")
         return self.radius

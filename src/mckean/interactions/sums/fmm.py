@@ -118,7 +118,7 @@ class FMM(AbstractSum):
             planted = tree.planted(engine.shape, jax.lax.stop_gradient(targets))
             sort = lambda a: a[planted.order]  # noqa: E731
             if isinstance(mu.domain, Torus):
-                targets, sources = _wrapped(mu.domain, targets), _wrapped(mu.domain, sources)
+                targets, sources = _wrap(mu.domain, targets), _wrap(mu.domain, sources)
             out = engine.field(planted, sort(targets), sort(sources), sort(masses), at_zero)
             out = jnp.zeros_like(out).at[planted.order].set(out, unique_indices=True)
             return out[len(y) :] if apart else out
@@ -131,7 +131,7 @@ class FMM(AbstractSum):
         return jnp.where(sound[:, None], out, jnp.nan)
 
 
-def _wrapped(torus: Torus, x: Array) -> Array:
+def _wrap(torus: Torus, x: Array) -> Array:
     """x on the torus, its derivative that of x."""
     return x + jax.lax.stop_gradient(torus.retract(x) - x)
 
