@@ -7,7 +7,7 @@ import ast
 import importlib
 import inspect
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 
@@ -19,6 +19,22 @@ ROOT = Path(mk.__file__).parent
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60
 # What every class writes for itself.
 MACHINERY = {"__init__", "__post_init__", "__check_init__"}
+IDIOMS = (
+    "as it likes",
+    "at hand",
+    "be had",
+    "for what `",
+    "for whatever",
+    "is none",
+    "is said",
+    "said of",
+    "says the same",
+    "see the module",
+    "that are none",
+    "the default, for",
+    "told",
+    "where nothing is said",
+)
 
 
 @cache
@@ -137,7 +153,9 @@ def public() -> dict[str, object]:
 
 
 def names(namespace: ModuleType) -> Iterator[tuple[str, object]]:
-    """What a package imports under its own name, or what a module defines."""
+    """What a package lists or imports under its own name, or what a module defines."""
+    for name in getattr(namespace, "__all__", ()):
+        yield name, getattr(namespace, name)
     for node in nodes(namespace.__name__):
         if isinstance(node, ast.ImportFrom) and hasattr(namespace, "__path__"):
             yield from ((alias.asname, getattr(namespace, alias.asname)) for alias in node.names if alias.asname)
@@ -154,6 +172,23 @@ def documented(value) -> bool:
     return "." in words and (len(inspect.signature(value).parameters) < 2 or "**Arguments:**" in words)
 
 
+def public_words_that_are_idioms() -> set[str]:
+    """Phrases of which a reader with English as a second language must think twice."""
+    return {f"{name}: {idiom}" for name, value in public().items() for idiom in IDIOMS if idiom in words(value)}
+
+
+def words(value) -> str:
+    """The text of `help`, on one line: that of a class has those of its methods and properties."""
+    parts = [value]
+    if inspect.isclass(value):
+        parts += [part for name, part in inspect.getmembers(value, has_words) if not name.startswith("_")]
+    return " ".join(" ".join(inspect.getdoc(part) or "" for part in parts).split())
+
+
+def has_words(part) -> bool:
+    return inspect.isroutine(part) or isinstance(part, property | cached_property)
+
+
 RULES = (
     parents_that_are_not_abstract,
     concrete_methods_that_are_overridden,
@@ -162,6 +197,7 @@ RULES = (
     files_that_are_long,
     functions_that_are_long,
     public_names_without_words,
+    public_words_that_are_idioms,
 )
 
 

@@ -42,7 +42,7 @@ def chaos_rate(
     batch: int | None = None,
     progress: bool = False,
 ) -> Rate:
-    """The exponent in N of the joint cumulant of f_1(X_1), …, f_k(X_k): 1 − k where the f feel the interaction.
+    """The exponent in N of the joint cumulant of f_1(X_1), …, f_k(X_k): in theory 1 − k for particles that interact.
 
         k = 2: Cov(f_1(X_1), f_2(X_2)),   k = 3: E[f_1f_2f_3] − ΣE[f_af_b]E[f_c] + 2E[f_1]E[f_2]E[f_3]
 
@@ -50,18 +50,16 @@ def chaos_rate(
 
     - `model`: the N particles; without a common noise.
     - `law`: of the independent particles at time 0.
-    - `functions`: f_1, …, f_k, k = 2 or 3, of a point, shape (d,), with numbers as values; one alone stands for itself
-      twice.
+    - `functions`: f_1, …, f_k, k = 2 or 3, real functions of a point, shape (d,). A single function f stands for f, f.
     - `sizes`: the ladder of N, each k at least.
-    - `every`: record each so many steps, and take the `largest` |cumulant| over the records. By default only at
-      `until`.
+    - `every`: steps between records: the `largest` |cumulant| over the records counts. Default: None, only the end.
     - `until`, `dt`, `scheme`: as for `evolve`.
     - `replicas`, `key`, `batch`, `progress`: as for `samples`.
 
     **Returns:** a `Rate`.
 
-    **Raises:** `ValueError` for another number of functions, fewer particles than functions, a common noise (given
-    which, and only then, particles become independent), a cumulant that is lost in its noise, and as `evolve` does.
+    **Raises:** `ValueError` for another number of functions, fewer particles than functions, a common noise (particles
+    become independent only given the environment), a cumulant that is not above its noise, and as `evolve` does.
 
     **Source:** Duerinckx, Probab. Theory Relat. Fields 179 (2021).
     """
@@ -81,7 +79,9 @@ def chaos_rate(
 def joint_cumulant(means: Any) -> Jackknife:
     """The joint cumulant of k functions from the `distinct_means` of replicas.
 
-    For k = 2 it has no bias, for k = 3 one of order 1/r².
+        k = 2: E[f_1f_2] − E[f_1]E[f_2],   k = 3: E[f_1f_2f_3] − ΣE[f_af_b]E[f_c] + 2E[f_1]E[f_2]E[f_3]
+
+    Its bias is 0 for k = 2, and of order 1/r² for k = 3.
 
     **Arguments:**
 
@@ -89,7 +89,7 @@ def joint_cumulant(means: Any) -> Jackknife:
 
     **Returns:** a `Jackknife` of shape (…).
 
-    **Raises:** `ValueError` for a last axis that is not 3 or 7 long.
+    **Raises:** `ValueError` for a last axis of another length than 3 or 7.
     """
     k = {3: 2, 7: 3}.get(np.shape(means)[-1])
     require(k is not None, f"means over pairs and triples are 3 and 7 numbers, not {np.shape(means)[-1]}.")
@@ -100,14 +100,15 @@ def joint_cumulant(means: Any) -> Jackknife:
 def distinct_means(model: Model, mu: Particles, *, functions: tuple[Callable, ...]) -> Float[Array, " m"]:
     """Observable: the mean of Π_{a∈S} f_a(x_{i_a}) over different particles i_a, for each set S of the k functions.
 
-    Sets come in the order of their binary numbers: {1}, {2}, {1, 2}, {3}, … Cost: O(n).
+    Sets come in the order of their binary numbers: {1}, {2}, {1, 2}, {3}, … The cost is O(n).
 
     **Arguments:**
 
-    - `model`, `mu`: particles, k at least.
-    - `functions`: f_1, …, f_k, of a point, shape (d,), with numbers as values.
+    - `model`: not used.
+    - `mu`: k particles at least.
+    - `functions`: f_1, …, f_k, real functions of a point, shape (d,).
 
-    **Returns:** shape (2^k − 1,).
+    **Returns:** an array of shape (2^k − 1,).
     """
     n, k = len(mu.positions), len(functions)
     values = [jax.vmap(f)(mu.positions) for f in functions]

@@ -42,22 +42,22 @@ class ItoDecomposition:
 
 
 def ito_decomposition(trajectory: Trajectory, name: str, environment=None) -> ItoDecomposition:
-    """The parts of ⟨μ_t, φ⟩ − ⟨μ_0, φ⟩ = ∫drift ds + M_t, from what `observables.ito(phi)` recorded at every step.
+    """The parts of ⟨μ_t, φ⟩ − ⟨μ_0, φ⟩ = ∫drift ds + M_t, from a record of `observables.ito(phi)` at every step.
 
-    They are left-point sums, as Itô's integral and Euler's scheme have them: ΔM = Δ⟨μ, φ⟩ − drift Δt, of which the
-    environment drives Σ_k ⟨μ, σ_k·∇φ⟩ ΔB⁰_k. With a step Δt the realised bracket differs from the predicted one by
-    O(Δt) in mean, beside its own fluctuation.
+    The sums are left-point sums, as in Itô's integral and Euler's scheme: ΔM = Δ⟨μ, φ⟩ − drift Δt. The environment
+    drives the part Σ_k ⟨μ, σ_k·∇φ⟩ ΔB⁰_k of it. With a step Δt the mean of the realised bracket differs from the
+    prediction by O(Δt).
 
     **Arguments:**
 
-    - `trajectory`: the run, or many with leading axes of replicas.
-    - `name`: under which it was recorded.
-    - `environment`: the increments of the run's environment, shape (…, t − 1, m), as `path.environment.recorded` gives
-      them. By default None: then M is not parted.
+    - `trajectory`: the run, or many runs with replicas along leading axes.
+    - `name`: the name of the record.
+    - `environment`: the increments of the run's environment, shape (…, t − 1, m), from `path.environment.recorded`.
+      Default: None; then M is not split.
 
     **Returns:** an `ItoDecomposition`.
 
-    **Raises:** `ValueError` if nothing was recorded under that name, or for increments of another number.
+    **Raises:** `ValueError` if there is no record of that name, or the increments are not t − 1.
     """
     require(name in trajectory.observed, f"the run has no record '{name}'.")
     record = {key: np.asarray(value) for key, value in trajectory.observed[name].items()}

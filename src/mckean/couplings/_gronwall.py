@@ -12,37 +12,36 @@ from mckean.spaces import Torus
 
 
 def visited(model: Model, state: Carrier) -> dict[str, Float[Array, " d"]]:
-    """Observable: the corners of the smallest box around all X_i and Y_i, for `lipschitz`.
+    """Observable: the corners of the smallest box around all X_i and Y_i, the region for `lipschitz`.
 
     **Arguments:**
 
     - `model`: not used.
     - `state`: the particles and their copies.
 
-    **Returns:** `lower` and `upper`, shape (d,) each.
+    **Returns:** `lower` and `upper`, shape (d,) each; length.
     """
     both = jnp.concatenate([cloud.positions for cloud in state.measures[:2]])
     return {"lower": both.min(axis=0), "upper": both.max(axis=0)}
 
 
 def lipschitz(model: Model, lower=None, upper=None, points: int = 257) -> tuple[float, float]:
-    """(ℓ_V, ℓ_W): the largest eigenvalue of −∇²V, and the largest |eigenvalue| of ∇²W_s, over a grid of a region.
+    """The constants ℓ_V = max λ(−∇²V) and ℓ_W = max |λ(∇²W_s)|, λ the eigenvalues, over a grid of a region; per time.
 
-    ℓ_V is the one-sided Lipschitz constant of −∇V (negative where V is convex), ℓ_W that of the interaction force; per
-    time. They are maxima over grid points, not proofs. A box is convex, so that the first serves between any two of its
-    points.
+    ℓ_V is the one-sided Lipschitz constant of −∇V, negative where V is convex. ℓ_W is that of the interaction force.
+    They are maxima over grid points, not proofs. A box is convex, so ℓ_V holds between any two of its points.
 
     **Arguments:**
 
     - `model`: a gradient flow with an additive noise.
-    - `lower`, `upper`: on R^d, corners of the region, as `visited` records it. Displacements run over its difference
-      set. On a torus the region is the torus.
-    - `points`: of the grid in each dimension, 257 by default.
+    - `lower`, `upper`: on R^d, the corners of the region, from `visited`; length. The displacements run over the
+      differences of its points. On a torus the region is the torus.
+    - `points`: the number of grid points in each dimension. Default: 257.
 
-    **Returns:** the two constants; per time.
+    **Returns:** ℓ_V and ℓ_W; per time.
 
     **Raises:** `ValueError` on R^d without a region, and for a drift that is no gradient or a noise that depends on the
-    state, of which the two constants know nothing.
+    state: the two constants do not bound these.
     """
     space = model.space
     parts = [part for part in (model.noise, *model.common) if part is not None]
@@ -73,16 +72,16 @@ def _curvatures(energy, lower: np.ndarray, upper: np.ndarray, points: int) -> np
 
 
 def gronwall(times, sampling, constants: tuple[float, float]) -> np.ndarray:
-    """The bound e(t) ≤ ∫_0^t e^{L(t−s)} ε(s) ds, L = ℓ_V + 2ℓ_W, of the root mean square coupling error e.
+    """Grönwall's bound e(t) ≤ ∫_0^t e^{L(t−s)} ε(s) ds, L = ℓ_V + 2ℓ_W, of the root mean square coupling error e.
 
-    From e′ ≤ ℓ_V e + ℓ_W e + ℓ_W e + ε: the confinement and the three terms of the decomposition, ε the root mean
-    square of the sampling term.
+    It follows from e′ ≤ ℓ_V e + ℓ_W e + ℓ_W e + ε: the confinement and the three terms of `coupling_terms`, with ε the
+    root mean square of the sampling term.
 
     **Arguments:**
 
-    - `times`: shape (t,).
-    - `sampling`: ε at the times, shape (t,).
-    - `constants`: (ℓ_V, ℓ_W), as `lipschitz` gives them.
+    - `times`: shape (t,); time.
+    - `sampling`: ε at the times, shape (t,); length per time.
+    - `constants`: (ℓ_V, ℓ_W) from `lipschitz`, per time.
 
     **Returns:** the bound at the times, shape (t,), by the trapezoidal rule; length.
 

@@ -35,7 +35,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from mckean.checks import require
-from mckean.couplings._synchronous import coupled, require_alike
+from mckean.couplings._synchronous import require_alike, start_coupling
 from mckean.dynamics import (
     Carrier,
     CarrierScheme,
@@ -74,32 +74,38 @@ def reflection_coupling(
     observe: Observables | None = None,
     every: int | None = None,
 ) -> Trajectory[Carrier]:
-    """Two systems of N particles, or particles and copies of McKean's process, by reflection until they meet.
+    """Two systems of N particles, or particles and copies of McKean's process, with reflected noises until they meet.
 
-    Both move by Euler's scheme, their laws as they are without the coupling. X, the first, is driven by the path's own
-    motions, as in a run of its own; a common noise is the same for both. On a torus e is along the shortest
+        dX = b dt + σ dB,   dY = b̃ dt + σ(1 − 2eeᵀ) dB,   e = (X − Y)/|X − Y|,   for each pair X_i, Y_i
+
+    Both move by Euler's scheme, and each has the law that it has without the coupling. X moves by the particles' own
+    motions of the path, as in a run of its own. A common noise is the same for both. On a torus e is along the shortest
     displacement.
 
     **Arguments:**
 
-    - `first`, `second`: X(0) and Y(0), as many.
-    - `law`: the law μ_0 that moves Y where Y are copies of McKean's process; by default Y is a system of its own.
-    - `scheme`: the scheme of the law; by default that of `evolve`.
+    - `model`: with a thermal own noise.
+    - `first`, `second`: X(0) and Y(0), N particles each.
+    - `law`: the law μ_0 at time 0 that moves Y, where Y are copies of McKean's process. Default: None, Y is a system of
+      its own.
+    - `scheme`: the scheme of the law. Default: None, that of `evolve`.
     - `observe`: functions of (model, state) by name, where the first two of `state.measures` are X and Y: for instance
       `coupling_distance`.
     - `until`, `dt`, `start`, `path`, `every`: as for `evolve`.
 
-    **Returns:** the run; `final.measures` has X, Y and the law, if there is one, at the end.
+    **Returns:** the run. `final.measures` has X, Y and the law, if there is one, at the end.
 
     **Raises:** `ValueError` on a sphere, for a noise that is not thermal, for particles with weights or in another
-    number, and for what `evolve` refuses.
+    number, and as `evolve` does.
+
+    **Source:** Lindvall and Rogers, Ann. Probab. 14 (1986); Eberle and Majka, Electron. J. Probab. 24 (2019).
     """
     require(isinstance(model.noise, Thermal), "only a thermal noise, the same everywhere, can be reflected.")
     require(not isinstance(model.space, Sphere), "a reflection coupling is on R^d or a torus, not on a sphere.")
     require_alike(first, second)
     state, schemes = Carrier(Pair(first, second)), (ParticleScheme(), ParticleScheme())
     if law is not None:
-        state, schemes = coupled(law, first, second), (*schemes, scheme_for(model, law, scheme))
+        state, schemes = start_coupling(law, first, second), (*schemes, scheme_for(model, law, scheme))
     return evolve(
         model, state, until=until, dt=dt, start=start, path=path, scheme=CarrierScheme(schemes, _reflect),
         observe=observe, every=every,
@@ -148,14 +154,15 @@ def _levels(path: Brownian, index, dt: Float[Array, ""], n: int) -> Float[Array,
 
 
 def coupling_distance(model: Model, state: Carrier) -> dict[str, Float[Array, ""]]:
-    """Observable: how far the two systems of a reflection coupling are apart.
+    """Observable: the distance of the two systems X and Y of a coupling.
 
     **Arguments:**
 
     - `model`: not used.
     - `state`: the particles X and Y.
 
-    **Returns:** `mean`, (1/N)Σ|X_i − Y_i| ≥ W_1 of the clouds, and `apart`, the fraction with X_i ≠ Y_i.
+    **Returns:** a dictionary: `mean`, (1/N)Σ|X_i − Y_i| ≥ W_1 of the clouds, length, and `apart`, the fraction with X_i
+    ≠ Y_i.
     """
     x, y = (cloud.positions for cloud in state.measures[:2])
     gaps = state.domain.distance(x, y)

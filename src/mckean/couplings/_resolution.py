@@ -27,20 +27,21 @@ def nested(
     every: int | None = None,
     scheme: Scheme | None = None,
 ) -> Trajectory[Carrier]:
-    """N particles beside their first n alone, each with its own noise in both: how far are these n apart?
+    """N particles, and the first n of them as a system of their own, with the same noise: the distance of these n.
 
-    The record "distance" is the root mean square of X_i^N − X_i^n over i ≤ n. For the Ornstein–Uhlenbeck model its
-    expected square is (1/n − 1/N) times that of the coupling with McKean's process at N = 1: what the means of n and of
-    N differ by is what drives it, and E(X̄^n − X̄^N)² ∝ 1/n − 1/N.
+        distance² = (1/n) Σ_{i≤n} |X_i^N − X_i^n|²
+
+    For the Ornstein–Uhlenbeck model its mean is (1/n − 1/N) times that of the coupling with McKean's process at N = 1:
+    the difference of the means of n and N particles drives it, and E(X̄^n − X̄^N)² ∝ 1/n − 1/N.
 
     **Arguments:**
 
     - `model`: any.
-    - `particles`: the N.
-    - `n`: how many of them are a system of their own, 1 ≤ n < N.
+    - `particles`: the N particles at the start.
+    - `n`: the size of the smaller system, 1 ≤ n < N.
     - `until`, `dt`, `path`, `every`, `scheme`: as for `evolve`.
 
-    **Returns:** the run of both.
+    **Returns:** the run of both, with the record "distance".
 
     **Raises:** `ValueError` for another n, and as `evolve` does.
     """
@@ -71,20 +72,22 @@ def across_steps(
     halvings: int = 2,
     scheme: Scheme | None = None,
 ) -> Float[np.ndarray, " halvings"]:
-    """How far the ends of runs with dt and dt/2, dt/2 and dt/4, … are apart, all on one path.
+    """The distances of the ends of runs with dt and dt/2, dt/2 and dt/4, …, all on one path.
 
-    The distance is `mckean.measures.distance`: over particles one to one, so that the decay, a factor 2^p from one to
-    the next, is the strong order p, and entry j over 2^p − 1 estimates the strong error of dt/2^{j+1}.
+        D_j = ‖μ^{dt/2^j} − μ^{dt/2^{j+1}}‖ at time `until`,   D_j/D_{j+1} → 2^p
+
+    The distance is `mckean.measures.distance`, which for particles is one to one: p is the strong order, and D_j/(2^p −
+    1) estimates the strong error of the step dt/2^{j+1}.
 
     **Arguments:**
 
     - `model`: any.
-    - `measure`: where all runs start.
+    - `measure`: the initial measure of all runs.
     - `until`, `dt`, `scheme`: as for `evolve`; `dt` is the largest step.
-    - `path`: refined by Lévy's rule; a recorded environment cannot be.
-    - `halvings`: of the step, 2 by default, 1 at least.
+    - `path`: as for `evolve`. It is refined by Lévy's rule; a `Record` cannot be refined.
+    - `halvings`: the number of halvings of the step, 1 at least. Default: 2.
 
-    **Returns:** the distances, shape (halvings,).
+    **Returns:** the distances D_j, shape (halvings,).
 
     **Raises:** `ValueError` for fewer halvings, and as `evolve` and `Brownian.refine` do.
     """

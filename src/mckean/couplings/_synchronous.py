@@ -42,7 +42,7 @@ from mckean.models.model import drift_at
 from mckean.paths import Brownian
 
 
-class Coupled(NamedTuple):
+class CoupledMeasures(NamedTuple):
     """The measures of a coupling: the particles X, the copies Y, and the law that moves the copies."""
 
     particles: Particles
@@ -50,7 +50,7 @@ class Coupled(NamedTuple):
     law: Density | Gaussian
 
 
-def coupled(law: Density | Gaussian, particles: Particles, copies: Particles | None = None) -> Carrier:
+def start_coupling(law: Density | Gaussian, particles: Particles, copies: Particles | None = None) -> Carrier:
     """The start of a coupling; copies are by default where the particles are.
 
     **Raises:** `ValueError` for particles with weights, in another number, or on another space.
@@ -58,7 +58,7 @@ def coupled(law: Density | Gaussian, particles: Particles, copies: Particles | N
     copies = particles if copies is None else copies
     require_alike(particles, copies)
     require(particles.space == law.domain, f"particles on {particles.space} cannot follow a law on {law.domain}.")
-    return Carrier(Coupled(particles, copies, law))
+    return Carrier(CoupledMeasures(particles, copies, law))
 
 
 def require_alike(first: Particles, second: Particles) -> None:
@@ -84,25 +84,31 @@ def synchronous_coupling(
     observe: Observables | None = None,
     every: int | None = None,
 ) -> Trajectory[Carrier]:
-    """N particles beside N copies of McKean's process with the same noise, by Euler's scheme; see the module.
+    """N particles X and N copies Y of McKean's process with the same noise, by Euler's scheme.
 
-    The law acts on the copies as it is at the start of a step.
+        dX_i = b(X_i, μ^N_X) dt + σ dB_i,   dY_i = b(Y_i, μ_t) dt + σ dB_i
+
+    A common noise is the same for both. μ_t is the law of Y, given the environment, and is computed along with them. In
+    each step the law of its start acts on the copies.
 
     **Arguments:**
 
-    - `law`: μ_0, which moves the copies: a `Density` or a `Gaussian`.
-    - `particles`: X(0); `copies`: Y(0), as many; by default X(0).
-    - `scheme`: the scheme of the law, such as `FluxLimited()`; by default that of `evolve`.
+    - `model`: any.
+    - `law`: μ_0, a `Density` or a `Gaussian`.
+    - `particles`: X(0).
+    - `copies`: Y(0), N as well. Default: None, X(0).
+    - `scheme`: the scheme of the law, such as `FluxLimited()`. Default: None, that of `evolve`.
     - `observe`: functions of (model, state) by name, where `state.measures` has the fields `particles`, `copies` and
       `law`: for instance `coupling_terms`, `coupling_distance`, `visited`.
     - `until`, `dt`, `start`, `path`, `every`: as for `evolve`.
 
-    **Returns:** the run; `final.measures` has the three at the end.
+    **Returns:** the run. `final.measures` has the three at the end.
 
-    **Raises:** `ValueError` for particles with weights, in another number, or on another space, and for what `evolve`
-    refuses.
+    **Raises:** `ValueError` for particles with weights, in another number, or on another space, and as `evolve` does.
+
+    **Source:** Sznitman, Topics in propagation of chaos (1991).
     """
-    state = coupled(law, particles, copies)
+    state = start_coupling(law, particles, copies)
     schemes = (ParticleScheme(), ParticleScheme(), scheme_for(model, law, scheme))
     return evolve(
         model, state, until=until, dt=dt, start=start, path=path, scheme=CarrierScheme(schemes, _couple),
@@ -116,7 +122,7 @@ def _couple(begun: Stepper, state: Carrier, path: Brownian | None, index: Int[Ar
     x = solve(diffrax.Euler(), own.model, particles, noise, begun.dt)
     y = solve(diffrax.Euler(), mean_field.model, copies, noise, begun.dt, law=law)
     law, found = mean_field.step(law, path, index)
-    return Carrier(Coupled(with_positions(particles, x), with_positions(copies, y), law)), found
+    return Carrier(CoupledMeasures(with_positions(particles, x), with_positions(copies, y), law)), found
 
 
 def coupling_terms(model: Model, state: Carrier) -> dict[str, Float[Array, ""]]:
@@ -124,8 +130,8 @@ def coupling_terms(model: Model, state: Carrier) -> dict[str, Float[Array, ""]]:
 
         F(μ_X, X_i) − F(μ_X, Y_i)   +   F(μ_X, Y_i) − F(μ_Y, Y_i)   +   F(μ_Y, Y_i) − F(μ_t, Y_i)
 
-    F is what of the drift depends on the measure; the three are how it varies in space, how it varies with the measure,
-    and the sampling error of N independent copies.
+    F is the part of the drift that depends on the measure. The three terms are its variation in space, its variation
+    with the measure, and the sampling error of N independent copies.
 
     **Arguments:**
 

@@ -1,4 +1,13 @@
-"""Time: one loop, and the schemes that it drives."""
+"""Time: `evolve`, and the schemes that it steps.
+
+- Particles: `ParticleScheme`, `RandomBatch`; on spheres `GeodesicEuler`, `Moebius`, `Layers`.
+- Densities: `Spectral`, `FiniteVolume`, `FluxLimited`, and `JKO` for gradient flows.
+- Gaussians: `Moments`, `JKO`.
+- The law of a few particles on a grid: `liouville`, `gibbs_density`.
+- The result of a run: `Trajectory`; its errors: `RunError`, `Interrupted`.
+- For a scheme of your own: `AbstractScheme`, `Stepper`, `Increments`, `increments`; around another one: `Carrier`,
+  `CarrierScheme`, `together`.
+"""
 
 from mckean.dynamics._evolve import Observables as Observables
 from mckean.dynamics._evolve import evolve as evolve

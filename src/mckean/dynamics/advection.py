@@ -51,7 +51,7 @@ def transport(
     shares with its next, in the grid's shape; length. `walls`: whether the last faces of each axis are walls, through
     which nothing goes; else the grid is periodic.
     """
-    crossing = [_closed(u / h, axis, walls) for axis, (u, h) in enumerate(zip(displacements, spacing, strict=True))]
+    crossing = [_close(u / h, axis, walls) for axis, (u, h) in enumerate(zip(displacements, spacing, strict=True))]
     need = jax.lax.stop_gradient(_MARGIN * jnp.max(sum(_outflow(c, axis) for axis, c in enumerate(crossing))))
     # Once where the need is not a number, so that this is seen in the state.
     parts = jnp.where((need > 1) & jnp.isfinite(need), jnp.ceil(need), 1.0)
@@ -69,23 +69,23 @@ def transport(
 def _euler(rho: Array, crossing: list[Array], walls: bool) -> Array:
     change = jnp.zeros_like(rho)
     for axis, c in enumerate(crossing):
-        after = _closed(jnp.roll(rho, -1, axis) - rho, axis, walls)
+        after = _close(jnp.roll(rho, -1, axis) - rho, axis, walls)
         before = jnp.roll(after, 1, axis)
-        right = rho + 0.5 * _limited(before, after)
-        left = rho - 0.5 * _limited(after, before)
+        right = rho + 0.5 * _limit(before, after)
+        left = rho - 0.5 * _limit(after, before)
         flux = jnp.maximum(c, 0) * right + jnp.minimum(c, 0) * jnp.roll(left, -1, axis)
         change = change + jnp.roll(flux, 1, axis) - flux
     return rho + change
 
 
-def _limited(a: Array, b: Array) -> Array:
+def _limit(a: Array, b: Array) -> Array:
     """minmod(2a, 2b, (a + 2b)/3)."""
     sign = jnp.sign(a)
     least = jnp.minimum(2 * jnp.minimum(sign * a, sign * b), sign * (a + 2 * b) / 3)
     return sign * jnp.maximum(0, least)
 
 
-def _closed(face: Array, axis: int, walls: bool) -> Array:
+def _close(face: Array, axis: int, walls: bool) -> Array:
     """Values on faces, zero at the walls."""
     if not walls:
         return face

@@ -49,7 +49,7 @@ class CarrierScheme(AbstractScheme):
 
     - `schemes`: one for each measure.
     - `rule`: see `Rule`.
-    - `bare`: the model that the schemes see, a function of the model; the model itself by default.
+    - `bare`: a function of the model that returns the model of the schemes. Default: None, the same model.
 
     **Raises:** `ValueError`, when it begins, for what the schemes refuse.
     """

@@ -72,7 +72,7 @@ class Faces(eqx.Module):
         """What comes into each cell less what leaves it."""
         return jnp.roll(flux, 1, self.axis) - flux
 
-    def warmed(self, heat: Float[Array, ""]) -> "Faces":
+    def add_heat(self, heat: Float[Array, ""]) -> "Faces":
         """With more of the heat."""
         return eqx.tree_at(lambda f: f.heat, self, self.heat + heat)
 

@@ -15,13 +15,13 @@ from mckean.paths import Brownian
 
 
 class GeodesicEuler(AbstractScheme):
-    """x ← exp_x(b dt + σ dB_i + Σ_k σ_k dB⁰_k), from each point along a great circle.
+    """Euler's method along geodesics, x ← exp_x(b dt + σ dB_i + Σ_k σ_k dB⁰_k): from each point along a great circle.
 
-    Converges to the Itô solution, like Euler's method with a retraction, from which a step differs by O(|v|³): exp_x v
-    and N(x + v) have the same normal part −½|v|²x. Order 1 without noise; weak order 1, strong order 1/2. In R^d and on
-    tori it is Euler's method.
+    It converges to the Itô solution. A step differs from that of Euler's method with retraction by O(|v|³), as exp_x v
+    and N(x + v) have the same normal part −½|v|²x. The order is 1 without noise; with noise the weak order is 1 and the
+    strong order 1/2. In R^d and on tori it is Euler's method.
 
-    **Raises:** `ValueError`, when it begins, for noise that is meant in the sense of Stratonovich.
+    **Raises:** `ValueError`, at the begin of a run, for noise in the sense of Stratonovich.
     """
 
     moves: ClassVar[str] = "Particles"

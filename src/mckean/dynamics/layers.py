@@ -20,22 +20,23 @@ from mckean.paths import Brownian
 
 
 class Layers(AbstractScheme):
-    """One layer of a random network a step: its parts in turn, each with its own residual connection and normalisation.
+    """One layer of a random network in each step: its parts in turn, each with its own residual connection and
+    normalisation.
 
         x ← N(x + b(x, μ) dt + σ_1(x, μ) dB¹),   x ← N(x + σ_2(x, μ) dB²), …
 
-    in the order of `common`: attention (`Heads`), then neurons (`Neurons`), as the layers of a Transformer have them.
-    N is the retraction of the space: x/|x| on the sphere (post-normalisation), nothing in R^d, where `PreNormalised`
-    parts make a network with pre-normalisation. What is added is a vector of R^d, and not its tangent part, as in the
-    networks that are used. The step is dt = η²/H in the clock s = Lη²/H of `mckean.models.heads`, or dt = η in t = Lη
-    where there is a drift, the noise having intensity η/H.
+    The parts have the order of `common`: attention (`Heads`), then neurons (`Neurons`), as in a Transformer. N is the
+    retraction of the space: x/|x| on the sphere (post-normalisation), the identity in R^d, where `PreNormalised` parts
+    make a network with pre-normalisation. As in real networks, a vector of R^d is added, not its tangent part. The step
+    is dt = η²/H in the clock s = Lη²/H of `mckean.models.heads`. With a drift it is dt = η in the clock t = Lη, and the
+    noise has intensity η/H.
 
-    As dt → 0 at a given time the network tends to the Itô solution of the model, weakly at order 1, for noise whose
-    covariance at a point is a multiple of the identity (`Heads`, `Neurons`): N(x + v) has the term −⟨x, v⟩P_xv, whose
-    mean is then zero. Without noise it is of order 1, and of order 2 for the flow that `modified` gives.
+    As dt → 0 at a fixed time the network tends to the Itô solution of the model, with weak order 1, if the covariance
+    of the noise at a point is a multiple of the identity (`Heads`, `Neurons`): N(x + v) has the term −⟨x, v⟩P_xv, and
+    its mean is then zero. Without noise the order is 1, and 2 for the flow that `modified` gives.
 
-    **Raises:** `ValueError`, when it begins, for a noise that tokens have of their own, and for one that is meant in
-    the sense of Stratonovich.
+    **Raises:** `ValueError`, at the begin of a run, for an own noise of the tokens, and for noise in the sense of
+    Stratonovich.
     """
 
     moves: ClassVar[str] = "Particles"
@@ -93,10 +94,10 @@ def modified(model: Model, dt: float) -> Model:
     **Raises** `ValueError`, when used, but for particles on the model's space.
     """
     still = eqx.tree_at(lambda m: (m.common, m.noise), model, ((), None), is_leaf=lambda v: v is None)
-    return Model(model.space, drift=_Modified(still, dt))
+    return Model(model.space, drift=_ModifiedDrift(still, dt))
 
 
-class _Modified(AbstractField):
+class _ModifiedDrift(AbstractField):
     model: Model
     dt: Float[Array, ""] = eqx.field(converter=parameter)
 

@@ -46,22 +46,24 @@ _ROUNDING = 1e-6
 
 
 class FluxLimited(AbstractScheme):
-    """Flux-limited finite volumes on a Fourier grid: mass exact, ρ ≥ 0 for any data, any noise and any dt.
+    """Flux-limited finite volumes on a Fourier grid: mass is exact, and ρ ≥ 0 for any density, noise and dt.
 
-    Order 2 in time and in space where the density is smooth; where it is not, order 1 and no oscillation. There is no
-    bound on dt: a step takes as many parts as its displacement needs, about two for each cell that is crossed. Where
-    the displacements have no divergence (transport noise on a grid that resolves it, V = W = 0), ρ stays between its
-    extrema and the uniform density does not move, up to rounding.
+        ∂_tρ = −∇·(ρb[ρ]) + ½ Σ_ij a_ij ∂_i∂_jρ − Σ_k ∇·(ρσ_k[ρ])∘dB⁰_k/dt
 
-    On one path the frozen velocity is of strong order 1 in dt where the fields commute, else 1/2. But the price of
-    positivity is numerical diffusion, which a rough noise makes grow as dt^(−1/2): on a fixed grid dt → 0 does not
-    converge, h must go along (dt ∝ h² gives order 2 in h, or 1 without commuting). See `advection` for its size. Waves
-    |k| ≤ 2 of intensity 2, at β = 1 with the attraction `Cosine(4)`, take it away from `Spectral` in a time ¼ by, in
-    L² relatively, 0.010 on 64² nodes and 0.066 on 32² for dt = 1/512, 0.033 and 0.17 for dt = 1/8192. Where the density
-    is smooth and resolved, take that. Gradients are by reverse mode only.
+    The order is 2 in time and in space where the density is smooth. Elsewhere it is 1, without oscillations. There is
+    no bound on dt: a step is split into as many parts as its displacement needs, about two for each cell that is
+    crossed. If the displacements have no divergence (transport noise on a grid that resolves it, V = W = 0), ρ stays
+    between its extrema, and the uniform density does not move, up to rounding.
 
-    **Raises:** `ValueError`, when it begins, for another measure or space, a density that is negative somewhere, an own
-    noise that depends on the state, or a common one in Itô form, unless that is the same.
+    On one path the strong order in dt is 1 if the fields commute, else 1/2. Positivity costs numerical diffusion, which
+    grows as dt^(−1/2) for a rough noise. So dt → 0 on a fixed grid does not converge: dt ∝ h² gives order 2 in h, or 1
+    if the fields do not commute. `advection` gives the size. An example: waves |k| ≤ 2 of intensity 2, at β = 1 with
+    the attraction `Cosine(4)`. At time ¼ the relative L² distance to `Spectral` is 0.010 on 64² nodes and 0.066 on 32²
+    for dt = 1/512, and 0.033 and 0.17 for dt = 1/8192. Take `Spectral` if the density is smooth and resolved. Gradients
+    are by reverse mode only.
+
+    **Raises:** `ValueError`, at the begin of a run, for another measure or space, a density that is negative somewhere,
+    an own noise that depends on the state, and a common noise in Itô form if the two forms differ.
     """
 
     moves: ClassVar[str] = "Density on a Fourier grid"

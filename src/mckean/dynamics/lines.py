@@ -44,12 +44,12 @@ def implicit(
 ) -> tuple[Float[Array, "..."], Float[Array, ""], Status]:
     """ρ⁺, Σ −⟨ξ(ρ⁺), ρ⁺ − ρ⟩ over the steps it was made of, and whether Newton's method failed: ρ⁺ is then none."""
     if faces.internal is None:
-        return *_given(faces, xi, rho, rho, dt), sound(dt.dtype)
+        return *_linear_step(faces, xi, rho, rho, dt), sound(dt.dtype)
 
     def attempt(state):
         done, part, rho, gain, excess = state
         x, change = _settle(faces, rho, part * dt)
-        new, more = _given(faces, xi, x, rho, part * dt)
+        new, more = _linear_step(faces, xi, x, rho, part * dt)
         failed = ~(change <= 1)
         lost = failed & (part <= _SHORTEST)
         ahead = (jnp.where(lost, 1.0, done + part), new, gain + more, jnp.where(lost, change, excess))
@@ -71,7 +71,7 @@ def iterate(faces: Faces, rho: Float[Array, "..."], dt: Float[Array, ""]) -> Ite
 
     def improve(state: Iterate) -> Iterate:
         x, _, heat, count = state
-        warm = faces.warmed(heat)
+        warm = faces.add_heat(heat)
         new = jnp.maximum(x + _correction(warm, x, rho, dt, warm.slopes(x)), 0)
         new = new * (mass / jnp.sum(new))
         change = jnp.sum(jnp.abs(new - x)) / mass
@@ -91,12 +91,12 @@ def _settle(faces: Faces, rho: Array, dt: Array) -> tuple[Array, Array]:
     return jnp.maximum(x + _correction(faces, x, rho, dt, fixed[0].slopes(x)), 0), found.change
 
 
-def _given(
+def _linear_step(
     faces: Faces, xi: Callable[[Array], Array], x: Array, rho: Array, dt: Array
 ) -> tuple[Array, Float[Array, ""]]:
     """(I − dt A(x))⁻¹ρ and what it gains."""
     right, left = faces.rates(x)
-    new = solved(dt * right, dt * left, rho, faces.axis, faces.walls)
+    new = solve_line(dt * right, dt * left, rho, faces.axis, faces.walls)
     # The mass of a line, to rounding also where dt is so long that the matrix is nearly singular.
     before, after = (jnp.sum(values, faces.axis, keepdims=True) for values in (rho, new))
     new = new * jnp.where(after > 0, before / jnp.where(after > 0, after, 1.0), 1.0)
@@ -109,10 +109,10 @@ def _correction(faces: Faces, x: Array, rho: Array, dt: Array, slopes: tuple[Arr
     """Newton's step; a flux that falls with ρ_L, as where ρ is steep, is taken as constant, for an M-matrix."""
     missing = rho - x + dt * faces.into(faces.flux(x))
     right, left = (dt * jnp.maximum(jax.lax.stop_gradient(slope), 0) for slope in slopes)
-    return solved(right, left, missing, faces.axis, faces.walls)
+    return solve_line(right, left, missing, faces.axis, faces.walls)
 
 
-def solved(
+def solve_line(
     right: Float[Array, "..."], left: Float[Array, "..."], rho: Float[Array, "..."], axis: int, walls: bool
 ) -> Float[Array, "..."]:
     """(I − A)⁻¹ρ along one axis, A the rates `right` of passing through the faces behind cells, and `left` back.

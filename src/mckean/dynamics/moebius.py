@@ -47,13 +47,16 @@ def moebius(x: Float[Array, "n d"], v: Float[Array, " d"]) -> Float[Array, "n d"
 
 
 class Moebius(AbstractScheme):
-    """A Möbius map for the common noise of each step, between two half steps of the drift by Heun's method.
+    """Möbius maps for a common isotropic noise √κ P_x dB on the sphere, between two half steps of the drift.
 
-    For models on the sphere whose one noise is `Isotropic` and common. √κ is taken where the step begins for Itô noise
-    (the toy Transformer of the talk), for Stratonovich noise as the mean of both ends. Norms and cross-ratios are kept
-    by the noise to rounding, at any dt. Weak order 1; strong order 1/2, as no Lévy area is drawn.
+        x ↦ (x + (sinh s + (cosh s − 1)⟨x, e⟩) e)/(cosh s + sinh s ⟨x, e⟩),   √κ ΔB = s e,   |e| = 1
 
-    **Raises:** `ValueError`, when it begins, for other spaces, and for other or further noise.
+    The drift moves by Heun's method. For Itô noise (the toy Transformer of the talk) √κ is taken at the begin of the
+    step, for Stratonovich noise as the mean of both ends. The noise keeps norms and cross-ratios to rounding, at any
+    dt. The weak order is 1. The strong order is 1/2, as no Lévy area is drawn.
+
+    **Raises:** `ValueError`, at the begin of a run, for another space, and for a noise that is not one common
+    `Isotropic`.
     """
 
     moves: ClassVar[str] = "Particles"

@@ -28,14 +28,19 @@ from mckean.paths import Brownian
 
 
 class Moments(AbstractScheme):
-    """Mean and covariance of a linear–quadratic model, by a diffrax solver of ordinary differential equations.
+    """The moment equations of a linear–quadratic model, by a diffrax solver of ordinary differential equations.
+
+        m′ = b(m, μ),   Σ′ = JΣ + ΣJᵀ + σσᵀ,   b(x, μ) = b(m, μ) + J(x − m)
+
+    A common noise with affine fields joins b over each step as the velocity Σ_kσ_kΔB_k/dt (Wong and Zakai). An additive
+    one moves the mean alone.
 
     **Arguments:**
 
-    - `solver`: an explicit diffrax solver; `diffrax.Dopri5()`, of order 5, by default.
+    - `solver`: an explicit diffrax solver. Default: `diffrax.Dopri5()`, of order 5.
 
-    **Raises:** `ValueError`, when it begins, for a model whose drift or common noise is not affine, whose own noise
-    depends on the state, or whose common noise is meant in the sense of Itô where that makes a difference.
+    **Raises:** `ValueError`, at the begin of a run, for a drift or a common noise that is not affine, an own noise that
+    depends on the state, and a common noise in Itô form if the two forms differ.
     """
 
     moves: ClassVar[str] = "Gaussian"

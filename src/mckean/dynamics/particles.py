@@ -61,19 +61,19 @@ def with_positions(particles: Particles, positions: Float[Array, "n d"]) -> Part
 
 
 class ParticleScheme(AbstractScheme):
-    """One step of a diffrax solver for the N-particle system, followed by the space's retraction.
+    """A diffrax solver for N particles, dX_i = b(X_i, μ) dt + σ(X_i, μ) dB_i + Σ_k σ_k(X_i, μ) dB⁰_k, with retraction.
 
-    Itô solvers take Itô noise, Stratonovich solvers Stratonovich noise, either takes additive noise, and solvers of
-    ordinary differential equations take none. Strong orders: 1 for additive noise; for noise that depends on the state
-    1/2 for `Euler`, and 1 for the others where the noise of a particle is commutative (d = 1 with one Brownian motion,
-    or σ diagonal with each entry a function of its own coordinate), else 1/2.
+    Itô solvers take Itô noise, and Stratonovich solvers take Stratonovich noise. Both take additive noise. Solvers of
+    ordinary differential equations take no noise. The strong order is 1 for additive noise. For noise that depends on
+    the state it is 1/2 for `Euler`. For the others it is 1 if the noise of a particle is commutative (d = 1 with one
+    Brownian motion, or σ diagonal with each entry a function of its own coordinate), else 1/2.
 
     **Arguments:**
 
-    - `solver`: a diffrax solver; `diffrax.Euler()` by default.
+    - `solver`: a diffrax solver. Default: `diffrax.Euler()`.
 
-    **Raises:** `ValueError`, when it begins, for a solver that needs a Lévy area, is implicit or wraps another, or
-    whose calculus is not the noise's.
+    **Raises:** `ValueError`, at the begin of a run, for a solver that needs a Lévy area, is implicit or wraps another,
+    and for one whose calculus is not that of the noise.
     """
 
     moves: ClassVar[str] = "Particles"
@@ -137,11 +137,11 @@ def solve(
         y1 = _one_by_one(solver, model, acting(y0), y0, noise, dt)
     else:
         drift = diffrax.ODETerm(lambda t, y, args: model.velocity(acting(y), y))
-        y1 = _stepped(solver, drift, model, acting, y0, noise, dt)
+        y1 = _solver_step(solver, drift, model, acting, y0, noise, dt)
     return particles.space.retract(y1)
 
 
-def _stepped(solver: Solver, drift: diffrax.ODETerm, model: Model, acting, y0, noise: Increments, dt) -> Array:
+def _solver_step(solver: Solver, drift: diffrax.ODETerm, model: Model, acting, y0, noise: Increments, dt) -> Array:
     term = diffrax.MultiTerm(drift, _NoiseTerm(model, acting, noise)) if model.has_noise else drift
     zero = jnp.zeros((), dt.dtype)
     y1, *_ = solver.step(term, zero, dt, y0, None, solver.init(term, zero, dt, y0, None), False)
@@ -167,7 +167,7 @@ def _one_by_one(
 
     def one(y, b, increment):
         still = diffrax.ODETerm(lambda t, y, args: b)
-        return _stepped(solver, still, model, lambda y: mu, y[None], Increments(increment[None], None), dt)[0]
+        return _solver_step(solver, still, model, lambda y: mu, y[None], Increments(increment[None], None), dt)[0]
 
     # diffrax forms its identity matrix in the default precision, which would promote single precision to double.
     return jax.vmap(one)(y0, drift[:, None], noise.own).astype(y0.dtype)

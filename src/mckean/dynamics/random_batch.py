@@ -46,28 +46,33 @@ _ROWS = 4096
 
 
 class RandomBatch(AbstractScheme):
-    """The random batch method: a diffrax solver for N particles that interact within batches, dealt anew each step.
+    """The random batch method: particles interact within batches B of about p, which are drawn anew in each step.
 
-    The particles of a step, in a random order, are cut into ⌊N/p⌋ batches as equal in size as can be: of p, or, where p
-    does not divide N, with up to 2p − 1. Confinement, drift b(x, μ) and noise are the model's, with the μ of all
-    particles; the stages of a solver share the batches of their step. Against the full system on the same path: strong
-    order 1/2, with an error in proportion to √(1/(p−1) − 1/(N−1)); weak order 1; both for any solver.
+        −Σ_j w_j ∇W_s(X_i − X_j)   becomes   −(N − 1)/(s − 1) Σ_{j∈B} w_j ∇W_s(X_i − X_j),   s = |B|
 
-    The batches of step k are a function of k and of the path, in a stream apart from the increments, or of `key` in the
-    path's stead: a run is reproduced, cut and continued as with any scheme.
+    The particles, in a random order, are cut into ⌊N/p⌋ batches of nearly equal size: p, or up to 2p − 1 if p does not
+    divide N. V, the drift b(x, μ) and the noise are those of the model, with the μ of all particles. The stages of a
+    solver share the batches of their step. Against the full system on the same path the strong order is 1/2, with an
+    error proportional to √(1/(p−1) − 1/(N−1)). The weak order is 1. Both hold for any solver.
 
-    Batches are summed pair by pair, which for a Fourier series of m modes (`Cosine`, `Gaussian` on a torus) is O(m) a
-    pair. The full sum is O(mN) then, and O(N) for `Quadratic` on R^d: no dearer, and without the error of the batches.
+    The batches of step k are a function of k and of the path (or of `key`), independent of the increments. So a run is
+    reproduced, cut and continued as with any scheme.
+
+    A batch is summed pair by pair, in O(m) a pair for a Fourier series of m modes (`Cosine`, `Gaussian` on a torus).
+    The full sum is then O(mN), and O(N) for `Quadratic` on R^d: it costs no more, and has no error of batches.
 
     **Arguments:**
 
-    - `batch`: p ≥ 2, 2 by default.
+    - `batch`: p ≥ 2. Default: 2.
     - `solver`: as for `ParticleScheme`.
-    - `key`: a JAX key, `jax.random.key(seed)`. Models without noise need it, as they follow no path; with noise it
-      redraws the batches on the same path.
+    - `key`: a JAX key, `jax.random.key(seed)`. A model without noise needs it. With noise it draws other batches on the
+      same path. Default: None, the path.
 
-    **Raises:** `ValueError` for a p or a key that is none, and, when it begins, for p > N, for a model without
-    interaction, or without noise where there is no key, and for the solvers that `ParticleScheme` refuses.
+    **Raises:** `ValueError` for a p that is no integer ≥ 2 and a key that is no JAX key. At the begin of a run: for p >
+    N, a model without interaction, a model without noise if there is no key, and the solvers that `ParticleScheme`
+    refuses.
+
+    **Source:** Jin, Li and Liu, J. Comput. Phys. 400 (2020).
     """
 
     moves: ClassVar[str] = "Particles"

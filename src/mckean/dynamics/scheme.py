@@ -19,54 +19,54 @@ from mckean.paths import Brownian
 
 
 class AbstractScheme(eqx.Module):
-    """A one-step method for one form of measure.
+    """A one-step method, μ_{n+1} = Φ(μ_n), for measures of one class.
 
-    `begin` checks a model, a measure and a step, plans and weighs what the steps share, and gives the `Stepper` that
-    moves the measure. A scheme keeps nothing from step to step: what follows depends on the state, the path and the
-    step's index alone, so that a run can be cut and gone on with anywhere.
+    `begin` checks the model, the measure and the step, and plans the sums. It returns the `Stepper` that moves the
+    measure. A scheme has no memory: a step depends on the measure, the path and the index of the step alone. So a run
+    can stop and go on at any step.
     """
 
     moves: eqx.AbstractClassVar[str]
-    """The form of measure that it moves, in words."""
+    """The class of measures that it moves, in words."""
 
     @property
     @abc.abstractmethod
     def order(self) -> int:
-        """The order in time for smooth, noise-free dynamics; strong and weak orders under noise are the solver's."""
+        """The order in time for smooth dynamics without noise."""
 
     @property
     @abc.abstractmethod
     def pressure(self) -> bool:
-        """Whether the scheme knows what to do with a model's internal energy."""
+        """Whether the scheme moves a density of a model with an internal energy."""
 
     @abc.abstractmethod
     def accepts(self, measure: AbstractMeasure) -> bool:
-        """Whether the scheme moves measures of this form."""
+        """Whether the scheme moves measures of this class."""
 
     @abc.abstractmethod
     def begin(self, model: Model, measure: Any, dt: float) -> "Stepper":
-        """The steps of length dt from a measure.
+        """Check a model, a measure and a step, and make the stepper.
 
         **Arguments:**
 
-        - `model`: what is solved, in the measure's precision.
-        - `measure`: a measure of the form that the scheme moves; numbers that are planned are planned for it.
+        - `model`: the equation, in the precision of the measure.
+        - `measure`: the initial measure, of the class that the scheme moves. The sums are planned for it.
         - `dt`: the step, time.
 
         **Returns:** the `Stepper`.
 
-        **Raises:** `ValueError` where the model, the measure or the step is not for this scheme, before compilation.
+        **Raises:** `ValueError`, before compilation, for a model, a measure or a step that the scheme cannot take.
         """
 
     @abc.abstractmethod
     def advance(
         self, begun: "Stepper", measure: Any, path: Brownian | None, index: Int[ArrayLike, ""]
     ) -> tuple[Any, Status]:
-        """The measure one step later, and what went wrong; the step covers [index·dt, (index + 1)·dt]."""
+        """The measure at (index + 1)·dt from that at index·dt, and the status of the step."""
 
     @abc.abstractmethod
     def inspect(self, begun: "Stepper", measure: Any) -> Status:
-        """What makes a finite measure untrustworthy, which is looked for now and then; it costs a step at most."""
+        """The status of a finite measure, read about 20 times in a run; it costs a step at most."""
 
 
 class Stepper(eqx.Module):

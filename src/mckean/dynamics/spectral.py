@@ -45,21 +45,26 @@ from mckean.spaces import FourierGrid, calculus
 
 
 class Spectral(AbstractScheme):
-    """ETDRK4 for densities on a Fourier grid, dealiased, order 4 in time, spectral in space.
+    """Fourier pseudo-spectral in space, ETDRK4 in time, for densities on a torus: order 4 in time without common noise.
 
-    The nonlinear part is explicit: a step that is too long for it ends in a state that is not finite, which is
-    reported. Positivity is not kept, but monitored: smooth densities stay positive up to the error of the scheme. A
-    common noise whose flow is not shifted exactly is bounded by linear stability: a mode q, moved by a velocity of
-    covariance λ|q|²dt = s² a step and damped by the diffusion D, decays where E log|R(isZ)| < D|q|²dt, R the
-    polynomial of the Runge–Kutta method and Z ~ N(0, 1); a longer dt is refused with the bound.
+        ∂_tρ = −∇·(ρb[ρ]) + ½ Σ_ij ∂_i∂_j(a_ij[ρ]ρ) − Σ_k ∇·(ρσ_k[ρ])∘dB⁰_k/dt,   a = σσᵀ
+
+    Products are dealiased, and mass is exact. The nonlinear part is explicit: with too long a step the state becomes
+    non-finite, and the run ends. Positivity is not kept, but monitored. Smooth densities stay positive up to the error
+    of the scheme.
+
+    The strong order under a common noise is 1 if the fields commute, else 1/2. A common noise that is not shifted
+    exactly has a bound from linear stability. A mode q, moved by a velocity of covariance λ|q|²dt = s² in a step and
+    damped by the diffusion D, decays if E log|R(isZ)| < D|q|²dt, with R the polynomial of the Runge–Kutta method and Z
+    ~ N(0, 1). A longer dt is refused, and the error states the bound.
 
     **Arguments:**
 
-    - `negativity`: how far below 0 the density may fall, relative to its maximum, before the run is stopped as
-      under-resolved; 10⁻³ by default.
+    - `negativity`: how far below 0 the density may fall, relative to its maximum. Beyond that the run ends, as the grid
+      is too coarse. Default: 10⁻³.
 
-    **Raises:** `ValueError`, when it begins, for another measure or space, an own noise in Stratonovich or a common one
-    in Itô form, unless these are the same, and dt above the bound.
+    **Raises:** `ValueError`, at the begin of a run, for another measure or space, an own noise in Stratonovich form or
+    a common noise in Itô form if the two forms differ, and dt above the bound.
     """
 
     moves: ClassVar[str] = "Density on a Fourier grid"

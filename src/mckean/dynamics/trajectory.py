@@ -53,7 +53,7 @@ class Trajectory(eqx.Module, Generic[MeasureT]):
             raise ValueError("this is a batch of runs: take one of them, jax.tree.map(lambda a: a[i], runs).")
         data = xr.Dataset(attrs=dict(self.made))
         data = data.assign_coords(time=("time", np.asarray(self.times), {"units": "1", "long_name": "time"}))
-        return data.assign(_observed(self.observed)).assign(_final(self.final))
+        return data.assign(_observable_variables(self.observed)).assign(_measure_variables(self.final))
 
 
 def reserved_names(measure: AbstractMeasure) -> set[str]:
@@ -67,7 +67,7 @@ def _axes(measure: Density) -> tuple[str, ...]:
     return tuple(_AXES[i] if len(measure.grid.shape) <= len(_AXES) else f"x{i}" for i in range(len(measure.grid.shape)))
 
 
-def _observed(tree: Any) -> dict[str, tuple]:
+def _observable_variables(tree: Any) -> dict[str, tuple]:
     """Variables of the observables; a dictionary, or another tree of arrays, gives one variable for each array."""
     variables = {}
     for place, values in jax.tree_util.tree_leaves_with_path(tree):
@@ -77,7 +77,7 @@ def _observed(tree: Any) -> dict[str, tuple]:
     return variables
 
 
-def _final(measure: AbstractMeasure) -> dict[str, Any]:
+def _measure_variables(measure: AbstractMeasure) -> dict[str, Any]:
     if isinstance(measure, Density):
         return _density_variables(measure)
     if isinstance(measure, Particles):

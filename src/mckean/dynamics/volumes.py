@@ -36,40 +36,43 @@ from mckean.spaces import BoxGrid, FourierGrid
 
 
 class FiniteVolume(AbstractScheme):
-    """Finite volumes on a box of R^d or a torus, d = 1, 2, 3: mass exact, ρ ≥ 0, any V, W, heat and pressure.
+    """Finite volumes on a box of R^d or a torus, d = 1, 2, 3: mass is exact, and ρ ≥ 0.
 
-    Equilibria (Gibbs, Barenblatt, mixtures) sampled at the centres of the cells do not move. Order 2 in space where ρ
-    is smooth and positive; min(2, 1 + 1/(m − 1)) in L¹ with the edge of a support under a pressure ρ^m.
+        ∂_tρ = ∇·(ρ∇(V + W_s*ρ) − ρb) + β⁻¹Δρ + ΔP(ρ) − Σ_k ∇·(ρσ_k)∘dB⁰_k/dt
 
-    `time="implicit"`: order 1, the interaction's potential frozen over the step, one dimension after the other; mass
-    and positivity hold at any dt, and without a non-gradient drift the free energy never increases: where dt is so long
-    that a frozen repulsion would overshoot (about its inverse rate), the density goes only a part of the way.
-    `time="explicit"`: order 2 (SSP Runge–Kutta); positivity holds for
+    Equilibria (Gibbs, Barenblatt, mixtures), sampled at the centres of the cells, do not move. The order in space is 2
+    where ρ is smooth and positive. At the edge of a support under a pressure ρ^m it is min(2, 1 + 1/(m − 1)) in L¹.
+
+    `time="implicit"` has order 1. It freezes W_s*ρ over the step and takes one dimension after the other. Mass and
+    positivity hold at any dt, and without b the free energy never increases: if dt is so long that a frozen repulsion
+    would overshoot (about its inverse rate), the density goes only a part of the way.
+
+    `time="explicit"` has order 2 (SSP Runge–Kutta). Positivity holds for
 
         dt · max over cells of Σ_dimensions (p_right + m_left)/h² ≤ 1
 
-    with the rates p, m of `faces`, about dt ≤ h²/2d(β⁻¹ + P′); a longer step is refused with the bound. Without W the
-    free energy does not rise below it where there is no pressure, and below
+    with the rates p, m of `faces`, about dt ≤ h²/2d(β⁻¹ + P′). A longer step is refused, and the error states the
+    bound. Without W and without a pressure the free energy then does not rise. With a pressure, for m = 2 and without
+    noise, it does not rise if
 
-        dt · 2d · max over faces of (p + m + (1 − φ)|ΔU′|)/h² ≤ 1,   h the same in each dimension,
+        dt · 2d · max over faces of (p + m + (1 − φ)|ΔU′|)/h² ≤ 1,   h the same in each dimension:
 
-    for m = 2 without noise: then no pair of cells that exchanges 2d times the amount overshoots its own equilibrium,
-    and G is convex. A W costs ½dt²‖∇²W‖∫ρ|v|² more, less than half of what is won if dt is half as long and
-    dt‖∇²W‖ ≤ 1.
+    no pair of cells that exchanges 2d times the amount overshoots its own equilibrium, and the energy is convex. A W
+    adds ½dt²‖∇²W‖∫ρ|v|², less than half of the decrease if dt is half as long and dt‖∇²W‖ ≤ 1.
 
-    A common noise keeps mass and positivity at any dt, as its transport takes as many parts as it needs. The frozen
-    velocity is of strong order 1 in dt where the fields commute, as one does with itself, else 1/2; the transport is of
-    order 2 in h, with a numerical diffusion that a rough noise makes grow as dt^(−1/2): on a fixed grid dt → 0 does not
-    converge, h must go along, say dt ∝ h². See `advection` for its size. Gradients are by reverse mode only then.
+    A common noise keeps mass and positivity at any dt: its transport is split into as many parts as it needs. The
+    strong order in dt is 1 if the fields commute, as one field does with itself, else 1/2. The transport has order 2 in
+    h. Its numerical diffusion grows as dt^(−1/2) for a rough noise, so dt → 0 on a fixed grid does not converge: take
+    dt ∝ h². `advection` gives the size. With a common noise, gradients are by reverse mode only.
 
     **Arguments:**
 
-    - `time`: "implicit" (the default) or "explicit".
-    - `edge_tolerance`: mass that the cells at the walls may hold before the box is refused as too small for R^d, 10⁻⁶
-      by default; `math.inf` for walls that reflect. A torus has none.
+    - `time`: "implicit" or "explicit". Default: "implicit".
+    - `edge_tolerance`: the mass that the cells at the walls may hold; with more the box is refused as too small for
+      R^d. `math.inf` gives walls that reflect. A torus has no walls. Default: 10⁻⁶.
 
-    **Raises:** `ValueError`, when it begins, for another measure or space, d > 3, an own noise that depends on the
-    state, a common one in Itô form, unless that is the same, or dt above the bound.
+    **Raises:** `ValueError`, at the begin of a run, for another measure or space, d > 3, an own noise that depends on
+    the state, a common noise in Itô form if the two forms differ, and dt above the bound.
     """
 
     moves: ClassVar[str] = "Density on a box or a Fourier grid"

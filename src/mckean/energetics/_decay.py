@@ -44,13 +44,13 @@ class Decay:
         return float(np.min(self.dissipation / (2 * self.gap)))
 
     def rates(self, begin: float = 0.0, end: float = math.inf) -> dict[str, ExponentialRate]:
-        """The rates of decay of the three within [begin, end]; per time.
+        """The rates γ of the decays e^{−γt} of F − F*, D and W_2 within a window; per time.
 
         **Arguments:**
 
-        - `begin`, `end`: the window, time; all records by default.
+        - `begin`, `end`: the window, time. Default: all records.
 
-        **Returns:** an `ExponentialRate` for each of "gap", "dissipation" and, where it is known, "distance".
+        **Returns:** an `ExponentialRate` for each of "gap", "dissipation" and, if it is not None, "distance".
 
         **Raises:** `ValueError` as `decay_rate` does.
         """
@@ -69,22 +69,23 @@ def decay(
     every: int = 1,
     **how,
 ) -> Decay:
-    """F − F*, D and W_2 to the equilibrium along the flow from μ.
+    """F(μ_t) − F*, D(μ_t) and W_2(μ_t, μ*) along the flow to an equilibrium μ*, F* = F(μ*).
 
-    With D ≥ 2λ(F − F*) the gap falls at least like e^{−2λt}, and W_2 like e^{−λt}.
+    If D ≥ 2λ(F − F*), then F − F* falls at least like e^{−2λt}, and W_2 like e^{−λt}.
 
     **Arguments:**
 
     - `model`: a gradient flow with a thermal noise.
-    - `measure`, `equilibrium`: both a `Density` on one grid, or both `Gaussian`. F* is the free energy of the
-      equilibrium, which should be that of the scheme: what a grid misplaces shows as a floor of F − F*.
-    - `every`: steps between records, 1 by default; the start is recorded too.
+    - `measure`: the initial measure, a `Density` or a `Gaussian`.
+    - `equilibrium`: μ*, of the same class and on the same grid. It should be the equilibrium of the scheme: an error of
+      it on the grid shows as a floor of F − F*.
+    - `every`: steps between records. The start is recorded too. Default: 1.
     - `until`, `dt`, and others such as `scheme`: as for `evolve`.
 
     **Returns:** a `Decay`.
 
-    **Raises:** `ValueError` as `evolve` does, where the measures are not of one kind, and where F falls to F* or below,
-    as it does when the equilibrium is not the state of least free energy or the run goes on to rounding.
+    **Raises:** `ValueError` as `evolve` does, for measures of different classes, and if F falls to F* or below: then
+    the equilibrium is not the state of least free energy, or the run goes on to rounding.
 
     **Source:** Otto and Villani, J. Funct. Anal. 173 (2000).
     """

@@ -53,7 +53,7 @@ class Descent(eqx.Module):
 
     @property
     def residual(self) -> Float[Array | np.ndarray, "*r t"]:
-        """descent + ∫D ds: O(dt²) by trapezoidal sums where the scheme's order is 2 or more, else of its order."""
+        """descent + ∫D ds, energy per particle: O(dt²), or of the order of the scheme if that is 1."""
         return self.descent + self.dissipated
 
 
@@ -72,16 +72,16 @@ def moving_frame(
 
         ∂_tρ = ∇·(ρ∇δF_t),   F_t = ∫V(y + σ₀B⁰_t) dρ + ½∬W + β⁻¹∫ρ log ρ
 
-    On the torus the law at the end, shifted by s, is to rounding that of `Spectral` in the laboratory: the two make the
-    same Strang splitting. A box of R^d stays in place while the landscape moves, and must hold the law there.
+    On the torus the law at the end, shifted by s = σ₀B⁰, equals up to rounding that of `Spectral` in the fixed frame:
+    both make the same Strang splitting. A box of R^d moves with the frame and must hold the law there.
 
     **Arguments:**
 
     - `model`: with an additive common noise, or none.
     - `measure`: a density or a Gaussian with a thermal noise, or particles without a noise of their own.
     - `until`, `dt`, `path`, `every`: as for `evolve`.
-    - `start`: the time at which the run starts, 0 by default.
-    - `scheme`: one for the model without its environment.
+    - `start`: the initial time. Default: 0.
+    - `scheme`: for the model without its environment. Default: None, that of `evolve`.
 
     **Returns:** a `Descent`.
 
@@ -132,7 +132,7 @@ def _sums(model: Model, state: Carrier) -> _Sums:
     return state.sums
 
 
-class _Shifted(eqx.Module):
+class _ShiftedPotential(eqx.Module):
     """V(y + s)."""
 
     potential: Any
@@ -151,7 +151,7 @@ def _landscape(model: Model, shift: Float[Array, " d"]) -> Model:
     still = _without_environment(model)
     if model.confinement is None:
         return still
-    return eqx.tree_at(lambda m: m.confinement, still, _Shifted(model.confinement, shift))
+    return eqx.tree_at(lambda m: m.confinement, still, _ShiftedPotential(model.confinement, shift))
 
 
 def _descend(

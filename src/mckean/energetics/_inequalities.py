@@ -24,24 +24,26 @@ _POINTS = {1: 2001, 2: 65, 3: 17}
 
 
 def convexity(model: Model, lower: float, upper: float) -> float:
-    """λ such that F is λ-convex along geodesics: a lower bound of the PL constant; per time.
+    """λ = a + min(w, 0) such that F is λ-convex along geodesics; per time.
 
-    With D²V ≥ a and D²W_s ≥ w the second derivative of F along a geodesic with velocity v is at least a∫|v|²dμ +
-    (w/2)∬|v(x) − v(y)|²dμdμ, plus what the entropy adds, which is not negative. As ½∬|v(x) − v(y)|² lies between 0 and
-    ∫|v|²: λ = a + min(w, 0). The same for D²H_N, so that the Gibbs measure of N particles has the log-Sobolev constant
-    βλ, whatever N. Without V the centre of mass stays, ∫v dμ = 0, and λ = w among the measures with one centre. On the
-    line geodesics keep the order of points: a W convex on each side of 0, as −log|z|, is enough. An internal energy
-    sρ^m adds nothing negative for m ≥ 1 − 1/d (McCann).
+    It is a lower bound of the Polyak–Łojasiewicz constant, in D ≥ 2λ(F − F*).
+
+    If D²V ≥ a and D²W_s ≥ w, the second derivative of F along a geodesic with velocity v is at least a∫|v|²dμ +
+    (w/2)∬|v(x) − v(y)|²dμdμ, plus a term of the entropy that is not negative. As ½∬|v(x) − v(y)|² lies between 0 and
+    ∫|v|², λ = a + min(w, 0). The same holds for D²H_N, so that the Gibbs measure of N particles has the log-Sobolev
+    constant βλ for every N. Without V the centre of mass stays, ∫v dμ = 0, and λ = w among the measures with one
+    centre. On the line geodesics keep the order of points: a W that is convex on each side of 0, such as −log|z|, is
+    enough. An internal energy sρ^m adds nothing negative for m ≥ 1 − 1/d (McCann).
 
     **Arguments:**
 
     - `model`: a gradient flow on R^d, d ≤ 3, with an additive noise of its own.
-    - `lower`, `upper`: the box [lower, upper]^d, length, where D²V is examined by a grid, and D²W on its differences.
+    - `lower`, `upper`: the box [lower, upper]^d, length. D²V is examined on a grid of it, and D²W on the differences.
 
     **Returns:** λ > 0.
 
-    **Raises:** `ValueError` on a space that is not R^d, for a model with a drift that is no gradient or a noise that
-    depends on the state, and where λ ≤ 0: then none of this holds.
+    **Raises:** `ValueError` on a space that is not R^d, for a drift that is no gradient or a noise that depends on the
+    state, and for λ ≤ 0: then there is no bound.
 
     **Source:** Carrillo, McCann and Villani, Rev. Mat. Iberoamericana 19 (2003); Bakry and Émery (1985).
     """
@@ -74,25 +76,27 @@ def _least_hessian(function: Callable, dim: int, lower: float, upper: float) -> 
 
 
 def holley_stroock(model: Model, convex: Callable | None, lower: float = 0.0, upper: float = 0.0) -> float:
-    """λ = (κ₀/β) e^{−β(osc B + osc W)}, a lower bound of the PL constant for V = V₀ + B, W of positive type; per time.
+    """λ = (κ₀/β) e^{−β(osc B + osc W)} for V = V₀ + B and a W of positive type; per time.
 
-    Where ½∬W dμdμ is convex in μ (all Fourier coefficients of W ≥ 0, or no W), with μ̂ ∝ e^{−β(V + W*μ)}
+    It is a lower bound of the Polyak–Łojasiewicz constant, in D ≥ 2λ(F − F*). If ½∬W dμdμ is convex in μ (all Fourier
+    coefficients of W ≥ 0, or no W), then with μ̂ ∝ e^{−β(V + W*μ)}
 
         F(μ) − F* ≤ β⁻¹ H(μ|μ̂),   D(μ) = β⁻² ∫|∇log(ρ/ρ̂)|² dμ,
 
     so that the log-Sobolev constant of every μ̂ is enough (Nitanda, Wu and Suzuki 2022; Chizat, arXiv 2202.01009). By
-    Holley and Stroock it is κ₀e^{−β osc}, κ₀ that of the reference: βa for D²V₀ ≥ a, and on a torus, V₀ = 0, that of
-    the uniform measure, (2π/L)² for the longest side L.
+    Holley and Stroock it is κ₀e^{−β osc}, with κ₀ that of the reference: βa if D²V₀ ≥ a; on a torus, with V₀ = 0, that
+    of the uniform measure, (2π/L)² for the longest side L.
 
     **Arguments:**
 
     - `model`: a gradient flow with a thermal noise of its own.
     - `convex`: V₀, a function of a point, shape (d,); None on a torus.
-    - `lower`, `upper`: the box on R^d where D²V₀ and B = V − V₀ are examined by a grid; on a torus its own box is.
+    - `lower`, `upper`: the box on R^d, length. D²V₀ and B = V − V₀ are examined on a grid of it. A torus needs none.
 
     **Returns:** λ.
 
-    **Raises:** `ValueError` without noise, for a V₀ that is not convex or a W that is not known to be of positive type.
+    **Raises:** `ValueError` without noise, for a V₀ that is not convex, and for a W that is not known to be of positive
+    type.
 
     **Source:** Holley and Stroock, J. Stat. Phys. 46 (1987).
     """

@@ -101,23 +101,23 @@ def ledger(
     scheme: Scheme | None = None,
     every: int | None = None,
 ) -> Ledger:
-    """Run a model and keep its energy ledger: F(t) − F(0), and the accounts that it is made of.
+    """Run a model with its energy ledger: F(t) − F(0), and the terms of which it is the sum.
 
         dF = −D dt + ⟨∇δF·b, μ⟩ dt + Σ_k ⟨∇δE·σ_k, μ⟩∘dB⁰_k + β⁻¹ Σ_k ⟨∇log ρ·σ_k, μ⟩∘dB⁰_k,   D = ⟨|∇δF|², μ⟩
 
-    Memory does not grow with the number of steps, nor, for densities, with that of the environment's motions. At
-    particles a step evaluates the field twice more than the scheme does. What the force of a scheme lacks (random
-    batches, a sum's tolerance) is in the residual, and so is what a grid does not resolve.
+    Memory does not grow with the number of steps, nor, for densities, with that of the environment's motions. For
+    particles each step costs two more evaluations of the field. The residual shows the errors of the force (random
+    batches, the tolerance of a sum) and of the grid.
 
     **Arguments:**
 
     - `model`: any.
     - `measure`: particles, a density on the torus, or a Gaussian.
     - `until`, `dt`, `path`: as for `evolve`.
-    - `start`: the time at which the run starts, 0 by default.
-    - `scheme`: as for `evolve`; for particles by default Heun's. With Euler's the ledger closes as fast where the noise
-      is additive, and only at O(√dt) where it depends on the state, as a transport noise does.
-    - `every`: steps between records; by default the start and the end alone.
+    - `start`: the initial time. Default: 0.
+    - `scheme`: as for `evolve`. Default: None, for particles Heun's. With Euler's the ledger closes at O(dt) if the
+      noise is additive, and only at O(√dt) if it depends on the state, as a transport noise does.
+    - `every`: steps between records. Default: None, the start and the end only.
 
     **Returns:** a `Ledger`.
 

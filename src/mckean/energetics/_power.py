@@ -12,16 +12,15 @@ from mckean.models.environment import derivative, require_movable, total_over_mo
 
 
 def environment_power(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
-    """Observable: the work that the environment does in mean in a unit of time; energy per particle and time.
+    """Observable: the mean work of the environment per time, ½Σ_k 𝒜_k⟨∇δF·σ_k, μ⟩; energy per particle and time.
 
-        ½Σ_k 𝒜_k⟨∇δF·σ_k, μ⟩,   𝒜_k the derivative along −∇·(ρσ_k)
-
-    The work of a run less the integral of this along it is a martingale (its drift in Itô's sense): an additive noise
-    σ₀ does (σ₀²/2)⟨ΔV, μ⟩. Each field costs a derivative of the free energy's slope.
+    𝒜_k is the derivative along −∇·(ρσ_k). The work of a run less the integral of this is a martingale: this is the Itô
+    drift of the work. An additive noise σ₀ has (σ₀²/2)⟨ΔV, μ⟩. Each field costs one derivative of the slope of the free
+    energy.
 
     **Arguments:**
 
-    - `model`: with a common noise; 0 without.
+    - `model`: with a common noise; the value is 0 without.
     - `mu`: particles, or a density on the torus.
 
     **Returns:** a number.

@@ -50,15 +50,15 @@ class Contraction:
         return average(self._logarithm(slice(None)))
 
     def rate(self, after: float = 0.0) -> Estimate:
-        """(1/(T − s)) E log(distance(T)/distance(s)), with its standard error over environments; 1/time.
+        """The rate (1/(T − s)) E log(distance(T)/distance(s)), with its standard error over environments; 1/time.
 
         **Arguments:**
 
-        - `after`: s, time, 0 by default; T is the end.
+        - `after`: s, time. T is the end. Default: 0.
 
         **Returns:** an `Estimate`.
 
-        **Raises:** `ValueError` for s ≥ T, and where a distance has fallen to rounding: it decays no further.
+        **Raises:** `ValueError` for s ≥ T, and for a distance that has fallen to rounding.
         """
         begin = int(np.searchsorted(self.times, after - 1e-9 * self.times[-1]))
         require(begin < len(self.times) - 1, f"a rate is measured up to t = {self.times[-1]:g}, after t = {after:g}.")
@@ -90,22 +90,25 @@ def contraction(
     scheme: Scheme | None = None,
     batch: int | None = None,
 ) -> Contraction:
-    """How two solutions, or the points of a cloud, draw together, over environments.
+    """The distance of two solutions, or of the points of a cloud, over independent environments.
 
-    By Lyapunov's top exponent λ, E log|x_t − y_t| ~ λt where λ < 0 and the points have come near. Two particles of one
-    cloud feel each other where the model has an interaction; two solutions do not.
+        E log|x_t − y_t| ~ λt   if λ < 0 and the points have come near, λ Lyapunov's top exponent
+
+    Two particles of one cloud act on each other if the model has an interaction. Two solutions do not.
 
     **Arguments:**
 
     - `model`: any.
-    - `first`, `second`: where two solutions start. Without a second, `first` is a cloud of two particles or more.
+    - `first`: the first solution at the start.
+    - `second`: the second solution at the start. Default: None; then `first` is a cloud of two particles or more, and
+      the distance is that of its points, `observables.pair_distance`.
     - `until`, `dt`, `every`, `scheme`: as for `evolve`.
     - `key`, `replicas`, `batch`: as for `replicate`; two replicas at least.
 
     **Returns:** a `Contraction`.
 
-    **Raises:** `ValueError` for measures of different forms, a single one that is no such cloud, one environment, and
-    as `evolve` does.
+    **Raises:** `ValueError` for measures of different classes, a single measure that is not such a cloud, one
+    environment, and as `evolve` does.
     """
     one = scheme_for(model, first, scheme)
     require(replicas >= 2, "standard errors over environments need at least two of them.")

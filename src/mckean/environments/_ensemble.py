@@ -53,8 +53,8 @@ class Ensemble:
     def variance(self) -> Any:
         """The unbiased variance over environments, an `Estimate` in each leaf's place.
 
-        Its standard error is itself a fourth moment: under heavy tails both come out too small until the rare
-        environments that carry them have been met.
+        Its standard error is a fourth moment. With heavy tails both are too small until rare environments have
+        occurred.
         """
         n = self._several()
 
@@ -73,22 +73,22 @@ class Ensemble:
 def ensemble(
     run: Callable[[PRNGKeyArray], Any], key: PRNGKeyArray, replicas: int, batch: int | None = None
 ) -> Ensemble:
-    """Mean and variance of `run(key)` over independent environments; memory is that of one batch on each core.
+    """Mean and variance of `run(key)` over independent environments, E f and Var f, with standard errors.
 
-    Environment i has the key fold_in(key, i): more environments, or other batches, keep the first ones as they are.
+    Environment i has the key fold_in(key, i): the first environments do not change if there are more of them, or other
+    batches. Memory is that of one batch on each core.
 
     **Arguments:**
 
-    - `run`: a function of a key that JAX can trace, such as a call of `evolve` with `Brownian(key)`, with a tree of
-      real arrays as its result. An `equinox.Partial` of a module's function is compiled once for all values of its
-      arrays.
+    - `run`: a function of a key that JAX can trace, such as a call of `evolve` with `Brownian(key)`. It returns a tree
+      of real arrays. An `equinox.Partial` of a module's function is compiled once for all values of its arrays.
     - `key`: of all environments.
-    - `replicas`: how many environments.
-    - `batch`: how many of them run as one program, as for `replicate`; it must divide `replicas`. All by default.
+    - `replicas`: the number of environments.
+    - `batch`: how many of them run as one program, as for `replicate`; it divides `replicas`. Default: None, all.
 
     **Returns:** an `Ensemble`.
 
-    **Raises:** `ValueError` if the batch does not divide their number, and where a result is complex or not finite.
+    **Raises:** `ValueError` if the batch does not divide the number, and for a result that is complex or not finite.
     """
     batch = replicas if batch is None else batch
     require(replicas >= 1 and batch >= 1, "an ensemble needs at least one environment, in batches of at least one.")

@@ -27,16 +27,19 @@ def one_point_ergodicity(
     scheme: Scheme | None = None,
     batch: int | None = None,
 ) -> EnergyTest:
-    """Whether the first particle has at time `until`, over independent environments, the invariant law.
+    """A test whether the first particle has the invariant law at time `until`, over independent environments.
 
-    It tests the law at that time, from that start. That it is invariant, that it is reached from elsewhere, or sooner,
-    and that averages over time tend to it, are other questions. See `energy_test` for what is seen and what is not.
+        E = 2 E δ(X, Y) − E δ(X, X′) − E δ(Y, Y′) = 0   for X = x_1(until), Y of the invariant law
+
+    It tests the law at that time, from that start. It does not test whether the law is invariant, whether other starts
+    reach it, or whether averages over time tend to it. `energy_test` says which differences it sees.
 
     **Arguments:**
 
     - `model`: any.
-    - `particles`: where they start: one particle, or several that act on it.
-    - `invariant`: a function of (key, n) with n independent points of that law as value, or such points, shape (m, d).
+    - `particles`: the start: one particle, or several that act on it.
+    - `invariant`: a function of (key, n) that returns n independent points of the invariant law, or such points, shape
+      (m, d).
     - `until`, `dt`, `scheme`: as for `evolve`.
     - `key`, `replicas`, `batch`: as for `replicate`.
     - `permutations`: as for `energy_test`.

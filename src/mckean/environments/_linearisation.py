@@ -110,7 +110,7 @@ class Growth:
 
         **Arguments:**
 
-        - `after`: s, time, 0 by default; T is the end.
+        - `after`: s, time. T is the end. Default: 0.
 
         **Returns:** an `Estimate`.
 
@@ -122,13 +122,13 @@ class Growth:
     def moment(self, power: float = 2.0, after: float = 0.0) -> Estimate:
         """(1/p(T − s)) log(E‖η_T‖^p/E‖η_s‖^p), for p = 2 the mean square rate γ; 1/time.
 
-        The tails are heavy: as T grows, ever fewer environments carry the mean, and both the value and its stated error
-        fall short when none of these was met. See `effective`, and keep T short or p small.
+        The tails are heavy. As T grows, fewer and fewer environments carry the mean; the value and its standard error
+        are too small if none of these has occurred. See `effective`, and keep T short or p small.
 
         **Arguments:**
 
-        - `power`: p, 2 by default.
-        - `after`: s, time, 0 by default; T is the end.
+        - `power`: p. Default: 2.
+        - `after`: s, time. T is the end. Default: 0.
 
         **Returns:** an `Estimate`.
 
@@ -143,7 +143,7 @@ class Growth:
 
         **Arguments:**
 
-        - `after`: s, time, 0 by default; T is the end.
+        - `after`: s, time. T is the end. Default: 0.
 
         **Returns:** an `Estimate`.
 
@@ -164,7 +164,7 @@ class Growth:
 
         **Arguments:**
 
-        - `power`: p, 2 by default.
+        - `power`: p. Default: 2.
         """
         w = np.exp(power * (self.log_norm[:, -1] - self.log_norm[:, -1].max()))
         return float(w.sum() ** 2 / np.sum(w**2))
@@ -201,22 +201,22 @@ def linearise(
     every: int | None = None,
     scheme: Scheme | None = None,
 ) -> Trajectory[Carrier]:
-    """A solution and a small perturbation of it, η_0 ∝ `towards` − `measure`, in one environment.
+    """A solution and a small perturbation η of it, η_0 ∝ `towards` − `measure`, in one environment.
 
-        μ_{k+1} = Φ_k(μ_k),   η_{k+1} = DΦ_k(μ_k) η_k,   Φ the scheme's step, environment included
+        μ_{k+1} = Φ_k(μ_k),   η_{k+1} = DΦ_k(μ_k) η_k,   Φ the scheme's step with its environment
 
     The records are `log_norm`, log‖η_t‖/‖η_0‖, and `overlap`, ⟨η_t, η_0⟩/(‖η_t‖‖η_0‖).
 
     **Arguments:**
 
     - `model`: any.
-    - `measure`: where the solution starts.
-    - `towards`: another measure of its form, the direction of the perturbation.
+    - `measure`: the solution at the start.
+    - `towards`: another measure of its class, which gives the direction of the perturbation.
     - `until`, `dt`, `path`, `every`, `scheme`: as for `evolve`.
 
     **Returns:** the run.
 
-    **Raises:** `ValueError` for measures of different forms, or the same one, and as `evolve` does.
+    **Raises:** `ValueError` for measures of different classes, or equal ones, and as `evolve` does.
     """
     state, flow = tangent(measure, towards), _flow(scheme_for(model, measure, scheme))
     return evolve(model, state, until=until, dt=dt, path=path, scheme=flow, observe=_OBSERVE, every=every)
@@ -235,19 +235,21 @@ def growth(
     scheme: Scheme | None = None,
     batch: int | None = None,
 ) -> Growth:
-    """The growth of a small perturbation of a solution in independent environments; see `linearise`.
+    """The growth of a small perturbation η of a solution, ‖η_t‖/‖η_0‖, in independent environments.
+
+        μ_{k+1} = Φ_k(μ_k),   η_{k+1} = DΦ_k(μ_k) η_k,   Φ the scheme's step with its environment
 
     **Arguments:**
 
     - `model`: any.
-    - `measure`: where the solution starts, a steady state for instance.
-    - `towards`: another measure of its form, the direction of the perturbation.
+    - `measure`: the solution at the start, such as a steady state.
+    - `towards`: another measure of its class; the perturbation is η_0 ∝ `towards` − `measure`.
     - `until`, `dt`, `every`, `scheme`: as for `evolve`.
     - `key`, `replicas`, `batch`: as for `replicate`.
 
     **Returns:** a `Growth`.
 
-    **Raises:** `ValueError` for measures of different forms, or the same one, and as `evolve` does.
+    **Raises:** `ValueError` for measures of different classes, or equal ones, and as `evolve` does.
     """
     flow = _flow(scheme_for(model, measure, scheme))
     state = tangent(measure, towards)

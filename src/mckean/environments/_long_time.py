@@ -32,19 +32,20 @@ def pullback(
     until: float = 0.0,
     scheme: Scheme | None = None,
 ) -> list[AbstractMeasure]:
-    """μ at `until` of the runs that start from one measure at `until` − T, in one environment, for each depth T.
+    """The pullback: μ at time t = `until` of runs from one measure at t − T, in one environment, for each depth T.
 
-    The environment is a function of the step alone, so that every run meets the same one as it nears the end.
+    All runs meet the same environment, which is a function of the step alone. If the flow contracts, they converge as T
+    → ∞ to a random measure that depends on the environment alone.
 
     **Arguments:**
 
     - `model`: with a common noise.
-    - `measure`: where each run starts.
+    - `measure`: the initial measure of each run.
     - `depths`: the T, positive; time.
-    - `until`: the end of all runs, 0 by default.
+    - `until`: t, the end of all runs; time. Default: 0.
     - `dt`, `path`, `scheme`: as for `evolve`.
 
-    **Returns:** the measures at `until`, one for each depth.
+    **Returns:** the measures at t, one for each depth.
 
     **Raises:** `ValueError` for depths that are not positive, and as `evolve` does.
 
@@ -67,22 +68,24 @@ def invariant(
     scheme: Scheme | None = None,
     batch: int | None = None,
 ) -> Ensemble:
-    """Statistics of the invariant random measure: observables at time 0 of runs from −`depth`, over environments.
+    """E f(μ_0) and Var f(μ_0) for the invariant random measure μ_0: runs from time −`depth` to 0, over environments.
 
-    What is left of the start decays with the depth: compare two depths, or two starts.
+    The influence of the start decays with the depth: compare two depths, or two starts.
 
     **Arguments:**
 
     - `model`: with a common noise.
-    - `measure`: where each run starts.
-    - `observe`: real functions of (model, measure) by name.
+    - `measure`: the initial measure of each run.
+    - `observe`: the f, real functions of (model, measure) by name.
     - `depth`: positive; time.
     - `key`, `replicas`, `batch`: as for `ensemble`.
     - `dt`, `scheme`: as for `evolve`.
 
-    **Returns:** an `Ensemble`, of a dict by name.
+    **Returns:** an `Ensemble`, of a dictionary by name.
 
     **Raises:** `ValueError` for a depth that is not positive, and as `evolve` and `ensemble` do.
+
+    **Source:** Crauel and Flandoli, Probab. Theory Relat. Fields 100 (1994).
     """
     require(depth > 0, f"the depth of a pullback is a positive time, not {depth}.")
     planned = scheme_for(model, measure, scheme).begin(model, measure, dt).model
@@ -110,21 +113,21 @@ def separation(
     scheme: Scheme | None = None,
     observe: Mapping[str, Callable[[Model, Carrier], Any]] | None = None,
 ) -> Trajectory[Carrier]:
-    """Two solutions in one environment: the record "distance" says how far apart they are, ‖μ_t − ν_t‖.
+    """Two solutions μ, ν in one environment, with the record "distance", ‖μ_t − ν_t‖.
 
     The distance is `mckean.measures.distance`: in L² for densities, one to one for particles.
 
     **Arguments:**
 
     - `model`: any.
-    - `first`, `second`: where the two start; measures of one form and size.
-    - `start`: the time at which they start, 0 by default.
-    - `until`, `dt`, `path`, `every`, `scheme`: as for `evolve`. Particles share their own motions as well.
-    - `observe`: further functions of (model, pair) by name.
+    - `first`, `second`: μ_0 and ν_0, measures of one class and size.
+    - `start`: the initial time. Default: 0.
+    - `until`, `dt`, `path`, `every`, `scheme`: as for `evolve`. Particles share their own motions too.
+    - `observe`: more functions of (model, pair) by name. Default: None.
 
     **Returns:** the run of the pair.
 
-    **Raises:** `ValueError` for measures of different forms, and as `evolve` does.
+    **Raises:** `ValueError` for measures of different classes, and as `evolve` does.
     """
     one = scheme_for(model, first, scheme)
     watch = {"distance": distance_of_pair, **(observe or {})}

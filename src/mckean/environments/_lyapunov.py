@@ -113,12 +113,14 @@ def _level(step: Int[Array, ""], after: int, sums: TangentFrame) -> TangentFrame
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Lyapunov exponents over environments.
+    """The Lyapunov exponents λ_1, …, λ_k over r environments.
 
-    The frame turns towards the directions that grow most, so that the largest comes first in the long run. They are not
-    sorted, which would set exponents apart that are equal.
+    In the long run the largest comes first, as the frame turns towards the directions that grow most. They are not
+    sorted: sorting would separate equal exponents.
 
-    - `samples`: those of each environment, shape (r, k), 1/time.
+    **Attributes:**
+
+    - `samples`: the exponents of each environment, shape (r, k), 1/time.
     """
 
     samples: Float[np.ndarray, "r k"]
@@ -149,25 +151,28 @@ def lyapunov(
     scheme: Scheme | None = None,
     batch: int | None = None,
 ) -> Spectrum:
-    """The Lyapunov spectrum of particles in independent environments, each followed from 0 to `until`.
+    """The Lyapunov spectrum of particles in independent environments, from 0 to `until`.
 
         λ_1 + … + λ_j = lim (1/t) log vol(DΦ_t η_1, …, DΦ_t η_j)
 
     **Arguments:**
 
     - `model`: any.
-    - `particles`: where they start; one for the flow of points.
+    - `particles`: the particles at the start; one particle for the flow of points.
     - `until`, `dt`, `scheme`: as for `evolve`.
-    - `key`, `replicas`, `batch`: as for `replicate`; two replicas at least. Memory O(n·d·count), for each of a batch.
-    - `after`: from when on growth counts, for what is left of the start to pass; time, 0 by default.
-    - `count`: how many exponents; all of them by default, up to 64.
-    - `every`: steps from one orthonormalisation to the next, 1 by default.
+    - `key`, `replicas`, `batch`: as for `replicate`; two replicas at least. Memory is O(n·d·count) for each of a batch.
+    - `after`: growth counts from this time on, when the start is forgotten; time. Default: 0.
+    - `count`: the number of exponents. Default: None, all of them, up to 64.
+    - `every`: steps from one orthonormalisation to the next. Default: 1.
 
     **Returns:** a `Spectrum`.
 
-    **Raises:** `ValueError` for more exponents than there are, a full spectrum of more than 64, times that do not fit
-    together, one environment, and as `evolve` does. `RunError` where the directions of the frame are lost between two
-    orthonormalisations: it is then too long to the next, or the scheme's step is no longer one to one.
+    **Raises:**
+
+    - `ValueError` for more exponents than there are, a full spectrum of more than 64, times that do not fit together,
+      one environment, and as `evolve` does.
+    - `RunError` if the directions of the frame are lost between two orthonormalisations: take a smaller `every`, or a
+      shorter step, as a step that is too long may not be one to one.
 
     **Source:** Benettin, Galgani, Giorgilli and Strelcyn, Meccanica 15 (1980).
     """
@@ -194,14 +199,16 @@ def exponents(
     every: int = 1,
     scheme: Scheme | None = None,
 ) -> Float[np.ndarray, " k"]:
-    """λ_1, …, λ_k up to time `until` in one given environment, or without noise; 1/time.
+    """The Lyapunov exponents λ_1, …, λ_k up to time `until` in one given environment, or without noise; 1/time.
+
+        λ_1 + … + λ_j = lim (1/t) log vol(DΦ_t η_1, …, DΦ_t η_j)
 
     **Arguments:**
 
     - `path`: as for `evolve`.
     - `model`, `particles`, `until`, `dt`, `after`, `count`, `every`, `scheme`: as for `lyapunov`.
 
-    **Returns:** shape (k,).
+    **Returns:** an array of shape (k,).
 
     **Raises:** `ValueError` and `RunError` as `lyapunov` does.
     """

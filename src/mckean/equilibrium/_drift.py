@@ -27,14 +27,13 @@ class GibbsDrift(NamedTuple):
 
 
 def gibbs_drift(model: Model, state: Density) -> GibbsDrift:
-    """How fast a law such as e^{−βV}/Z is left under all of a model's noise: in mean, and along its paths.
+    """The rates at which the noises of a model move a law such as e^{−βV}/Z: in mean, and along paths.
 
-        averaged = ‖−∇·(ρb) + ½∂_i∂_j(a_ijρ) + ½Σ_k 𝒜_kA_k(ρ)‖_{L¹},   pathwise = Σ_k ∫A_k(ρ)²/ρ,   A_k = −∇·(ρσ_k).
+        averaged = ‖−∇·(ρb) + ½∂_i∂_j(a_ijρ) + ½Σ_k 𝒜_kA_k(ρ)‖_{L¹},   pathwise = Σ_k ∫A_k(ρ)²/ρ,   A_k = −∇·(ρσ_k)
 
-    The Gibbs measure is the law of one particle in equilibrium: a thermal noise leaves it in place, be it the
-    particles' own or common. The law given the environment stays there only if no field moves it, ∇·(ρσ_k) = 0: the
-    uniform one under a transport noise. The fields cos x and sin x on the circle leave the uniform law in place in
-    mean, and destroy it along every path.
+    The Gibbs measure of one particle does not move in mean under a thermal noise, own or common. The law given the
+    environment stays only if no field moves it, ∇·(ρσ_k) = 0: for instance the uniform law under a transport noise. The
+    fields cos x and sin x on the circle keep the uniform law in mean, and move it along every path.
 
     **Arguments:**
 
@@ -43,8 +42,8 @@ def gibbs_drift(model: Model, state: Density) -> GibbsDrift:
 
     **Returns:** a `GibbsDrift`.
 
-    **Raises:** `ValueError` for a density on a box, an own noise in the sense of Stratonovich, or a common one in that
-    of Itô, where these differ.
+    **Raises:** `ValueError` for a density on a box, and for an own noise in Stratonovich form or a common noise in Itô
+    form if the two forms differ.
     """
     require_stratonovich(model)
     require(

@@ -66,7 +66,7 @@ class Invariance:
 
         **Arguments:**
 
-        - `level`: of the test, 10⁻³ by default.
+        - `level`: of the test. Default: 10⁻³.
 
         **Raises:** `ValueError` for a level that is not between 0 and 1.
         """
@@ -84,16 +84,19 @@ def invariance(
     key: PRNGKeyArray,
     scheme: Scheme | None = None,
 ) -> Invariance:
-    """Whether the steps of a dynamics leave a law invariant: E[φ(X_t) − φ(X_0)] = 0 for each φ.
+    """A test whether the steps of a dynamics leave a law invariant: E[φ(X_t) − φ(X_0)] = 0 for each φ.
+
+    All φ are tested together by Hotelling's T² = c m̄ᵀS⁻¹m̄, with m̄ and S the mean and the covariance of the c
+    changes.
 
     **Arguments:**
 
-    - `model`: the dynamics, which may have any drift and noise.
+    - `model`: the dynamics, with any drift and noise.
     - `clouds`: c independent draws of the n particles from the law, shape (c, n, d), such as `GibbsSample.positions[:,
-      -1]`; ten for each φ at least.
+      -1]`; ten at least for each φ.
     - `observe`: the φ, real scalar functions of (model, measure) by name.
-    - `dt`: the step.
-    - `until`: how long it runs. A bias is seen best after about the time in which φ relaxes.
+    - `dt`: the step, time.
+    - `until`: t. A bias is seen best after about the relaxation time of φ.
     - `key`: for the noise.
     - `scheme`: as for `evolve`.
 
@@ -111,23 +114,23 @@ def invariance(
 
 
 def stationarity(model: Model, clouds: Float[Array, "c n d"], observe: Observables) -> Invariance:
-    """Whether the equation of N particles leaves a law invariant: E[Lφ(X)] = 0 for each φ, L the generator.
+    """A test whether the equation of N particles leaves a law invariant: E[Lφ(X)] = 0 for each φ, L the generator.
 
         Lφ = b·∇φ + ½Σ_i tr(σσᵀ(x_i)∇²_{x_i}φ) + ½Σ_k (σ⁰_k·∇)²φ
 
-    No step is taken. Cost: one second derivative of φ for every motion, N·d and those of the environment, at each
-    cloud.
+    It takes no time step. The cost for each cloud is one second derivative of φ for each Brownian motion: N·d, and
+    those of the environment.
 
     **Arguments:**
 
     - `model`: the dynamics.
-    - `clouds`: c independent draws of the n particles from the law, shape (c, n, d); ten for each φ at least.
+    - `clouds`: c independent draws of the n particles from the law, shape (c, n, d); ten at least for each φ.
     - `observe`: the φ, twice differentiable real functions of (model, measure) by name.
 
     **Returns:** an `Invariance`; its changes are per time.
 
-    **Raises:** `ValueError` for fewer draws, on spheres, and for a noise in the sense of Stratonovich where that
-    matters: `mckean.convert` says the same in Itô's.
+    **Raises:** `ValueError` for fewer draws, on spheres, and for a noise in Stratonovich form if the two forms differ:
+    `mckean.convert` gives the Itô form.
 
     **Source:** Echeverría, Z. Wahrscheinlichkeitstheorie 61 (1982).
     """

@@ -68,19 +68,19 @@ def langevin_means(
     **Arguments:**
 
     - `model`: one whose Gibbs measure is known: a gradient drift and a thermal noise.
-    - `law`: where the n particles start, independent.
+    - `law`: of the independent particles at time 0.
     - `n`: the number of particles.
     - `observe`: real scalar functions of (model, measure) by name.
-    - `key`: for starts and noise.
-    - `dt`: the larger of the two steps.
-    - `until`: the end of each run.
-    - `discard`: the time in which the start is forgotten, a multiple of `every`·dt; means are from there on.
-    - `replicas`: independent runs, 32 by default.
-    - `every`: steps between records, 1 by default.
+    - `key`: for the starts and the noise.
+    - `dt`: the larger of the two steps, time.
+    - `until`: the end of each run, time.
+    - `discard`: means are taken from this time on, when the start is forgotten; a multiple of `every`·dt.
+    - `replicas`: the number of independent runs. Default: 32.
+    - `every`: steps between records. Default: 1.
 
     **Returns:** the `LangevinMeans`.
 
-    **Raises:** `ValueError` for a model whose Gibbs measure is not known, for times that are no such multiples, and as
+    **Raises:** `ValueError` for a model whose Gibbs measure is not known, for times that are not such multiples, and as
     `evolve` does.
 
     **Source:** Talay and Tubaro, Stoch. Anal. Appl. 8 (1990).

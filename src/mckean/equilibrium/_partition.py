@@ -39,12 +39,10 @@ def log_partition(model: Model, sample: GibbsSample) -> LogPartition:
 
         log Z_N = N log∫e^{−βV} + ∫_0^1 f ds,   f(s) = −βE_s I,   I = (1/2N)Σ_ij W(x_i − x_j)
 
-    It has no unit where lengths have none.
-
     **Arguments:**
 
     - `model`: with an interaction.
-    - `sample`: of the model, by `sample_gibbs`, on an odd number of couplings from 0 to 1, nine say.
+    - `sample`: from `sample_gibbs` of the model, with an odd number of couplings from 0 to 1, such as nine.
 
     **Returns:** a `LogPartition`.
 

@@ -24,13 +24,13 @@ from mckean.measures import Particles, cast, dtype_of
 class Certificate:
     """The error of a force on a sample of points, against the direct sum, relative to the force's root mean square.
 
-    **Arguments:**
+    **Attributes:**
 
     - `error`: the root mean square over the sample.
     - `largest`: the largest of the sample.
-    - `points`: how many points.
+    - `points`: the number of points.
     - `sum`: the name of the sum.
-    - `tolerance`: what was asked for, relative to the size of ∇W; None for a sum that is exact to rounding.
+    - `tolerance`: the one that was asked for, relative to the size of ∇W; None for a sum that is exact to rounding.
     """
 
     error: float
@@ -58,7 +58,7 @@ def certificate(
     - `kernel`: W, as a model takes it, or `model.interaction`, with its sum if that is planned.
     - `mu`: the cloud.
     - `key`: a JAX key, for the sample.
-    - `points`: how many particles are in the sample; 256 by default.
+    - `points`: the number of particles in the sample. Default: 256.
 
     **Returns:** the `Certificate`.
 

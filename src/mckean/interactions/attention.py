@@ -38,10 +38,10 @@ class Attention(AbstractField):
 
     **Arguments:**
 
-    - `beta`: β, a number, in 1/length²; 1 by default.
-    - `value`: V, shape (d, d), or a number, in 1/time; None, the default, for the identity.
-    - `query_key`: A = QᵀK, shape (d, d); None, the default, for the identity.
-    - `normalised`: True, the default, for (SA), False for (USA).
+    - `beta`: β, a number, in 1/length². Default: 1.
+    - `value`: V, shape (d, d), or a number, in 1/time. Default: None, the identity.
+    - `query_key`: A = QᵀK, shape (d, d). Default: None, the identity.
+    - `normalised`: (SA), or (USA) if False. Default: True.
 
     **Raises:**
 
@@ -68,7 +68,7 @@ class Attention(AbstractField):
 
     def __call__(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d"]:
         """b(x_i, μ) at points of shape (n, d), in the precision of the points."""
-        field, y, w = self._prepared(mu, x)
+        field, y, w = self._prepare(mu, x)
         log_mass, mean = softmax_mean(field.beta * field._queries(x), y, y, w)
         if not self.normalised:
             mean = jnp.exp(log_mass)[:, None] * mean
@@ -83,7 +83,7 @@ class Attention(AbstractField):
         unnormalised one after −1/β is taken off; the first derivative in β is right there as well. Near β = 0 the
         quotient loses digits, as rounding/|β|.
         """
-        field, y, w = self._prepared(mu, x)
+        field, y, w = self._prepare(mu, x)
         query, beta = field._queries(x), field.beta
         log_mass, _ = softmax_mean(beta * query, y, y[:, :0], w)
         still = beta == 0
@@ -98,7 +98,7 @@ class Attention(AbstractField):
         """Ax_i."""
         return x if self.query_key is None else _product(x, self.query_key.T)
 
-    def _prepared(self, mu: AbstractMeasure, x: Array) -> tuple["Attention", Array, Array]:
+    def _prepare(self, mu: AbstractMeasure, x: Array) -> tuple["Attention", Array, Array]:
         """The parameters and the atoms in the precision of the points, once everything fits."""
         dim = mu.domain.dim
         if isinstance(mu.domain, Torus):
@@ -132,13 +132,13 @@ def softmax_mean(
     q: Float[Array, "n d"], y: Float[Array, "m d"], v: Float[Array, "m k"], w: Float[Array, " m"]
 ) -> tuple[Float[Array, " n"], Float[Array, "n k"]]:
     """(log Z_i, Σ_j w_j e^{⟨q_i, y_j⟩} v_j / Z_i) with Z_i = Σ_j w_j e^{⟨q_i, y_j⟩}, for weights w ≥ 0, not all 0."""
-    top, excess, mean = _streamed(q, y, v, w)
+    top, excess, mean = _stream(q, y, v, w)
     return top + excess, mean
 
 
 @jax.custom_jvp
 @jax.jit
-def _streamed(q: Array, y: Array, v: Array, w: Array) -> tuple[Array, Array, Array]:
+def _stream(q: Array, y: Array, v: Array, w: Array) -> tuple[Array, Array, Array]:
     """The largest exponent t_i, log Z_i − t_i and the mean. A sum of the first two would round log Z_i by more than the
     derivatives of a large exponent can bear.
 
@@ -162,11 +162,11 @@ def _streamed(q: Array, y: Array, v: Array, w: Array) -> tuple[Array, Array, Arr
     return top, jnp.log(total[:, -1]), total[:, :-1] / total[:, -1:]
 
 
-@_streamed.defjvp
+@_stream.defjvp
 def _streamed_jvp(primals, tangents):
     """d log Z_i = Σ_j P_ij dℓ_ij and d mean_i = Σ_j P_ij (dv_j + (v_j − mean_i) dℓ_ij), where P_ij is the softmax
     w_j e^{⟨q_i, y_j⟩}/Z_i and dℓ_ij = ⟨dq_i, y_j⟩ + ⟨q_i, dy_j⟩ + dw_j/w_j; t_i is held still."""
-    top, excess, mean = _streamed(*primals)
+    top, excess, mean = _stream(*primals)
     change = _change((primals[0], tangents[0], top, excess), (*primals[1:], *tangents[1:]))
     return (top, excess, mean), (jnp.zeros_like(top), change[:, -1], change[:, :-1] - mean * change[:, -1:])
 

@@ -31,13 +31,13 @@ _ATTEMPTS = {
 
 @dataclass(frozen=True)
 class Choice:
-    """The sum that was chosen, and why; `str` says it.
+    """The sum that `choose` has chosen, and why. `str` writes it as text.
 
-    **Arguments:**
+    **Attributes:**
 
-    - `sum`: the sum, planned for the measure where that is known.
+    - `sum`: the sum, planned for the measure if its values are known.
     - `reason`: why this one, a sentence.
-    - `others`: for each sum that was thought of, its name, the seconds of a force by it, or None, and why.
+    - `others`: for each other sum its name, the seconds of a force by it, or None, and why it was not chosen.
     """
 
     sum: AbstractSum
@@ -67,12 +67,12 @@ def choose(
 
     **Arguments:**
 
-    - `kernel`: W, as a model takes it, or `model.interaction`; a sum that is said there is chosen.
+    - `kernel`: W, as a model takes it, or `model.interaction`; if that has a sum, this sum is chosen.
     - `mu`: the measure that acts.
-    - `tolerance`: as for `place`; None, the default, for that of the interaction.
-    - `points`: the points acted on, shape (n, d), or a grid; None, the default, for the measure's own.
-    - `few`: all pairs are taken where they are no more than this; 65 536 by default. A run allows 4 194 304, as a plan
-      takes a second or so.
+    - `tolerance`: as for `place`. Default: None, that of the interaction.
+    - `points`: the points acted on, shape (n, d), or a grid. Default: None, those of the measure.
+    - `few`: up to this number of pairs all pairs are summed. Default: 65 536. A run takes 4 194 304, as a plan costs
+      about a second.
 
     **Returns:** the `Choice`: `choose(W, mu).sum` is the sum, planned for the measure.
 

@@ -16,22 +16,22 @@ from mckean.spaces import AbstractSpace, Torus
 
 
 class Interaction(eqx.Module):
-    """W as it acts on a space, with the way its field −∇W_s*μ is summed; made by `place`.
+    """A pair energy W on a space, and the sum that evaluates its field −∇W_s*μ; `place` makes it.
 
     **Arguments:**
 
     - `kernel`: W between two points, a function of the shortest displacement. On a torus it is the Fourier series of W,
       if that converges to rounding.
-    - `space`: where it acts.
-    - `series`: on a torus, the series cut off at some mode, if it does not converge so fast: a density on a grid has
-      only the grid's modes, and meets these of W. None else.
-    - `tolerance`: the error of the force relative to the size of ∇W, between 1e-15 and 0.5, for the sum that is chosen;
-      None, the default, for 1e-9 in double and 1e-5 in single precision.
-    - `sum`: what evaluates the field of particles; None, the default, for what `choose` chooses.
+    - `space`: the space.
+    - `series`: on a torus, a finite part of the Fourier series of W, if the series does not converge so fast. A density
+      on a grid has only the modes of the grid, and meets these of W. Default: None.
+    - `tolerance`: the error of the force relative to the size of ∇W, between 1e-15 and 0.5, for the sum that `choose`
+      finds. Default: None, 1e-9 in double and 1e-5 in single precision.
+    - `sum`: the sum for particles. Default: None, the one that `choose` finds.
 
     **Raises:**
 
-    - `ValueError` for a tolerance out of its range, and for a sum that is none.
+    - `ValueError` for a tolerance outside these bounds, and for a sum that is no `AbstractSum`.
     """
 
     kernel: AbstractKernel
@@ -66,23 +66,23 @@ def place(
     tolerance: float | None = None,
     sum: AbstractSum | None = None,
 ) -> Interaction:
-    """A pair energy W(x − y) as it acts on a space.
+    """Put a pair energy W(x − y) on a space.
 
     **Arguments:**
 
-    - `kernel`: W, a kernel, or a scalar function of a displacement of shape (d,), in the unit of energy; or an
-      interaction that is placed on the space already, which is returned.
-    - `space`: where it acts.
-    - `tolerance`: the error of the force relative to the size of ∇W, for the sum that is chosen; None, the default, for
+    - `kernel`: W, a kernel, or a scalar function of a displacement of shape (d,), in the unit of energy. An interaction
+      on this space is returned as it is.
+    - `space`: the space.
+    - `tolerance`: the error of the force relative to the size of ∇W, for the sum that `choose` finds. Default: None,
       1e-9 in double and 1e-5 in single precision.
-    - `sum`: the sum to be used for particles, whatever it costs; None, the default, for the cheapest.
+    - `sum`: the sum for particles, at any cost. Default: None, the cheapest.
 
     **Returns:** the `Interaction`.
 
     **Raises:**
 
-    - `ValueError` for a W that is not scalar, or not periodic on a torus; for an interaction placed on another space;
-      for a tolerance that is not between 1e-15 and 0.5, a sum that is none, and for both at once.
+    - `ValueError` for a W that is not scalar, or not periodic on a torus; for an interaction on another space; for a
+      tolerance that is not between 1e-15 and 0.5, a sum that is no `AbstractSum`, and for both at once.
     """
     require(tolerance is None or sum is None, "give a tolerance, or a sum, which has its own.")
     if isinstance(kernel, Interaction):

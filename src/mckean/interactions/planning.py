@@ -18,10 +18,10 @@ _TOLERANCES = tuple(10.0**k for k in range(-12, 0))
 
 
 def plan(kernel: AbstractKernel | Callable | Interaction, mu: AbstractMeasure) -> Interaction:
-    """The interaction with the sum that `choose` chooses for a known cloud, for use under a transformation.
+    """An interaction with the sum that `choose` chooses for a given cloud, for use under a transformation of JAX.
 
-    Warns where only the sum over all pairs meets the tolerance, and takes long. An interaction that is planned already,
-    a measure that is no cloud, and positions that are not known, leave it as it is.
+    It warns if only the sum over all pairs meets the tolerance and takes long. An interaction that has a sum, a measure
+    that is no cloud, and positions without known values leave it as it is.
 
     **Arguments:**
 
@@ -32,7 +32,7 @@ def plan(kernel: AbstractKernel | Callable | Interaction, mu: AbstractMeasure) -
 
     **Raises:**
 
-    - `ValueError` for a sum that was asked for and does not serve.
+    - `ValueError` for a given sum that does not serve this measure.
     """
     placed = place(kernel, mu.domain)
     if not isinstance(mu, Particles) or traced((placed, mu)):

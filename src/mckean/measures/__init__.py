@@ -1,4 +1,15 @@
-"""Probability measures in the forms that a computation holds them in."""
+"""Probability measures. The class of a measure decides which equation `evolve` solves.
+
+- N particles, with weights or without: `Particles`.
+- A density on a grid: `Density`; on the line by its quantiles: `Lagrangian`.
+- Laws with a formula, which can be sampled: `Gaussian`, `Uniform`, `Mixture`, `VonMises`, `VonMisesFisher`,
+  `SphericalCauchy`.
+- From particles to a density: `deposit`, `smooth`.
+- The distance of two measures of one class, point by point: `distance`. Of any two: see `mckean.transport`.
+- Laws of several particles: `tensor_power`, `marginal`, `product_space`, `product_grid`.
+- … and how far they are from independent, or from exchangeable: `relative_entropy`, `entropy_of_chaos`, `asymmetry`.
+- For a measure of your own: `AbstractMeasure`, `AbstractLaw`, `cast`, `dtype_of`.
+"""
 
 from mckean.measures.convert import deposit as deposit
 from mckean.measures.convert import smooth as smooth

@@ -29,11 +29,11 @@ def deposit(particles: Particles, grid: AbstractGrid) -> Density:
         raise ValueError(f"particles on {particles.space} cannot be put on a grid of {grid.space}.")
     if not isinstance(grid, FourierGrid) and not traced(particles):
         _require_inside(particles, grid)
-    return Density(grid, _deposited(particles, grid))
+    return Density(grid, _deposit(particles, grid))
 
 
 @eqx.filter_jit
-def _deposited(particles: Particles, grid: AbstractGrid) -> Float[Array, "..."]:
+def _deposit(particles: Particles, grid: AbstractGrid) -> Float[Array, "..."]:
     x = particles.positions
     periodic = isinstance(grid, FourierGrid)
     origin = np.array([axis[0] for axis in grid.axes])

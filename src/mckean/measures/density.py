@@ -81,7 +81,7 @@ class Density(AbstractMeasure):
 
         **Raises:** `ValueError` for a function that is not scalar, or is negative, not finite, or zero at all nodes.
         """
-        return cls._normalised(grid, jax.jit(lambda nodes: on_points(f, nodes))(grid.nodes))
+        return cls._normalise(grid, jax.jit(lambda nodes: on_points(f, nodes))(grid.nodes))
 
     @classmethod
     def from_law(cls, grid: AbstractGrid, law: AbstractLaw) -> "Density":
@@ -96,10 +96,10 @@ class Density(AbstractMeasure):
         """
         if law.domain != grid.space:
             raise ValueError(f"a law on {law.domain} cannot be put on a grid of {grid.space}.")
-        return cls._normalised(grid, _densities(law, grid.nodes))
+        return cls._normalise(grid, _densities(law, grid.nodes))
 
     @classmethod
-    def _normalised(cls, grid: AbstractGrid, values: Array) -> "Density":
+    def _normalise(cls, grid: AbstractGrid, values: Array) -> "Density":
         if values.shape != (grid.size,):
             raise ValueError(
                 f"a density needs a scalar function of a point, but this one returned shape {values.shape[1:]}."
@@ -116,6 +116,7 @@ class Density(AbstractMeasure):
 
     @property
     def mass(self) -> Float[Array, ""]:
+        """∫ρ dx by the rectangle rule, 1 up to rounding."""
         return jnp.sum(self.values) * self.grid.cell_volume
 
     def integrate(self, phi: Callable[[Float[Array, " d"]], Any]) -> Any:

@@ -90,6 +90,7 @@ class Lagrangian(AbstractMeasure):
 
     @property
     def lengths(self) -> Float[Array, " n"]:
+        """x_{i+1} − x_i, shape (n,)."""
         return jnp.diff(self.ends)
 
     @property

@@ -33,7 +33,7 @@ def on_points(phi: Callable[[Float[Array, " d"]], Any], points: Float[Array, "n 
 
 
 def dtype_of(mu: AbstractMeasure) -> jnp.dtype:
-    """The precision in which a measure is held; the default one where it holds no array."""
+    """The precision of the arrays of a measure; the default precision if it has none."""
     leaves = [leaf for leaf in jax.tree.leaves(mu) if jnp.issubdtype(leaf.dtype, jnp.floating)]
     return jnp.result_type(*leaves) if leaves else jnp.result_type(float)
 

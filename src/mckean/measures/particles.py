@@ -50,6 +50,7 @@ class Particles(AbstractMeasure):
 
     @property
     def n(self) -> int:
+        """The number of particles."""
         return self.positions.shape[0]
 
     def mean(self, values: Float[Array, "n *k"]) -> Float[Array, "*k"]:

@@ -27,7 +27,7 @@ _TINY = 1e-300
 _Functional = TypeVar("_Functional", bound=Callable)
 
 
-def _compiled(functional: _Functional) -> _Functional:
+def _compile(functional: _Functional) -> _Functional:
     """The functional as one program.
 
     Not so for particles: how their interaction is summed is chosen from where they are.
@@ -41,7 +41,7 @@ def _compiled(functional: _Functional) -> _Functional:
     return cast(_Functional, value)
 
 
-@_compiled
+@_compile
 def confinement_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """The confinement energy ∫V dμ, energy per particle.
 
@@ -53,7 +53,7 @@ def confinement_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     return jnp.zeros((), dtype_of(mu)) if model.confinement is None else mu.integrate(model.confinement)
 
 
-@_compiled
+@_compile
 def interaction_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """The interaction energy ½∬W dμdμ, energy per particle.
 
@@ -77,7 +77,7 @@ def interaction_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     return 0.5 * mu.integrate(lambda x: interactions.potential(kernel, mu, x[None])[0])
 
 
-@_compiled
+@_compile
 def energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """The energy ∫V dμ + ½∬W dμdμ, per particle.
 
@@ -124,7 +124,7 @@ def entropy(mu: AbstractMeasure) -> Float[Array, ""]:
     return calculus.integrate(density.grid, jax.scipy.special.xlogy(rho, jnp.maximum(rho, _tiny(rho))))
 
 
-@_compiled
+@_compile
 def internal_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """The internal energy ∫U(ρ) dx, energy per particle; 0 for a model without U.
 
@@ -143,7 +143,7 @@ def internal_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     return calculus.integrate(density.grid, model.internal(density.values))
 
 
-@_compiled
+@_compile
 def free_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """The free energy F(μ) = ∫V dμ + ½∬W dμdμ + β⁻¹∫ρ log ρ + ∫U(ρ), per particle.
 
@@ -158,7 +158,7 @@ def free_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     return total if model.noise is None else total + entropy(mu) / model.beta
 
 
-@_compiled
+@_compile
 def potential(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
     """The potential V + W_s*μ at the nodes of a density's grid; energy.
 
@@ -175,7 +175,7 @@ def potential(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
     return model.potential(mu, mu.grid).reshape(mu.grid.shape)
 
 
-@_compiled
+@_compile
 def first_variation(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
     """The first variation δF/δμ = V + W_s*μ + β⁻¹(log ρ + 1) + U′(ρ) at the nodes; energy.
 
@@ -197,7 +197,7 @@ def first_variation(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
     return values
 
 
-@_compiled
+@_compile
 def slope(model: Model, mu: AbstractMeasure) -> Float[Array, "n d"]:
     """The slope ∇δF/δμ = ∇V + ∇W_s*μ + β⁻¹∇ρ/ρ + ∇U′(ρ), spectrally at the nodes of a torus; length per time.
 
@@ -247,7 +247,7 @@ def floor(rho: Float[Array, "..."]) -> Float[Array, "..."]:
     return jnp.maximum(rho, jnp.finfo(rho.dtype).eps * jnp.max(rho))
 
 
-@_compiled
+@_compile
 def dissipation(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """The dissipation D(μ) = ∫|∇δF/δμ|² dμ, energy per particle and time: dF/dt = −D along the gradient flow.
 

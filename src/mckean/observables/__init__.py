@@ -1,4 +1,17 @@
-"""Pure functions of (model, measure)."""
+"""Observables: functions of (model, measure), for the `observe` of `evolve`. Some are made by a call, as `mode(k)`.
+
+- What are the moments of the measure? `average`, `mean`, `covariance`, `moment`.
+- Is the measure on a torus in order? `order_parameter`, `mode`.
+- What are its energies? `confinement_energy`, `interaction_energy`, `energy`, `entropy`, `free_energy`, `dissipation`.
+- What drives ⟨μ, φ⟩, drift or fluctuation? `ito`.
+- How far apart are the particles? `pair_distance`, `radius`.
+- Are tokens on a sphere aligned? `alignment`, `mean_overlap`, `overlap_variance`, `overlaps`, `overlap_histogram`,
+  `effective_rank`.
+- … and how many clusters do they form? `clusters`.
+- What is the energy of attention? `attention_energy`, `log_attention_energy`.
+- What are the harmonics of a cloud on a sphere? `zonal`, `zonal_pairs`.
+- How strong is an isotropic common noise? `kappa`.
+"""
 
 from mckean.observables.clouds import pair_distance as pair_distance
 from mckean.observables.clouds import radius as radius

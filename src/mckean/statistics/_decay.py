@@ -36,20 +36,20 @@ class ExponentialRate:
 def decay_rate(times: Any, values: Any) -> ExponentialRate:
     """The rate γ of values ∝ e^{−γt}, by least squares of their logarithm along time.
 
-    One curve is cut in three parts; γ is the slope of the last, and the interval γ ± the change of slope from the
-    second part to the third. It holds the final rate where each part brings the slope at least half of the way nearer
-    to it, as a sum of exponentials does once the parts are longer than log 2/(γ₂ − γ₁). For replicas γ is the slope of
-    the logarithm of their mean, and the interval has four standard errors, by leaving out one replica at a time.
+    One curve is cut in three parts. γ is the slope of the last, and the interval is γ ± the change of slope from the
+    second part to the third. It holds the final rate if each part at least halves the distance of the slope to it. A
+    sum of exponentials does so if the parts are longer than log 2/(γ₂ − γ₁). For replicas γ is the slope of the
+    logarithm of their mean, and the interval is four standard errors on each side, by the jackknife.
 
     **Arguments:**
 
-    - `times`: shape (k,), increasing, k ≥ 6.
+    - `times`: shape (k,), increasing, k ≥ 6; time.
     - `values`: positive, shape (k,) for one curve, (r, k) for r ≥ 2 replicas.
 
     **Returns:** an `ExponentialRate`; per time.
 
-    **Raises:** `ValueError` for values that are not positive (below rounding there is nothing to fit: shorten the
-    window), for fewer than six times and for a single replica.
+    **Raises:** `ValueError` for values that are not positive (take a shorter window, that ends above rounding), for
+    fewer than six times, and for a single replica.
     """
     times, values = np.asarray(times, np.float64), np.asarray(values, np.float64)
     require(values.shape[-1:] == times.shape, f"{times.size} times need as many values, not shape {values.shape}.")

@@ -46,21 +46,23 @@ def energy_test(
     key: PRNGKeyArray,
     permutations: int = 999,
 ) -> EnergyTest:
-    """Whether two independent samples have one law, by the energy distance with δ = √distance.
+    """A test whether two independent samples have one law, by the energy distance.
 
-    The root because on the line, in R^d, on the circle and on spheres the energy distance of δ = √dist is zero for
-    equal laws only, dist the geodesic distance. That of dist itself does not see differences that are even under x ↦ −x
-    on a sphere (Lyons, Ann. Probab. 41, 2013). On flat tori of dimension 2 or more √dist is not known to be of negative
-    type: the p-value stays exact there, but some difference may pass unseen. A small p-value is evidence against one
-    law; a large one says only that samples of this size do not tell them apart. Differences of the bulk are seen from
-    about 1/√n on, those in rare tails not.
+        E = 2 E δ(X, Y) − E δ(X, X′) − E δ(Y, Y′),   δ = √distance
+
+    E is compared with its values for permutations of all points; the p-value is exact for any sample size. Why the
+    root: on the line, in R^d, on the circle and on spheres E is then zero for equal laws only. Without the root it does
+    not see differences that are even under x ↦ −x on a sphere (Lyons, Ann. Probab. 41, 2013). On flat tori of dimension
+    2 or more this is not known: some difference may not be seen. A small p-value is evidence against one law. A large
+    one says only that samples of this size do not show a difference. A difference in the bulk is seen if it is larger
+    than about 1/√n; one in rare tails is not.
 
     **Arguments:**
 
     - `x`, `y`: the samples, shapes (n, d) and (m, d), n, m ≥ 2; n + m ≤ 4096. Memory (n + m)².
     - `distance`: of points, from shapes (n, d) and (1, d) to (n,), such as `space.distance`.
-    - `key`: for the deals.
-    - `permutations`: how many deals, 999 by default; p ≥ 1/(permutations + 1).
+    - `key`: for the permutations.
+    - `permutations`: the number of permutations; p ≥ 1/(permutations + 1). Default: 999.
 
     **Returns:** an `EnergyTest`.
 

@@ -23,11 +23,11 @@ class Estimate:
     stderr: Any
 
     def interval(self, deviations: float = 1.96) -> tuple[Any, Any]:
-        """value ± deviations · stderr; by default the interval of 95 % for a Gaussian error.
+        """The interval value ± deviations · stderr, of 95 % for a Gaussian error and 1.96 deviations.
 
         **Arguments:**
 
-        - `deviations`: how many standard errors, 1.96 by default.
+        - `deviations`: the number of standard errors. Default: 1.96.
 
         **Returns:** the lower and the upper end.
         """
@@ -78,8 +78,8 @@ def root_mean_square(samples) -> Estimate:
 def log_slope(x, y: Estimate) -> Estimate:
     """The exponent s of y ∝ x^s, by least squares of log y on log x.
 
-    All points count alike: weights from estimated errors would lean towards the points that happen to lie low, since a
-    sample with a small mean has a small standard error as well. The points must be independent.
+    All points have the same weight. Weights from estimated errors would favour points that lie low by chance, as a
+    sample with a small mean has a small standard error too. The points must be independent.
 
     **Arguments:**
 

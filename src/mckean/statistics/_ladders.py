@@ -22,15 +22,13 @@ _SHARES = 16
 
 
 def ladder(smallest: int, largest: int, rungs: int | None = None) -> tuple[int, ...]:
-    """Numbers of particles in geometric progression.
-
-    By default three rungs or more, so that a bend can be seen, by factors of at most 4. The largest then costs up to
-    three quarters of the whole.
+    """Numbers of particles in geometric progression, N_i = N_0 q^i up to rounding.
 
     **Arguments:**
 
     - `smallest`, `largest`: the ends, 1 ≤ smallest < largest.
-    - `rungs`: how many, 2 at least.
+    - `rungs`: how many numbers, 2 at least. Default: None, three or more, so that a bend can be seen, with q ≤ 4. The
+      largest then costs up to three quarters of the whole.
 
     **Returns:** the numbers, increasing.
 
@@ -53,8 +51,8 @@ def samples(
 ) -> Any:
     """run(n, key) for each n of a ladder and independent keys, as one program.
 
-    The program holds every rung once, with replicas side by side in batches. It is called for a share of the replicas
-    at a time, on every core. What one size gives does not depend on the other sizes.
+    Each core calls the program for a part of the replicas, in batches. The result for one size does not depend on the
+    other sizes.
 
     **Arguments:**
 
@@ -62,9 +60,9 @@ def samples(
       function it is compiled once for all values of its arrays.
     - `sizes`: the ladder of n.
     - `key`: gives each size and replica a key of its own.
-    - `replicas`: how many for each n, 64 by default.
-    - `batch`: how many replicas run as one, at most; by default so many that they have 2¹⁵ particles together.
-    - `progress`: whether to show a bar.
+    - `replicas`: the number for each n. Default: 64.
+    - `batch`: the most replicas that run as one. Default: None, as many as have 2¹⁵ particles together.
+    - `progress`: whether to show a progress bar. Default: no.
 
     **Returns:** the results as NumPy arrays of shape (replicas, sizes, …).
 
@@ -95,9 +93,9 @@ def study(
 
     **Arguments:**
 
-    - `run`: a number ≥ 0, or numbers along times, shape (t,). Of these the `largest` mean counts: the error uniformly
-      over the times. For E sup_t return the supremum.
-    - `root`: 1 by default; 2 for a root mean square, of a run that returns squares.
+    - `run`: returns a number ≥ 0, or numbers along times, shape (t,). Of these the `largest` mean counts, which is the
+      uniform error over the times. For E sup_t return the supremum.
+    - `root`: 2 for a root mean square, of a run that returns squares. Default: 1.
     - `sizes`, `key`, `replicas`, `batch`, `progress`: as for `samples`.
 
     **Returns:** a `Rate`, by `fit_rate`.

@@ -204,8 +204,8 @@ def _square_cost(space: AbstractSpace):
         return costs.SqEuclidean()
 
     @jax.tree_util.register_static
-    class Squared(costs.CostFn):
+    class SquaredDistance(costs.CostFn):
         def __call__(self, x, y):
             return jnp.sum(space.displacement(x, y) ** 2)
 
-    return Squared()
+    return SquaredDistance()

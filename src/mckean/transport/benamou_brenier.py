@@ -70,10 +70,12 @@ class Geodesic(eqx.Module):
 
     @property
     def times(self) -> Float[Array, " nodes"]:
+        """The times k/T, shape (T + 1,)."""
         return jnp.linspace(0.0, 1.0, self.values.shape[0])
 
     @property
     def distance(self) -> float:
+        """W₂, the square root of the mean energy; length."""
         return math.sqrt(max(float(jnp.mean(self.energy)), 0.0))
 
     def density(self, k: int) -> Density:
@@ -129,7 +131,7 @@ def geodesic(
     unit = 2.0 ** round(math.log2(max(length, 1e-3 * max(grid.sides))))
     space = tuple(Axis(a.n, a.h / unit, a.periodic) for a in axes_of(grid))
     flux, energy, residual, done = _solve(
-        start / level, end / level, (_closed(times), *space), tolerance, max_iterations
+        start / level, end / level, (_time_axis(times), *space), tolerance, max_iterations
     )
     if not float(residual) <= tolerance:
         raise RuntimeError(
@@ -149,7 +151,7 @@ def _join(start, rho, end, momentum, axes: tuple[Axis, ...]) -> tuple[Array, Arr
     values = jnp.concatenate([start[None], rho, end[None]])
     times = len(values) - 1
     rate = times * jnp.diff(values, axis=0)
-    error = rate + divergence((jnp.zeros_like(rho), *momentum), (_closed(times), *axes))
+    error = rate + divergence((jnp.zeros_like(rho), *momentum), (_time_axis(times), *axes))
     largest = jnp.max(jnp.abs(rate))
     return values, jnp.max(jnp.abs(error)) / jnp.where(largest > 0, largest, 1.0)
 
@@ -157,12 +159,12 @@ def _join(start, rho, end, momentum, axes: tuple[Axis, ...]) -> tuple[Array, Arr
 @partial(jax.jit, static_argnames=("axes",))
 def _velocity(values, momentum, axes: tuple[Axis, ...]) -> Array:
     middle = 0.5 * (values[1:] + values[:-1])
-    _, *flux = onto_cells((values[1:-1], *momentum), (_closed(len(middle)), *axes))
+    _, *flux = onto_cells((values[1:-1], *momentum), (_time_axis(len(middle)), *axes))
     inhabited = middle > 1e-6 * jnp.max(middle)
     return jnp.stack([jnp.where(inhabited, m / jnp.where(inhabited, middle, 1.0), 0.0) for m in flux], axis=-1)
 
 
-def _closed(times: int) -> Axis:
+def _time_axis(times: int) -> Axis:
     return Axis(times, 1 / times, False)
 
 

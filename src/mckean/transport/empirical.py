@@ -59,8 +59,8 @@ def empirical_distances(
     - `law`: one that can be sampled.
     - `sizes`: the ladder of N; N ≤ 5000 for two clouds.
     - `key`: for the points.
-    - `replicas`: how many, 64 by default, 2 at least.
-    - `p`: the order of the distance, 2 by default.
+    - `replicas`: their number, 2 at least. Default: 64.
+    - `p`: the order of the distance. Default: 2.
 
     **Returns:** a `Jackknife` of shape (len(sizes),), length^p.
 

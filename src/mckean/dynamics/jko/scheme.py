@@ -24,23 +24,26 @@ from mckean.spaces import BoxGrid
 
 
 class JKO(AbstractScheme):
-    """μ_{n+1} = argmin over μ of F(μ) + W₂²(μ, μ_n)/2τ, with dt = τ: implicit Euler in the Wasserstein metric, order 1.
+    """The minimising movement μ_{n+1} = argmin over μ of F(μ) + W₂²(μ, μ_n)/2τ, τ = dt, of order 1.
 
-    A `Gaussian` moves by closed form (linear–quadratic models, any d), a `Lagrangian` on the line by Newton's method
-    with exact transport (V, W, entropy and any U; no grid), a `Density` on a box of any d by ascent in the dual (V,
-    entropy or a porous medium, W at the old density). See `dynamics.jko` for each.
+    It is the implicit Euler method for the gradient flow of F in the Wasserstein metric. The class of the measure
+    decides how the minimiser is found:
 
-    In each step the minimiser must be found and F(μ_{n+1}) + W₂²/2τ ≤ F(μ_n) hold up to rounding; a step where it does
-    not ends the run with the residual or the excess.
+    - `Gaussian`: in closed form, for linear–quadratic models in any d.
+    - `Lagrangian`: on the line, without a grid, by Newton's method with exact transport. V, W, entropy and any U.
+    - `Density`: on a box of any d, by ascent in the dual. V, entropy or a porous medium, W at the old density.
+
+    Each step checks that F(μ_{n+1}) + W₂²/2τ ≤ F(μ_n) up to rounding. If it fails, or the minimiser is not found, the
+    run ends and the error states the number.
 
     **Arguments:**
 
-    - `edge_tolerance`: mass at the walls of a box beyond which a run ends, as the box is then too small for R^d, 10⁻⁶
-      by default; with `math.inf` the walls reflect.
+    - `edge_tolerance`: the mass that may be at the walls of a box; with more the run ends, as the box is too small for
+      R^d. `math.inf` gives walls that reflect. Default: 10⁻⁶.
 
-    **Raises:** `ValueError`, when it begins, for another form of measure or space, for a drift or a noise that is no
-    gradient flow (not thermal, or common), for a functional that is not bounded below beside W₂²/2τ, saying where,
-    and, for a `Lagrangian`, for a singular W.
+    **Raises:** `ValueError`, at the begin of a run, for another class of measure or space; for a drift or a noise that
+    gives no gradient flow (not thermal, or common); for a functional that is not bounded below together with W₂²/2τ,
+    with the place; and, for a `Lagrangian`, for a singular W.
 
     **Source:** Jordan, Kinderlehrer and Otto, SIAM J. Math. Anal. 29 (1998).
     """

@@ -22,7 +22,7 @@ class Quadratic(AbstractRadialKernel):
 
     **Arguments:**
 
-    - `strength`: c, in energy per length²; 1 by default.
+    - `strength`: c, in energy per length². Default: 1.
     """
 
     singular: ClassVar[bool] = False
@@ -44,7 +44,7 @@ class Cosine(AbstractKernel):
 
     **Arguments:**
 
-    - `strength`: K, in the unit of energy; 1 by default.
+    - `strength`: K, in the unit of energy. Default: 1.
 
     **Raises:**
 
@@ -69,8 +69,8 @@ class Gaussian(AbstractRadialKernel):
 
     **Arguments:**
 
-    - `strength`: A, in the unit of energy; 1 by default.
-    - `width`: w > 0, a number, in the unit of the coordinates; 1 by default.
+    - `strength`: A, in the unit of energy. Default: 1.
+    - `width`: w > 0, a number, in the unit of the coordinates. Default: 1.
 
     **Raises:**
 
@@ -113,8 +113,8 @@ class Morse(AbstractRadialKernel):
 
     **Arguments:**
 
-    - `repulsion`, `attraction`: C_r, C_a ≥ 0, in the unit of energy; 1 and ½ by default.
-    - `repulsion_range`, `attraction_range`: l_r, l_a > 0, in the unit of the coordinates; ½ and 1 by default.
+    - `repulsion`, `attraction`: C_r, C_a ≥ 0, in the unit of energy. Default: 1 and ½.
+    - `repulsion_range`, `attraction_range`: l_r, l_a > 0, in the unit of the coordinates. Default: ½ and 1.
 
     **Raises:**
 
@@ -153,8 +153,8 @@ class PowerLaw(AbstractRadialKernel):
 
     **Arguments:**
 
-    - `strength`: c, in energy per length^p; 1 by default.
-    - `exponent`: p, a number; 2 by default.
+    - `strength`: c, in energy per length^p. Default: 1.
+    - `exponent`: p, a number. Default: 2.
     """
 
     strength: Float[Array, ""] = eqx.field(converter=parameter, default=1.0)
@@ -188,7 +188,7 @@ class Function(AbstractKernel):
     **Arguments:**
 
     - `function`: W, in the unit of energy.
-    - `singular`: whether W(0) is left out, which it is in any case if it is not finite; False by default.
+    - `singular`: whether W(0) is left out of the sum. It always is if it is not finite. Default: False.
 
     **Raises:**
 

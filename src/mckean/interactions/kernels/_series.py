@@ -100,7 +100,7 @@ def sampled_series(kernel: AbstractKernel, torus: Torus) -> tuple[FourierSeries,
     evaluate = jax.jit(jax.vmap(kernel.value, in_axes=(0, None)))
     n = 16
     while True:
-        coefficients, weight = _sampled(kernel, evaluate, torus, n)
+        coefficients, weight = _sample(kernel, evaluate, torus, n)
         reach = np.max([np.abs(k) for k in np.broadcast_arrays(*torus.grid(n).modes)], axis=0)
         last = 2 * n > _FINEST.get(torus.dim, 16)
         resolved = bool(weight[reach > n / 3].max() <= tolerance * weight.max())
@@ -139,7 +139,7 @@ def _agrees(series: FourierSeries, evaluate: Callable, torus: Torus, tolerance: 
     return bool(np.abs(synthesis - values).max() <= slack)
 
 
-def _sampled(kernel: AbstractKernel, evaluate: Callable, torus: Torus, n: int) -> tuple[np.ndarray, np.ndarray]:
+def _sample(kernel: AbstractKernel, evaluate: Callable, torus: Torus, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Fourier coefficients on a grid of n nodes a dimension, and their weight |q c|, what they add to a force.
 
     Coefficients below the rounding of the kernel's values are none: else a constant would never count as resolved.

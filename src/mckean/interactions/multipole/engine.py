@@ -225,12 +225,12 @@ class Engine:
             dense = self.basis.dense(fields[self._leaves(tree, which)])
             values = [self.basis.polynomials(u[..., a]) for a in range(dim)]
             if not self.forces:
-                found = [_contracted(dense, values)]
+                found = [_contract(dense, values)]
             else:
                 found = []
                 for a in range(dim):
                     along = [self.basis.slopes(u[..., a]) if i == a else v for i, v in enumerate(values)]
-                    found.append(_contracted(dense, along) * (-2 / side[:, a])[:, None])
+                    found.append(_contract(dense, along) * (-2 / side[:, a])[:, None])
             return jax.lax.dynamic_update_slice_in_dim(out, jnp.stack(found, axis=1), c * self.groups, 0)
 
         out = jax.lax.fori_loop(0, trees.rounds(tree.groups.number, self.groups), chunk, out)
@@ -326,7 +326,7 @@ class Engine:
         return jax.lax.fori_loop(0, trees.rounds(active, self.groups), chunk, out)
 
 
-def _contracted(dense: Array, polynomials: list[list[Array]]) -> Array:
+def _contract(dense: Array, polynomials: list[list[Array]]) -> Array:
     """Σ_α L_α Π_a P_{α_a}, coefficients (groups, p, …, p) and polynomials (groups, 16), from the last axis on."""
     groups = dense.shape[0]
     total = dense[..., None]

@@ -68,7 +68,7 @@ class Basis:
             out = out * jnp.asarray(self.halves, dtype)[which[axis]][degree[:, None], degree[None]]
         return out
 
-    def permuted(self, axes) -> np.ndarray:
+    def permute(self, axes) -> np.ndarray:
         """Where the multi-index with its axes in other orders is, (orders, size)."""
         lookup = {tuple(k): i for i, k in enumerate(self.degrees)}
         return np.asarray([[lookup[tuple(k[list(a)])] for k in self.degrees] for a in axes])
@@ -125,7 +125,7 @@ class Displacements:
         self.standard, self.origin = np.unique(sorted_, axis=0, return_inverse=True)
         """Those whose coefficients are computed; which of them gives those of a kind."""
         self.origin = self.origin.ravel()
-        self.permutation = basis.permuted(axes)
+        self.permutation = basis.permute(axes)
         """α ↦ Pα, by kind."""
         self.reflects = reflects
 

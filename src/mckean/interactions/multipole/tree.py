@@ -145,7 +145,7 @@ def planted(shape: Shape, points: Float[Array, "n d"]) -> Tree:
         within = points
     last = shape.counts[-1]
     cells = jnp.clip(jnp.floor((within - low) / size * last), 0, last - 1).astype(jnp.uint32)
-    code = _interleaved(cells, shape)
+    code = _interleave(cells, shape)
     order = sort_order(code, dim * shape.depth)
     code, cells = code[order], cells[order]
     levels = _levels(shape, code, n)
@@ -153,7 +153,7 @@ def planted(shape: Shape, points: Float[Array, "n d"]) -> Tree:
     return Tree(order, within[order], low, sides, cells, levels, _groups(shape, levels, n))
 
 
-def _interleaved(cells: Array, shape: Shape) -> Array:
+def _interleave(cells: Array, shape: Shape) -> Array:
     wide = shape.dim * shape.depth > 32
     cells = cells.astype(jnp.uint64 if wide else jnp.uint32)
     code = jnp.zeros(cells.shape[0], cells.dtype)

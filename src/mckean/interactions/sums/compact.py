@@ -25,8 +25,8 @@ class Cells(AbstractSum):
 
     **Arguments:**
 
-    - `radius`: R > 0, in the unit of the coordinates; None, the default, for what `plan` finds: the distance from which
-      on W and ∇W are zero.
+    - `radius`: R > 0, in the unit of the coordinates. Default: None, the distance that `plan` finds, beyond which W and
+      ∇W are zero.
 
     **Raises:**
 
@@ -60,12 +60,12 @@ class Cells(AbstractSum):
         return sound(dtype_of(mu))
 
     def potential(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, " n"]:
-        return near_potential(kernel, mu, at(points, mu), self._known())
+        return near_potential(kernel, mu, at(points, mu), self._require_radius())
 
     def force(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, "n d"]:
-        return near_force(kernel, mu, at(points, mu), self._known())
+        return near_force(kernel, mu, at(points, mu), self._require_radius())
 
-    def _known(self) -> float:
+    def _require_radius(self) -> float:
         if self.radius is None:
             raise ValueError("Cells needs a radius: Cells(R), or a plan made from known positions.")
         return self.radius

@@ -58,7 +58,7 @@ def potential(
     at_zero: Float[ArrayLike, ""] = 0.0,
 ) -> Float[Array, " m"]:
     """Σ_j w_j W_s(x_i − y_j), where `at_zero` stands for W_s(0) if that is not finite."""
-    return _tiled(values(kernel, at_zero), space, sources, weights, points)[:, 0]
+    return _sum_tiles(values(kernel, at_zero), space, sources, weights, points)[:, 0]
 
 
 def force(
@@ -69,7 +69,7 @@ def force(
     points: Float[Array, "m d"],
 ) -> Float[Array, "m d"]:
     """−Σ_j w_j ∇W_s(x_i − y_j)."""
-    return -_tiled(gradients(kernel), space, sources, weights, points)
+    return -_sum_tiles(gradients(kernel), space, sources, weights, points)
 
 
 def values(kernel: AbstractKernel, at_zero: Float[ArrayLike, ""] = 0.0) -> Callable[..., Columns]:
@@ -119,17 +119,17 @@ def columns_of(space: AbstractSpace, x: Columns, y: Columns) -> Columns:
     return tuple((t - jnp.round(t)) * jnp.asarray(side, t.dtype) for t, side in zip(turns, space.lengths, strict=True))
 
 
-def _padded(x: Array, tile: int, mode: str) -> Array:
+def _pad(x: Array, tile: int, mode: str) -> Array:
     short = -x.shape[0] % tile
     return jnp.pad(x, [(0, short)] + [(0, 0)] * (x.ndim - 1), mode=mode).reshape(-1, tile, *x.shape[1:])
 
 
-def _tiled(pair: Callable[..., Columns], space: AbstractSpace, sources, weights, points) -> Float[Array, "m k"]:
+def _sum_tiles(pair: Callable[..., Columns], space: AbstractSpace, sources, weights, points) -> Float[Array, "m k"]:
     """Σ_j w_j pair(x_i − y_j) for every target i."""
     # Padding repeats a point that is there, with weight 0: at a made-up place a singular kernel could be infinite.
     tile = min(_SOURCES, sources.shape[0])
-    y, w = _padded(sources.astype(points.dtype), tile, "edge"), _padded(weights.astype(points.dtype), tile, "constant")
-    x = _padded(points, min(_TARGETS, points.shape[0]), "edge")
+    y, w = _pad(sources.astype(points.dtype), tile, "edge"), _pad(weights.astype(points.dtype), tile, "constant")
+    x = _pad(points, min(_TARGETS, points.shape[0]), "edge")
 
     @jax.checkpoint
     def add(targets, total, tile):

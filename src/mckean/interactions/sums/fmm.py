@@ -35,15 +35,17 @@ _SPARE_LEVELS, _SPARE_BOXES = 3, 64
 
 
 class FMM(AbstractSum):
-    """Far boxes by expansions, near ones by pairs: O(n), for any cloud, on R^d and tori, d ≤ 3.
+    """The fast multipole method: expansions for far boxes, pairs for near ones; O(n) for any cloud, d ≤ 3.
 
-    A cloud may contract and spread as it likes: the expansions serve boxes of all sizes that were tried.
+    It works on R^d and on tori. The cloud may contract and spread: the expansions serve boxes of all sizes that were
+    tried.
 
     **Arguments:**
 
-    - `tolerance`: the error of the force of a source relative to the size of ∇W; 1e-9 by default.
+    - `tolerance`: the error of the force of a source relative to the size of ∇W. Default: 1e-9.
     - `expansion`, `depth`, `leaf`, `room`: the order of the expansions and their rank, the levels of the tree, the most
-      points of a leaf, and for how many other boxes there is room; None, the default, for what `plan` finds.
+      points of a leaf, and the number of other boxes for which there is room. Default: None, the values that `plan`
+      finds.
 
     **Source:** Fong and Darve, J. Comput. Phys. 228 (2009); Carrier, Greengard and Rokhlin, SIAM J. Sci. Stat. Comput.
     9 (1988).
@@ -116,7 +118,7 @@ class FMM(AbstractSum):
             planted = tree.planted(engine.shape, jax.lax.stop_gradient(targets))
             sort = lambda a: a[planted.order]  # noqa: E731
             if isinstance(mu.domain, Torus):
-                targets, sources = _wrapped(mu.domain, targets), _wrapped(mu.domain, sources)
+                targets, sources = _wrap(mu.domain, targets), _wrap(mu.domain, sources)
             out = engine.field(planted, sort(targets), sort(sources), sort(masses), at_zero)
             out = jnp.zeros_like(out).at[planted.order].set(out, unique_indices=True)
             return out[len(y) :] if apart else out
@@ -129,7 +131,7 @@ class FMM(AbstractSum):
         return jnp.where(sound[:, None], out, jnp.nan)
 
 
-def _wrapped(torus: Torus, x: Array) -> Array:
+def _wrap(torus: Torus, x: Array) -> Array:
     """x on the torus, its derivative that of x."""
     return x + jax.lax.stop_gradient(torus.retract(x) - x)
 

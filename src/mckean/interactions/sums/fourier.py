@@ -28,13 +28,16 @@ from mckean.spaces import FourierGrid, Torus
 
 
 class NUFFT(AbstractSum):
-    """Type 1, multiply, type 2: O(n log 1/tolerance + M log M) for M modes, on the torus and on R^d.
+    """The modes of W by nonuniform FFTs, of type 1, then type 2: O(n log 1/tolerance + M log M) for M modes.
+
+    On the torus, and on R^d for W made periodic in a box around the cloud.
 
     **Arguments:**
 
-    - `tolerance`: the error of the force relative to the size of ∇W, above the rounding of the precision; 1e-9 by
-      default.
-    - `box`: what `plan` finds on R^d from the kernel and the extent of the cloud, for an extent up to five times that.
+    - `tolerance`: the error of the force relative to the size of ∇W, above the rounding of the precision. Default:
+      1e-9.
+    - `box`: the box on R^d, for a cloud up to five times as wide as when it was planned. Default: None, the box that
+      `plan` finds.
 
     **Raises:**
 
@@ -86,8 +89,8 @@ class NUFFT(AbstractSum):
         if isinstance(kernel, FourierSeries):
             sides = jnp.asarray(kernel.sides, x.dtype)
             shape, series = dense(kernel)
-            analysed = _analysed(mu, shape, sides, self._eps(x))
-            return _synthesised(series.astype(x.dtype) * analysed, x / sides, sides, forces, self._eps(x))
+            analysed = _analyse(mu, shape, sides, self._eps(x))
+            return _synthesise(series.astype(x.dtype) * analysed, x / sides, sides, forces, self._eps(x))
         if self.box is None:
             raise ValueError("NUFFT on R^d needs a plan, made from known positions: mckean.interactions.plan.")
         return in_box(kernel, self.box, mu, x, forces, self._eps(x))
@@ -106,7 +109,7 @@ def dense(series: FourierSeries) -> tuple[tuple[int, ...], Float[Array, "*m"]]:
     return shape, values.at[tuple((largest - modes).T)].add(half)
 
 
-def _analysed(mu: AbstractMeasure, shape: tuple[int, ...], sides: Array, eps: float) -> Complex[Array, "*m"]:
+def _analyse(mu: AbstractMeasure, shape: tuple[int, ...], sides: Array, eps: float) -> Complex[Array, "*m"]:
     """∫e^{−iq_k·y}dμ for k in the box of modes; a density on a Fourier grid has only its grid's modes."""
     if isinstance(mu, Density) and isinstance(mu.grid, FourierGrid):
         axes = [np.arange(-(m // 2), m // 2 + 1) for m in shape]
@@ -116,7 +119,7 @@ def _analysed(mu: AbstractMeasure, shape: tuple[int, ...], sides: Array, eps: fl
     return nufft.type1(masses, places / sides, shape, eps)
 
 
-def _synthesised(field: Complex[Array, "*m"], turns: Array, sides: Array, forces: bool, eps: float) -> Array:
+def _synthesise(field: Complex[Array, "*m"], turns: Array, sides: Array, forces: bool, eps: float) -> Array:
     """Re Σ_k field_k e^{2πik·t}, shape (n, 1), or minus its gradient, shape (n, d)."""
     if not forces:
         return nufft.type2(field[None], turns, eps)[0].real[:, None]
@@ -144,7 +147,7 @@ def in_box(kernel: AbstractKernel, box: Box, mu: AbstractMeasure, x: Array, forc
         sides = jnp.broadcast_to(side, x.shape[1:])
         weights = coefficients(box.periodic(kernel, reach), side, shape)
         analysed = nufft.type1(masses, (places - centre) / side, shape, eps)
-        return _synthesised(weights * analysed, (x - centre) / side, sides, forces, eps)
+        return _synthesise(weights * analysed, (x - centre) / side, sides, forces, eps)
 
     fits = jnp.asarray([largest for largest, _ in box.levels[:-1]], x.dtype)
     branches = [lambda known=known: level(*known) for known in box.levels]

@@ -27,12 +27,12 @@ _LARGEST = 8
 
 
 class PowerSums(AbstractSum):
-    """Polynomial W on R^d: exact to rounding, O(n (D+1)^d).
+    """Sums of powers for a polynomial W on R^d: exact to rounding, O(n (D+1)^d).
 
     **Arguments:**
 
-    - `degree`: D in each coordinate; None, the default, for a kernel that says it (`Quadratic`, `PowerLaw` with an even
-      exponent), and for a function, whose degree `plan` finds, up to 8.
+    - `degree`: D in each coordinate. Default: None: the kernel's own (`Quadratic`, `PowerLaw` with an even exponent),
+      and for a function the one that `plan` finds, up to 8.
     """
 
     degree: int | None = eqx.field(static=True, default=None)

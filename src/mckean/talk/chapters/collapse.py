@@ -158,7 +158,7 @@ def _threshold_claims(config: Config, near) -> list[Claim]:
     claims, wrong, points = [], 0, 0
     for dim, (fine, coarse) in near.items():
         theory = antipode_rate(dim, np.array(config.betas))
-        rate, change = _extrapolated(fine, coarse)
+        rate, change = _extrapolate(fine, coarse)
         certain = np.abs(rate.value) > 4 * rate.stderr + change
         wrong += int(np.sum(certain & (np.sign(rate.value) != np.sign(theory))))
         points += int(np.sum(certain))
@@ -201,7 +201,7 @@ def _threshold_claims(config: Config, near) -> list[Claim]:
     return claims
 
 
-def _extrapolated(fine, coarse) -> tuple[Estimate, np.ndarray]:
+def _extrapolate(fine, coarse) -> tuple[Estimate, np.ndarray]:
     """The rates without their error of first order in the step, and that error."""
     return average(2 * fine - coarse), np.abs(np.mean(fine - coarse, axis=0))
 
@@ -256,7 +256,7 @@ def _phase_figure(config: Config, near, ends, walks) -> Figure:
     signs = {1.0: ([], []), -1.0: ([], []), 0.0: ([], [])}
     growth = []
     for dim, (fine, coarse) in near.items():
-        rate, change = _extrapolated(fine, coarse)
+        rate, change = _extrapolate(fine, coarse)
         certain = np.abs(rate.value) > 4 * rate.stderr + change
         for beta, sign in zip(config.betas, np.where(certain, np.sign(rate.value), 0.0), strict=True):
             signs[sign][0].append(beta)

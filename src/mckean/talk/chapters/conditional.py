@@ -47,17 +47,17 @@ def _field(x, mu):
     return 0.5 * (1 + 0.5 * jnp.cos(x[0]))
 
 
-def _seen(config: Config) -> dict:
+def _modes(config: Config) -> dict:
     return {f"z{k}": observables.mode(k) for k in config.modes}
 
 
 def _last(config: Config, run) -> jax.Array:
     """The modes at the end."""
-    return jnp.stack([run.observed[name][-1] for name in _seen(config)])
+    return jnp.stack([run.observed[name][-1] for name in _modes(config)])
 
 
 def _settings(config: Config) -> dict:
-    return {"until": config.until, "dt": config.dt, "observe": _seen(config)}
+    return {"until": config.until, "dt": config.dt, "observe": _modes(config)}
 
 
 def _model(config: Config, common, beta: float | None = None):

@@ -139,7 +139,7 @@ def _exponent(config: Config, case: Case, error) -> Claim:
     )
 
 
-def _pooled(sizes, final: Estimate) -> Estimate:
+def _pool(sizes, final: Estimate) -> Estimate:
     """N E D² as the plain mean over N: weights from estimated errors would lean towards low values."""
     scaled, errors = final.value * sizes, final.stderr * sizes
     return Estimate(float(scaled.mean()), float(np.linalg.norm(errors) / sizes.size))
@@ -150,7 +150,7 @@ def _exact_claims(config: Config, case: Case, error) -> list[Claim]:
     steps = round(config.until / config.dt)
     exact = coupling_error_path(1, steps, config.dt, _VARIANCE, _STIFFNESS, _STRENGTH, _BETA)[-1]
     limit = coupling_error(1, _STIFFNESS, _STRENGTH, _BETA)
-    pooled = _pooled(np.array(case.sizes), _final(error))
+    pooled = _pool(np.array(case.sizes), _final(error))
     value, stderr = pooled.value, pooled.stderr
     reference = "closed form: E D² = c²/(Nβa(a + c)(2a + c))"
     return [

@@ -37,10 +37,10 @@ _HALVED = "what doubling h and τ changes, of which order 2 leaves a third, and 
 
 
 def _gaussian(grid, mean, width) -> Density:
-    return _normalised(grid, np.exp(-0.5 * np.sum(((np.asarray(grid.nodes) - mean) / width) ** 2, axis=1)))
+    return _normalise(grid, np.exp(-0.5 * np.sum(((np.asarray(grid.nodes) - mean) / width) ** 2, axis=1)))
 
 
-def _normalised(grid, values) -> Density:
+def _normalise(grid, values) -> Density:
     # By numpy: `Density.from_function` compiles each function anew, a tenth of a second for each of sixteen densities.
     return Density(grid, jnp.asarray(values.reshape(grid.shape) / (values.sum() * grid.cell_volume)))
 
@@ -65,7 +65,7 @@ def run(config: Config, key, progress) -> Result:
     split, half = (_splitting(n, config) for n in (config.line, config.line // 2))
     circle = FourierGrid(Torus(1, 1.0), (64,))
     y = circle.axes[0]
-    bumps = [_normalised(circle, np.exp(_SHARP * np.cos(2 * np.pi * (y - c)))) for c in (0.1, 0.9)]
+    bumps = [_normalise(circle, np.exp(_SHARP * np.cos(2 * np.pi * (y - c)))) for c in (0.1, 0.9)]
     wrap = geodesic(*bumps, times=config.times, tolerance=config.tolerance)
     progress(1.0)
     claims = [*_gaussian_claims(flat, coarse, config), *_tangent_claims(flat), *_line_claims(split, half, wrap, config)]
@@ -85,7 +85,7 @@ def _between_gaussians(n: int, config: Config) -> Geodesic:
 def _splitting(n: int, config: Config) -> Geodesic:
     line = BoxGrid(Euclidean(1), (n,), (-_HALF,), (_HALF,))
     one = _gaussian(line, [0.0], [0.5])
-    two = _normalised(line, _bump(line.axes[0] - 1.5) + 0.5 * _bump(line.axes[0] + 1.5))
+    two = _normalise(line, _bump(line.axes[0] - 1.5) + 0.5 * _bump(line.axes[0] + 1.5))
     # t = ¼ is one of the times.
     return geodesic(one, two, times=4 * (n // 12), tolerance=config.tolerance)
 

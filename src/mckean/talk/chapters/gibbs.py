@@ -85,7 +85,7 @@ class _Wave(eqx.Module):
         return self.amplitude * jnp.sin(x)
 
 
-def _perturbed(rotation: float = 0.0, lag: float = 0.0, shift: float = 0.0, wave: float = 0.0) -> Model:
+def _perturb(rotation: float = 0.0, lag: float = 0.0, shift: float = 0.0, wave: float = 0.0) -> Model:
     """Noisy Kuramoto with what is added to it: one form, and so one program for all cases."""
     plain = kuramoto(_STRENGTH).model
     drift = _Drift(jnp.asarray(rotation), jnp.asarray(lag))
@@ -94,11 +94,11 @@ def _perturbed(rotation: float = 0.0, lag: float = 0.0, shift: float = 0.0, wave
 
 
 _CASES = {
-    "the Langevin equation": (_perturbed, {}, True),
-    "a rotation, b = 1, no gradient": (_perturbed, {"rotation": 1.0}, True),
-    "a common noise that turns the circle": (_perturbed, {"shift": 1.0}, True),
-    "a phase lag, no gradient": (_perturbed, {"lag": 0.5}, False),
-    "a common noise 0.5 sin x dB⁰": (_perturbed, {"wave": 0.5}, False),
+    "the Langevin equation": (_perturb, {}, True),
+    "a rotation, b = 1, no gradient": (_perturb, {"rotation": 1.0}, True),
+    "a common noise that turns the circle": (_perturb, {"shift": 1.0}, True),
+    "a phase lag, no gradient": (_perturb, {"lag": 0.5}, False),
+    "a common noise 0.5 sin x dB⁰": (_perturb, {"wave": 0.5}, False),
 }
 
 

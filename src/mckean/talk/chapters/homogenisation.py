@@ -73,7 +73,7 @@ def _flow(model: Model, config: Config) -> float:
     return float(observables.mean_overlap(model, run.final))
 
 
-def _coupled(key, config: Config, layers: int):
+def _couple(key, config: Config, layers: int):
     """Mean overlaps at s of the network of so many layers, and of that of twice as many in the same environment."""
     model = random_transformer(config.dim, config.beta).model
     coarse = {"until": config.clock, "scheme": Layers(), "observe": _OBSERVE}
@@ -107,7 +107,7 @@ def run(config: Config, key, progress) -> Result:
          for i, eta in enumerate(config.steps)]
         for k, heads in ((keys[0], lambda eta: config.heads), (keys[1], lambda eta: 1 / eta))
     )  # fmt: skip
-    levels = [work(_coupled, jax.random.fold_in(keys[2], layers), config.pairs, layers=layers)
+    levels = [work(_couple, jax.random.fold_in(keys[2], layers), config.pairs, layers=layers)
               for layers in config.layers]  # fmt: skip
     runs = [
         work(_along, jax.random.fold_in(keys[3], i), config.networks, model=model, dt=dt, scheme=scheme)
@@ -149,7 +149,7 @@ def _spread(samples, reference: float) -> Estimate:
     return root_mean_square(0.5 * (samples[:, 0] - samples[:, 1]))
 
 
-def _stacked(estimates) -> Estimate:
+def _stack(estimates) -> Estimate:
     return Estimate(np.array([e.value for e in estimates]), np.array([e.stderr for e in estimates]))
 
 
@@ -176,8 +176,8 @@ def _order(name: str, order: float, h, errors: Estimate, reference: str) -> Clai
 
 
 def _ode_claims(config: Config, few, limit: float) -> list[Claim]:
-    bias = _stacked([_bias(s, limit) for s in few])
-    spread = _stacked([_spread(s, limit) for s in few])
+    bias = _stack([_bias(s, limit) for s in few])
+    spread = _stack([_spread(s, limit) for s in few])
     return [
         _order("mean field, H fixed: order in η of |E m − m_ODE| at t = Lη", 1.0, config.steps, bias, _PAPER),
         _order("mean field, H fixed: order in η of the standard deviation of m, √α = √(η/H)", 0.5, config.steps, spread,
@@ -186,8 +186,8 @@ def _ode_claims(config: Config, few, limit: float) -> list[Claim]:
 
 
 def _modified_claims(config: Config, many, limit: float, near) -> list[Claim]:
-    first = _stacked([_bias(s, limit) for s in many])
-    second = _stacked([_bias(s, m) for s, m in zip(many, near, strict=True)])
+    first = _stack([_bias(s, limit) for s in many])
+    second = _stack([_bias(s, m) for s, m in zip(many, near, strict=True)])
     return [
         _order("mean field, H = 1/η: order in η of |E m − m_ODE|", 1.0, config.steps, first, _PAPER),
         _order("mean field, H = 1/η: order in η of |E m − m| for the modified ODE", 2.0, config.steps, second,
@@ -197,7 +197,7 @@ def _modified_claims(config: Config, many, limit: float, near) -> list[Claim]:
 
 def _noise_claims(config: Config, levels) -> list[Claim]:
     ds = [config.clock / layers for layers in config.layers]
-    change = _stacked([_change(pair) for pair in levels])
+    change = _stack([_change(pair) for pair in levels])
     return [
         _order(f"no mean field, β = {config.beta:g}: order in η²/H of E m at s = {config.clock:g}", 1.0, ds, change,
                _PAPER),
@@ -241,10 +241,10 @@ def _label(config: Config, eta: float, heads: int) -> str:
 def _figure(config: Config, few, many, limit, near, levels, runs) -> Figure:
     eta = np.asarray(config.steps)
     curves = [
-        ("ODE, H fixed", _stacked([_bias(s, limit) for s in few])),
-        ("standard deviation, H fixed", _stacked([_spread(s, limit) for s in few])),
-        ("ODE, H = 1/η", _stacked([_bias(s, limit) for s in many])),
-        ("modified ODE, H = 1/η", _stacked([_bias(s, m) for s, m in zip(many, near, strict=True)])),
+        ("ODE, H fixed", _stack([_bias(s, limit) for s in few])),
+        ("standard deviation, H fixed", _stack([_spread(s, limit) for s in few])),
+        ("ODE, H = 1/η", _stack([_bias(s, limit) for s in many])),
+        ("modified ODE, H = 1/η", _stack([_bias(s, m) for s, m in zip(many, near, strict=True)])),
     ]
     regimes = [Series(eta, e.value, name, e.stderr, "points") for name, e in curves]
     regimes += [
@@ -252,7 +252,7 @@ def _figure(config: Config, few, many, limit, near, levels, runs) -> Figure:
         for (_, e), p in zip(curves, (1.0, 0.5, 1.0, 2.0), strict=True)
     ]
     ds = np.asarray([config.clock / layers for layers in config.layers])
-    change = _stacked([_change(pair) for pair in levels])
+    change = _stack([_change(pair) for pair in levels])
     noise = [
         Series(ds, change.value, "change from halving the step", change.stderr, "points"),
         Series(ds, change.value[-1] * ds / ds[-1], "order 1", kind="dashed"),

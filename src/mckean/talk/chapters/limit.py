@@ -126,9 +126,9 @@ def _errors(case: Case, limit: Trajectory[Density], runs: dict) -> dict[str, Est
     """For each N, at the end: W₁, and the root mean square and the mean of the followed observable's deviation."""
     deviations = [series[:, -1] - float(limit.observed["s"][-1]) for series, _, _ in runs.values()]
     return {
-        "W1": _stacked([_distances(case, final, limit.final) for _, final, _ in runs.values()]),
-        "rms": _stacked([root_mean_square(d) for d in deviations]),
-        "bias": _stacked([average(d) for d in deviations]),
+        "W1": _stack([_distances(case, final, limit.final) for _, final, _ in runs.values()]),
+        "rms": _stack([root_mean_square(d) for d in deviations]),
+        "bias": _stack([average(d) for d in deviations]),
     }
 
 
@@ -136,7 +136,7 @@ def _distances(case: Case, clouds: np.ndarray, law) -> Estimate:
     return average([wasserstein(Particles(case.model.space, x), law, p=1) for x in clouds])
 
 
-def _stacked(estimates: list[Estimate]) -> Estimate:
+def _stack(estimates: list[Estimate]) -> Estimate:
     return Estimate(np.array([e.value for e in estimates]), np.array([e.stderr for e in estimates]))
 
 
@@ -184,7 +184,7 @@ def _scheme_bias(config: Config, case: Case) -> float:
 def _start_claim(case: Case, runs: dict) -> Claim:
     """√N E W₁ of an independent sample, the plain mean over N, on 48 replicas."""
     sizes = np.array(list(runs))
-    start = _stacked([_distances(case, initial[:48], case.law) for _, _, initial in runs.values()])
+    start = _stack([_distances(case, initial[:48], case.law) for _, _, initial in runs.values()])
     scaled, error = start.value * np.sqrt(sizes), start.stderr * np.sqrt(sizes)
     deviation = float(np.sqrt(_VARIANCE))
     return Claim(

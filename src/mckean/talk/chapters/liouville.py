@@ -148,7 +148,7 @@ def _rotators(config: Config, key):
     laws = {n: _rotator_run(config, model, density, n) for n in (1, 2, 3)}
     every = round(_TIME / config.dt / _RECORDS)
     flow = evolve(model, density, until=_TIME, dt=config.dt, every=every, observe={"F": observables.free_energy})
-    counts = _counted(config, model, start, key)
+    counts = _count(config, model, start, key)
     claims = [claim for n in (2, 3) for claim in _rotator_claims(n, laws[n])]
     claims += _limit_claims(laws, flow)
     return claims + _replica_claims(laws[3].final, counts), _rotator_panels(laws, flow, counts)
@@ -219,7 +219,7 @@ def _of_independent(n: int) -> float:
 
 def _limit_claims(laws, flow) -> list[Claim]:
     modes, limit = {n: _first_mode(marginal(law.final, 1, 1)) for n, law in laws.items()}, _first_mode(flow.final)
-    last, before = _continued(modes), 3 * modes[3] - 2 * modes[2]
+    last, before = _extrapolate(modes), 3 * modes[3] - 2 * modes[2]
     gaps = [abs(modes[n] - limit) * n for n in (2, 3)]
     return [
         Claim(
@@ -241,7 +241,7 @@ def _limit_claims(laws, flow) -> list[Claim]:
     ]
 
 
-def _continued(values: dict[int, float]) -> float:
+def _extrapolate(values: dict[int, float]) -> float:
     """The parabola in 1/N through N = 1, 2, 3, at 1/N = 0."""
     return 0.5 * values[1] - 4 * values[2] + 4.5 * values[3]
 
@@ -250,7 +250,7 @@ def _first_mode(mu: Density) -> float:
     return float(mu.integrate(lambda x: jnp.cos(x[0] - 1.0)))
 
 
-def _counted(config: Config, model, start, key) -> np.ndarray:
+def _count(config: Config, model, start, key) -> np.ndarray:
     """Replicas of three particles: in which cells the first two are, shape (cells, cells)."""
     one = eqx.Partial(_ends, model=model, start=start, dt=2 * config.dt)
     x = np.asarray(replicate(one, key, config.replicas, batch=config.replicas // 8))

@@ -238,7 +238,7 @@ def _means(config: Config, model: Model, start: Density) -> tuple[np.ndarray, np
     return np.asarray(flow.times), np.asarray(flow.observed["mean"])
 
 
-def _coupled(key, model: Model, size: int, until: float, dt: float):
+def _couple(key, model: Model, size: int, until: float, dt: float):
     """(1/N)Σ|X_i − Y_i|² of two systems of granular media with the same noises, from different starts."""
     first, second, noise = jax.random.split(key, 3)
     x = 0.7 * jax.random.normal(first, (size, 1)) + 1.0
@@ -260,7 +260,7 @@ _POSITIONS = {"positions": _positions}
 
 def _contraction(config: Config, key) -> dict:
     model = granular_media().model
-    one = partial(_coupled, model=model, until=3.0, dt=0.02)
+    one = partial(_couple, model=model, until=3.0, dt=0.02)
     keys = jax.random.split(key, len(config.sizes))
     return {n: replicate(eqx.Partial(one, size=n), k, config.replicas) for n, k in zip(config.sizes, keys, strict=True)}
 

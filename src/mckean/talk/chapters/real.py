@@ -130,7 +130,7 @@ def run(config: Config, key, progress) -> Result:
         seen.append(replicate(partial(one, config=config), jax.random.fold_in(key, i), many, 1))
         progress((i + 1) / (len(plans) + 1))
     theory, toy, bert, limit = seen
-    trained = _trained(config)
+    trained = _trained_overlaps(config)
     claims = [*_theory_claims(config, average(theory), average(toy)), *_bert_claims(config, bert, limit)]
     if trained is not None:
         claims += _trained_claims(trained)
@@ -192,7 +192,7 @@ def _network(config: Config) -> float:
 
 
 @dataclass(frozen=True)
-class _Trained:
+class _Overlaps:
     """Mean overlaps at each depth: within each text, shape (texts, depths), and between texts; the weights' clock."""
 
     within: np.ndarray
@@ -201,7 +201,7 @@ class _Trained:
     clock: np.ndarray
 
 
-def _trained(config: Config) -> _Trained | None:
+def _trained_overlaps(config: Config) -> _Overlaps | None:
     folder = encoder.folder()
     if folder is None:
         return None
@@ -212,7 +212,7 @@ def _trained(config: Config) -> _Trained | None:
     steps = np.asarray(jax.vmap(encoder.clock)(model.layers, gains))
     products = np.einsum("ald,bld->abl", means, means)
     between = _pairs(products)
-    return _Trained(
+    return _Overlaps(
         within, between, _pairs(products[..., -2:-1] - products[..., -1:]), np.cumsum(np.append(0.0, steps))
     )
 
@@ -232,7 +232,7 @@ def _pairs(values: np.ndarray) -> Estimate:
     return Estimate(total / (n * (n - 1)), np.sqrt((n - 1) * np.mean((left_out - left_out.mean(0)) ** 2, axis=0)))
 
 
-def _trained_claims(trained: _Trained) -> list[Claim]:
+def _trained_claims(trained: _Overlaps) -> list[Claim]:
     within, between, s = average(trained.within), trained.between, float(trained.clock[-1])
     short = average([logistic(s, m[0], 1.0) - m[-1] for m in trained.within])
     share = between.value[-2] / within.value[-2]
@@ -269,7 +269,7 @@ def _trained_claims(trained: _Trained) -> list[Claim]:
     ]
 
 
-def _figure(config: Config, theory, toy, bert, limit, trained: _Trained | None) -> Figure:
+def _figure(config: Config, theory, toy, bert, limit, trained: _Overlaps | None) -> Figure:
     panels = [_theory_panel(config, theory, toy), _bert_panel(config, bert, limit)]
     caption = (
         "Left: layers of attention alone with random weights follow the homogenised limit and the logistic law. Next: "
@@ -305,7 +305,7 @@ def _bert_panel(config: Config, bert, limit) -> Panel:
     ], "BERT's initialisation", vertical=[(6.0, "")])  # fmt: skip
 
 
-def _trained_panel(bert, trained: _Trained) -> Panel:
+def _trained_panel(bert, trained: _Overlaps) -> Panel:
     within = average(trained.within)
     layers = np.arange(len(within.value))
     law = logistic(trained.clock, within.value[0], 1.0)

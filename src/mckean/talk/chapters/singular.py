@@ -65,7 +65,7 @@ def _gas(config: Config):
     law = evolve(model, box, until=6.0, dt=0.02, scheme=FiniteVolume()).final
     apart = wasserstein(law, semicircle(grid, 1.0, 1.0))
     h = 5.0 / config.cells
-    limit, spread = _extrapolated(distances)
+    limit, spread = _extrapolate(distances)
     claims = [
         Claim(
             quantity=f"largest distance of {n} particles at rest from Hermite's zeros",
@@ -108,7 +108,7 @@ def _distances(config: Config) -> dict[int, float]:
     return {n: wasserstein(x, circle) for n, x in zeros.items()}
 
 
-def _extrapolated(distances: dict[int, float]) -> tuple[float, float]:
+def _extrapolate(distances: dict[int, float]) -> tuple[float, float]:
     """N²W₂² by two-point extrapolations in N^(−1/3): the last, and its change from the one before.
 
     The parts near an edge, of width N^(−2/3), are where neither the phase nor a uniform density is right; their share
@@ -198,7 +198,7 @@ def _plane(config: Config):
     return runs, _law_claims("in the plane", 2, config, runs, slopes, root, near, dt)
 
 
-class _Softened(eqx.Module):
+class _SoftLogarithm(eqx.Module):
     """W = (c/2) log(|z|² + ε²), whose force is bounded by c/2ε."""
 
     strength: float = eqx.field(static=True)
@@ -238,7 +238,7 @@ def _cloud(config: Config, key):
     """Particles in the plane, softened, below the threshold: for N and a number of replicas."""
     until, strength = 0.5, config.strengths[0]
     c = logarithm(strength * 8 * math.pi, 2)
-    model = langevin(Euclidean(2), interaction=kernels.Function(_Softened(c, config.core)))
+    model = langevin(Euclidean(2), interaction=kernels.Function(_SoftLogarithm(c, config.core)))
     shown, claims = {}, []
     for i, (n, replicas) in enumerate(config.clouds):
         one = eqx.Partial(_one_cloud, model=model, n=n, until=until, dt=config.dt)

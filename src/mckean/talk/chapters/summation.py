@@ -123,14 +123,14 @@ def run(config: Config, key, progress) -> Result:
 
 def _compare(config: Config, case: Case, key) -> Comparison:
     start, noise = jax.random.split(key)
-    cloud, path, dt = _drawn(case.law, start, config.particles), Brownian(noise), config.dt
+    cloud, path, dt = _draw(case.law, start, config.particles), Brownian(noise), config.dt
     exact = case.with_sum(case.exact, cloud)
-    x = _moved(exact, cloud, path, config.until, dt)
+    x = _move(exact, cloud, path, config.until, dt)
     times = dt * np.arange(len(x))
     distance, bound, error = {}, {}, {}
     begun = ParticleScheme().begin(exact, cloud, dt)
     for tolerance, by in case.fast.items():
-        near = _moved(case.with_sum(by, cloud), cloud, path, config.until, dt)
+        near = _move(case.with_sum(by, cloud), cloud, path, config.until, dt)
         z = np.asarray(case.model.space.displacement(near, x))
         distance[tolerance] = np.sqrt(np.mean(np.sum(z**2, axis=-1), axis=-1))
         error[tolerance] = np.asarray(_errors(begun, cloud, path, near))
@@ -141,12 +141,12 @@ def _compare(config: Config, case: Case, key) -> Comparison:
 
 
 @eqx.filter_jit
-def _drawn(law: AbstractLaw, key, size: int) -> Particles:
+def _draw(law: AbstractLaw, key, size: int) -> Particles:
     return law.sample(key, size)
 
 
 @eqx.filter_jit
-def _moved(model: Model, cloud: Particles, path: Brownian, until: float, dt: float):
+def _move(model: Model, cloud: Particles, path: Brownian, until: float, dt: float):
     """The places at every step."""
     return evolve(model, cloud, until=until, dt=dt, path=path, observe={"x": _positions}, every=1).observed["x"]
 
@@ -241,8 +241,8 @@ def _table_claims(config: Config, key) -> list[Claim]:
     """The sums that the runs before have not used, at one cloud."""
     claims = []
     n, torus = config.particles, Torus(1)
-    plane = _drawn(Gaussian([0.0, 0.0], np.eye(2)), key, n)
-    error, size, _ = _measured(kernels.PowerLaw(-1.0, 0.0), FMM(1e-6), plane)
+    plane = _draw(Gaussian([0.0, 0.0], np.eye(2)), key, n)
+    error, size, _ = _measure(kernels.PowerLaw(-1.0, 0.0), FMM(1e-6), plane)
     claims.append(_error_claim("FMM, logarithm in the plane", 1e-6, error, size))
     # Λ = 1 for sums over the particles themselves; for five Chebyshev nodes an axis it is below 2 in each dimension.
     exact = (
@@ -250,7 +250,7 @@ def _table_claims(config: Config, key) -> list[Claim]:
         (PowerSums(), kernels.PowerLaw(1.0, 4.0), 4.0),
     )
     for by, kernel, lebesgue in exact:
-        error, size, largest = _measured(kernel, by, plane)
+        error, size, largest = _measure(kernel, by, plane)
         allowed = 2 * lebesgue * (n + 64) * _EPS * largest / size
         origin = "two sums of n terms, each of 64 roundings of the largest ∇W in the box, times Lebesgue's constant"
         claims.append(
@@ -258,8 +258,8 @@ def _table_claims(config: Config, key) -> list[Claim]:
         )
     series = kernels.Gaussian(1.0, 0.5).on(torus)
     assert isinstance(series, FourierSeries), "a smooth kernel"
-    circle = _drawn(VonMises(torus, 0.0, 1.0), key, n)
-    error, size, _ = _measured(series, Modes(), circle)
+    circle = _draw(VonMises(torus, 0.0, 1.0), key, n)
+    error, size, _ = _measure(series, Modes(), circle)
     q = np.abs(series.wavenumbers[:, 0])
     each = 4 * (_TRIG + 2 * math.pi * q * 4 * _EPS) + 2 * (n + len(q) + 64) * _EPS
     allowed = float(np.sum(np.abs(series.coefficients) * q * each)) / size
@@ -280,7 +280,7 @@ def _rounding_claim(what: str, error: float, allowed: float, origin: str) -> Cla
     )
 
 
-def _measured(kernel: AbstractKernel, by: AbstractSum, mu: Particles) -> tuple[float, float, float]:
+def _measure(kernel: AbstractKernel, by: AbstractSum, mu: Particles) -> tuple[float, float, float]:
     """The error of the force, and the rms and largest size of ∇W, over pairs and at the diagonal of the box."""
     error, size, largest = _against_direct(kernel, by.plan(kernel, mu, mu.positions), mu)
     return float(error), float(size), float(largest)

@@ -64,7 +64,7 @@ def _positions(model, mu):
     return mu.positions
 
 
-def _moved(config: Config, make: Callable, tokens, noise, observe: Callable, every: int):
+def _move(config: Config, make: Callable, tokens, noise, observe: Callable, every: int):
     """What is observed along the run of the tokens in an environment."""
     model, scheme = make(config)
     settings = {"until": config.until, "dt": config.until / config.steps, "every": every}
@@ -83,7 +83,7 @@ def _measures(key, config: Config, make: Callable, sizes: tuple[int, ...]):
     index, counts = jnp.arange(many), jnp.asarray(sizes)[:, None]
     positions = jnp.concatenate([jnp.stack([x] * len(sizes)), x[index % counts], x[None]])
     weights = jnp.concatenate([(index < counts) / counts, jnp.full((len(sizes) + 1, many), 1 / many)])
-    one = lambda x, w: _moved(config, make, Particles(space, x, w), noise, _features, config.steps // 16)  # noqa: E731
+    one = lambda x, w: _move(config, make, Particles(space, x, w), noise, _features, config.steps // 16)  # noqa: E731
     seen = jax.vmap(one)(positions, weights)
     return dict(zip(("few", "repeated", "all"), jnp.split(seen, [len(sizes), 2 * len(sizes)]), strict=True))
 
@@ -99,7 +99,7 @@ def _nearby(key, config: Config, size: int):
     half = space.uniform(start, size // 2)
     x = jnp.concatenate([half, -half])
     y = space.retract(x + config.near * space.uniform(shift, 1))
-    x, y = (_moved(config, _toy, Particles(space, z), noise, _positions, 1) for z in (x, y))
+    x, y = (_move(config, _toy, Particles(space, z), noise, _positions, 1) for z in (x, y))
     r = jnp.sum(x * y, axis=2)
     a, b = (jnp.sqrt(config.alpha / config.dim) * jnp.linalg.norm(jnp.mean(z, axis=1), axis=1) for z in (x, y))
     drawn = -a * b * jnp.mean((1 - r) * (config.dim - 2 - r), axis=1)

@@ -56,16 +56,14 @@ def run_crowd(config: Crowd, key) -> tuple[list[Claim], Figure]:
     model = langevin(circle, None, place(_logarithm(), circle, tolerance=_CERTIFIED), _COLD)
     law = VonMises(circle, 0.0, 1.0)
     start = Density.from_law(circle.grid(config.nodes), law)
-    limit = _followed(model, start, None, config.dt)
+    limit = _follow(model, start, None, config.dt)
     draws, noise, sample = jax.random.split(key, 3)
     # One draw for all clouds: the first is the crowd, the others are the replicas.
     count = config.particles + config.replicas * config.replica
     places = np.asarray(eqx.filter_jit(law.sample)(draws, count).positions)
     clouds = np.split(places, config.particles + config.replica * np.arange(config.replicas))
     paths = [Brownian(k) for k in jax.random.split(noise, len(clouds))]
-    many, *few = [
-        _followed(model, Particles(circle, x), path, config.dt) for x, path in zip(clouds, paths, strict=True)
-    ]
+    many, *few = [_follow(model, Particles(circle, x), path, config.dt) for x, path in zip(clouds, paths, strict=True)]
     claims = [
         *_mode_claims(config, limit, many, few, float(start.values.max())),
         _w1_claim(config, limit, many, few),
@@ -83,13 +81,13 @@ class _Course:
     final: Any
 
 
-def _followed(model: Model, measure: Particles | Density, path: Brownian | None, dt: float) -> _Course:
-    times, modes, final = _evolved(model, measure, path, dt)
+def _follow(model: Model, measure: Particles | Density, path: Brownian | None, dt: float) -> _Course:
+    times, modes, final = _evolve(model, measure, path, dt)
     return _Course(np.asarray(times), np.asarray(modes), final)
 
 
 @eqx.filter_jit
-def _evolved(model: Model, measure, path: Brownian | None, dt: float):
+def _evolve(model: Model, measure, path: Brownian | None, dt: float):
     run = evolve(
         model, measure, until=_UNTIL, dt=dt, path=path, scheme=None if path is None else Heun(),
         observe={"z": _real_modes}, every=max(1, round(0.1 / dt)),

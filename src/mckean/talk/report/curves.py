@@ -71,7 +71,7 @@ def _columns(series: Series) -> dict[str, np.ndarray]:
 
 def _values(panel: Panel, series: Series) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """x, y and the standard error as arrays of one length, with what an axis cannot show masked by NaN."""
-    x, y = _shown(series.x, panel.xscale), _shown(series.y, panel.yscale)
+    x, y = _mask(series.x, panel.xscale), _mask(series.y, panel.yscale)
     if x.shape != y.shape:
         raise ValueError(f"the series '{series.label}' has {x.size} values of x and {y.size} of y.")
     if series.error is None:
@@ -80,7 +80,7 @@ def _values(panel: Panel, series: Series) -> tuple[np.ndarray, np.ndarray, np.nd
     return x, y, np.where(np.isfinite(y), error, np.nan)
 
 
-def _shown(values: object, scale: str) -> np.ndarray:
+def _mask(values: object, scale: str) -> np.ndarray:
     flat = np.asarray(values, dtype=float).ravel()
     visible = np.isfinite(flat) & ((flat > 0) | (scale == "linear"))
     return np.where(visible, flat, np.nan)

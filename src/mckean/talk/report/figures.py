@@ -87,10 +87,10 @@ def film_svg(film: Film, prefix: str) -> str:
         figure.colorbar(drawn, ax=grid, label=film.label, shrink=0.9, aspect=12 * len(film.rows))
         if film.title:
             figure.suptitle(film.title, x=0.02, ha="left", fontsize=10.5)
-        return _written(figure, prefix, _described(film))
+        return _written(figure, prefix, _describe(film))
 
 
-def _described(film: Film) -> str:
+def _describe(film: Film) -> str:
     """The film in words."""
     title = f"{plain(film.title)}: " if film.title else ""
     rows, columns = (", ".join(plain(label) for label in labels) for labels in (film.rows, film.columns))
@@ -108,7 +108,7 @@ def _look(prefix: str) -> Iterator[None]:
 def _written(figure: Canvas, prefix: str, description: str) -> str:
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    return _inlined(buffer.getvalue(), prefix, description)
+    return _inline(buffer.getvalue(), prefix, description)
 
 
 def describe(panel: Panel) -> str:
@@ -190,7 +190,7 @@ def _legend(figure: Canvas, panel: Panel) -> None:
         legend.remove()
 
 
-def _inlined(svg: str, prefix: str, description: str) -> str:
+def _inline(svg: str, prefix: str, description: str) -> str:
     """The SVG element alone, with ids of its own, in the page's ink, and read out as one image."""
     view = re.search(r'viewBox="([^"]*)"', svg)
     body = re.search(r"<svg[^>]*>(.*)</svg>", svg, re.DOTALL)
