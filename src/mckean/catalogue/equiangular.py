@@ -43,7 +43,7 @@ def simplex(n: int = 32, beta: float = 1.0, normalised: bool = True) -> Entry:
 
         γ′ = 2e^{βγ}(1 − γ)((n − 1)γ + 1)/(e^β + (n − 1)e^{βγ})   (SA),   γ′ = (2/n)e^{βγ}(1 − γ)((n − 1)γ + 1)   (USA).
 
-    The facts hold n tokens in R^n against it.
+    The facts compare it with n tokens in R^n.
 
     **Arguments:**
 
@@ -53,7 +53,7 @@ def simplex(n: int = 32, beta: float = 1.0, normalised: bool = True) -> Entry:
 
     **Returns:** an `Entry`: the model and its facts.
 
-    **Raises:** `ValueError` for other n, and for a β at which the e^β of USA is beyond the largest number.
+    **Raises:** `ValueError` for other n, and for a β for which the e^β of USA overflows.
 
     **Source:** Geshkovski, Letrouit, Polyanskiy and Rigollet, A mathematical perspective on Transformers.
     """

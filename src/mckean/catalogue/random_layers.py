@@ -47,8 +47,8 @@ def random_transformer(
       one.
     - `activation`: "relu" or "tanh", of a layer of neurons after each layer of attention. Default: None, no such layer.
     - `neurons`: the width of that layer. Default: 256.
-    - `normalisation`: "post", tokens on S^{d−1}, or "pre", tokens in R^d whose directions alone are seen. Default:
-      "post".
+    - `normalisation`: "post", tokens on S^{d−1}, or "pre", tokens in R^d of which the layers see the
+      directions. Default: "post".
 
     **Returns:** an `Entry`: the model and its facts.
 

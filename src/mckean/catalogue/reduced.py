@@ -122,7 +122,7 @@ def low_temperature(overlap: float = 0.5) -> Entry:
 
     **Arguments:**
 
-    - `overlap`: R_0 in (−1, 1), that of the facts. Default: 0.5.
+    - `overlap`: R_0 in (−1, 1), the start for the facts. Default: 0.5.
 
     **Returns:** an `Entry`: the model and its facts.
 

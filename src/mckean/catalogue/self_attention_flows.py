@@ -57,7 +57,7 @@ def self_attention(
 
     **Returns:** an `Entry`: the model and its facts.
 
-    **Raises:** `ValueError` for a matrix of another shape, T < 0, and a β at which USA is beyond the largest number.
+    **Raises:** `ValueError` for a matrix of another shape, T < 0, and a β for which USA overflows.
 
     **Source:** Geshkovski, Letrouit, Polyanskiy and Rigollet, Bull. Amer. Math. Soc. 2025.
     """
