@@ -290,7 +290,7 @@ def test_frozen_where_the_tokens_balance():
                 mk.evolve(model, mk.Particles(model.space, x), scheme=scheme, **settings)
     driven = mk.Model(model.space, drift=mk.interactions.Attention(), common=model.common)
     for state, moved in ((model, pentagon + 1e-9), (driven, pentagon)):
-        mk.Moebius().check(state, mk.Particles(state.space, state.space.retract(moved)), 0.1)
+        mk.Moebius().begin(state, mk.Particles(state.space, state.space.retract(moved)), 0.1)
 
 
 def test_observables_of_tokens():
