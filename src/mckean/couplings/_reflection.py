@@ -35,7 +35,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from mckean.checks import require
-from mckean.couplings._synchronous import require_alike, start_coupling
+from mckean.couplings._synchronous import coupled, require_alike
 from mckean.dynamics import (
     Carrier,
     CarrierScheme,
@@ -105,7 +105,7 @@ def reflection_coupling(
     require_alike(first, second)
     state, schemes = Carrier(Pair(first, second)), (ParticleScheme(), ParticleScheme())
     if law is not None:
-        state, schemes = start_coupling(law, first, second), (*schemes, scheme_for(model, law, scheme))
+        state, schemes = coupled(law, first, second), (*schemes, scheme_for(model, law, scheme))
     return evolve(
         model, state, until=until, dt=dt, start=start, path=path, scheme=CarrierScheme(schemes, _reflect),
         observe=observe, every=every,

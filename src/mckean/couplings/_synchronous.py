@@ -50,7 +50,7 @@ class CoupledMeasures(NamedTuple):
     law: Density | Gaussian
 
 
-def start_coupling(law: Density | Gaussian, particles: Particles, copies: Particles | None = None) -> Carrier:
+def coupled(law: Density | Gaussian, particles: Particles, copies: Particles | None = None) -> Carrier:
     """The start of a coupling; copies are by default where the particles are.
 
     **Raises:** `ValueError` for particles with weights, in another number, or on another space.
@@ -108,7 +108,7 @@ def synchronous_coupling(
 
     **Source:** Sznitman, Topics in propagation of chaos (1991).
     """
-    state = start_coupling(law, particles, copies)
+    state = coupled(law, particles, copies)
     schemes = (ParticleScheme(), ParticleScheme(), scheme_for(model, law, scheme))
     return evolve(
         model, state, until=until, dt=dt, start=start, path=path, scheme=CarrierScheme(schemes, _couple),
