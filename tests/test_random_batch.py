@@ -80,7 +80,7 @@ def test_the_weighted_force_over_all_deals():
 def test_batches_of_a_run_are_uniform_and_fresh(scheme):
     """Each of 15 pairs is together with probability 1/5, in one step, and in the next whatever was in this."""
     steps = 10000
-    deals = np.asarray(jax.jit(jax.vmap(lambda k: scheme.dealt(6, PATH, k)))(jnp.arange(steps)))
+    deals = np.asarray(jax.jit(jax.vmap(lambda k: scheme.deal(6, PATH, k)))(jnp.arange(steps)))
     batch = np.argsort(deals, axis=1) // 2
     i, j = np.triu_indices(6, 1)
     together = batch[:, i] == batch[:, j]
@@ -260,7 +260,7 @@ def test_the_stages_of_a_step_share_its_batches():
     scheme = mk.RandomBatch(2, diffrax.Heun(), key=KEY)
     end = mk.evolve(model, mk.Particles(LINE, x), until=0.1, dt=0.1, scheme=scheme).final.positions
     z = 2 * 3.0 * 0.1 * 5 / 6
-    for i, j in np.asarray(scheme.dealt(6, None, jnp.asarray(0))).reshape(3, 2):
+    for i, j in np.asarray(scheme.deal(6, None, jnp.asarray(0))).reshape(3, 2):
         np.testing.assert_allclose(end[i] + end[j], x[i] + x[j], rtol=0, atol=1e-14)
         np.testing.assert_allclose(end[i] - end[j], (1 - z + z**2 / 2) * (x[i] - x[j]), rtol=1e-13)
 
@@ -294,13 +294,13 @@ def test_runs_are_reproduced(make, scheme):
 def test_batches_are_redrawn_on_one_path():
     """A key gives other batches, which a path's own do not follow; without noise the path does not matter."""
     deals = [
-        mk.RandomBatch(2, key=key).dealt(40, path, jnp.asarray(3)).tolist()
+        mk.RandomBatch(2, key=key).deal(40, path, jnp.asarray(3)).tolist()
         for path in (PATH, None)
         for key in (KEY, jax.random.key(8))
     ]
     assert deals[:2] == deals[2:]
     assert deals[0] != deals[1]
-    assert mk.RandomBatch(2).dealt(40, PATH, jnp.asarray(3)).tolist() not in deals
+    assert mk.RandomBatch(2).deal(40, PATH, jnp.asarray(3)).tolist() not in deals
 
 
 def test_transformed_runs_are_the_runs():

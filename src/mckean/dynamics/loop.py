@@ -26,7 +26,12 @@ _SHORTEST_CHUNK = 8
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run that was interrupted; `trajectory` is what it had done, from which `evolve` can go on."""
+    """A run that was interrupted by Ctrl-C.
+
+    **Attributes:**
+
+    - `trajectory`: the run up to then, a `Trajectory`; `evolve` can go on from its `final`.
+    """
 
     def __init__(self, trajectory: Trajectory):
         super().__init__(f"interrupted at time {float(trajectory.times[-1]):g}")
