@@ -383,7 +383,7 @@ def test_no_full_sum(monkeypatch):
         run = lambda mu: mk.evolve(linear(0.3), mu, until=0.02, dt=0.01, path=PATH, scheme=scheme).final  # noqa: E731
         jax.eval_shape(run, cloud(LINE, 101))
 
-    monkeypatch.setattr(mk.interactions, "force", out_of_reach)
+    monkeypatch.setattr(mk.interactions.PowerSums, "force", out_of_reach)
     trace(mk.RandomBatch(2))
     with pytest.raises(AssertionError, match="all pairs"):
         trace(mk.ParticleScheme())

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mckean.checks import require, scalar_field, traced
+from mckean.checks import concrete, require, scalar_field, traced
 from mckean.interactions.kernels._kernel import AbstractKernel, AbstractRadialKernel, require_kernel
 from mckean.interactions.kernels._series import FourierSeries, half_space
 from mckean.interactions.parameters import as_module, parameter
@@ -61,7 +61,7 @@ class Cosine(AbstractKernel):
         if not isinstance(space, Torus):
             raise ValueError(f"the cosine kernel lives on a torus, not on {space}.")
         modes = np.eye(space.dim, dtype=int)
-        return FourierSeries(modes, jnp.broadcast_to(-self.strength, (space.dim,)), space.lengths)
+        return FourierSeries(modes, -concrete(self.strength) * np.ones(space.dim), space.lengths)
 
 
 class Gaussian(AbstractRadialKernel):

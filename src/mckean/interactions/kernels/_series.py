@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from mckean.checks import require, require_finite, traced
+from mckean.checks import array, concrete, require, require_finite, traced
 from mckean.interactions.kernels._kernel import AbstractKernel
 from mckean.spaces import AbstractSpace, Torus
 from mckean.spaces.grids import integer_modes
@@ -45,7 +45,8 @@ class FourierSeries(AbstractKernel):
             "the modes of a Fourier series must be integers: cos(2πk·x/L) has the side of the torus in it already.",
         )
         self.modes = tuple(tuple(int(c) for c in np.atleast_1d(k)) for k in modes)
-        self.coefficients = jnp.atleast_1d(jnp.asarray(coefficients, float))
+        coefficients = concrete(coefficients)
+        self.coefficients = array(coefficients if coefficients.ndim else coefficients[None], float)
         self.lengths = lengths
         if self.coefficients.shape != (len(self.modes),):
             raise ValueError(f"{len(self.modes)} modes need as many coefficients, not shape {self.coefficients.shape}.")
