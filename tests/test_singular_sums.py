@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from singular import IN_SPACE, LOGARITHM, LONG, ON_TORI, TORI, periodic, placed, spread
-from tables import CIRCLE, LINE, PLANE, ROOM, compiled, density, small_chunks
+from tables import LINE, PLANE, ROOM, compiled, density, small_chunks
 
 import mckean as mk
 from mckean.interactions import FMM, Direct, choose, costs, explain, place, plan, planning
@@ -97,7 +97,7 @@ class Run(NamedTuple):
     space: AbstractSpace
     tolerance: float
     kind: str = "uniform"
-    n: int = 3000
+    n: int = 1000
 
 
 RUNS = {
@@ -105,8 +105,7 @@ RUNS = {
     "morse, 1e-6": Run("morse", PLANE, 1e-6, "normal"),
     "cusp, 1e-9": Run("cusp", LINE, 1e-9, "core"),
     "power -2, 1e-3": Run("power -2", LINE, 1e-3, "normal"),
-    "coulomb, room, 1e-3": Run("power -1", ROOM, 1e-3, "normal", 2000),
-    "periodic logarithm, circle, 1e-9": Run("periodic logarithm", CIRCLE, 1e-9),
+    "coulomb, room, 1e-3": Run("power -1", ROOM, 1e-3, "normal"),
     "periodic logarithm, long torus, 1e-6": Run("periodic logarithm", LONG, 1e-6),
 }
 
@@ -245,8 +244,8 @@ def warnings_of(model, mu) -> list[str]:
 
 def test_a_run_over_all_pairs_that_nobody_asked_for_warns_once(monkeypatch):
     monkeypatch.setattr(costs, "SLOW", 1e-3)
-    monkeypatch.setattr(planning, "_TOLERANCES", (1e-6, 1e-3, 1e-1))
-    torus, n = mk.Torus(2), 2100
+    monkeypatch.setattr(planning, "_TOLERANCES", (1e-6, 1e-3))
+    torus, n = mk.Torus(1), 2100
     mu = spread(torus, n)
     model = lambda kernel: mk.Model(torus, interaction=kernel, noise=mk.Thermal(1.0))  # noqa: E731
     # A kink on the cut locus as large as the force itself.
