@@ -253,8 +253,8 @@ def test_a_run_over_all_pairs_that_nobody_asked_for_warns_once(monkeypatch):
     (message,) = warnings_of(model(kernel), mu)
     assert f"a step takes {n**2:.2g} pairs, about " in message
     assert " s; no tolerance up to 0.1 would do" in message
-    # One of 2 e^{−π/0.5}/0.5 beside a force of up to 4: 1e-9 sees it.
-    (message,) = warnings_of(model(mk.kernels.MinimalImage(mk.kernels.Morse(2.0, 0.0, 0.5, 1.0))), mu)
+    # One of e^{−π/0.3} = 3e-5 of the largest force: 1e-9 sees it, 1e-3 does not.
+    (message,) = warnings_of(model(mk.kernels.MinimalImage(mk.kernels.Morse(2.0, 0.0, 0.3, 1.0))), mu)
     assert "meets the tolerance 1e-09" in message
     assert "would do: mckean.interactions.place(kernel, space, tolerance=1e-0" in message
     # Where expansions serve there is nothing to warn of.
