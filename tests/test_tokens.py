@@ -89,7 +89,7 @@ def test_the_energy_of_attention():
 
     graded = jax.jit(jax.value_and_grad(energy, has_aux=True))
     (value, plain), slope = graded(x, beta)
-    field = Attention(beta, normalised=False)(mk.Particles(mk.Sphere(d), x), x)
+    field = Attention(beta, normalised=False)(x, mk.Particles(mk.Sphere(d), x))
     tangent = mk.Sphere(d).project(x, field)
     np.testing.assert_allclose(n * jnp.exp(value + beta) * slope, tangent, atol=1e-13)
     assert float(plain) == pytest.approx(math.exp(value), rel=1e-13)

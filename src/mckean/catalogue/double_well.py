@@ -91,4 +91,4 @@ def stationary(beta: float, theta: float, cells: int = 600, reach: float = 6.0) 
 def _self_consistency(model: Model, beta: float, theta: float) -> float:
     """m from the interaction's force on a particle at the origin, θm, V having none there."""
 
-    return float(model.velocity(stationary(beta, theta), jnp.zeros((1, 1)))[0, 0] / theta)
+    return float(model.velocity(jnp.zeros((1, 1)), stationary(beta, theta))[0, 0] / theta)

@@ -229,7 +229,7 @@ def _growth_of_a_ripple(model: Model) -> float:
     """−∇·(ρb) + β⁻¹Δρ for ρ ∝ 1 + ε cos x₁, over its ripple, from the library's drift at the nodes."""
     small, grid = 1e-5, _torus(model).grid(8)
     rho = Density.from_function(grid, lambda x: 1 + small * jnp.cos(x[0]))
-    flux = np.asarray(rho.values)[..., None] * np.asarray(model.velocity(rho, grid)).reshape(*grid.shape, 2)
+    flux = np.asarray(rho.values)[..., None] * np.asarray(model.velocity(grid, rho)).reshape(*grid.shape, 2)
     mode = lambda f: np.fft.fftn(f)[1, 0]  # noqa: E731
     ripple = mode(np.asarray(rho.values))
     return float(((-1j * mode(flux[..., 0])) / ripple).real - 1 / float(model.beta))

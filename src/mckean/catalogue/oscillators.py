@@ -170,7 +170,7 @@ def _von_mises(circle: Torus, concentration: float) -> Density:
 def _self_consistency(model: Model, stationary, strength: float) -> float:
     """r from the force on a particle at a quarter turn, −K r sin x."""
 
-    return float(-model.velocity(stationary(), jnp.full((1, 1), math.pi / 2))[0, 0] / strength)
+    return float(-model.velocity(jnp.full((1, 1), math.pi / 2), stationary())[0, 0] / strength)
 
 
 def _measured_gap(model: Model, circle: Torus, stationary) -> float:

@@ -151,7 +151,7 @@ def meeting_probability(model: Model, overlap) -> np.ndarray:
     points = jnp.asarray(u)[:, None]
     cloud = Particles(model.space, points)
     assert model.noise is not None, "a scale needs a noise"
-    ratio = 2 * np.asarray(model.velocity(cloud, points)[:, 0] / model.noise.diffusion(cloud, points)[:, 0, 0])
+    ratio = 2 * np.asarray(model.velocity(points, cloud)[:, 0] / model.noise.diffusion(points, cloud)[:, 0, 0])
     if ratio[0] >= 0:
         return np.ones(np.shape(overlap))
     exponent = -_cumulative(ratio, u)
@@ -167,7 +167,7 @@ def require_finite_beta(beta) -> None:
 
 def velocity_at(model: Model, u: float) -> float:
     point = jnp.full((1, 1), u)
-    return float(model.velocity(Particles(model.space, point), point)[0, 0])
+    return float(model.velocity(point, Particles(model.space, point))[0, 0])
 
 
 def _of_overlap(model: Model) -> tuple[float, float]:
@@ -175,7 +175,7 @@ def _of_overlap(model: Model) -> tuple[float, float]:
     point = jnp.full((1, 1), math.atanh(_OVERLAP))
     cloud = Particles(model.space, point)
     assert model.noise is not None, "two tokens have a noise"
-    drift, square = model.velocity(cloud, point)[0, 0], model.noise.diffusion(cloud, point)[0, 0, 0]
+    drift, square = model.velocity(point, cloud)[0, 0], model.noise.diffusion(point, cloud)[0, 0, 0]
     slope = 1 - _OVERLAP**2
     return float(slope * drift - _OVERLAP * slope * square), float(slope**2 * square)
 
