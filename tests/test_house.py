@@ -8,6 +8,7 @@ import importlib
 import inspect
 from collections.abc import Iterator
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
@@ -137,14 +138,7 @@ def public() -> dict[str, object]:
 
 
 def names(namespace: ModuleType) -> Iterator[tuple[str, object]]:
-    """What a package imports under its own name, or what a module defines."""
-    for node in nodes(namespace.__name__):
-        if isinstance(node, ast.ImportFrom) and hasattr(namespace, "__path__"):
-            yield from ((alias.asname, getattr(namespace, alias.asname)) for alias in node.names if alias.asname)
-        elif isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
-            value = getattr(namespace, node.name, None)
-            if getattr(value, "__qualname__", None) == node.name:
-                yield node.name, value
+    yield from ((name, getattr(namespace, name)) for name in namespace.__all__)
 
 
 def documented(value) -> bool:
@@ -168,3 +162,14 @@ RULES = (
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_nothing_breaks_the(rule):
     assert sorted(rule()) == []
+
+
+def test_a_namespace_shows_its_names_only():
+    for namespace in (mk, *(value for _, value in names(mk) if inspect.ismodule(value))):
+        assert dir(namespace) == sorted(namespace.__all__)
+        shown = {name: value for name, value in names(namespace) if inspect.ismodule(value)}
+        assert not shown or namespace in (mk, mk.interactions)
+
+
+def test_the_version_is_that_of_what_is_installed():
+    assert mk.__version__ == metadata.version("mckean")

@@ -188,15 +188,15 @@ REFUSED = {
     "fields of neurons": (lambda: mk.Neurons().matrix(X, TOKENS), "drawn in every step"),
     "directions": (lambda: mk.directions(mk.Gaussian(jnp.zeros(2), jnp.eye(2))), "those of particles"),
     "own noise": (
-        lambda: mk.Layers().check(mk.Model(SPHERE, noise=mk.Thermal(1.0)), TOKENS, 0.1),
+        lambda: mk.Layers().begin(mk.Model(SPHERE, noise=mk.Thermal(1.0)), TOKENS, 0.1),
         "no noise of their own",
     ),
     "Stratonovich layers": (
-        lambda: mk.Layers().check(mk.Model(SPHERE, common=mk.Multiplicative(push, "stratonovich")), TOKENS, 0.1),
+        lambda: mk.Layers().begin(mk.Model(SPHERE, common=mk.Multiplicative(push, "stratonovich")), TOKENS, 0.1),
         "in that of Stratonovich",
     ),
     "Stratonovich geodesics": (
-        lambda: mk.GeodesicEuler().check(mk.Model(SPHERE, common=mk.Multiplicative(push, "stratonovich")), TOKENS, 0.1),
+        lambda: mk.GeodesicEuler().begin(mk.Model(SPHERE, common=mk.Multiplicative(push, "stratonovich")), TOKENS, 0.1),
         "Stratonovich",
     ),
 }

@@ -1,6 +1,7 @@
 """The command line: `mckean talk` and `mckean list`. What is heavy is imported only by what needs it."""
 
 import contextlib
+import io
 import os
 import sys
 import time
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse("the standard output is closed; /dev/null takes what nobody reads.")
     for stream in (sys.stdout, sys.stderr):
         # What an ASCII terminal cannot show is a question mark.
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
         options = {"exit_on_error": False, "print_error": False, "result_action": "return_value"}

@@ -136,7 +136,11 @@ def mean_square_rate(model: Model, reach: int = 16) -> tuple[float, float]:
 def mean_threshold(model: Model) -> float:
     """The intensity K at which the last mode stops growing in mean, for the spectrum of the model; 0 where none does.
 
-    **Raises** `ValueError` unless the model has one transport noise, of positive intensity.
+    **Arguments:**
+
+    - `model`: as for `rates`.
+
+    **Raises:** `ValueError` unless the model has one transport noise, of positive intensity.
     """
     modes = _kernel_modes(model)
     growing, q = rates(model, modes), _torus(model).wavenumber(modes)

@@ -22,6 +22,27 @@ from mckean.models.model import Model
 from mckean.spaces import FourierGrid, calculus
 from mckean.spaces.staggered import axes_of, gradient, onto_faces
 
+__all__ = [
+    "confinement_energy",
+    "dissipation",
+    "energy",
+    "entropy",
+    "first_variation",
+    "floor",
+    "free_energy",
+    "hamiltonian",
+    "interaction_energy",
+    "internal_energy",
+    "potential",
+    "score",
+    "slope",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _TINY = 1e-300
 
 _Functional = TypeVar("_Functional", bound=Callable)
