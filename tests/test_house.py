@@ -173,3 +173,13 @@ def test_a_namespace_shows_its_names_only():
 
 def test_the_version_is_that_of_what_is_installed():
     assert mk.__version__ == metadata.version("mckean")
+
+
+def test_an_observable_takes_two_arguments_and_its_maker_one():
+    """So that each is refused in the place of the other; the list of each kind is in the docstring."""
+    plain, made = mk.observables.__doc__.split("Made by a call")
+    for name, function in names(mk.observables):
+        kinds = [p.kind for p in inspect.signature(function).parameters.values()]
+        positional = kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        assert (positional == 2) == (f"`{name}`" in plain)
+        assert (positional == 1) == (f"`{name}(" in made)

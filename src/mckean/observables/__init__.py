@@ -1,10 +1,27 @@
-"""Pure functions of (model, measure)."""
+"""What is looked at along a run: pure functions of (model, measure), for `evolve(…, observe={"name": function})`.
 
-from mckean.observables.clouds import pair_distance, radius
+As they are, `observe={"F": observables.free_energy}`:
+
+- Snapshots: `positions` of particles, `density` on a grid.
+- Moments: `mean`, `covariance`.
+- Energies: `energy`, `interaction_energy`, `confinement_energy`, `free_energy`, `entropy`, `dissipation`.
+- How large a cloud is: `pair_distance`, `radius`.
+- Tokens on a sphere: `mean_overlap`, `overlap_variance`, `alignment`, `effective_rank`, `kappa`.
+
+Made by a call with their parameters first, `observe={"r": observables.order_parameter(1)}`:
+
+- Moments and means: `moment(power)`, `average(phi)`; on a torus `mode(k)`, `order_parameter(k)`.
+- Drift and bracket of a mean: `ito(phi)`.
+- Tokens on a sphere: `overlaps(first)`, `overlap_histogram(bins)`, `clusters(angle)`, `attention_energy(beta)`,
+  `log_attention_energy(beta)`, `zonal(axis, degree=…)`, `zonal_pairs(degree)`.
+"""
+
+from mckean.observables.clouds import pair_distance, positions, radius
 from mckean.observables.fields import (
     average,
     confinement_energy,
     covariance,
+    density,
     dissipation,
     energy,
     entropy,
@@ -27,6 +44,7 @@ __all__ = [
     "clusters",
     "confinement_energy",
     "covariance",
+    "density",
     "dissipation",
     "effective_rank",
     "energy",
@@ -45,6 +63,7 @@ __all__ = [
     "overlap_variance",
     "overlaps",
     "pair_distance",
+    "positions",
     "radius",
     "zonal",
     "zonal_pairs",

@@ -15,7 +15,7 @@ from jaxtyping import Array, Complex, Float
 
 from mckean.checks import require
 from mckean.interactions.trig import cos_sin_turns
-from mckean.measures import AbstractMeasure, Gaussian, Particles, dtype_of
+from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of
 from mckean.models import Model, differs
 from mckean.models import energy as _energy
 from mckean.spaces import Torus
@@ -38,6 +38,21 @@ def entropy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     **Raises:** `ValueError` for particles, which have no density.
     """
     return _energy.entropy(mu)
+
+
+def density(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
+    """The values ρ(x) on the grid's nodes, of the grid's shape, per volume: a snapshot.
+
+    **Arguments:**
+
+    - `model`: not used.
+    - `mu`: a density on a grid.
+
+    **Raises:** `ValueError` for another measure.
+    """
+    if not isinstance(mu, Density):
+        raise ValueError(f"a {type(mu).__name__} has no density on a grid: deposit or smooth it first.")
+    return mu.values
 
 
 def mean(model: Model, mu: AbstractMeasure) -> Float[Array, " d"]:
