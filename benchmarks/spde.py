@@ -101,7 +101,7 @@ def particles_against_nufft(n: int, radius: float, dtype: str, rounds: int) -> d
     dB = jax.random.normal(jax.random.key(2), (noise.width(cloud, 2),), dtype)
     side = 2 * max(max(abs(c) for c in k) for k in noise.modes) + 1
     spectrum = jnp.ones((1, side, side), jnp.result_type(dtype, jnp.complex64))
-    moved = jax.jit(lambda x, dB: noise.displacement(cloud, x, dB))
+    moved = jax.jit(lambda x, dB: noise.displacement(x, cloud, dB))
     alone = jax.jit(lambda x: nufft.type2(spectrum, x / (2 * jnp.pi), 1e-6))
     runners = {
         "displacement": lambda: jax.block_until_ready(moved(x, dB)),

@@ -16,7 +16,7 @@ from mckean.interactions.attention import Attention
 from mckean.interactions.field import AbstractField
 
 EPS = 2.0**-52
-evaluate = compiled(lambda field, mu, x: (field(mu, x), field.potential(mu, x)))
+evaluate = compiled(lambda field, mu, x: (field(x, mu), field.potential(x, mu)))
 every_form = pytest.mark.parametrize("normalised", [True, False])
 
 
@@ -104,7 +104,7 @@ def dense(normalised, what, beta, value, query_key, y, w, x):
 def ours(normalised, what, beta, value, query_key, y, w, x):
     field = Attention(beta, value, query_key, normalised)
     mu = mk.Particles(mk.Euclidean(y.shape[1]), y, w)
-    return field(mu, x) if what == "field" else field.potential(mu, x)
+    return field(x, mu) if what == "field" else field.potential(x, mu)
 
 
 @every_form
@@ -149,7 +149,7 @@ def test_second_derivatives_are_those_of_the_formula(normalised):
 def test_with_the_transpose_as_value_the_field_is_a_gradient(normalised):
     x, y, w = tokens(6, 9, 3)
     mu, x = cloud(y, w), jnp.asarray(x)
-    slope = compiled(jax.grad(lambda x, field: jnp.sum(field.potential(mu, x))))
+    slope = compiled(jax.grad(lambda x, field: jnp.sum(field.potential(x, mu))))
     for beta in (0.0, 0.7, -1.3):
         field = Attention(beta, matrix(3, 2).T, matrix(3, 2), normalised)
         np.testing.assert_allclose(evaluate(field, mu, x)[0], -slope(x, field), rtol=0, atol=1e4 * EPS)
@@ -169,7 +169,7 @@ def test_at_infinite_temperature_the_potential_is_its_limit(normalised):
         return evaluate(Attention(beta, None, query_key, normalised), mu, x)[1] + constant
 
     low, high = shifted(-h), shifted(h)
-    at = lambda beta: Attention(beta, None, query_key, normalised).potential(mu, jnp.asarray(x))  # noqa: E731
+    at = lambda beta: Attention(beta, None, query_key, normalised).potential(jnp.asarray(x), mu)  # noqa: E731
     value, slope = compiled(lambda b: jax.jvp(at, (b,), (jnp.ones(()),)))(jnp.zeros(()))
     np.testing.assert_allclose(value, (high + low) / 2, rtol=0, atol=within)
     np.testing.assert_allclose(slope, (high - low) / (2 * h), rtol=0, atol=within)
@@ -180,7 +180,7 @@ def test_models_are_vectorised():
     x, y, w = tokens(4, 5, 2)
     mu, x = cloud(y, w), jnp.asarray(x)
     betas, values, keys = jnp.linspace(0, 2, 3), *(jnp.stack([matrix(2, i + k) for k in range(3)]) for i in (0, 3))
-    together = jax.vmap(lambda *parameters: Attention(*parameters)(mu, x))(betas, values, keys)
+    together = jax.vmap(lambda *parameters: Attention(*parameters)(x, mu))(betas, values, keys)
     for b, v, a, got in zip(betas, values, keys, together, strict=True):
         np.testing.assert_allclose(got, exact(Attention(b, v, a), y, w, x)[0], rtol=0, atol=1e3 * EPS)
 
@@ -209,8 +209,8 @@ def test_at_low_temperature_a_token_follows_the_most_aligned_one(dtype):
 
     @compiled
     def both(field, x):
-        _, pull = jax.vjp(lambda x: field.potential(mu, x), x)
-        return field(mu, x), pull(jnp.ones(2, dtype))[0]
+        _, pull = jax.vjp(lambda x: field.potential(x, mu), x)
+        return field(x, mu), pull(jnp.ones(2, dtype))[0]
 
     value, slope = both(Attention(1e4), jnp.asarray(x))
     expected = np.asarray([[30.0, 0.0], [15.0, 15.0]])
@@ -229,7 +229,7 @@ def test_coincident_tokens_are_quiet(normalised, n):
     field = Attention(2.0, normalised=normalised)
     # Alone, or among its like, a token sees itself: e^{β|x|²} = e.
     mass = 1.0 if normalised else math.e
-    loss = lambda x: jnp.sum(field(mk.Particles(PLANE, x), x))  # noqa: E731
+    loss = lambda x: jnp.sum(field(x, mk.Particles(PLANE, x)))  # noqa: E731
     value, slope = compiled(jax.value_and_grad(loss))(x)
     np.testing.assert_allclose(value, mass * n, rtol=64 * EPS)
     # d/dx (x) = 1, and d/dx (e^{2|x|²} x) sums to e(1 + 4·(x₁ + x₂)x₁) = 3e.
@@ -239,7 +239,7 @@ def test_coincident_tokens_are_quiet(normalised, n):
 def test_a_token_without_weight_is_not_there():
     # Its e^{β⟨x, y⟩} is e^{1000} times that of the other: taken out as the maximum, it would leave 0/0.
     y, x = jnp.asarray([[1000.0], [0.0], [-1.0]]), jnp.ones((1, 1))
-    loss = lambda w, y, x: jnp.sum(Attention()(mk.Particles(LINE, y, w), x))  # noqa: E731
+    loss = lambda w, y, x: jnp.sum(Attention()(x, mk.Particles(LINE, y, w)))  # noqa: E731
     value, slopes = compiled(jax.value_and_grad(loss, (0, 1, 2)))(jnp.asarray([0.0, 0.5, 0.5]), y, x)
     other = 1 / (1 + math.e)
     np.testing.assert_allclose(value, -other, rtol=64 * EPS)
@@ -266,7 +266,7 @@ def test_memory_is_linear_in_the_number_of_tokens():
         plain = {"xla_backend_optimization_level": 0}
         return jax.jit(f).lower(x).compile(compiler_options=plain).memory_analysis().temp_size_in_bytes
 
-    field = lambda x: Attention(2.0)(mk.Particles(mk.Euclidean(64), x), x)  # noqa: E731
+    field = lambda x: Attention(2.0)(x, mk.Particles(mk.Euclidean(64), x))  # noqa: E731
     slope = jax.grad(lambda x: jnp.sum(field(x) ** 2))
     n = 8192
     for f in (field, slope, jax.grad(lambda x: jnp.sum(slope(x) ** 2))):
@@ -282,7 +282,7 @@ def test_parameters_do_not_recompile():
     @jax.jit
     def counted(field, mu, x):
         traced.append(True)
-        return field(mu, x)
+        return field(x, mu)
 
     for beta in (0.0, 1.0, 2.0):
         counted(Attention(beta, value=beta), cloud(y, w), x)
@@ -320,7 +320,7 @@ USES = {
 def test_refused_uses(field, mu, dim, message):
     for f in (field, field.potential):
         with pytest.raises(ValueError, match=message):
-            f(mu, jnp.ones((2, dim)))
+            f(jnp.ones((2, dim)), mu)
 
 
 def test_a_field_is_an_interface():

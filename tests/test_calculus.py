@@ -59,7 +59,7 @@ def brute(noise, mu):
 
     def whole(flat):
         y = flat.reshape(shape)
-        sigma = noise.matrix(eqx.tree_at(lambda m: m.positions, mu, y), y)
+        sigma = noise.matrix(y, eqx.tree_at(lambda m: m.positions, mu, y))
         return sigma.reshape(flat.size, -1)
 
     flat = mu.positions.ravel()
@@ -99,7 +99,7 @@ def test_own_noise_moves_no_measure():
         np.testing.assert_allclose(ours, first, rtol=0, atol=100 * EPS)
 
         def diagonal(y):
-            return noise.matrix(mk.Particles(CIRCLE, y[:, None]), y[:, None])[:, 0, 0]
+            return noise.matrix(y[:, None], mk.Particles(CIRCLE, y[:, None]))[:, 0, 0]
 
         slopes, sigma = jax.jacfwd(diagonal)(x[:, 0]), diagonal(x[:, 0])
         whole = 0.5 * jnp.diagonal(slopes) * sigma
@@ -167,11 +167,11 @@ def test_conversion_there_and_back():
         changed = mk.convert(model, there)
         back = mk.convert(changed, here)
         x = CLOUD.positions
-        np.testing.assert_allclose(back.velocity(CLOUD, x), model.velocity(CLOUD, x), rtol=0, atol=100 * EPS)
+        np.testing.assert_allclose(back.velocity(x, CLOUD), model.velocity(x, CLOUD), rtol=0, atol=100 * EPS)
         whole = correction(model.noise, False, CLOUD, x) + correction(model.common[1], True, CLOUD, x)
         sign = -1 if here == "ito" else 1
         np.testing.assert_allclose(
-            changed.velocity(CLOUD, x), model.velocity(CLOUD, x) + sign * whole, rtol=0, atol=100 * EPS
+            changed.velocity(x, CLOUD), model.velocity(x, CLOUD) + sign * whole, rtol=0, atol=100 * EPS
         )
         assert jnp.abs(whole).max() > 1e-3
         assert changed.noise.calculus == changed.common[1].calculus == there
@@ -185,14 +185,14 @@ def test_layers_are_converted_there_and_back_if_their_fields_are_fixed():
         model = mk.Model(mk.Sphere(3), common=noise)
         changed = mk.convert(model, "stratonovich")
         assert changed.common[0].calculus == "stratonovich"
-        whole = changed.velocity(tokens, tokens.positions)
+        whole = changed.velocity(tokens.positions, tokens)
         np.testing.assert_allclose(whole, -correction(noise, True, tokens, tokens.positions), rtol=0, atol=100 * EPS)
-        back = mk.convert(changed, "ito").velocity(tokens, tokens.positions)
+        back = mk.convert(changed, "ito").velocity(tokens.positions, tokens)
         np.testing.assert_allclose(back, jnp.zeros_like(back), rtol=0, atol=100 * EPS)
     for noise in (mk.Neurons(), mk.Heads(1.0, spread=0.5, heads=2)):
         changed = mk.convert(mk.Model(mk.Sphere(3), common=noise), "stratonovich")
         with pytest.raises(ValueError, match=r"drawn in every step|draw A in every step"):
-            changed.velocity(tokens, tokens.positions)
+            changed.velocity(tokens.positions, tokens)
 
 
 def test_only_what_differs_is_converted():
@@ -201,7 +201,7 @@ def test_only_what_differs_is_converted():
     assert mk.convert(waves, "stratonovich") is waves
     mixed = mk.Model(CIRCLE, noise=mk.Thermal(1.0), common=mk.Multiplicative(CROWD))
     x = CLOUD.positions
-    shift = mk.convert(mixed, "stratonovich").velocity(CLOUD, x)
+    shift = mk.convert(mixed, "stratonovich").velocity(x, CLOUD)
     np.testing.assert_allclose(shift, -correction(mixed.common[0], True, CLOUD, x), rtol=0, atol=EPS)
 
 

@@ -106,6 +106,7 @@ def test_chapters_seed_and_size_are_chosen(mckean_, tmp_path):
         ("talk --seed -1", "seed must be between 0"),
         ("talk --seed 9223372036854775808", "seed must be between 0"),
         ("talk --seed one", "--seed"),
+        ("talk --seed 1.5", "--seed: it must be an integer, not '1.5'"),
         ("talk --nosuch", "--nosuch"),
         ("tolk", "talk"),
         ("talk --out file/below", "output folder 'file/below' cannot be written"),
@@ -170,6 +171,32 @@ def test_the_library_loads_no_command_line_and_no_pictures():
     check += "assert not {'rich', 'matplotlib', 'mckean.talk.report'} & set(sys.modules)"
     done = subprocess.run([sys.executable, "-W", "error", "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+MAIN = "import sys; from mckean import cli; sys.exit(cli.main(sys.argv[1:]))"
+
+
+@pytest.mark.parametrize(
+    ("line", "environment", "status", "reason"),
+    [
+        ("--help > /dev/full", {}, 2, "the standard output cannot be written: No space left on device."),
+        ("--version | true", {}, 2, "the standard output cannot be written: Broken pipe."),
+        ("--version >&-", {}, 2, "the standard output is closed"),
+        ("list > /dev/null", {"PYTHONIOENCODING": "ascii"}, 0, ""),
+        ("talk limit", {"JAX_PLATFORMS": "cuda"}, 2, "JAX finds no device here for JAX_PLATFORMS=cuda"),
+    ],
+)
+def test_what_a_shell_does_to_it(tmp_path, line, environment, status, reason):
+    """One sentence, and never the exit status of a claim that fails."""
+    before, pipe, after = line.partition(" | ")
+    command = f'"{sys.executable}" -c "{MAIN}" {before}; echo $? >&2'
+    command = f"({command}) | {after}" if pipe else command
+    run = ["bash", "-c", command]
+    done = subprocess.run(run, capture_output=True, text=True, cwd=tmp_path, env=os.environ | environment, check=False)
+    *said, found = done.stderr.splitlines()
+    assert int(found) == status
+    assert len(said) == (1 if reason else 0)
+    assert reason in "".join(said)
 
 
 TALK = """

@@ -88,7 +88,7 @@ def test_slices_of_a_translation_have_the_projected_lengths():
     found = mk.sliced(x, y, jax.random.key(0), directions=400)
     # W_2² on a line is ⟨θ, s⟩², of mean |s|²/2 and standard deviation |s|²/√8.
     assert abs(found.value**2 - 12.5) <= 5 * 25 / math.sqrt(8 * 400)
-    assert found.error == pytest.approx(25 / math.sqrt(8 * 400) / (2 * math.sqrt(12.5)), rel=0.2)
+    assert found.stderr == pytest.approx(25 / math.sqrt(8 * 400) / (2 * math.sqrt(12.5)), rel=0.2)
     assert float(mk.sliced(x, x, jax.random.key(0), p=1)) == 0.0
 
 

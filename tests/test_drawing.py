@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from pages import Reader, film, panel
 
+from mckean.digits import measurement, number
 from mckean.talk.claims import Series
 from mckean.talk.report.figures import _log_label, film_svg, panel_svg
 from mckean.talk.report.labels import wrap
 from mckean.talk.report.mathematics import inline, mathml, paragraphs
-from mckean.talk.report.numbers import duration, measurement, number, prediction
+from mckean.talk.report.numbers import duration, prediction
 
 
 @pytest.mark.parametrize("xscale", ["linear", "log"])

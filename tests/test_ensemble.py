@@ -93,3 +93,10 @@ def test_one_environment_has_no_error():
     alone = ensemble(drawn, jax.random.key(0), 1)
     with pytest.raises(ValueError, match="two environments"):
         _ = alone.mean
+
+
+def test_an_ensemble_shows_its_moments():
+    many = ensemble(lambda key: {"x": jax.random.normal(key)}, jax.random.key(0), 4)
+    assert repr(many) == f"Ensemble(count=4, mean={many.mean}, variance={many.variance})"
+    one = ensemble(lambda key: jnp.ones(()), jax.random.key(0), 1)
+    assert repr(one) == f"Ensemble(count=1, centre={one.centre})"

@@ -164,3 +164,30 @@ def test_parameters_do_not_compile_again():
         assert len(traces) == counted or counted == built
         counted = len(traces)
     assert counted > built
+
+
+@pytest.mark.parametrize(
+    ("observe", "sentence"),
+    [
+        ({"m": lambda mu: mu.positions}, r"must be a function of \(model, measure\)"),
+        ({"r": mk.observables.order_parameter}, r"made by a call, as order_parameter\(1\) is"),
+        ({"c": mk.observables.clusters}, "made by a call"),
+        ({"r": mk.observables.zonal}, "made by a call"),
+    ],
+)
+def test_what_is_no_observable_is_refused(observe, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        mk.evolve(mk.langevin(CIRCLE), CLOUD, until=1.0, dt=0.5, path=mk.Brownian(jax.random.key(0)), observe=observe)
+
+
+def test_snapshots():
+    cloud = mk.Particles(LINE, jnp.arange(3.0)[:, None])
+    model = mk.langevin(LINE, beta=jnp.inf)
+    run = mk.evolve(model, cloud, until=1.0, dt=0.5, observe={"x": mk.observables.positions})
+    np.testing.assert_array_equal(run.observed["x"], np.broadcast_to(cloud.positions, (2, 3, 1)))
+    rho = mk.Density.from_function(CIRCLE.grid(8), lambda x: 1 + 0.5 * jnp.cos(x[0]))
+    np.testing.assert_array_equal(mk.observables.density(model, rho), rho.values)
+    with pytest.raises(ValueError, match="sample it first"):
+        mk.observables.positions(model, rho)
+    with pytest.raises(ValueError, match="deposit or smooth it first"):
+        mk.observables.density(model, cloud)

@@ -8,6 +8,7 @@ import importlib
 import inspect
 from collections.abc import Iterator
 from functools import cache, cached_property
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
@@ -153,16 +154,7 @@ def public() -> dict[str, object]:
 
 
 def names(namespace: ModuleType) -> Iterator[tuple[str, object]]:
-    """What a package lists or imports under its own name, or what a module defines."""
-    for name in getattr(namespace, "__all__", ()):
-        yield name, getattr(namespace, name)
-    for node in nodes(namespace.__name__):
-        if isinstance(node, ast.ImportFrom) and hasattr(namespace, "__path__"):
-            yield from ((alias.asname, getattr(namespace, alias.asname)) for alias in node.names if alias.asname)
-        elif isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
-            value = getattr(namespace, node.name, None)
-            if getattr(value, "__qualname__", None) == node.name:
-                yield node.name, value
+    yield from ((name, getattr(namespace, name)) for name in namespace.__all__)
 
 
 def documented(value) -> bool:
@@ -204,3 +196,24 @@ RULES = (
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_nothing_breaks_the(rule):
     assert sorted(rule()) == []
+
+
+def test_a_namespace_shows_its_names_only():
+    for namespace in (mk, *(value for _, value in names(mk) if inspect.ismodule(value))):
+        assert dir(namespace) == sorted(namespace.__all__)
+        shown = {name: value for name, value in names(namespace) if inspect.ismodule(value)}
+        assert not shown or namespace in (mk, mk.interactions)
+
+
+def test_the_version_is_that_of_what_is_installed():
+    assert mk.__version__ == metadata.version("mckean")
+
+
+def test_an_observable_takes_two_arguments_and_its_maker_one():
+    """So that each is refused in the place of the other; the list of each kind is in the docstring."""
+    plain, made = mk.observables.__doc__.split("Made by a call")
+    for name, function in names(mk.observables):
+        kinds = [p.kind for p in inspect.signature(function).parameters.values()]
+        positional = kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        assert (positional == 2) == (f"`{name}`" in plain)
+        assert (positional == 1) == (f"`{name}(" in made)

@@ -23,14 +23,14 @@ def points(n: int, seed: int = 0):
 def test_covariance_of_the_fields_is_k_of_the_overlap():
     x = points(6)
     mu = mk.Particles(SPACE, x)
-    sigma = FLOW.matrix(mu, x)
+    sigma = FLOW.matrix(x, mu)
     assert sigma.shape == (6, 3, FLOW.width(mu, 3)) == (6, 3, 3 + 27 + 81)
     t = np.asarray(x @ x.T)
     k = 0.5 + 0.3 * t**2 + 0.2 * t**3
     np.testing.assert_allclose(FLOW.covariance(jnp.asarray(t)), k, atol=1e-15)
     covariance = np.einsum("nak,mbk->nmab", sigma, sigma)
     np.testing.assert_allclose(covariance, k[:, :, None, None] * np.eye(3), atol=1e-13)
-    np.testing.assert_allclose(FLOW.diffusion(mu, x), np.einsum("nak,nbk->nab", sigma, sigma), atol=1e-13)
+    np.testing.assert_allclose(FLOW.diffusion(x, mu), np.einsum("nak,nbk->nab", sigma, sigma), atol=1e-13)
     assert float(FLOW.slope) == pytest.approx(0.6 + 0.6, abs=1e-15)
 
 
@@ -39,11 +39,11 @@ def test_displacements_contract_the_tensors(coefficients, monkeypatch):
     flow, x = IsotropicFlow(SPACE, coefficients), points(7)
     mu = mk.Particles(SPACE, x)
     dB = jax.random.normal(jax.random.key(1), (flow.width(mu, 3),))
-    expected = flow.matrix(mu, x) @ dB
-    np.testing.assert_allclose(flow.displacement(mu, x, dB), expected, atol=1e-13)
+    expected = flow.matrix(x, mu) @ dB
+    np.testing.assert_allclose(flow.displacement(x, mu, dB), expected, atol=1e-13)
     # In tiles of fewer points than there are.
     monkeypatch.setattr("mckean.models.flows._TILE", 3 * 3 ** (len(coefficients) - 1))
-    np.testing.assert_allclose(flow.displacement(mu, x, dB), expected, atol=1e-13)
+    np.testing.assert_allclose(flow.displacement(x, mu, dB), expected, atol=1e-13)
 
 
 def test_both_calculi_agree():

@@ -40,12 +40,12 @@ def test_heads_are_attention_with_gaussian_values():
     expected = np.sqrt(2.0 / (3 * D)) * sum(
         softmax(1.5 * x @ a[m].T, x) @ values[m].T for m in range(3)
     )  # fmt: skip
-    np.testing.assert_allclose(heads.displacement(TOKENS, X, jnp.asarray(dB)), expected, rtol=1e-12)
-    matrix = heads.matrix(TOKENS, X)
+    np.testing.assert_allclose(heads.displacement(X, TOKENS, jnp.asarray(dB)), expected, rtol=1e-12)
+    matrix = heads.matrix(X, TOKENS)
     np.testing.assert_allclose(matrix @ dB, expected, rtol=1e-12, atol=1e-14)
     # Σ_k σ_k(x)σ_k(y)ᵀ = (c/d) s(x, y) I.
     covariance = np.einsum("iak,jbk->ijab", matrix, matrix)
-    gram = np.asarray(heads.gram(TOKENS, X))
+    gram = np.asarray(heads.gram(X, TOKENS))
     np.testing.assert_allclose(covariance, 2.0 / D * gram[:, :, None, None] * np.eye(D), atol=1e-14)
 
 
@@ -54,9 +54,9 @@ def test_random_heads_have_the_covariance_of_their_quadrature():
     heads = mk.Heads(1.0, spread=2.0, heads=2)
     draws = 40_000
     dB = jax.random.normal(jax.random.key(2), (draws, heads.width(TOKENS, D)))
-    moved = np.asarray(jax.jit(jax.vmap(lambda b: heads.displacement(TOKENS, X[:2], b)))(dB))
+    moved = np.asarray(jax.jit(jax.vmap(lambda b: heads.displacement(X[:2], TOKENS, b)))(dB))
     nodes = mk.Heads.quadrature(1.0, D, 4000, 2.0, jax.random.key(3))
-    means = np.asarray(nodes.barycentres(TOKENS, X[:2]))
+    means = np.asarray(nodes.barycentres(X[:2], TOKENS))
     for i, j in ((0, 0), (0, 1)):
         products = moved[:, i] * moved[:, j]
         inner = np.sum(means[:, i] * means[:, j], axis=1) / D
@@ -66,7 +66,7 @@ def test_random_heads_have_the_covariance_of_their_quadrature():
     assert abs(across.mean()) < 5 * across.std() / np.sqrt(draws)
     # The weights are a function of the increments: the same step is the same layer.
     np.testing.assert_array_equal(
-        heads.displacement(TOKENS, X, dB[0]), eqx.filter_jit(heads.displacement)(TOKENS, X, dB[0])
+        heads.displacement(X, TOKENS, dB[0]), eqx.filter_jit(heads.displacement)(X, TOKENS, dB[0])
     )  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def test_neurons_have_the_arc_cosine_kernel():
     neurons = mk.Neurons("relu", 8, gain=1.3)
     draws = 40_000
     dB = jax.random.normal(jax.random.key(4), (draws, neurons.width(TOKENS, D)))
-    moved = np.asarray(jax.jit(jax.vmap(lambda b: neurons.displacement(TOKENS, X[:3], b)))(dB))
+    moved = np.asarray(jax.jit(jax.vmap(lambda b: neurons.displacement(X[:3], TOKENS, b)))(dB))
     for i, j in ((0, 0), (0, 1), (1, 2)):
         products = np.mean(moved[:, i] * moved[:, j], axis=1)
         expected = float(arc_cosine(jnp.sum(X[i] * X[j]), 1.3)) / D
@@ -97,7 +97,7 @@ def test_a_layer_of_the_network(normalisation):
     x = np.asarray(start.positions)
     x = norm(x + np.sqrt(1 / D) * softmax(2 * unit(x), unit(x)) @ np.asarray(dB[: D * D]).reshape(D, D).T)
     seen = mk.Particles(SPHERE, unit(x))
-    x = norm(x + np.asarray(neurons.displacement(seen, seen.positions, dB[D * D :])))
+    x = norm(x + np.asarray(neurons.displacement(seen.positions, seen, dB[D * D :])))
     np.testing.assert_allclose(end, x, rtol=1e-12)
 
 
@@ -160,7 +160,7 @@ def test_no_softmax_overflows():
     x = X.astype(jnp.float32)
     for points in (X, x):
         heads = mk.Heads(1e6)
-        np.testing.assert_allclose(heads.barycentres(mk.Particles(SPHERE, points), points)[0], points, atol=1e-5)
+        np.testing.assert_allclose(heads.barycentres(points, mk.Particles(SPHERE, points))[0], points, atol=1e-5)
     run = mk.evolve(mk.Model(SPHERE, common=mk.Heads(1e6, spread=1.0, heads=3)), TOKENS, until=0.1, dt=0.01, path=PATH)
     np.testing.assert_allclose(jnp.linalg.norm(run.final.positions, axis=1), 1, atol=1e-14)
 
@@ -180,12 +180,12 @@ REFUSED = {
     "alike": (lambda: mk.Heads(1.0, heads=3), "one head"),
     "no heads": (lambda: mk.Heads(1.0, spread=1.0, heads=0), "positive whole number"),
     "shape": (lambda: mk.Heads(1.0, np.ones((2, 3))), r"shape \(d, d\)"),
-    "dimension": (lambda: mk.Heads(1.0, np.eye(3)).displacement(TOKENS, X, jnp.zeros(9)), "in dimension 4"),
+    "dimension": (lambda: mk.Heads(1.0, np.eye(3)).displacement(X, TOKENS, jnp.zeros(9)), "in dimension 4"),
     "intensity": (lambda: mk.Heads(1.0, intensity=-1.0), "must not be negative"),
-    "fields": (lambda: mk.Heads(1.0, spread=1.0).matrix(TOKENS, X), "draw A in every step"),
+    "fields": (lambda: mk.Heads(1.0, spread=1.0).matrix(X, TOKENS), "draw A in every step"),
     "activation": (lambda: mk.Neurons("gelu"), "'relu', 'tanh' or a function"),
     "neurons": (lambda: mk.Neurons(neurons=0), "positive whole number"),
-    "fields of neurons": (lambda: mk.Neurons().matrix(TOKENS, X), "drawn in every step"),
+    "fields of neurons": (lambda: mk.Neurons().matrix(X, TOKENS), "drawn in every step"),
     "directions": (lambda: mk.directions(mk.Gaussian(jnp.zeros(2), jnp.eye(2))), "those of particles"),
     "own noise": (
         lambda: mk.Layers().begin(mk.Model(SPHERE, noise=mk.Thermal(1.0)), TOKENS, 0.1),

@@ -221,7 +221,7 @@ def test_environment_power_of_an_additive_and_of_a_transport_noise():
 def test_environment_power_is_half_the_second_derivative_along_the_fields():
     """½ d²/ds² E along dx/ds = σ(x, μ), for a field that depends on the measure, by central differences."""
     model, mu = CASES["particles, multiplicative"]
-    field = diffrax.ODETerm(lambda t, y, args: CROWD.matrix(mk.Particles(CIRCLE, y), y)[:, :, 0])
+    field = diffrax.ODETerm(lambda t, y, args: CROWD.matrix(y, mk.Particles(CIRCLE, y))[:, :, 0])
     step = 0.02
 
     def at(s):

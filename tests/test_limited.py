@@ -86,7 +86,7 @@ def test_order_two_in_space_against_an_exact_shear():
     for n in (24, 48):
         start = smooth(n)
         x = start.grid.nodes
-        origin = x - noise.matrix(start, x) @ total
+        origin = x - noise.matrix(x, start) @ total
         values = jax.vmap(hump)(origin).reshape(start.grid.shape)
         exact = mk.Density(start.grid, values / (values.sum() * start.grid.cell_volume))
         errors.append(away(moved(model, start, 1.0, 16), exact))

@@ -119,13 +119,13 @@ def test_the_product_model_is_the_particle_system():
         system = liouville(model, 2)
     point = mk.Particles(system.space, cloud.positions.reshape(1, 4))
     both = (model, cloud, cloud.positions), (system, point, point.positions)
-    drifts = [np.ravel(m.velocity(mu, x)) for m, mu, x in both]
+    drifts = [np.ravel(m.velocity(x, mu)) for m, mu, x in both]
     np.testing.assert_allclose(*drifts, rtol=1e-12)
-    own = system.noise.matrix(point, point.positions)[0]
-    blocks = model.noise.matrix(cloud, cloud.positions)
+    own = system.noise.matrix(point.positions, point)[0]
+    blocks = model.noise.matrix(cloud.positions, cloud)
     np.testing.assert_allclose(own, jax.scipy.linalg.block_diag(*blocks), rtol=1e-12)
     dB = jnp.array([0.3, -1.0, 2.0])
-    moves = [np.ravel(m.common_displacement(mu, x, dB)) for m, mu, x in both]
+    moves = [np.ravel(m.common_displacement(x, mu, dB)) for m, mu, x in both]
     np.testing.assert_allclose(*moves, rtol=1e-12)
 
 

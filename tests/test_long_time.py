@@ -104,7 +104,7 @@ def test_conductances_are_those_of_the_fields(name):
     """M − diag: Σ_k |coefficient of e^{iq·x} in σ_k·∇e^{ip·x}|², from the library's own fields on a grid."""
     model, noise, grid = stirred(name), SPECTRA[name], TORUS.grid(16)
     modes, system = mean_square_system(model, 2)
-    sigma = np.asarray(noise.matrix(flat(grid), grid.nodes)).reshape(16, 16, 2, -1)
+    sigma = np.asarray(noise.matrix(grid.nodes, flat(grid))).reshape(16, 16, 2, -1)
     matrix = np.zeros((len(modes), len(modes)))
     for column, p in enumerate(modes):
         wave = np.exp(1j * np.asarray(grid.nodes) @ p).reshape(16, 16)

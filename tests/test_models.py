@@ -27,7 +27,7 @@ def driven_by(name: str) -> mk.Model:
 
 @eqx.filter_jit
 def drift(model, x):
-    return model.velocity(mk.Particles(model.space, x), x)
+    return model.velocity(x, mk.Particles(model.space, x))
 
 
 @eqx.filter_jit
@@ -96,7 +96,7 @@ def test_three_temperatures_are_one_compilation():
     @eqx.filter_jit
     def value(model, x):
         traces.append(None)
-        return model.velocity(x, x.positions).sum() + model.noise.amplitude
+        return model.velocity(x.positions, x).sum() + model.noise.amplitude
 
     x = cloud(CIRCLE, 4)
     for beta, strength in ((1.0, 2.0), (2.0, 0.5), (5, 1)):
@@ -124,7 +124,7 @@ def test_models_may_be_mapped_over_their_parameters():
 def test_noise_has_its_amplitude():
     x = cloud(PLANE, 3)
     model = mk.langevin(PLANE, beta=8.0)
-    np.testing.assert_array_equal(model.noise.matrix(x, x.positions), np.broadcast_to(0.5 * np.eye(2), (3, 2, 2)))
+    np.testing.assert_array_equal(model.noise.matrix(x.positions, x), np.broadcast_to(0.5 * np.eye(2), (3, 2, 2)))
     assert model.noise.additive
     assert mk.langevin(PLANE, beta=math.inf).noise is None
     assert mk.langevin(PLANE, beta=math.inf).beta == math.inf
@@ -142,7 +142,7 @@ def test_noise_has_its_amplitude():
 def test_multiplicative_noise_takes_three_shapes(sigma, expected):
     x = mk.Particles(PLANE, [[0.5, 2.0]])
     noise = mk.Multiplicative(sigma, "stratonovich")
-    matrix = noise.matrix(x, x.positions)
+    matrix = noise.matrix(x.positions, x)
     np.testing.assert_array_equal(matrix[0], expected)
     width = len(expected[0])
     assert noise.width(x, 2) == width
@@ -183,7 +183,7 @@ REFUSALS = {
     "noise": (lambda: mk.Model(LINE, noise=1.0), "must be a noise, not 1.0"),
     "temperature": (lambda: mk.Model(LINE, noise=mk.Multiplicative(lambda x, mu: x)).beta, "has no temperature"),
     "sigma shape": (
-        lambda: mk.Multiplicative(lambda x, mu: jnp.ones(3)).matrix(X, X.positions),
+        lambda: mk.Multiplicative(lambda x, mu: jnp.ones(3)).matrix(X.positions, X),
         r"shape \(2, m\), not",
     ),
     "weighted H": (lambda: energy.hamiltonian(mk.Model(PLANE), cloud(PLANE, 2, weighted=True)), "equal weight"),
@@ -194,3 +194,8 @@ REFUSALS = {
 def test_refusals(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_points_come_first_as_in_the_users_own_b():
+    model = mk.Model(PLANE, drift=lambda x, mu: x - mu.positions[0])
+    np.testing.assert_array_equal(model.velocity(X.positions, X), X.positions - X.positions[0])

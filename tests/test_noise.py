@@ -50,7 +50,7 @@ def test_displacement_is_the_matrix_times_the_increments(name, dtype):
     noise = mk.measures.cast(WAVES[name], dtype)
     space = noise.space
     mu, dB = cloud(space, 30, dtype), motions(noise, space, dtype)
-    both = compiled(lambda x, points: (noise.displacement(mu, x, dB), noise.matrix(mu, points) @ dB))
+    both = compiled(lambda x, points: (noise.displacement(x, mu, dB), noise.matrix(points, mu) @ dB))
     for x in (mu.positions, space.grid((7, 8, 9)[: space.dim]), space.grid(4)):
         moved, expected = both(x, jnp.asarray(x.nodes, dtype) if isinstance(x, mk.FourierGrid) else x)
         assert moved.dtype == dtype
@@ -64,7 +64,7 @@ def test_waves_on_a_grid_that_holds_them_are_exact(name):
     """By an FFT, whose error is that of rounding."""
     noise = WAVES[name]
     dB, grid, mu = motions(noise, noise.space), noise.space.grid(8), cloud(noise.space, 4)
-    moved, expected = compiled(lambda: (noise.displacement(mu, grid, dB), noise.matrix(mu, grid.nodes) @ dB))()
+    moved, expected = compiled(lambda: (noise.displacement(grid, mu, dB), noise.matrix(grid.nodes, mu) @ dB))()
     np.testing.assert_allclose(moved, expected, rtol=0, atol=1e-13 * reach(noise, dB))
 
 
@@ -74,7 +74,7 @@ def test_transport_noise_is_divergence_free(name):
     noise, space = WAVES[name], WAVES[name].space
     mu, dB = cloud(space, 6), motions(noise, space)
     # Rows do not act on each other: the derivative along e_i of component i, for all points at once.
-    move = lambda x: noise.displacement(mu, x, dB)  # noqa: E731
+    move = lambda x: noise.displacement(x, mu, dB)  # noqa: E731
     along = [jnp.broadcast_to(e, mu.positions.shape) for e in jnp.eye(space.dim)]
     slopes = compiled(lambda x: jnp.stack([jax.jvp(move, (x,), (e,))[1] for e in along], axis=2))(mu.positions)
     divergence = jnp.trace(slopes, axis1=1, axis2=2)
@@ -88,7 +88,7 @@ def test_covariance(name):
     """Σ_k σ_k(x)σ_k(x)ᵀ is the same at all x: of trace 2Kd, and 2K I for a spectrum with the symmetry of the cube."""
     noise, d = WAVES[name], WAVES[name].space.dim
     mu = cloud(noise.space, 9)
-    sigma = compiled(lambda: noise.matrix(mu, mu.positions))()
+    sigma = compiled(lambda: noise.matrix(mu.positions, mu))()
     product = np.einsum("nik,njk->nij", sigma, sigma)
     np.testing.assert_allclose(product, np.broadcast_to(noise.covariance, product.shape), rtol=0, atol=1e-13)
     assert float(jnp.trace(noise.covariance)) == pytest.approx(2 * K * d, rel=1e-14)
@@ -167,10 +167,10 @@ def test_derivatives_of_a_displacement(name):
         )
 
     def matrix(n, x, dB):
-        return n.matrix(mu, x) @ dB
+        return n.matrix(x, mu) @ dB
 
     def displacement(n, x, dB):
-        return n.displacement(mu, x, dB)
+        return n.displacement(x, mu, dB)
 
     ours, expected = (
         jax.jit(jax.grad(through(f), argnums=(0, 1, 2)))(noise.intensity, mu.positions, dB)
@@ -186,8 +186,8 @@ def test_noise_may_be_mapped_over_its_intensity():
     one = mk.TransportNoise.shell(OBLONG, 2.0)
     dB = motions(one, OBLONG)
     make = lambda k: mk.TransportNoise.shell(OBLONG, 2.0, intensity=k)  # noqa: E731
-    moved = jax.vmap(lambda k: make(k).displacement(mu, mu.positions, dB))(intensities)
-    expected = jnp.sqrt(intensities)[:, None, None] * one.displacement(mu, mu.positions, dB)
+    moved = jax.vmap(lambda k: make(k).displacement(mu.positions, mu, dB))(intensities)
+    expected = jnp.sqrt(intensities)[:, None, None] * one.displacement(mu.positions, mu, dB)
     np.testing.assert_allclose(moved, expected, rtol=0, atol=1e-12 * reach(one, dB))
 
 
@@ -207,7 +207,7 @@ def test_an_additive_noise_moves_particles_by_brownian_motions(name):
     noise = mk.Additive(amplitude)
     width, mu = matrix.shape[1], cloud(PLANE, 5)
     assert noise.width(mu, 2) == width
-    np.testing.assert_array_equal(noise.matrix(mu, mu.positions), np.broadcast_to(matrix, (5, 2, width)))
+    np.testing.assert_array_equal(noise.matrix(mu.positions, mu), np.broadcast_to(matrix, (5, 2, width)))
     path = mk.Brownian(jax.random.key(2))
     own = sum(np.asarray(path.idiosyncratic.increment(k, 0.1, (5, width))) for k in range(4))
     shared = sum(np.asarray(path.environment.increment(k, 0.1, (width,))) for k in range(4))
@@ -230,8 +230,8 @@ def test_parts_of_a_common_noise_have_motions_of_their_own():
     dB = jnp.asarray(np.random.default_rng(0).normal(size=9))
     for x in (mu.positions, OBLONG.grid(6)):
         points = x.nodes if isinstance(x, mk.FourierGrid) else x
-        whole = jnp.concatenate([part.matrix(mu, points) for part in parts], axis=2) @ dB
-        np.testing.assert_allclose(model.common_displacement(mu, x, dB), whole, rtol=0, atol=1e-13)
+        whole = jnp.concatenate([part.matrix(points, mu) for part in parts], axis=2) @ dB
+        np.testing.assert_allclose(model.common_displacement(x, mu, dB), whole, rtol=0, atol=1e-13)
 
 
 INVALID = {

@@ -191,7 +191,7 @@ def test_noise_free_runs_are_those_of_diffrax(solver):
     ours = mk.evolve(model, start, until=1.0, dt=0.05, scheme=solver).final.positions
 
     def field(t, y, args):
-        return model.velocity(mk.Particles(LINE, y), y)
+        return model.velocity(y, mk.Particles(LINE, y))
 
     oracle = diffrax.diffeqsolve(diffrax.ODETerm(field), solver, 0.0, 1.0, 0.05, start.positions)
     np.testing.assert_allclose(ours, oracle.ys[-1], rtol=1e-13, atol=1e-13)

@@ -46,7 +46,7 @@ def test_two_tokens_are_those_of_the_heads(d, beta):
     def of_tokens(r):
         x = jnp.zeros((2, d)).at[:, 0].set(jnp.stack([jnp.ones(()), r])).at[1, 1].set(jnp.sqrt(1 - r**2))
         mu = mk.Particles(mk.Sphere(d), x)
-        fields = jax.vmap(lambda e: noise.common_displacement(mu, x, e))(jnp.eye(d * d))
+        fields = jax.vmap(lambda e: noise.common_displacement(x, mu, e))(jnp.eye(d * d))
         drift = jnp.sum(fields[:, 0] * fields[:, 1]) - 0.5 * r * jnp.sum(fields**2)
         return drift, jnp.sum((fields[:, 0] @ x[1] + fields[:, 1] @ x[0]) ** 2)
 
@@ -54,10 +54,10 @@ def test_two_tokens_are_those_of_the_heads(d, beta):
     u = jnp.arctanh(overlaps)[:, None]
     cloud = mk.Particles(mk.Euclidean(1), u)
     assert entry.noise is not None
-    slope, square = 1 - overlaps**2, entry.noise.diffusion(cloud, u)[:, 0, 0]
+    slope, square = 1 - overlaps**2, entry.noise.diffusion(u, cloud)[:, 0, 0]
     np.testing.assert_allclose(slope**2 * square, bracket, rtol=1e-9, atol=1e-14)
     np.testing.assert_allclose(
-        slope * (entry.velocity(cloud, u)[:, 0] - overlaps * square), drift, rtol=1e-9, atol=1e-13
+        slope * (entry.velocity(u, cloud)[:, 0] - overlaps * square), drift, rtol=1e-9, atol=1e-13
     )
 
 
@@ -86,7 +86,7 @@ def test_a_grid_of_two_tokens_is_one_program():
     """The drift at u = 0, R = 0, for a grid of d and β, as `vmap` has it."""
     dims, betas = jnp.asarray([2.0, 3.0, 16.0]), jnp.asarray([0.0, 1.0, 700.0])
     at = jnp.zeros((1, 1))
-    one = lambda d, beta: two_tokens(d, beta).model.velocity(mk.Particles(mk.Euclidean(1), at), at)[0, 0]  # noqa: E731
+    one = lambda d, beta: two_tokens(d, beta).model.velocity(at, mk.Particles(mk.Euclidean(1), at))[0, 0]  # noqa: E731
     found = jax.vmap(jax.vmap(one, (None, 0)), (0, None))(dims, betas)
     p = 1 / (1 + np.exp(-np.asarray(betas)))
     np.testing.assert_allclose(found, np.outer((dims - 2) / dims, 2 * p * (1 - p)), atol=1e-15)
@@ -99,13 +99,13 @@ def test_equiangular_tokens(overlap):
     x = equiangular(n, overlap)
     space, at = mk.Sphere(n), jnp.full((1, 1), overlap)
     np.testing.assert_allclose(x @ x.T, overlap + (1 - overlap) * np.eye(n), atol=1e-14)
-    reduced = lambda entry: float(entry.model.velocity(mk.Particles(mk.Euclidean(1), at), at)[0, 0])  # noqa: E731
+    reduced = lambda entry: float(entry.model.velocity(at, mk.Particles(mk.Euclidean(1), at))[0, 0])  # noqa: E731
     off = ~np.eye(n, dtype=bool)
     for normalised in (True, False):
         model = mk.Model(space, drift=Attention(beta, normalised=normalised))
-        moves = np.asarray(model.velocity(mk.Particles(space, x), x) @ x.T)
+        moves = np.asarray(model.velocity(x, mk.Particles(space, x)) @ x.T)
         np.testing.assert_allclose((moves + moves.T)[off], reduced(simplex(n, beta, normalised)), atol=1e-13)
-    gram = np.asarray(Heads(beta).gram(mk.Particles(space, x), x))
+    gram = np.asarray(Heads(beta).gram(x, mk.Particles(space, x)))
     np.testing.assert_allclose(gram[off] - overlap * gram[0, 0], reduced(high_dimension(n, beta)), atol=1e-14)
 
 
@@ -123,11 +123,11 @@ def test_nothing_overflows_at_a_large_beta():
     cloud = mk.Particles(mk.Euclidean(1), at)
     for entry in (two_tokens, lambda d, beta: simplex(4, beta), lambda d, beta: high_dimension(4, beta)):
         for beta in (1e3, 1e6):
-            field = lambda u, b, e=entry: jnp.sum(e(3, b).model.velocity(cloud, u))  # noqa: E731
+            field = lambda u, b, e=entry: jnp.sum(e(3, b).model.velocity(u, cloud))  # noqa: E731
             assert np.all(np.isfinite(jax.grad(field)(at, beta)))
     noise = two_tokens(3, 1e6).model.noise
     assert noise is not None
-    assert np.all(np.isfinite(noise.matrix(cloud, at)))
+    assert np.all(np.isfinite(noise.matrix(at, cloud)))
 
 
 def test_the_two_readings_of_the_toy_model():
@@ -136,7 +136,7 @@ def test_the_two_readings_of_the_toy_model():
     ito, other = (toy_transformer(d, 3.0, calculus=calculus) for calculus in ("ito", "stratonovich"))
     assert other["overlap drift"] - ito["overlap drift"] == pytest.approx(stratonovich_drift(0.3, c), rel=1e-12)
     x = mk.Sphere(d).uniform(jax.random.key(0), n)
-    further = convert(other.model, "ito").velocity(mk.Particles(mk.Sphere(d), x), x) @ x.T
+    further = convert(other.model, "ito").velocity(x, mk.Particles(mk.Sphere(d), x)) @ x.T
     w = mk.Sphere(d).project(x, jnp.broadcast_to(x.mean(axis=0), x.shape)).mean(axis=0)
     expected = 0.5 * c * (1 - x @ x.T) * (x @ w + (x @ w)[:, None])
     np.testing.assert_allclose(further + further.T, expected, atol=1e-15)

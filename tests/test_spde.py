@@ -135,7 +135,7 @@ def test_strong_order_one_half_where_they_do_not(shears):
 
 def as_fields(noise):
     """The same fields, as functions of a point: not known to be shears, they are frozen over a step."""
-    return mk.Multiplicative(lambda x, mu: noise.matrix(mu, x[None])[0], "stratonovich")
+    return mk.Multiplicative(lambda x, mu: noise.matrix(x[None], mu)[0], "stratonovich")
 
 
 def test_shifts_and_frozen_velocities_have_one_limit():

@@ -312,7 +312,7 @@ def test_attention_moves_tokens_along_the_sphere():
     space = mk.Sphere(3)
     model = mk.Model(space, drift=mk.interactions.Attention(beta=2.0))
     tokens = mk.Particles(space, points(3, 20))
-    drift = model.velocity(tokens, tokens.positions)
+    drift = model.velocity(tokens.positions, tokens)
     assert float(jnp.abs(jnp.sum(drift * tokens.positions, axis=1)).max()) < 1e-14
     run = mk.evolve(model, tokens, until=20.0, dt=0.05, scheme=diffrax.Heun())
     np.testing.assert_allclose(jnp.linalg.norm(run.final.positions, axis=1), 1, atol=1e-12)

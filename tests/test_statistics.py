@@ -96,3 +96,21 @@ def test_energy_balance_is_simpson():
     dissipation = 4 * times**3
     np.testing.assert_allclose(energetics.energy_balance(times, 2 - times**4, dissipation), 0, atol=1e-15)
     assert energetics.energy_balance(times, 2 + times**4, dissipation)[-1] == pytest.approx(2)
+
+
+def test_an_estimate_is_its_value_where_a_number_is_asked_for():
+    one = statistics.Estimate(0.40512, 0.0301)
+    assert str(one) == "0.405 ± 0.030"
+    assert repr(one) == "Estimate(0.405 ± 0.030)"
+    assert float(one) == 0.40512
+    assert 0.4 < one <= 0.40512
+    assert not one >= 1
+    many = statistics.average([[1.0, 2.0], [3.0, 2.0], [5.0, 2.0]])
+    assert str(many) == "[3.0 ± 1.2, 2]"
+    np.testing.assert_array_equal(np.sqrt(many) + np.asarray(many), np.sqrt(many.value) + many.value)
+    assert len(many) == 2
+    assert many[0] == statistics.Estimate(3.0, many.stderr[0])
+    assert [e.value for e in many] == [3.0, 2.0]
+    assert np.all((many > 2.5) == [True, False])
+    of = statistics.jackknife([[1.0], [2.0], [4.0]])
+    np.testing.assert_array_equal(of.stderr, of.estimate.stderr)

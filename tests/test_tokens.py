@@ -43,7 +43,7 @@ def test_pairs_in_tiles_are_those_of_the_matrix(d, monkeypatch):
         "histogram": overlap_histogram(bins),
         "variance": overlap_variance,
         "pairs": zonal_pairs(4),
-        "axis": zonal(axis, 4),
+        "axis": zonal(axis, degree=4),
         "energy": log_attention_energy(beta),
     }
     seen = jax.jit(lambda mu: {name: f(model(d), mu) for name, f in observables.items()})(cloud)
@@ -89,7 +89,7 @@ def test_the_energy_of_attention():
 
     graded = jax.jit(jax.value_and_grad(energy, has_aux=True))
     (value, plain), slope = graded(x, beta)
-    field = Attention(beta, normalised=False)(mk.Particles(mk.Sphere(d), x), x)
+    field = Attention(beta, normalised=False)(x, mk.Particles(mk.Sphere(d), x))
     tangent = mk.Sphere(d).project(x, field)
     np.testing.assert_allclose(n * jnp.exp(value + beta) * slope, tangent, atol=1e-13)
     assert float(plain) == pytest.approx(math.exp(value), rel=1e-13)
@@ -107,7 +107,7 @@ def test_clusters_are_connected_components(monkeypatch):
     spreads = jnp.asarray([0.05, 0.3, 0.6, 1.2, 4.0])
     base, noise = (mk.Sphere(dims).uniform(jax.random.key(s), n) for s in (0, 1))
     x = mk.Sphere(dims).retract(base[None] * spreads[:, None, None] + noise[:1])
-    found = jax.jit(jax.vmap(lambda x: clusters(angle, 70)(model(dims), mk.Particles(mk.Sphere(dims), x))))(x)
+    found = jax.jit(jax.vmap(lambda x: clusters(angle, largest=70)(model(dims), mk.Particles(mk.Sphere(dims), x))))(x)
     assert len(set(np.asarray(found["number"]).tolist())) > 2
     for i in range(len(spreads)):
         count, labels = csgraph.connected_components(np.asarray(x[i] @ x[i].T) >= np.cos(angle))
@@ -123,7 +123,7 @@ def test_a_chain_is_one_cluster():
     for gap, count in ((0.99, 1), (1.01, n)):
         at = gap * angle * order
         cloud = mk.Particles(mk.Sphere(2), np.stack([np.cos(at), np.sin(at)], axis=1))
-        seen = clusters(angle, 2)(model(2), cloud)
+        seen = clusters(angle, largest=2)(model(2), cloud)
         assert int(seen["number"]) == count
         np.testing.assert_array_equal(seen["sizes"], [n, 0] if count == 1 else [1, 1])
 
@@ -150,11 +150,11 @@ REFUSED = {
     "one token": (lambda: overlap_histogram(3)(model(3), tokens(3, 1)), "two tokens or more"),
     "variance": (lambda: overlap_variance(model(3), tokens(3, 1)), "two tokens or more"),
     "angle": (lambda: clusters(4.0), "between 0 and π"),
-    "largest": (lambda: clusters(0.1, 0), "k ≥ 1 largest"),
+    "largest": (lambda: clusters(0.1, largest=0), "k ≥ 1 largest"),
     "beta": (lambda: log_attention_energy(0.0), "that of a β > 0"),
     "degree": (lambda: zonal_pairs(0), "highest degree ≥ 1"),
-    "axis": (lambda: zonal([1.0, 1.0], 2), "vector of length 1"),
-    "axis of another dimension": (lambda: zonal([1.0, 0.0], 2)(model(3), tokens(3, 4)), "has shape"),
+    "axis": (lambda: zonal([1.0, 1.0], degree=2), "vector of length 1"),
+    "axis of another dimension": (lambda: zonal([1.0, 0.0], degree=2)(model(3), tokens(3, 4)), "has shape"),
     "kappa": (lambda: kappa(mk.Model(mk.Sphere(3)), tokens(3, 4)), "isotropic common noise"),
     "weights": (
         lambda: overlap_variance(model(2), mk.Particles(mk.Sphere(2), [[1.0, 0.0], [0.0, 1.0]], [0.3, 0.7])),

@@ -1,71 +1,164 @@
 """Interacting particle systems and their mean-field limits: one model definition, every level of description."""
 
-from mckean import catalogue as catalogue
-from mckean import couplings as couplings
-from mckean import energetics as energetics
-from mckean import environments as environments
-from mckean import equilibrium as equilibrium
-from mckean import interactions as interactions
-from mckean import measures as measures
-from mckean import observables as observables
-from mckean import statistics as statistics
-from mckean import transport as transport
-from mckean.dynamics import JKO as JKO
-from mckean.dynamics import AbstractScheme as AbstractScheme
-from mckean.dynamics import FiniteVolume as FiniteVolume
-from mckean.dynamics import FluxLimited as FluxLimited
-from mckean.dynamics import GeodesicEuler as GeodesicEuler
-from mckean.dynamics import Interrupted as Interrupted
-from mckean.dynamics import Layers as Layers
-from mckean.dynamics import Moebius as Moebius
-from mckean.dynamics import Moments as Moments
-from mckean.dynamics import ParticleScheme as ParticleScheme
-from mckean.dynamics import RandomBatch as RandomBatch
-from mckean.dynamics import RunError as RunError
-from mckean.dynamics import Spectral as Spectral
-from mckean.dynamics import Trajectory as Trajectory
-from mckean.dynamics import evolve as evolve
-from mckean.dynamics import gibbs_density as gibbs_density
-from mckean.dynamics import liouville as liouville
-from mckean.interactions import kernels as kernels
-from mckean.measures import Density as Density
-from mckean.measures import Gaussian as Gaussian
-from mckean.measures import Lagrangian as Lagrangian
-from mckean.measures import Mixture as Mixture
-from mckean.measures import Particles as Particles
-from mckean.measures import SphericalCauchy as SphericalCauchy
-from mckean.measures import Uniform as Uniform
-from mckean.measures import VonMises as VonMises
-from mckean.measures import VonMisesFisher as VonMisesFisher
-from mckean.measures import deposit as deposit
-from mckean.measures import entropy_of_chaos as entropy_of_chaos
-from mckean.measures import marginal as marginal
-from mckean.measures import relative_entropy as relative_entropy
-from mckean.measures import smooth as smooth
-from mckean.measures import tensor_power as tensor_power
-from mckean.models import Additive as Additive
-from mckean.models import Heads as Heads
-from mckean.models import Isotropic as Isotropic
-from mckean.models import IsotropicFlow as IsotropicFlow
-from mckean.models import Model as Model
-from mckean.models import Multiplicative as Multiplicative
-from mckean.models import Neurons as Neurons
-from mckean.models import PorousMedium as PorousMedium
-from mckean.models import PreNormalised as PreNormalised
-from mckean.models import Thermal as Thermal
-from mckean.models import TransportNoise as TransportNoise
-from mckean.models import convert as convert
-from mckean.models import directions as directions
-from mckean.models import energy as energy
-from mckean.models import langevin as langevin
-from mckean.models import potentials as potentials
-from mckean.paths import Brownian as Brownian
-from mckean.paths import Record as Record
-from mckean.spaces import BoxGrid as BoxGrid
-from mckean.spaces import Euclidean as Euclidean
-from mckean.spaces import FourierGrid as FourierGrid
-from mckean.spaces import Sphere as Sphere
-from mckean.spaces import Torus as Torus
-from mckean.transport import sinkhorn as sinkhorn
-from mckean.transport import sliced as sliced
-from mckean.transport import wasserstein as wasserstein
+from typing import TYPE_CHECKING
+
+from mckean import (
+    catalogue,
+    couplings,
+    energetics,
+    environments,
+    equilibrium,
+    interactions,
+    measures,
+    observables,
+    statistics,
+    transport,
+)
+from mckean.dynamics import (
+    JKO,
+    AbstractScheme,
+    FiniteVolume,
+    FluxLimited,
+    GeodesicEuler,
+    Interrupted,
+    Layers,
+    Moebius,
+    Moments,
+    ParticleScheme,
+    RandomBatch,
+    RunError,
+    Spectral,
+    Trajectory,
+    evolve,
+    gibbs_density,
+    liouville,
+)
+from mckean.interactions import kernels
+from mckean.measures import (
+    Density,
+    Gaussian,
+    Lagrangian,
+    Mixture,
+    Particles,
+    SphericalCauchy,
+    Uniform,
+    VonMises,
+    VonMisesFisher,
+    deposit,
+    entropy_of_chaos,
+    marginal,
+    relative_entropy,
+    smooth,
+    tensor_power,
+)
+from mckean.models import (
+    Additive,
+    Heads,
+    Isotropic,
+    IsotropicFlow,
+    Model,
+    Multiplicative,
+    Neurons,
+    PorousMedium,
+    PreNormalised,
+    Thermal,
+    TransportNoise,
+    convert,
+    directions,
+    energy,
+    langevin,
+    potentials,
+)
+from mckean.paths import Brownian, Record
+from mckean.spaces import BoxGrid, Euclidean, FourierGrid, Sphere, Torus
+from mckean.transport import sinkhorn, sliced, wasserstein
+
+__version__: str
+
+__all__ = [
+    "JKO",
+    "AbstractScheme",
+    "Additive",
+    "BoxGrid",
+    "Brownian",
+    "Density",
+    "Euclidean",
+    "FiniteVolume",
+    "FluxLimited",
+    "FourierGrid",
+    "Gaussian",
+    "GeodesicEuler",
+    "Heads",
+    "Interrupted",
+    "Isotropic",
+    "IsotropicFlow",
+    "Lagrangian",
+    "Layers",
+    "Mixture",
+    "Model",
+    "Moebius",
+    "Moments",
+    "Multiplicative",
+    "Neurons",
+    "ParticleScheme",
+    "Particles",
+    "PorousMedium",
+    "PreNormalised",
+    "RandomBatch",
+    "Record",
+    "RunError",
+    "Spectral",
+    "Sphere",
+    "SphericalCauchy",
+    "Thermal",
+    "Torus",
+    "Trajectory",
+    "TransportNoise",
+    "Uniform",
+    "VonMises",
+    "VonMisesFisher",
+    "__version__",
+    "catalogue",
+    "convert",
+    "couplings",
+    "deposit",
+    "directions",
+    "energetics",
+    "energy",
+    "entropy_of_chaos",
+    "environments",
+    "equilibrium",
+    "evolve",
+    "gibbs_density",
+    "interactions",
+    "kernels",
+    "langevin",
+    "liouville",
+    "marginal",
+    "measures",
+    "observables",
+    "potentials",
+    "relative_entropy",
+    "sinkhorn",
+    "sliced",
+    "smooth",
+    "statistics",
+    "tensor_power",
+    "transport",
+    "wasserstein",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str):
+        # Read when it is asked for: a look at what is installed takes a tenth of a second.
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("mckean")
+        raise AttributeError(f"module 'mckean' has no attribute '{name}'")

@@ -1,11 +1,14 @@
 """The command line: `mckean talk` and `mckean list`. What is heavy is imported only by what needs it."""
 
+import contextlib
+import io
+import os
 import sys
 import time
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -24,15 +27,36 @@ app = App(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
-    0: all claims hold; 1: one fails, or a chapter broke; 2: bad usage; 130: interrupted.
+    0: all claims hold; 1: one fails, or a chapter broke; 2: bad usage, or what was asked for could not be run or
+    written; 130: interrupted.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
+    if sys.stdout is None:
+        return _refuse("the standard output is closed; /dev/null takes what nobody reads.")
+    for stream in (sys.stdout, sys.stderr):
+        # What an ASCII terminal cannot show is a question mark.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
-        return app(words, exit_on_error=False, print_error=False, result_action="return_value") or HOLDS
+        options = {"exit_on_error": False, "print_error": False, "result_action": "return_value"}
+        status = app(words, console=_console(), **options) or HOLDS
+        sys.stdout.flush()
     except CycloptsError as error:
         return _refuse(error)
+    except OSError as error:
+        _discard_output()
+        return _refuse(f"the standard output cannot be written: {error.strerror or error}.")
     except KeyboardInterrupt:
         return INTERRUPTED
+    return status
+
+
+def _integer(_: Any, words: Sequence[Any]) -> int:
+    """An integer as it is written: 1.5 and 1e3 are none."""
+    try:
+        return int(words[0].value)
+    except ValueError:
+        raise ValueError(f"it must be an integer, not '{words[0].value}'.") from None
 
 
 @app.command
@@ -40,7 +64,7 @@ def talk(
     *chapters: Annotated[str, Parameter(name="CHAPTER")],
     quick: Annotated[bool, Parameter(negative="")] = False,
     out: Path = Path("mckean-report"),
-    seed: int = 0,
+    seed: Annotated[int, Parameter(converter=_integer)] = 0,
     cache: bool = True,
 ) -> int:
     """Run the chapters of the talk, judge their claims and write a report.
@@ -58,6 +82,7 @@ def talk(
 
     try:
         names = _choose(chapters, seed)
+        _require_device()
         prepare(out)
     except ValueError as error:
         return _refuse(error)
@@ -108,6 +133,17 @@ def _configure(cache: bool) -> None:
         jax.config.update("jax_enable_compilation_cache", False)
 
 
+def _require_device() -> None:
+    """**Raises** `ValueError` where JAX finds no device of the kind that it was told to use."""
+    import jax
+
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        told = jax.config.values["jax_platforms"]
+        raise ValueError(f"JAX finds no device here for JAX_PLATFORMS={told}; cpu is always there.") from error
+
+
 def _choose(chapters: Sequence[str], seed: int) -> list[str]:
     """The names of the chapters to run; `ValueError` where nothing can be run."""
     from mckean.talk.run import LARGEST_SEED, choose
@@ -127,7 +163,9 @@ def _run(names: Sequence[str], quick: bool, seed: int) -> "Talk":
         try:
             for outcome in run_chapters(names, quick=quick, seed=seed, progress=shown.update):
                 outcomes.append(outcome)
-                shown.close(outcome)
+                # A chapter is not lost because nobody reads what became of it.
+                with contextlib.suppress(OSError):
+                    shown.close(outcome)
         except KeyboardInterrupt:
             interrupted = True
     return Talk(names, outcomes, seed, quick, time.perf_counter() - start, interrupted)
@@ -137,11 +175,23 @@ def _console(error: bool = False):
     """A rich console; where it is not a terminal, wide enough that the tables need not break."""
     from rich.console import Console
 
-    console = Console(stderr=error)
-    return console if console.is_terminal else Console(stderr=error, width=120)
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            """Let the error through: rich would end the process with the exit status of a claim that fails."""
+            raise  # noqa: PLE0704
+
+    console = Plain(stderr=error)
+    return console if console.is_terminal else Plain(stderr=error, width=120)
 
 
 def _refuse(reason: object) -> int:
     """One sentence on the standard error, and the exit status of bad usage."""
-    print(f"mckean: {' '.join(str(reason).split())}", file=sys.stderr)
+    with contextlib.suppress(OSError):
+        print(f"mckean: {' '.join(str(reason).split())}", file=sys.stderr)
     return USAGE
+
+
+def _discard_output() -> None:
+    """Let the interpreter end without a second complaint: it flushes the standard output as it goes."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

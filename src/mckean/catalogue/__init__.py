@@ -1,26 +1,53 @@
 """Named models, each with what is known exactly about it."""
 
-from mckean.catalogue.brownian_flows import isotropic_flow as isotropic_flow
-from mckean.catalogue.chemotaxis import keller_segel as keller_segel
-from mckean.catalogue.double_well import desai_zwanzig as desai_zwanzig
-from mckean.catalogue.equiangular import high_dimension as high_dimension
-from mckean.catalogue.equiangular import logistic_overlap as logistic_overlap
-from mckean.catalogue.equiangular import simplex as simplex
-from mckean.catalogue.facts import Entry as Entry
-from mckean.catalogue.facts import Fact as Fact
-from mckean.catalogue.granular import granular_media as granular_media
-from mckean.catalogue.linear_stability import transport as transport
-from mckean.catalogue.mean_reversion import ornstein_uhlenbeck as ornstein_uhlenbeck
-from mckean.catalogue.oscillators import kuramoto as kuramoto
-from mckean.catalogue.porous_media import porous_medium as porous_medium
-from mckean.catalogue.random_layers import random_transformer as random_transformer
-from mckean.catalogue.random_matrices import log_gas as log_gas
-from mckean.catalogue.reduced import low_temperature as low_temperature
-from mckean.catalogue.reduced import two_tokens as two_tokens
-from mckean.catalogue.self_attention_flows import self_attention as self_attention
-from mckean.catalogue.swarms import morse as morse
-from mckean.catalogue.transformer import toy_transformer as toy_transformer
+from mckean.catalogue.brownian_flows import isotropic_flow
+from mckean.catalogue.chemotaxis import keller_segel
+from mckean.catalogue.double_well import critical_beta, desai_zwanzig
+from mckean.catalogue.equiangular import high_dimension, logistic_overlap, simplex
+from mckean.catalogue.facts import Entry, Fact
+from mckean.catalogue.granular import granular_media
+from mckean.catalogue.linear_stability import mean_square_threshold, mean_threshold, transport
+from mckean.catalogue.mean_reversion import ornstein_uhlenbeck
+from mckean.catalogue.oscillators import critical_strength, kuramoto, mean_square_order
+from mckean.catalogue.porous_media import porous_medium
+from mckean.catalogue.random_layers import random_transformer
+from mckean.catalogue.random_matrices import log_gas
+from mckean.catalogue.reduced import low_temperature, meeting_probability, two_tokens
+from mckean.catalogue.self_attention_flows import self_attention
+from mckean.catalogue.swarms import morse
+from mckean.catalogue.transformer import toy_transformer
 from mckean.checks import nearest
+
+__all__ = [
+    "MODELS",
+    "Entry",
+    "Fact",
+    "critical_beta",
+    "critical_strength",
+    "desai_zwanzig",
+    "entry",
+    "granular_media",
+    "high_dimension",
+    "isotropic_flow",
+    "keller_segel",
+    "kuramoto",
+    "log_gas",
+    "logistic_overlap",
+    "low_temperature",
+    "mean_square_order",
+    "mean_square_threshold",
+    "mean_threshold",
+    "meeting_probability",
+    "morse",
+    "ornstein_uhlenbeck",
+    "porous_medium",
+    "random_transformer",
+    "self_attention",
+    "simplex",
+    "toy_transformer",
+    "transport",
+    "two_tokens",
+]
 
 MODELS = {
     "kuramoto": kuramoto,
@@ -43,6 +70,10 @@ MODELS = {
     "logistic_overlap": logistic_overlap,
 }
 """The constructors by name, as `mckean list` shows them."""
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def entry(name: str, **parameters) -> Entry:

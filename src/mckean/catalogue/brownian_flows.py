@@ -201,7 +201,7 @@ def _fields(model: Model, r: float) -> tuple[Array, Float[Array, "two d k"]]:
     """Two points of overlap R and the tangent fields of the noise at them."""
     d = model.space.dim
     x = jnp.zeros((2, d)).at[0, 0].set(1.0).at[1, :2].set(jnp.asarray([r, (1 - r**2) ** 0.5]))
-    sigma = model.common[0].matrix(Particles(model.space, x), x)
+    sigma = model.common[0].matrix(x, Particles(model.space, x))
     return x, sigma - x[:, :, None] * jnp.einsum("nd,ndk->nk", x, sigma)[:, None, :]
 
 
@@ -227,6 +227,6 @@ def _dissipation(model: Model) -> float:
         along = jnp.eye(d)[i]
         ends = jnp.stack([jnp.cos(h) * jnp.eye(d)[0] + sign * jnp.sin(h) * along for sign in (1, -1)])
         turned = jnp.stack([-sign * jnp.sin(h) * jnp.eye(d)[0] + jnp.cos(h) * along for sign in (1, -1)])
-        sigma = jnp.einsum("nd,ndk->nk", turned, flow.matrix(Particles(model.space, ends), ends))
+        sigma = jnp.einsum("nd,ndk->nk", turned, flow.matrix(ends, Particles(model.space, ends)))
         total = total + (sigma[0] - sigma[1]) / (2 * h)
     return float(-0.5 * jnp.sum(jnp.asarray(total) ** 2))

@@ -106,7 +106,7 @@ def _spreading_of_seven(model: Model, beta: float) -> float:
     """(2/N)Σ x_i·b_i + 2d(N − 1)/(Nβ) by Itô's formula at any seven points; their centre feels no force."""
     d = model.space.dim
     x = jnp.asarray(np.random.default_rng(0).normal(size=(7, d)))
-    force = model.velocity(Particles(model.space, x), x)
+    force = model.velocity(x, Particles(model.space, x))
     return float(2 * jnp.sum(x * force) / 7 + 2 * d * (6 / 7) / beta)
 
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mckean.catalogue.facts import Entry, Fact
+from mckean.checks import require
 from mckean.interactions import kernels
 from mckean.measures import Density
 from mckean.models import Model, langevin, potentials
@@ -43,13 +44,24 @@ def magnetisation(beta: float, theta: float) -> float:
 
 
 def critical_beta(theta: float) -> float:
-    """β_c from βθ∫x²ρ_0 = 1; (Γ(1/4)/(2Γ(3/4)))² for θ = 1; 1/energy."""
+    """β_c from βθ∫x²ρ_0 = 1; (Γ(1/4)/(2Γ(3/4)))² for θ = 1; 1/energy.
+
+    **Arguments:**
+
+    - `theta`: θ > 0, energy per length².
+
+    **Raises:** `ValueError` for another θ, and for one whose β_c is not between 0.2 and 50.
+    """
     from scipy.optimize import root_scalar
 
+    require(theta > 0, f"this model is tabulated for θ > 0, but θ = {theta}.")
     if theta == 1:
         return (math.gamma(0.25) / (2 * math.gamma(0.75))) ** 2
     excess = lambda b: b * theta * _moments(0.0, b, theta)[1] - 1  # noqa: E731
-    return float(root_scalar(excess, bracket=(0.2, 50.0), xtol=1e-13).root)
+    least, most = 0.2, 50.0
+    known = excess(least) < 0 < excess(most)
+    require(known, f"β_c is looked for between {least:g} and {most:g}, and for θ = {theta:g} it is not there.")
+    return float(root_scalar(excess, bracket=(least, most), xtol=1e-13).root)
 
 
 def desai_zwanzig(theta: float = 1.0, beta: float = 3.0) -> Entry:
@@ -91,4 +103,4 @@ def stationary(beta: float, theta: float, cells: int = 600, reach: float = 6.0) 
 def _self_consistency(model: Model, beta: float, theta: float) -> float:
     """m from the interaction's force on a particle at the origin, θm, V having none there."""
 
-    return float(model.velocity(stationary(beta, theta), jnp.zeros((1, 1)))[0, 0] / theta)
+    return float(model.velocity(jnp.zeros((1, 1)), stationary(beta, theta))[0, 0] / theta)

@@ -179,7 +179,7 @@ def passage_time(model: Model, initial: float, final: float) -> float:
     nodes, weights = np.polynomial.legendre.leggauss(64)
     m = 0.5 * (initial + final) + 0.5 * (final - initial) * nodes
     points = jnp.asarray(m)[:, None]
-    speed = np.asarray(model.velocity(Particles(model.space, points), points)[:, 0])
+    speed = np.asarray(model.velocity(points, Particles(model.space, points))[:, 0])
     return float(0.5 * (final - initial) * np.sum(weights / speed))
 
 
@@ -197,17 +197,17 @@ def _require_tokens(n: int) -> None:
 
 def _slope_at_one(model: Model) -> float:
     one = jnp.ones((1, 1))
-    return float(jax.jvp(lambda x: model.velocity(Particles(model.space, one), x), (one,), (one,))[1][0, 0])
+    return float(jax.jvp(lambda x: model.velocity(x, Particles(model.space, one)), (one,), (one,))[1][0, 0])
 
 
 def _of_tokens(n: int, beta: float, normalised: bool) -> float:
     x = equiangular(n, _OVERLAP)
     attention = interactions.Attention(beta, normalised=normalised)
-    drift = Model(Sphere(n), drift=attention).velocity(Particles(Sphere(n), x), x)
+    drift = Model(Sphere(n), drift=attention).velocity(x, Particles(Sphere(n), x))
     return float(drift[0] @ x[1] + x[0] @ drift[1])
 
 
 def _of_barycentres(n: int, beta: float) -> float:
     x = equiangular(n, _OVERLAP)
-    means = interactions.Attention(beta)(Particles(Sphere(n), x), x)
+    means = interactions.Attention(beta)(x, Particles(Sphere(n), x))
     return float(means[0] @ means[1] - _OVERLAP * means[0] @ means[0])

@@ -104,11 +104,11 @@ def _of_translation(model: Model, still: Density, moved: Density) -> float:
 
 
 def _virial(model: Model, mu: Density) -> float:
-    return float(-mu.grid.cell_volume * jnp.sum(mu.values * mu.grid.nodes[:, 0] * model.velocity(mu, mu.grid)[:, 0]))
+    return float(-mu.grid.cell_volume * jnp.sum(mu.values * mu.grid.nodes[:, 0] * model.velocity(mu.grid, mu)[:, 0]))
 
 
 def _closing(strength: float) -> float:
     model = langevin(Euclidean(1), interaction=kernels.PowerLaw(strength, 3.0), beta=math.inf)
     x = jnp.array([[0.0], [0.7]])
-    force = model.velocity(Particles(model.space, x), x)
+    force = model.velocity(x, Particles(model.space, x))
     return float(force[1, 0] - force[0, 0])

@@ -136,7 +136,11 @@ def mean_square_rate(model: Model, reach: int = 16) -> tuple[float, float]:
 def mean_threshold(model: Model) -> float:
     """The intensity K at which the last mode stops growing in mean, for the spectrum of the model; 0 where none does.
 
-    **Raises** `ValueError` unless the model has one transport noise, of positive intensity.
+    **Arguments:**
+
+    - `model`: as for `rates`.
+
+    **Raises:** `ValueError` unless the model has one transport noise, of positive intensity.
     """
     modes = _kernel_modes(model)
     growing, q = rates(model, modes), _torus(model).wavenumber(modes)
@@ -229,7 +233,7 @@ def _growth_of_a_ripple(model: Model) -> float:
     """−∇·(ρb) + β⁻¹Δρ for ρ ∝ 1 + ε cos x₁, over its ripple, from the library's drift at the nodes."""
     small, grid = 1e-5, _torus(model).grid(8)
     rho = Density.from_function(grid, lambda x: 1 + small * jnp.cos(x[0]))
-    flux = np.asarray(rho.values)[..., None] * np.asarray(model.velocity(rho, grid)).reshape(*grid.shape, 2)
+    flux = np.asarray(rho.values)[..., None] * np.asarray(model.velocity(grid, rho)).reshape(*grid.shape, 2)
     mode = lambda f: np.fft.fftn(f)[1, 0]  # noqa: E731
     ripple = mode(np.asarray(rho.values))
     return float(((-1j * mode(flux[..., 0])) / ripple).real - 1 / float(model.beta))

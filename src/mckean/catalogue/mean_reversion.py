@@ -200,8 +200,8 @@ def _of_coupling(model, n: int) -> float:
 def _jacobians(model, n: int) -> tuple[np.ndarray, float]:
     """The drift's Jacobian in one coordinate of all, shape (n, n), and that of one particle where the law is fixed."""
     x = jnp.zeros((n, model.space.dim))
-    of_all = jax.jit(jax.jacfwd(lambda x: model.velocity(Particles(model.space, x), x)))
-    of_one = jax.jit(jax.jacfwd(lambda y: model.velocity(Particles(model.space, x), y)))
+    of_all = jax.jit(jax.jacfwd(lambda x: model.velocity(x, Particles(model.space, x))))
+    of_one = jax.jit(jax.jacfwd(lambda y: model.velocity(y, Particles(model.space, x))))
     return np.asarray(of_all(x))[:, 0, :, 0], float(np.asarray(of_one(x[:1]))[0, 0, 0, 0])
 
 

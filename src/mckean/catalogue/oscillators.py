@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mckean.catalogue.facts import Entry, Fact
+from mckean.checks import require
 from mckean.interactions import kernels
 from mckean.measures import Density, VonMises
 from mckean.models import Model, energy, langevin
@@ -27,7 +28,15 @@ _NODES = 128
 
 
 def critical_strength(beta: float) -> float:
-    """K_c = 2/β, energy."""
+    """K_c = 2/β, energy.
+
+    **Arguments:**
+
+    - `beta`: β > 0, 1/energy.
+
+    **Raises:** `ValueError` for another β.
+    """
+    _require_positive(1.0, beta)
     return 2 / beta
 
 
@@ -81,7 +90,18 @@ def spectral_gap(strength: float, beta: float) -> float:
 
 
 def mean_square_order(n: int, strength: float, beta: float) -> float:
-    """E r² of N particles under the Gibbs measure: (E u² − 2k/N)/k² with u weighted by u e^{−Nu²/2k} I_0(u)^N."""
+    """E r² of N particles under the Gibbs measure: (E u² − 2k/N)/k² with u weighted by u e^{−Nu²/2k} I_0(u)^N, k = βK.
+
+    **Arguments:**
+
+    - `n`: N ≥ 1.
+    - `strength`: K > 0, energy.
+    - `beta`: β > 0, 1/energy.
+
+    **Raises:** `ValueError` for other numbers.
+    """
+    require(n >= 1 and n == int(n), f"the number of particles is a positive integer, not {n}.")
+    _require_positive(strength, beta)
     k = beta * strength
     u, logs = _auxiliary_weight(n, k)
     weight = np.exp(logs - logs.max())
@@ -163,6 +183,11 @@ def kuramoto(strength: float = 3.0, beta: float = 1.0) -> Entry:
     return Entry(model, facts)
 
 
+def _require_positive(strength, beta) -> None:
+    require(0 < strength < math.inf, f"a strength K is a positive number here, not {strength}.")
+    require(0 < beta < math.inf, f"an inverse temperature β is a positive number here, not {beta}.")
+
+
 def _von_mises(circle: Torus, concentration: float) -> Density:
     return Density.from_law(circle.grid(_NODES), VonMises(circle, 0.0, concentration))
 
@@ -170,7 +195,7 @@ def _von_mises(circle: Torus, concentration: float) -> Density:
 def _self_consistency(model: Model, stationary, strength: float) -> float:
     """r from the force on a particle at a quarter turn, −K r sin x."""
 
-    return float(-model.velocity(stationary(), jnp.full((1, 1), math.pi / 2))[0, 0] / strength)
+    return float(-model.velocity(jnp.full((1, 1), math.pi / 2), stationary())[0, 0] / strength)
 
 
 def _measured_gap(model: Model, circle: Torus, stationary) -> float:

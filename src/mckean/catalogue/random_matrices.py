@@ -118,7 +118,7 @@ def log_gas(stiffness: float = 1.0, strength: float = 1.0, beta: float = math.in
 
 
 def _force(model: Model, x):
-    return model.velocity(Particles(model.space, x), x)[:, 0]
+    return model.velocity(x, Particles(model.space, x))[:, 0]
 
 
 @cache

@@ -145,20 +145,29 @@ def meeting_probability(model: Model, overlap) -> np.ndarray:
     **Arguments:**
 
     - `model`: a model for u, such as that of `two_tokens`.
-    - `overlap`: R_0, a number or an array.
+    - `overlap`: R_0, a number or an array, between −1 and 1.
+
+    **Returns:** the probability, of the same shape.
+
+    **Raises:** `ValueError` for another overlap, and for a model elsewhere or without a noise of its own.
     """
+    noise = model.noise
+    if noise is None or model.space != Euclidean(1):
+        raise ValueError("u lives on the line, with a noise of its own.")
+    require(np.all(np.abs(overlap) <= 1), f"an overlap is between −1 and 1, but {overlap} was given.")
     u = np.linspace(-2 * _FAR, 2 * _FAR, 80_001)
     points = jnp.asarray(u)[:, None]
     cloud = Particles(model.space, points)
-    assert model.noise is not None, "a scale needs a noise"
-    ratio = 2 * np.asarray(model.velocity(cloud, points)[:, 0] / model.noise.diffusion(cloud, points)[:, 0, 0])
+    ratio = 2 * np.asarray(model.velocity(points, cloud)[:, 0] / noise.diffusion(points, cloud)[:, 0, 0])
     if ratio[0] >= 0:
         return np.ones(np.shape(overlap))
     exponent = -_cumulative(ratio, u)
     scale = np.exp(exponent - exponent.max())
     # Beyond the ends s is exponential.
     below = scale[0] / -ratio[0] + _cumulative(scale, u)
-    return np.asarray(np.interp(np.arctanh(overlap), u, below) / (below[-1] + scale[-1] / ratio[-1]))
+    with np.errstate(divide="ignore"):
+        at = np.arctanh(overlap)
+    return np.asarray(np.interp(at, u, below) / (below[-1] + scale[-1] / ratio[-1]))
 
 
 def require_finite_beta(beta) -> None:
@@ -167,7 +176,7 @@ def require_finite_beta(beta) -> None:
 
 def velocity_at(model: Model, u: float) -> float:
     point = jnp.full((1, 1), u)
-    return float(model.velocity(Particles(model.space, point), point)[0, 0])
+    return float(model.velocity(point, Particles(model.space, point))[0, 0])
 
 
 def _of_overlap(model: Model) -> tuple[float, float]:
@@ -175,7 +184,7 @@ def _of_overlap(model: Model) -> tuple[float, float]:
     point = jnp.full((1, 1), math.atanh(_OVERLAP))
     cloud = Particles(model.space, point)
     assert model.noise is not None, "two tokens have a noise"
-    drift, square = model.velocity(cloud, point)[0, 0], model.noise.diffusion(cloud, point)[0, 0, 0]
+    drift, square = model.velocity(point, cloud)[0, 0], model.noise.diffusion(point, cloud)[0, 0, 0]
     slope = 1 - _OVERLAP**2
     return float(slope * drift - _OVERLAP * slope * square), float(slope**2 * square)
 

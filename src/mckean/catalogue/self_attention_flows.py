@@ -102,7 +102,7 @@ def _of_two_tokens(model: Model) -> float:
     if model.noise is None:
         return rate
     x = model.space.uniform(jax.random.key(0), 2)
-    square = model.noise.diffusion(Particles(model.space, x), x)
+    square = model.noise.diffusion(x, Particles(model.space, x))
     # Each token's length is kept by a drift −½ tr(PσσᵀP) x.
     spent = sum(0.5 * (jnp.trace(a) - x[i] @ a @ x[i]) for i, a in enumerate(square))
     return rate - float(spent) * _OVERLAP

@@ -90,7 +90,7 @@ def _pair(model: Model, apart: ArrayLike) -> Particles:
 
 def _rest(model: Model, guess: float) -> float:
     """The root of the model's own force between two particles, by bisection within a factor two of the guess."""
-    force = eqx.filter_jit(lambda r: model.velocity(_pair(model, r), _pair(model, r).positions)[1, 0])
+    force = eqx.filter_jit(lambda r: model.velocity(_pair(model, r).positions, _pair(model, r))[1, 0])
     low, high = 0.5 * guess, 2 * guess
     while high - low > 1e-12 * guess:
         middle = 0.5 * (low + high)

@@ -130,8 +130,8 @@ def rates_of_two(model: Model, overlap: float) -> tuple[float, float]:
     fields = jnp.zeros((0, 2, d))
     if model.common:
         unit = jnp.eye(model.motions(tokens))
-        fields = jax.lax.map(lambda e: model.common_displacement(tokens, x, e), unit)
-    further = model.velocity(tokens, x)
+        fields = jax.lax.map(lambda e: model.common_displacement(x, tokens, e), unit)
+    further = model.velocity(x, tokens)
     drift = jnp.sum(fields[:, 0] * fields[:, 1]) - 0.5 * r * jnp.sum(fields**2) + further[0] @ x[1] + x[0] @ further[1]
     return float(drift), float(jnp.sum((fields[:, 0] @ x[1] + fields[:, 1] @ x[0]) ** 2))
 

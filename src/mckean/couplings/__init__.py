@@ -14,18 +14,32 @@
 How far N independent points are from their law: see `mckean.transport`.
 """
 
-from mckean.couplings._chaos import chaos_rate as chaos_rate
-from mckean.couplings._chaos import distinct_means as distinct_means
-from mckean.couplings._chaos import joint_cumulant as joint_cumulant
-from mckean.couplings._decomposition import ito_decomposition as ito_decomposition
-from mckean.couplings._gronwall import gronwall as gronwall
-from mckean.couplings._gronwall import lipschitz as lipschitz
-from mckean.couplings._gronwall import visited as visited
-from mckean.couplings._marginals import Marginals as Marginals
-from mckean.couplings._marginals import marginals as marginals
-from mckean.couplings._reflection import coupling_distance as coupling_distance
-from mckean.couplings._reflection import reflection_coupling as reflection_coupling
-from mckean.couplings._resolution import across_steps as across_steps
-from mckean.couplings._resolution import nested as nested
-from mckean.couplings._synchronous import coupling_terms as coupling_terms
-from mckean.couplings._synchronous import synchronous_coupling as synchronous_coupling
+from mckean.couplings._chaos import chaos_rate, distinct_means, joint_cumulant
+from mckean.couplings._decomposition import ito_decomposition
+from mckean.couplings._gronwall import gronwall, lipschitz, visited
+from mckean.couplings._marginals import Marginals, marginals
+from mckean.couplings._reflection import coupling_distance, reflection_coupling
+from mckean.couplings._resolution import across_steps, nested
+from mckean.couplings._synchronous import coupling_terms, synchronous_coupling
+
+__all__ = [
+    "Marginals",
+    "across_steps",
+    "chaos_rate",
+    "coupling_distance",
+    "coupling_terms",
+    "distinct_means",
+    "gronwall",
+    "ito_decomposition",
+    "joint_cumulant",
+    "lipschitz",
+    "marginals",
+    "nested",
+    "reflection_coupling",
+    "synchronous_coupling",
+    "visited",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

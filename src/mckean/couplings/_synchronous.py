@@ -155,7 +155,7 @@ def coupling_terms(model: Model, state: Carrier) -> dict[str, Float[Array, ""]]:
 
 
 def _acting(model: Model, mu: AbstractMeasure, points: Float[Array, "n d"]) -> Float[Array, "n d"]:
-    own = drift_at(model.drift, mu, points)
+    own = drift_at(model.drift, points, mu)
     return own if model.interaction is None else own + interactions.force(model.interaction, mu, points)
 
 

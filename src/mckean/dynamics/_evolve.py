@@ -1,5 +1,6 @@
 """The verb: a curve in the space of probability measures."""
 
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -113,14 +114,34 @@ def _check_stride(every: int, steps: int) -> int:
 
 
 def _check_observables(observe: Observables | None, measure: AbstractMeasure) -> dict:
+    require(
+        observe is None or isinstance(observe, Mapping),
+        f'observables have names, observe={{"r": f}}, but {observe!r} was given.',
+    )
     observe = dict(observe or {})
     for name, f in observe.items():
-        require(callable(f), f"the observable '{name}' must be a function of (model, measure), not {f!r}.")
+        require(
+            callable(f) and _takes_two(f),
+            f"the observable '{name}' must be a function of (model, measure), not {f!r}; one with parameters is made "
+            "by a call, as order_parameter(1) is.",
+        )
         require(
             isinstance(name, str) and name not in reserved_names(measure) and not name.startswith("final_"),
             f"an observable cannot be called {name!r}, which names a coordinate or the final measure of a run.",
         )
     return observe
+
+
+def _takes_two(f: Callable) -> bool:
+    """Whether a function can be called with a model and a measure, as far as its signature says."""
+    try:
+        inspect.signature(f).bind(None, None)
+    except TypeError:
+        return False
+    except ValueError:
+        # A builtin function may have no signature.
+        return True
+    return True
 
 
 def _describe_run(**made: Any) -> tuple[tuple[str, str], ...]:

@@ -66,12 +66,12 @@ class Layers(AbstractScheme):
     ) -> tuple[Particles, Status]:
         model, dt = begun.model, begun.dt
         move = (
-            dt * model.ambient_velocity(measure, measure.positions) if model.has_velocity else jnp.zeros((), dt.dtype)
+            dt * model.ambient_velocity(measure.positions, measure) if model.has_velocity else jnp.zeros((), dt.dtype)
         )
         if not model.common:
             return _add(measure, move), sound(dt.dtype)
         for part, increment in model.common_parts(measure, common_increment(model, measure, path, index, dt)):
-            measure = _add(measure, move + part.displacement(measure, measure.positions, increment))
+            measure = _add(measure, move + part.displacement(measure.positions, measure, increment))
             move = jnp.zeros((), dt.dtype)
         return measure, sound(dt.dtype)
 
@@ -101,12 +101,12 @@ class _ModifiedDrift(AbstractField):
     model: Model
     dt: Float[Array, ""] = eqx.field(converter=parameter)
 
-    def __call__(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d"]:
+    def __call__(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d"]:
         if not isinstance(mu, Particles):
             raise ValueError(f"layers move particles, not a {type(mu).__name__}.")
         model, space = self.model, self.model.space
         at = lambda y: eqx.tree_at(lambda p: p.positions, mu, y)  # noqa: E731
-        moving = (model.velocity(mu, mu.positions), model.velocity(mu, x))
-        field, change = jax.jvp(lambda y, z: model.velocity(at(y), z), (mu.positions, x), moving)
-        radial = model.ambient_velocity(mu, x) - field
+        moving = (model.velocity(mu.positions, mu), model.velocity(x, mu))
+        field, change = jax.jvp(lambda y, z: model.velocity(z, at(y)), (mu.positions, x), moving)
+        radial = model.ambient_velocity(x, mu) - field
         return field - self.dt * (0.5 * space.project(x, change) + jnp.sum(x * radial, axis=1, keepdims=True) * field)

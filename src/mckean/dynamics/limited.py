@@ -142,7 +142,7 @@ def _transport(density: Density, displacements: list[Array]) -> Density:
 def _displacement(model: Model, density: Density, dt: Array, dB: Array | None) -> list[Array]:
     """u, averaged over the faces across each axis."""
     grid = cast(FourierGrid, density.grid)
-    u = model.velocity(density, grid) * dt
+    u = model.velocity(grid, density) * dt
     if dB is not None:
-        u = u + model.common_displacement(density, grid, dB)
+        u = u + model.common_displacement(grid, density, dB)
     return [calculus.face_average(grid, u[:, axis].reshape(grid.shape), axis) for axis in range(len(grid.shape))]

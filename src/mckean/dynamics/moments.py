@@ -97,15 +97,15 @@ def _rates(
     spread = jax.jacfwd(drift)(mean) @ covariance
     rate = spread + spread.T
     if model.noise is not None:
-        sigma = model.noise.matrix(mu, mean[None])[0]
+        sigma = model.noise.matrix(mean[None], mu)[0]
         rate = rate + sigma @ sigma.T
     return drift(mean), rate
 
 
 def _field(model: Model, mu: Gaussian, environment: Array | None, x: Float[Array, " d"]) -> Float[Array, " d"]:
     """The drift with the environment's velocity."""
-    drift = model.velocity(mu, x[None])[0]
-    return drift if environment is None else drift + model.common_displacement(mu, x[None], environment)[0]
+    drift = model.velocity(x[None], mu)[0]
+    return drift if environment is None else drift + model.common_displacement(x[None], mu, environment)[0]
 
 
 def require_affine(model: Model, measure: Gaussian) -> None:

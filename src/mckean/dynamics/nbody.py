@@ -129,7 +129,7 @@ class _Drift(eqx.Module):
 
     def __call__(self, x: Float[Array, " m"], mu: AbstractMeasure) -> Float[Array, " m"]:
         cloud = Particles(self.space, x.reshape(self.n, self.space.dim))
-        return drift_at(self.drift, cloud, cloud.positions).ravel()
+        return drift_at(self.drift, cloud.positions, cloud).ravel()
 
 
 class _Fields(eqx.Module):
@@ -142,7 +142,7 @@ class _Fields(eqx.Module):
 
     def __call__(self, x: Float[Array, " m"], mu: AbstractMeasure) -> Float[Array, "m k"]:
         cloud = Particles(self.space, x.reshape(self.n, self.space.dim))
-        sigma = self.noise.matrix(cloud, cloud.positions)
+        sigma = self.noise.matrix(cloud.positions, cloud)
         return sigma.reshape(x.size, -1) if self.shared else jax.scipy.linalg.block_diag(*sigma)
 
 

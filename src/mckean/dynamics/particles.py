@@ -109,7 +109,7 @@ class ParticleScheme(AbstractScheme):
 def displacement(model: Model, particles: Particles, noise: Increments, dt: Float[Array, ""]) -> Float[Array, "n d"]:
     """b dt + σ dB_i + Σ_k σ_k dB⁰_k, tangent to the space; length."""
     x = particles.positions
-    move = dt * model.velocity(particles, x)
+    move = dt * model.velocity(x, particles)
     if model.has_noise:
         move = move + _NoiseTerm(model, lambda y: particles, noise).vf_prod(0.0, x, None, noise.own)
     return move
@@ -136,7 +136,7 @@ def solve(
     if isinstance(solver, diffrax.ItoMilstein) and model.noise is not None:
         y1 = _one_by_one(solver, model, acting(y0), y0, noise, dt)
     else:
-        drift = diffrax.ODETerm(lambda t, y, args: model.velocity(acting(y), y))
+        drift = diffrax.ODETerm(lambda t, y, args: model.velocity(y, acting(y)))
         y1 = _solver_step(solver, drift, model, acting, y0, noise, dt)
     return particles.space.retract(y1)
 
@@ -163,7 +163,7 @@ def _one_by_one(
     respect to μ, enters a step as a mean of n independent terms of size dt: an error of order √(dt/n) in all, none
     where σ depends on x alone.
     """
-    drift = model.velocity(mu, y0)
+    drift = model.velocity(y0, mu)
 
     def one(y, b, increment):
         still = diffrax.ODETerm(lambda t, y, args: b)
@@ -186,7 +186,7 @@ class _NoiseTerm(diffrax.AbstractTerm):
 
     def vf(self, t, y, args):
         own, mu = self.model.noise, self.acting(y)
-        return None if own is None else self._tangent(y, own.matrix(mu, y)), self._common(mu, y)
+        return None if own is None else self._tangent(y, own.matrix(y, mu)), self._common(mu, y)
 
     def contr(self, t0, t1, **kwargs):
         return self.noise.own
@@ -207,7 +207,7 @@ class _NoiseTerm(diffrax.AbstractTerm):
 
     def _common(self, mu: AbstractMeasure, y: Array) -> Array:
         dB = self.noise.common
-        return jnp.zeros((), y.dtype) if dB is None else self.model.common_displacement(mu, y, dB)
+        return jnp.zeros((), y.dtype) if dB is None else self.model.common_displacement(y, mu, dB)
 
 
 _AREA = "needs a Lévy area, which these increments do not carry"

@@ -130,7 +130,7 @@ def require_finite_drift(model: Model, measure: AbstractMeasure, points: Points)
         )
 
 
-_drift = eqx.filter_jit(lambda model, mu, x: model.velocity(mu, x))
+_drift = eqx.filter_jit(lambda model, mu, x: model.velocity(x, mu))
 
 
 def require_motion(model: Model, measure: Particles, dt: float) -> None:

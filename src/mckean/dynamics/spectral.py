@@ -148,7 +148,7 @@ class _Frozen:
 
 def _velocity(parts: list[tuple[AbstractNoise, Array]], density: Density) -> Array:
     zero = jnp.zeros((), density.values.dtype)
-    return sum((noise.displacement(density, density.grid, rate) for noise, rate in parts), zero)
+    return sum((noise.displacement(density.grid, density, rate) for noise, rate in parts), zero)
 
 
 def _half_shift(density: Density, parts: list[tuple[AbstractNoise, Array]]) -> list[Array] | None:
@@ -183,7 +183,7 @@ def require_stable(model: Model, measure: Density, dt: float) -> None:
         return
     nodes = measure.grid.nodes.astype(measure.values.dtype)
     # The largest sum of absolute values in a row bounds the largest eigenvalue, and is it for a multiple of I.
-    spread = sum(jnp.max(jnp.sum(jnp.abs(part.diffusion(measure, nodes)), axis=2)) for part in frozen)
+    spread = sum(jnp.max(jnp.sum(jnp.abs(part.diffusion(nodes, measure)), axis=2)) for part in frozen)
     square = sum((np.pi * n / side) ** 2 for n, side in zip(measure.grid.shape, measure.grid.sides, strict=True))
     diffusion = _least_diffusion(model, measure)
     if traced((spread, diffusion)):
@@ -264,7 +264,7 @@ def _least_diffusion(model: Model, measure: Density) -> Array:
 
 
 def _covariance(noise: AbstractNoise, measure: Density) -> Float[Array, "m d d"]:
-    sigma = noise.matrix(measure, measure.grid.nodes.astype(measure.values.dtype))
+    sigma = noise.matrix(measure.grid.nodes.astype(measure.values.dtype), measure)
     return jnp.einsum("mik,mjk->mij", sigma, sigma)
 
 
@@ -291,7 +291,7 @@ def _explicit_rate(
         product = field.T.reshape(-1, *fine.shape) * rho
         return calculus.resize(jnp.fft.rfftn(product, axes=range(-d, 0)), fine, grid)
 
-    drift = model.velocity(density, fine)
+    drift = model.velocity(fine, density)
     flux = back(drift if frozen is None or still is None else drift + frozen(density, still))
     rate = -_total(1j * q[i] * flux[i] for i in range(d))
     if model.noise is None or isinstance(model.noise, Thermal):

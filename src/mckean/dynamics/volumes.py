@@ -189,7 +189,7 @@ def _displacement(model: Model, density: Density, dB: Array) -> list[Array]:
     nodes = grid.nodes.astype(dB.dtype)
     moves = []
     for axis, h in enumerate(grid.spacing):
-        u = model.common_displacement(density, nodes.at[:, axis].add(0.5 * h), dB)
+        u = model.common_displacement(nodes.at[:, axis].add(0.5 * h), density, dB)
         moves.append(u[:, axis].reshape(grid.shape))
     return moves
 

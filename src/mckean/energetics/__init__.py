@@ -10,17 +10,30 @@
 - What are the Poincaré and log-Sobolev constants of a density on the line? `poincare_bounds`, `log_sobolev_bounds`.
 """
 
-from mckean.energetics._balance import energy_balance as energy_balance
-from mckean.energetics._decay import Decay as Decay
-from mckean.energetics._decay import decay as decay
-from mckean.energetics._frame import Descent as Descent
-from mckean.energetics._frame import moving_frame as moving_frame
-from mckean.energetics._inequalities import convexity as convexity
-from mckean.energetics._inequalities import holley_stroock as holley_stroock
-from mckean.energetics._inequalities import log_sobolev_bounds as log_sobolev_bounds
-from mckean.energetics._inequalities import poincare_bounds as poincare_bounds
-from mckean.energetics._inequalities import relaxation as relaxation
-from mckean.energetics._ledger import Accounts as Accounts
-from mckean.energetics._ledger import Ledger as Ledger
-from mckean.energetics._ledger import ledger as ledger
-from mckean.energetics._power import environment_power as environment_power
+from mckean.energetics._balance import energy_balance
+from mckean.energetics._decay import Decay, decay
+from mckean.energetics._frame import Descent, moving_frame
+from mckean.energetics._inequalities import convexity, holley_stroock, log_sobolev_bounds, poincare_bounds, relaxation
+from mckean.energetics._ledger import Accounts, Ledger, ledger
+from mckean.energetics._power import environment_power
+
+__all__ = [
+    "Accounts",
+    "Decay",
+    "Descent",
+    "Ledger",
+    "convexity",
+    "decay",
+    "energy_balance",
+    "environment_power",
+    "holley_stroock",
+    "ledger",
+    "log_sobolev_bounds",
+    "moving_frame",
+    "poincare_bounds",
+    "relaxation",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

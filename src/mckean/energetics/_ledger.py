@@ -197,7 +197,7 @@ def entries(model: Model, mu: Particles | Density | Gaussian, noise: Increments,
         x = mu.positions
         own = None
         if model.noise is not None and noise.own is not None:
-            own = model.noise.apply(model.noise.matrix(mu, x), noise.own)
+            own = model.noise.apply(model.noise.matrix(x, mu), noise.own)
         return Accounts(*mu.mean(_integrands(model, mu, x, jnp.zeros_like(x), own, noise.common, dt)))
     score, own = jnp.zeros((mu.grid.size, mu.domain.dim), mu.values.dtype), None
     if has_entropy(model, mu):
@@ -218,11 +218,11 @@ def _integrands(
     dt: Float[Array, ""],
 ) -> Float[Array, "n 5"]:
     """The integrands of the accounts at points; `score`: β⁻¹∇log ρ; `own`: what a point's own noise moves it by."""
-    gradient = -model.force(mu, x)
+    gradient = -model.force(x, mu)
     still = jnp.zeros_like(gradient)
     slope = gradient + score
-    extra = drift_at(model.drift, mu, interactions.at(x, mu))
-    push = still if common is None else model.common_displacement(mu, x, common)
+    extra = drift_at(model.drift, interactions.at(x, mu), mu)
+    push = still if common is None else model.common_displacement(x, mu, common)
     own = still if own is None else own
     pairs = ((dt * slope, slope), (dt * slope, extra), (gradient, push), (score, push), (gradient, own))
     return jnp.stack([jnp.sum(a * b, axis=-1) for a, b in pairs], axis=-1)

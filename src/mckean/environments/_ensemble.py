@@ -43,6 +43,10 @@ class Ensemble:
     third: Any
     fourth: Any
 
+    def __repr__(self) -> str:
+        shown = f"mean={self.mean}, variance={self.variance}" if self.count > 1 else f"centre={self.centre}"
+        return f"Ensemble(count={self.count}, {shown})"
+
     @property
     def mean(self) -> Any:
         """E over environments, an `Estimate` in each leaf's place."""

@@ -10,14 +10,26 @@
 The Gibbs measure itself, for few particles on a grid: `mckean.gibbs_density`.
 """
 
-from mckean.equilibrium._drift import GibbsDrift as GibbsDrift
-from mckean.equilibrium._drift import gibbs_drift as gibbs_drift
-from mckean.equilibrium._invariance import Invariance as Invariance
-from mckean.equilibrium._invariance import invariance as invariance
-from mckean.equilibrium._invariance import stationarity as stationarity
-from mckean.equilibrium._langevin import LangevinMeans as LangevinMeans
-from mckean.equilibrium._langevin import langevin_means as langevin_means
-from mckean.equilibrium._partition import LogPartition as LogPartition
-from mckean.equilibrium._partition import log_partition as log_partition
-from mckean.equilibrium._sampling import GibbsSample as GibbsSample
-from mckean.equilibrium._sampling import sample_gibbs as sample_gibbs
+from mckean.equilibrium._drift import GibbsDrift, gibbs_drift
+from mckean.equilibrium._invariance import Invariance, invariance, stationarity
+from mckean.equilibrium._langevin import LangevinMeans, langevin_means
+from mckean.equilibrium._partition import LogPartition, log_partition
+from mckean.equilibrium._sampling import GibbsSample, sample_gibbs
+
+__all__ = [
+    "GibbsDrift",
+    "GibbsSample",
+    "Invariance",
+    "LangevinMeans",
+    "LogPartition",
+    "gibbs_drift",
+    "invariance",
+    "langevin_means",
+    "log_partition",
+    "sample_gibbs",
+    "stationarity",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -60,7 +60,7 @@ def gibbs_drift(model: Model, state: Density) -> GibbsDrift:
         return 0.5 * second.ravel(), jnp.sum(first.ravel() ** 2 / energy.floor(rho))
 
     change, square = total_over_motions(model, state, rates, (jnp.zeros_like(rho), jnp.zeros((), rho.dtype)))
-    flux = rho[:, None] * model.velocity(state, state.grid)
+    flux = rho[:, None] * model.velocity(state.grid, state)
     if model.noise is not None:
         flux = flux - spreading(model.noise, state)
     change = change - calculus.divergence(cast(FourierGrid, state.grid), flux).ravel()

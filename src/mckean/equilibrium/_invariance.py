@@ -177,7 +177,7 @@ def _apply_generator(model: Model, f: Callable, x: Float[Array, "n d"]) -> dict[
     """Lf at x, for all f as one."""
     cloud = Particles(model.space, x)
     n, d = x.shape
-    sigma = jnp.zeros((n, d, 0), x.dtype) if model.noise is None else model.noise.matrix(cloud, x)
+    sigma = jnp.zeros((n, d, 0), x.dtype) if model.noise is None else model.noise.matrix(x, cloud)
     own, common = n * sigma.shape[2], model.motions(cloud) if model.common else 0
 
     def curvature(k):
@@ -185,11 +185,11 @@ def _apply_generator(model: Model, f: Callable, x: Float[Array, "n d"]) -> dict[
         unit = jnp.zeros(own + common, x.dtype).at[k].set(1)
         direction = jnp.einsum("ndm,nm->nd", sigma, unit[:own].reshape(n, -1))
         if common:
-            direction = direction + model.common_displacement(cloud, x, unit[own:])
+            direction = direction + model.common_displacement(x, cloud, unit[own:])
         slope = lambda y: jax.jvp(f, (y,), (direction,))[1]  # noqa: E731
         return jax.tree.map(lambda second: 0.5 * second, jax.jvp(slope, (x,), (direction,))[1])
 
-    first = jax.jvp(f, (x,), (model.velocity(cloud, x),))[1]
+    first = jax.jvp(f, (x,), (model.velocity(x, cloud),))[1]
     second = jax.lax.map(curvature, jnp.arange(own + common))
     return jax.tree.map(lambda drift, terms: drift + jnp.sum(terms), first, second)
 

@@ -66,7 +66,7 @@ class Attention(AbstractField):
             raise ValueError("the query_key of an attention must be a matrix: a number belongs into beta.")
         self.normalised = normalised
 
-    def __call__(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d"]:
+    def __call__(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d"]:
         """b(x_i, μ) at points of shape (n, d), in the precision of the points."""
         field, y, w = self._prepare(mu, x)
         log_mass, mean = softmax_mean(field.beta * field._queries(x), y, y, w)
@@ -76,7 +76,7 @@ class Attention(AbstractField):
             return mean
         return _product(mean, field.value.T) if field.value.ndim else field.value * mean
 
-    def potential(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, " n"]:
+    def potential(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, " n"]:
         """−β⁻¹ log Σ_j w_j e^{β⟨Ax, y_j⟩}, or not normalised −β⁻¹ Σ_j w_j e^{β⟨Ax, y_j⟩}, at points of shape (n, d).
 
         −∇_x of it is Aᵀ times the field's sum, without V. Its value at β = 0 is the limit −Σ_j w_j ⟨Ax, y_j⟩, for the

@@ -15,13 +15,13 @@ class AbstractField(eqx.Module):
     """
 
     @abc.abstractmethod
-    def __call__(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d"]:
+    def __call__(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d"]:
         """b(x_i, μ) at points.
 
         **Arguments:**
 
-        - `mu`: the measure that acts.
         - `x`: the points, shape (n, d).
+        - `mu`: the measure that acts.
 
         **Returns:** shape (n, d), length per time, in the precision of the points.
 

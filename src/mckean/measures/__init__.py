@@ -11,26 +11,51 @@
 - For a measure of your own: `AbstractMeasure`, `AbstractLaw`, `cast`, `dtype_of`.
 """
 
-from mckean.measures.convert import deposit as deposit
-from mckean.measures.convert import smooth as smooth
-from mckean.measures.density import Density as Density
-from mckean.measures.gaussian import Gaussian as Gaussian
-from mckean.measures.lagrangian import Lagrangian as Lagrangian
-from mckean.measures.laws import AbstractLaw as AbstractLaw
-from mckean.measures.laws import Mixture as Mixture
-from mckean.measures.laws import Uniform as Uniform
-from mckean.measures.laws import VonMises as VonMises
-from mckean.measures.measure import AbstractMeasure as AbstractMeasure
-from mckean.measures.measure import cast as cast
-from mckean.measures.measure import dtype_of as dtype_of
-from mckean.measures.norms import distance as distance
-from mckean.measures.particles import Particles as Particles
-from mckean.measures.products import asymmetry as asymmetry
-from mckean.measures.products import entropy_of_chaos as entropy_of_chaos
-from mckean.measures.products import marginal as marginal
-from mckean.measures.products import product_grid as product_grid
-from mckean.measures.products import product_space as product_space
-from mckean.measures.products import relative_entropy as relative_entropy
-from mckean.measures.products import tensor_power as tensor_power
-from mckean.measures.spherical import SphericalCauchy as SphericalCauchy
-from mckean.measures.spherical import VonMisesFisher as VonMisesFisher
+from mckean.measures.convert import deposit, smooth
+from mckean.measures.density import Density
+from mckean.measures.gaussian import Gaussian
+from mckean.measures.lagrangian import Lagrangian
+from mckean.measures.laws import AbstractLaw, Mixture, Uniform, VonMises
+from mckean.measures.measure import AbstractMeasure, cast, dtype_of
+from mckean.measures.norms import distance
+from mckean.measures.particles import Particles
+from mckean.measures.products import (
+    asymmetry,
+    entropy_of_chaos,
+    marginal,
+    product_grid,
+    product_space,
+    relative_entropy,
+    tensor_power,
+)
+from mckean.measures.spherical import SphericalCauchy, VonMisesFisher
+
+__all__ = [
+    "AbstractLaw",
+    "AbstractMeasure",
+    "Density",
+    "Gaussian",
+    "Lagrangian",
+    "Mixture",
+    "Particles",
+    "SphericalCauchy",
+    "Uniform",
+    "VonMises",
+    "VonMisesFisher",
+    "asymmetry",
+    "cast",
+    "deposit",
+    "distance",
+    "dtype_of",
+    "entropy_of_chaos",
+    "marginal",
+    "product_grid",
+    "product_space",
+    "relative_entropy",
+    "smooth",
+    "tensor_power",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

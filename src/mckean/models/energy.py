@@ -22,6 +22,27 @@ from mckean.models.model import Model
 from mckean.spaces import FourierGrid, calculus
 from mckean.spaces.staggered import axes_of, gradient, onto_faces
 
+__all__ = [
+    "confinement_energy",
+    "dissipation",
+    "energy",
+    "entropy",
+    "first_variation",
+    "floor",
+    "free_energy",
+    "hamiltonian",
+    "interaction_energy",
+    "internal_energy",
+    "potential",
+    "score",
+    "slope",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _TINY = 1e-300
 
 _Functional = TypeVar("_Functional", bound=Callable)
@@ -169,10 +190,10 @@ def potential(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
 
     **Returns:** an array in the grid's shape.
 
-    **Raises:** `ValueError` for another measure; `model.potential(mu, x)` takes any.
+    **Raises:** `ValueError` for another measure; `model.potential(x, mu)` takes any.
     """
     mu = _density("the potential on a grid", mu)
-    return model.potential(mu, mu.grid).reshape(mu.grid.shape)
+    return model.potential(mu.grid, mu).reshape(mu.grid.shape)
 
 
 @_compile
@@ -211,13 +232,13 @@ def slope(model: Model, mu: AbstractMeasure) -> Float[Array, "n d"]:
     **Raises:** `ValueError` for other measures.
     """
     if model.noise is None and model.internal is None and isinstance(mu, Particles):
-        return -model.force(mu, mu.positions)
+        return -model.force(mu.positions, mu)
     density = _density("the slope ∇δF", mu)
     if not isinstance(density.grid, FourierGrid):
         raise ValueError(
             "the slope ∇δF is pointwise on the torus; on a box, use dissipation, which lives on the faces."
         )
-    field = -model.force(density, density.grid)
+    field = -model.force(density.grid, density)
     if model.internal is not None:
         field = field + calculus.gradient(density.grid, model.internal.derivative(density.values))
     return field if model.noise is None else field + score(density) / model.beta
@@ -288,7 +309,7 @@ def _gaussian_dissipation(model: Model, mu: Gaussian) -> Float[Array, ""]:
     precision = jnp.linalg.inv(mu.covariance)
 
     def square(x):
-        field = -model.force(mu, x[None])[0]
+        field = -model.force(x[None], mu)[0]
         score = 0.0 if model.noise is None else precision @ (x - mu.mean) / model.beta
         return jnp.sum((field - score) ** 2)
 

@@ -34,8 +34,8 @@ def total_over_motions(model: Model, mu: AbstractMeasure, rate: Callable, zero: 
 def tangent(model: Model, mu: Particles | Density, unit: Float[Array, " m"]) -> Array:
     """How Σ_kσ_k unit_k moves a measure: the velocities of particles, −∇·(ρσ) of a density."""
     if isinstance(mu, Particles):
-        return jnp.broadcast_to(model.common_displacement(mu, mu.positions, unit), mu.positions.shape)
-    velocity = jnp.broadcast_to(model.common_displacement(mu, mu.grid, unit), (mu.grid.size, mu.domain.dim))
+        return jnp.broadcast_to(model.common_displacement(mu.positions, mu, unit), mu.positions.shape)
+    velocity = jnp.broadcast_to(model.common_displacement(mu.grid, mu, unit), (mu.grid.size, mu.domain.dim))
     return -calculus.divergence(cast(FourierGrid, mu.grid), mu.values.reshape(-1, 1) * velocity)
 
 
@@ -58,5 +58,5 @@ def require_movable(mu: AbstractMeasure) -> Particles | Density:
 def spreading(noise: AbstractNoise, mu: Density) -> Float[Array, "n d"]:
     """½∇·(σσᵀρ) at the nodes of a Fourier grid: minus the flux of a noise in the sense of Itô."""
     grid = cast(FourierGrid, mu.grid)
-    stress = 0.5 * noise.diffusion(mu, interactions.at(grid, mu)) * mu.values.reshape(-1, 1, 1)
+    stress = 0.5 * noise.diffusion(interactions.at(grid, mu), mu) * mu.values.reshape(-1, 1, 1)
     return jnp.stack([calculus.divergence(grid, row).ravel() for row in jnp.moveaxis(stress, 1, 0)], axis=-1)

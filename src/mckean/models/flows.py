@@ -134,17 +134,17 @@ class IsotropicFlow(AbstractNoise):
     def width(self, mu: AbstractMeasure, dim: int) -> int:
         return sum(self._sizes)
 
-    def matrix(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d m"]:
+    def matrix(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d m"]:
         """All fields at each point: d times their number, for few points."""
         eye = jnp.eye(x.shape[1], dtype=x.dtype)
         blocks = [eye[None, :, :, None] * power[:, None, None, :] for power in self._powers(x)]
         return jnp.concatenate([block.reshape(*x.shape, -1) for block in blocks], axis=2)
 
-    def diffusion(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d d"]:
+    def diffusion(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d d"]:
         """k(|x|²) times the identity."""
         return self.covariance(jnp.sum(x * x, axis=1))[:, None, None] * jnp.eye(x.shape[1], dtype=x.dtype)
 
-    def displacement(self, mu: AbstractMeasure, x: interactions.Points, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
+    def displacement(self, x: interactions.Points, mu: AbstractMeasure, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
         """A matrix product for each degree, a tile of points at a time: the fields are never formed."""
         points = interactions.at(x, mu)
         n, d = points.shape

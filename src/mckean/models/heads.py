@@ -106,7 +106,7 @@ class Heads(AbstractMatrixNoise):
     def width(self, mu: AbstractMeasure, dim: int) -> int:
         return self.heads * dim**2
 
-    def displacement(self, mu: AbstractMeasure, x: interactions.Points, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
+    def displacement(self, x: interactions.Points, mu: AbstractMeasure, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
         points = interactions.at(x, mu)
         d = points.shape[1]
         require(
@@ -126,13 +126,13 @@ class Heads(AbstractMatrixNoise):
         total, _ = jax.lax.scan(add, jnp.zeros_like(points), (jnp.arange(self.heads), values))
         return jnp.sqrt(self.intensity.astype(points.dtype) / (d * self.heads)) * total
 
-    def matrix(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d m"]:
-        means = self.barycentres(mu, x)
+    def matrix(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d m"]:
+        means = self.barycentres(x, mu)
         scale = jnp.sqrt(self.intensity.astype(x.dtype) / (x.shape[1] * self.heads))
         fields = jnp.einsum("mnk,ij->nimjk", means, scale * jnp.eye(x.shape[1], dtype=x.dtype))
         return fields.reshape(*x.shape, -1)
 
-    def barycentres(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "m n d"]:
+    def barycentres(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "m n d"]:
         """m_A(x_i) for each A that is given.
 
         **Arguments:**
@@ -149,9 +149,9 @@ class Heads(AbstractMatrixNoise):
         one = lambda index: softmax_mean(self.beta * self._queries_and_keys(x, y, index, None)[0], y, y, w)[1]  # noqa: E731
         return jax.lax.map(one, jnp.arange(self.heads))
 
-    def gram(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n n"]:
+    def gram(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n n"]:
         """s_μ(x_i, x_j), the mean of ⟨m_A(x_i), m_A(x_j)⟩ over the A that are given; of size n × n."""
-        means = self.barycentres(mu, x)
+        means = self.barycentres(x, mu)
         return jnp.einsum("mid,mjd->ij", means, means) / self.heads
 
     def _queries_and_keys(self, x: Array, y: Array, index: Array, key: PRNGKeyArray | None) -> tuple[Array, Array]:
@@ -216,14 +216,14 @@ class Neurons(AbstractMatrixNoise):
     def width(self, mu: AbstractMeasure, dim: int) -> int:
         return self.neurons * dim
 
-    def displacement(self, mu: AbstractMeasure, x: interactions.Points, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
+    def displacement(self, x: interactions.Points, mu: AbstractMeasure, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
         points = interactions.at(x, mu)
         d = points.shape[1]
         u = self.gain.astype(points.dtype) * jax.random.normal(_key_of(dB), (d, self.neurons), points.dtype)
         scale = jnp.sqrt(self.intensity.astype(points.dtype) / (d * self.neurons))
         return scale * self.activation(points @ u) @ dB.reshape(self.neurons, d).astype(points.dtype)
 
-    def matrix(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d m"]:
+    def matrix(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d m"]:
         """**Raises** `ValueError`: neurons are drawn in every step, and are no fixed fields."""
         raise ValueError("neurons are drawn in every step: they have no fixed fields that could be converted.")
 
@@ -260,13 +260,13 @@ class PreNormalised(AbstractMatrixNoise):
     def width(self, mu: AbstractMeasure, dim: int) -> int:
         return self.layer.width(mu, dim)
 
-    def displacement(self, mu: AbstractMeasure, x: interactions.Points, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
+    def displacement(self, x: interactions.Points, mu: AbstractMeasure, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
         unit = directions(mu)
-        return self.layer.displacement(unit, unit.space.retract(interactions.at(x, mu)), dB)
+        return self.layer.displacement(unit.space.retract(interactions.at(x, mu)), unit, dB)
 
-    def matrix(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d m"]:
+    def matrix(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d m"]:
         unit = directions(mu)
-        return self.layer.matrix(unit, unit.space.retract(x))
+        return self.layer.matrix(unit.space.retract(x), unit)
 
 
 def directions(mu: AbstractMeasure) -> Particles:

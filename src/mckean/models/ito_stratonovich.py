@@ -89,7 +89,7 @@ def correction(noise: AbstractNoise, common: bool, mu: AbstractMeasure, x: Float
 
 def _field(noise: AbstractNoise, mu: AbstractMeasure, x: Float[Array, "n d"], k) -> Float[Array, "n d"]:
     """σ_k, tangent to the space."""
-    return mu.domain.project(x, noise.matrix(mu, x)[:, :, k])
+    return mu.domain.project(x, noise.matrix(x, mu)[:, :, k])
 
 
 def _drag(noise: AbstractNoise, mu: AbstractMeasure, k) -> Any:
@@ -98,10 +98,10 @@ def _drag(noise: AbstractNoise, mu: AbstractMeasure, k) -> Any:
     if isinstance(mu, Particles):
         return eqx.tree_at(lambda m: m.positions, inexact, _field(noise, mu, mu.positions, k))
     if isinstance(mu, Density) and isinstance(mu.grid, FourierGrid):
-        flux = mu.values.reshape(-1, 1) * noise.matrix(mu, interactions.at(mu.grid, mu))[:, :, k]
+        flux = mu.values.reshape(-1, 1) * noise.matrix(interactions.at(mu.grid, mu), mu)[:, :, k]
         return eqx.tree_at(lambda m: m.values, inexact, -calculus.divergence(mu.grid, flux))
     if isinstance(mu, Gaussian):
-        velocity = lambda y: noise.matrix(mu, y[None])[0, :, k]  # noqa: E731
+        velocity = lambda y: noise.matrix(y[None], mu)[0, :, k]  # noqa: E731
         spread = jax.jacfwd(velocity)(mu.mean) @ mu.covariance
         return eqx.tree_at(lambda m: (m.mean, m.covariance), inexact, (velocity(mu.mean), spread + spread.T))
     raise ValueError(
@@ -118,9 +118,9 @@ class _Change(AbstractField):
     common: tuple[bool, ...] = eqx.field(static=True)
     sign: float = eqx.field(static=True)
 
-    def __call__(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d"]:
+    def __call__(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d"]:
         total = sum(
             (correction(noise, common, mu, x) for noise, common in zip(self.noises, self.common, strict=True)),
             jnp.zeros_like(x),
         )
-        return self.sign * total + drift_at(self.drift, mu, x)
+        return self.sign * total + drift_at(self.drift, x, mu)

@@ -88,13 +88,13 @@ class Model(eqx.Module):
         self.common = common
         self.internal = internal
 
-    def potential(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, " n"]:
+    def potential(self, x: interactions.Points, mu: AbstractMeasure) -> Float[Array, " n"]:
         """V(x) + W_s*μ(x), energy.
 
         **Arguments:**
 
-        - `mu`: the measure that acts.
         - `x`: points of shape (n, d), or a grid, which stands for its nodes.
+        - `mu`: the measure that acts.
 
         **Returns:** an array of shape (n,).
         """
@@ -106,13 +106,13 @@ class Model(eqx.Module):
             total = total + interactions.potential(self.interaction, mu, x)
         return total
 
-    def force(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
+    def force(self, x: interactions.Points, mu: AbstractMeasure) -> Float[Array, "n d"]:
         """−∇V(x) − ∇W_s*μ(x), the force of the two energies; length per time.
 
         **Arguments:**
 
-        - `mu`: the measure that acts.
         - `x`: points of shape (n, d), or a grid, which stands for its nodes.
+        - `mu`: the measure that acts.
 
         **Returns:** an array of shape (n, d); on a sphere it need not be tangent.
         """
@@ -124,29 +124,29 @@ class Model(eqx.Module):
             total = total + interactions.force(self.interaction, mu, x)
         return total
 
-    def ambient_velocity(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
+    def ambient_velocity(self, x: interactions.Points, mu: AbstractMeasure) -> Float[Array, "n d"]:
         """−∇V(x) − ∇W_s*μ(x) + b(x, μ) as a field of R^d, of which `velocity` is the tangent part; length per time.
 
         **Arguments:**
 
-        - `mu`: the measure that acts.
         - `x`: points of shape (n, d), or a grid, which stands for its nodes.
+        - `mu`: the measure that acts.
 
         **Returns:** an array of shape (n, d).
         """
-        return self.force(mu, x) + drift_at(self.drift, mu, interactions.at(x, mu))
+        return self.force(x, mu) + drift_at(self.drift, interactions.at(x, mu), mu)
 
-    def velocity(self, mu: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
+    def velocity(self, x: interactions.Points, mu: AbstractMeasure) -> Float[Array, "n d"]:
         """The velocity without noise, −∇V(x) − ∇W_s*μ(x) + b(x, μ), tangent to the space; length per time.
 
         **Arguments:**
 
-        - `mu`: the measure that acts.
         - `x`: points of shape (n, d), or a grid, which stands for its nodes.
+        - `mu`: the measure that acts.
 
         **Returns:** an array of shape (n, d).
         """
-        return self.space.project(interactions.at(x, mu), self.ambient_velocity(mu, x))
+        return self.space.project(interactions.at(x, mu), self.ambient_velocity(x, mu))
 
     @property
     def has_velocity(self) -> bool:
@@ -168,10 +168,10 @@ class Model(eqx.Module):
         return list(zip(self.common, jnp.split(dB, ends[:-1]), strict=True))
 
     def common_displacement(
-        self, mu: AbstractMeasure, x: interactions.Points, dB: Float[Array, " m"]
+        self, x: interactions.Points, mu: AbstractMeasure, dB: Float[Array, " m"]
     ) -> Float[Array, "n d"]:
         """Σ_k σ_k(x, μ) dB_k at points of shape (n, d), or on the nodes of a grid; length."""
-        moves = [part.displacement(mu, x, increment) for part, increment in self.common_parts(mu, dB)]
+        moves = [part.displacement(x, mu, increment) for part, increment in self.common_parts(mu, dB)]
         return self.space.project(interactions.at(x, mu), sum(moves, jnp.zeros((), dB.dtype)))
 
     @property
@@ -187,21 +187,21 @@ class Model(eqx.Module):
         return self.noise.beta
 
 
-def drift_at(drift: Any, mu: AbstractMeasure, points: Float[Array, "n d"]) -> Float[Array, "n d"]:
+def drift_at(drift: Any, points: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d"]:
     """b(x, μ) at points; zero for None.
 
     **Arguments:**
 
     - `drift`: b, as `Model` takes it.
-    - `mu`: the measure that acts.
     - `points`: shape (n, d).
+    - `mu`: the measure that acts.
 
     **Raises:** `ValueError` for a b of another shape.
     """
     if drift is None:
         return jnp.zeros_like(points)
     if isinstance(drift, interactions.AbstractField):
-        values = drift(mu, points)
+        values = drift(points, mu)
     else:
         values = jax.vmap(lambda point: drift(point, mu))(points)
     if values.shape != points.shape:

@@ -41,15 +41,15 @@ class AbstractNoise(eqx.Module):
         """m, the number of Brownian motions: of each particle's own, or of the environment."""
 
     @abc.abstractmethod
-    def matrix(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d m"]:
+    def matrix(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d m"]:
         """σ at each point, acting on m-dimensional increments."""
 
     @abc.abstractmethod
-    def diffusion(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d d"]:
+    def diffusion(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d d"]:
         """Σ_k σ_kσ_kᵀ at each point, length² per time."""
 
     @abc.abstractmethod
-    def displacement(self, mu: AbstractMeasure, x: interactions.Points, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
+    def displacement(self, x: interactions.Points, mu: AbstractMeasure, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
         """Σ_k σ_k(x_i, μ) dB_k at points (n, d), or at the nodes of a grid: one environment for all."""
 
     def apply(self, sigma: Float[Array, "n d m"], dB: Float[Array, "n m"]) -> Float[Array, "n d"]:
@@ -60,8 +60,8 @@ class AbstractNoise(eqx.Module):
 class AbstractMatrixNoise(AbstractNoise):
     """A noise with few fields: its diffusion is formed from their matrix."""
 
-    def diffusion(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d d"]:
-        sigma = self.matrix(mu, x)
+    def diffusion(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d d"]:
+        sigma = self.matrix(x, mu)
         return jnp.einsum("nim,njm->nij", sigma, sigma)
 
 
@@ -92,12 +92,12 @@ class Thermal(AbstractMatrixNoise):
         """√(2/β)."""
         return jnp.sqrt(2 / self.beta)
 
-    def matrix(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d m"]:
+    def matrix(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d m"]:
         d = x.shape[1]
         return jnp.broadcast_to(self.amplitude.astype(x.dtype) * jnp.eye(d, dtype=x.dtype), (x.shape[0], d, d))
 
-    def displacement(self, mu: AbstractMeasure, x: interactions.Points, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
-        return self.matrix(mu, interactions.at(x, mu)) @ dB
+    def displacement(self, x: interactions.Points, mu: AbstractMeasure, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
+        return self.matrix(interactions.at(x, mu), mu) @ dB
 
     def width(self, mu: AbstractMeasure, dim: int) -> int:
         return dim
@@ -125,7 +125,7 @@ class Additive(AbstractMatrixNoise):
         require(len(shape) <= 2, f"the amplitude of an additive noise has shape (), (d,) or (d, m), not {shape}.")
         require_finite("the amplitude of an additive noise", self.amplitude)
 
-    def matrix(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d m"]:
+    def matrix(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d m"]:
         one = self.square(x.shape[1]).astype(x.dtype)
         return jnp.broadcast_to(one, (x.shape[0], *one.shape))
 
@@ -133,7 +133,7 @@ class Additive(AbstractMatrixNoise):
         """σ₀ as a matrix."""
         return _square(self.amplitude[None], dim, "an additive noise has an amplitude that is")[0]
 
-    def displacement(self, mu: AbstractMeasure, x: interactions.Points, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
+    def displacement(self, x: interactions.Points, mu: AbstractMeasure, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
         points = interactions.at(x, mu)
         return jnp.broadcast_to((self.square(points.shape[1]).astype(points.dtype) @ dB), points.shape)
 
@@ -164,14 +164,14 @@ class Isotropic(AbstractMatrixNoise):
         require_calculus(calculus)
         self.amplitude, self.calculus = as_module(amplitude), calculus
 
-    def matrix(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d m"]:
+    def matrix(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d m"]:
         d = x.shape[1]
         return jnp.broadcast_to(self.amplitude(mu).astype(x.dtype) * jnp.eye(d, dtype=x.dtype), (x.shape[0], d, d))
 
     def width(self, mu: AbstractMeasure, dim: int) -> int:
         return dim
 
-    def displacement(self, mu: AbstractMeasure, x: interactions.Points, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
+    def displacement(self, x: interactions.Points, mu: AbstractMeasure, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
         points = interactions.at(x, mu)
         return jnp.broadcast_to(self.amplitude(mu).astype(points.dtype) * dB, points.shape)
 
@@ -209,16 +209,16 @@ class Multiplicative(AbstractMatrixNoise):
         self.sigma = as_module(sigma)
         self.calculus = calculus
 
-    def matrix(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d m"]:
+    def matrix(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d m"]:
         sigma = jax.vmap(lambda point: jnp.asarray(self.sigma(point, mu)))(x)
         return _square(sigma, x.shape[1], "sigma(x, mu) must return")
 
-    def displacement(self, mu: AbstractMeasure, x: interactions.Points, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
-        return self.matrix(mu, interactions.at(x, mu)) @ dB
+    def displacement(self, x: interactions.Points, mu: AbstractMeasure, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
+        return self.matrix(interactions.at(x, mu), mu) @ dB
 
     def width(self, mu: AbstractMeasure, dim: int) -> int:
         x = jax.ShapeDtypeStruct((1, dim), jnp.result_type(float))
-        return eqx.filter_eval_shape(self.matrix, mu, x).shape[2]
+        return eqx.filter_eval_shape(self.matrix, x, mu).shape[2]
 
 
 def _square(sigma: Float[Array, "n ..."], d: int, must: str) -> Float[Array, "n d m"]:

@@ -10,6 +10,12 @@ from mckean.interactions.kernels import AbstractKernel, FourierSeries, Function
 from mckean.interactions.parameters import as_module, parameter
 from mckean.spaces import AbstractSpace, Torus
 
+__all__ = ["DoubleWell", "Quadratic"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 class Quadratic(eqx.Module):
     """A quadratic potential, V(x) = (a/2)|x − c|².

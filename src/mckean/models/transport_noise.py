@@ -158,16 +158,16 @@ class TransportNoise(AbstractNoise):
     def width(self, mu: AbstractMeasure, dim: int) -> int:
         return 2 * len(self.modes)
 
-    def matrix(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d m"]:
+    def matrix(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d m"]:
         cosine, sine = self._waves(x)
         a = self._directions(x.dtype)
         pairs = jnp.stack([cosine, sine], axis=-1)[:, :, None, :] * a[None, :, :, None]
         return jnp.moveaxis(pairs, 2, 1).reshape(*x.shape, -1)
 
-    def diffusion(self, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Float[Array, "n d d"]:
+    def diffusion(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d d"]:
         return jnp.broadcast_to(self.covariance.astype(x.dtype), (*x.shape, x.shape[1]))
 
-    def displacement(self, mu: AbstractMeasure, x: interactions.Points, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
+    def displacement(self, x: interactions.Points, mu: AbstractMeasure, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
         """One FFT on a grid and one nonuniform FFT at particles for any number of waves."""
         if isinstance(x, FourierGrid) and self._fits(x):
             return self._on_grid(x, dB)

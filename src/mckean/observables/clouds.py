@@ -1,10 +1,25 @@
-"""How large a cloud of particles is."""
+"""Where the particles of a cloud are, and how large it is."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from mckean.measures import Particles
+from mckean.measures import AbstractMeasure, Particles
 from mckean.models import Model
+
+
+def positions(model: Model, mu: AbstractMeasure) -> Float[Array, "n d"]:
+    """The positions x_i themselves, shape (n, d), length: a snapshot.
+
+    **Arguments:**
+
+    - `model`: not used.
+    - `mu`: particles.
+
+    **Raises:** `ValueError` for another measure.
+    """
+    if not isinstance(mu, Particles):
+        raise ValueError(f"positions are those of particles, and a {type(mu).__name__} has none: sample it first.")
+    return mu.positions
 
 
 def pair_distance(model: Model, mu: Particles) -> Float[Array, ""]:

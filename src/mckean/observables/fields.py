@@ -15,7 +15,7 @@ from jaxtyping import Array, Complex, Float
 
 from mckean.checks import require
 from mckean.interactions.trig import cos_sin_turns
-from mckean.measures import AbstractMeasure, Gaussian, Particles, dtype_of
+from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of
 from mckean.models import Model, differs
 from mckean.models import energy as _energy
 from mckean.spaces import Torus
@@ -38,6 +38,21 @@ def entropy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     **Raises:** `ValueError` for particles, which have no density.
     """
     return _energy.entropy(mu)
+
+
+def density(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
+    """The values ρ(x) on the grid's nodes, of the grid's shape, per volume: a snapshot.
+
+    **Arguments:**
+
+    - `model`: not used.
+    - `mu`: a density on a grid.
+
+    **Raises:** `ValueError` for another measure.
+    """
+    if not isinstance(mu, Density):
+        raise ValueError(f"a {type(mu).__name__} has no density on a grid: deposit or smooth it first.")
+    return mu.values
 
 
 def mean(model: Model, mu: AbstractMeasure) -> Float[Array, " d"]:
@@ -190,15 +205,15 @@ def _ito(model: Model, mu: AbstractMeasure, *, phi: Callable) -> dict[str, Array
         )
     x = mu.positions
     gradient = jax.vmap(jax.grad(phi))(x)
-    drift = jnp.sum(model.velocity(mu, x) * gradient, axis=1)
+    drift = jnp.sum(model.velocity(x, mu) * gradient, axis=1)
     own, fields = jnp.zeros((), x.dtype), jnp.zeros(0, x.dtype)
     if model.has_noise:
         drift = drift + 0.5 * jnp.einsum("nij,nij->n", _diffusion(model, mu), jax.vmap(jax.hessian(phi))(x))
     if model.noise is not None:
-        own = jnp.mean(jnp.einsum("nij,ni,nj->n", model.noise.diffusion(mu, x), gradient, gradient)) / mu.n
+        own = jnp.mean(jnp.einsum("nij,ni,nj->n", model.noise.diffusion(x, mu), gradient, gradient)) / mu.n
     if model.common:
         # ⟨μ, σ_k·∇φ⟩ for all k at the cost of one displacement: the gradient of a function that is linear in dB.
-        work = lambda dB: jnp.mean(jnp.sum(model.common_displacement(mu, x, dB) * gradient, axis=1))  # noqa: E731
+        work = lambda dB: jnp.mean(jnp.sum(model.common_displacement(x, mu, dB) * gradient, axis=1))  # noqa: E731
         fields = jax.grad(work)(jnp.zeros(model.motions(mu), x.dtype))
     value, drift = mu.integrate(phi), jnp.mean(drift)
     return {"value": value, "drift": drift, "own": own, "common": jnp.sum(fields**2), "fields": fields}
@@ -208,7 +223,7 @@ def _diffusion(model: Model, mu: Particles) -> Float[Array, "n d d"]:
     own = () if model.noise is None else (model.noise,)
     d = mu.positions.shape[1]
     zero = jnp.zeros((mu.n, d, d), mu.positions.dtype)
-    return sum((noise.diffusion(mu, mu.positions) for noise in (*own, *model.common)), zero)
+    return sum((noise.diffusion(mu.positions, mu) for noise in (*own, *model.common)), zero)
 
 
 def _require_flat(mu: AbstractMeasure, what: str) -> None:

@@ -34,7 +34,7 @@ def gegenbauer(degree: int, dim: int, t: Float[Array, "*n"]) -> Float[Array, "k 
     return jnp.stack([jnp.ones_like(t), *_recurrence(degree, dim, t)])
 
 
-def zonal(axis, degree: int) -> Callable[[Model, AbstractMeasure], Float[Array, " k"]]:
+def zonal(axis, *, degree: int) -> Callable[[Model, AbstractMeasure], Float[Array, " k"]]:
     """The zonal means (1/n)Σ_i P_k(⟨x_i, e⟩) for k = 0 … degree, P_k the zonal polynomials of S^{d−1} with P_k(1) = 1.
 
     **Arguments:**

@@ -37,7 +37,7 @@ def overlap_histogram(bins: int = 50) -> Callable[[Model, AbstractMeasure], Floa
     return eqx.Partial(_histogram, bins=bins)
 
 
-def clusters(angle: float, largest: int = 8) -> Callable[[Model, AbstractMeasure], dict[str, Array]]:
+def clusters(angle: float, *, largest: int = 8) -> Callable[[Model, AbstractMeasure], dict[str, Array]]:
     """The clusters of tokens: connected components of the graph that joins i and j if ⟨x_i, x_j⟩ ≥ cos δ.
 
     In single precision angles below 4e-4 are not resolved, in double below 2e-8: R_ij is rounded.

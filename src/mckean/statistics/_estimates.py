@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 
 from mckean.checks import require
+from mckean.digits import measurement
 
 
 @dataclass(frozen=True)
 class Estimate:
     """A number, or an array of numbers, with its standard error.
+
+    It prints as 0.405 ± 0.030. `float`, an index, a comparison and NumPy's functions take it as its value.
 
     **Attributes:**
 
@@ -21,6 +24,39 @@ class Estimate:
 
     value: Any
     stderr: Any
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return np.array(self.value, dtype) if copy else np.asarray(self.value, dtype)
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __getitem__(self, index) -> "Estimate":
+        return Estimate(np.asarray(self.value)[index], np.asarray(self.stderr)[index])
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def __lt__(self, other):
+        return np.less(self, other)
+
+    def __le__(self, other):
+        return np.less_equal(self, other)
+
+    def __gt__(self, other):
+        return np.greater(self, other)
+
+    def __ge__(self, other):
+        return np.greater_equal(self, other)
+
+    def __str__(self) -> str:
+        if not np.ndim(self.value):
+            return measurement(self.value, self.stderr)
+        pairs = np.asarray(np.frompyfunc(measurement, 2, 1)(self.value, self.stderr))
+        return np.array2string(pairs, formatter={"all": str}, separator=", ")
+
+    def __repr__(self) -> str:
+        return f"Estimate({self})"
 
     def interval(self, deviations: float = 1.96) -> tuple[Any, Any]:
         """The interval value ± deviations · stderr, of 95 % for a Gaussian error and 1.96 deviations.

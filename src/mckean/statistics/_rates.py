@@ -63,6 +63,11 @@ class Jackknife:
         return Estimate(value, np.sqrt((r - 1) / r * np.sum(self.deviations**2, axis=0)))
 
     @property
+    def stderr(self) -> np.ndarray:
+        """The standard error, of the value and of the estimate."""
+        return self.estimate.stderr
+
+    @property
     def unbiased(self) -> "Jackknife":
         """θ and the θ_(j) without their bias, of order 1/r: for a logarithm of a θ below its bias."""
         bias = (self.replicas - 1) * (self.left_out.mean(0) - self.value)

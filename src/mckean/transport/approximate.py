@@ -15,6 +15,7 @@ from jaxtyping import PRNGKeyArray
 from mckean.checks import require, traced
 from mckean.measures import AbstractMeasure, Density, Particles
 from mckean.spaces import AbstractGrid, AbstractSpace, Euclidean, FourierGrid, Torus
+from mckean.statistics import Estimate
 from mckean.transport.line import on_line
 from mckean.transport.quantiles import quantiles
 
@@ -25,12 +26,12 @@ _BATCH = 2048
 
 @dataclass(frozen=True)
 class Approximation:
-    """A distance with an estimate of its error, in the unit of the coordinates.
+    """A distance with an estimate of its bias, in the unit of the coordinates.
 
     **Attributes:**
 
     - `value`: the distance.
-    - `error`: a bias for `sinkhorn`, a standard error for `sliced`.
+    - `error`: an estimate of the bias.
     """
 
     value: float
@@ -73,7 +74,7 @@ def sinkhorn(mu: AbstractMeasure, nu: AbstractMeasure, epsilon: float | None = N
 
 def sliced(
     mu: AbstractMeasure, nu: AbstractMeasure, key: PRNGKeyArray, p: float | int = 2, directions: int = 256
-) -> Approximation:
+) -> Estimate:
     """The sliced distance SW_p = (E_θ W_p^p(θ♯μ, θ♯ν))^{1/p}, θ uniform on the unit sphere, for clouds of any size.
 
     It metrises the same convergence as W_p, and SW_2 ≤ W_2/√d. Each W_p on a line is exact; the error is that of the
@@ -86,7 +87,7 @@ def sliced(
     - `p`: any real number ≥ 1. Default: 2.
     - `directions`: the number of θ, at least 2. Default: 256.
 
-    **Returns:** an `Approximation`; its `error` is a standard error.
+    **Returns:** an `Estimate`.
 
     **Raises:** `ValueError` for measures on another space or of another form, p < 1, fewer than two directions, and
     under a JAX transformation.
@@ -103,7 +104,7 @@ def sliced(
     shadow = lambda z, weights: quantiles(Particles(Euclidean(1), z[:, None], weights))  # noqa: E731
     powers = np.array([on_line(shadow(x @ t, a), shadow(y @ t, b), p) ** p for t in theta])
     mean, spread = float(powers.mean()), float(powers.std(ddof=1)) / math.sqrt(directions)
-    return Approximation(mean ** (1 / p), spread * mean ** (1 / p - 1) / p if mean > 0 else 0.0)
+    return Estimate(mean ** (1 / p), spread * mean ** (1 / p - 1) / p if mean > 0 else 0.0)
 
 
 def _check(mu: AbstractMeasure, nu: AbstractMeasure) -> None:

@@ -50,8 +50,8 @@ def curvature(model: Model, mu: Gaussian) -> tuple[Float[Array, " d"], Float[Arr
 
 def _slopes(model: Model, mu: Gaussian):
     at = lambda m: Gaussian(m, mu.covariance)  # noqa: E731
-    slope = lambda m: -model.force(at(m), m[None])[0]  # noqa: E731
-    spread = lambda x: -model.force(mu, x[None])[0]  # noqa: E731
+    slope = lambda m: -model.force(m[None], at(m))[0]  # noqa: E731
+    spread = lambda x: -model.force(x[None], mu)[0]  # noqa: E731
     return slope, spread
 
 

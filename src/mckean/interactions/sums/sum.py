@@ -6,6 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from mckean.checks import require
 from mckean.faults import Status
 from mckean.interactions.kernels import AbstractKernel
 from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
@@ -61,7 +62,10 @@ def at(points: Points, mu: AbstractMeasure) -> Float[Array, "n d"]:
     - `mu`: the measure, whose precision the nodes take.
 
     **Returns:** shape (n, d).
+
+    **Raises:** `ValueError` for a measure in the place of the points.
     """
+    require(not isinstance(points, AbstractMeasure), "points come first, then the measure that acts on them: (x, mu).")
     return points.nodes.astype(dtype_of(mu)) if isinstance(points, AbstractGrid) else points
 
 

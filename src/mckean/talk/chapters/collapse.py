@@ -88,7 +88,7 @@ def _near_antipode(key, config: Config, dim: int):
         def martingale(index, x):
             """2⟨x_1 + x_2, P_1dF_1 + P_2dF_2⟩/|x_1 + x_2|², with the increments of the step."""
             dB = path.environment.increment(index, jnp.asarray(dt), (dim**2,), x.dtype)
-            moves = model.common_displacement(Particles(space, x), x, dB)
+            moves = model.common_displacement(x, Particles(space, x), dB)
             total = x[0] + x[1]
             return 2 * total @ (moves[0] + moves[1]) / jnp.sum(total**2)
 

@@ -85,7 +85,7 @@ def _on_line(name: str, model: Model, law: Gaussian) -> Case:
     def density(config: Config) -> Trajectory[Density]:
         grid = law.domain.grid(config.cells, -_REACH, _REACH)
         # The explicit scheme's bound is 1/(2D/h² + |b|/h); |b| is largest at the wall.
-        wall = float(jnp.abs(model.velocity(law, jnp.full((1, 1), -_REACH))[0, 0]))
+        wall = float(jnp.abs(model.velocity(jnp.full((1, 1), -_REACH), law)[0, 0]))
         h = grid.spacing[0]
         substeps = int(np.ceil(1.1 * config.dt * (2 / (float(model.beta) * h**2) + wall / h)))
         dt = config.dt / substeps

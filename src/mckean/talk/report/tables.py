@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from mckean.digits import measurement, number
 from mckean.talk.claims import STANDARD_ERRORS, Claim
 from mckean.talk.report.mathematics import inline
-from mckean.talk.report.numbers import measurement, number, prediction
+from mckean.talk.report.numbers import prediction
 from mckean.talk.run import Outcome, Talk
 
 RULE = (

@@ -9,8 +9,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from mckean.digits import measurement
 from mckean.talk.report.mathematics import plain
-from mckean.talk.report.numbers import duration, measurement, prediction
+from mckean.talk.report.numbers import duration, prediction
 from mckean.talk.report.page import headline
 from mckean.talk.run import Outcome, Talk
 
