@@ -27,7 +27,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
-from mckean.checks import require
+from mckean.checks import require, require_key
 from mckean.dynamics._increments import increments
 from mckean.dynamics.particles import Solver, check_calculus, check_solver, solve, with_positions
 from mckean.dynamics.scheme import AbstractScheme, Stepper, require_finite_drift, require_same_space, step_length
@@ -78,11 +78,8 @@ class RandomBatch(AbstractScheme):
     def __check_init__(self):
         whole = isinstance(self.batch, int) and not isinstance(self.batch, bool)
         require(whole and self.batch >= 2, f"a batch is of 2 particles or more, but batch = {self.batch!r} was given.")
-        typed = isinstance(self.key, jax.Array) and jnp.issubdtype(self.key.dtype, jax.dtypes.prng_key)
-        require(
-            self.key is None or (typed and self.key.shape == ()),
-            "random batches need a single typed key, jax.random.key(seed).",
-        )
+        if self.key is not None:
+            require_key(self.key)
 
     @property
     def order(self) -> int:

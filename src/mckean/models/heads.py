@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mckean import interactions
-from mckean.checks import array, require, require_finite
+from mckean.checks import array, require, require_finite, require_key
 from mckean.interactions.attention import softmax_mean
 from mckean.interactions.parameters import as_module, parameter
 from mckean.interactions.sums.sum import atoms
@@ -100,6 +100,7 @@ class Heads(AbstractMatrixNoise):
         - `intensity`: c ≥ 0, 1/time. Default: 1.
         """
         _require_count("nodes", nodes)
+        require_key(key)
         w = jax.random.normal(key, (nodes, 2, dim, dim))
         return cls(beta, spread * jnp.einsum("mij,mkj->mik", w[:, 0], w[:, 1]) / np.sqrt(dim), intensity=intensity)
 

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mckean.checks import require
+from mckean.checks import require, require_key
 
 # All distances are held: 128 MB in double precision.
 _MOST = 4096
@@ -71,6 +71,7 @@ def energy_test(
     for sample in (x, y):
         ok = sample.ndim == 2 and sample.shape[1] == x.shape[-1] and sample.shape[0] >= 2
         require(ok, f"two samples have shapes (n, d) and (m, d), n ≥ 2 and m ≥ 2, not {x.shape} and {y.shape}.")
+    require_key(key)
     total = x.shape[0] + y.shape[0]
     require(total <= _MOST, f"the test holds the distances of all points, at most {_MOST} of them, not {total}.")
     require(permutations >= 1, "a p-value needs at least one permutation.")
