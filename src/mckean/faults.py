@@ -123,7 +123,7 @@ def watch(function: Callable) -> Callable:
     """The function with (value, failure) as its result: the first `Failure` of the runs that it makes."""
 
     def watched(*arguments):
-        found: list[Failure] = [Failure(sound(float), jnp.zeros((), "int32"), jnp.zeros(()))]
+        found: list[Failure] = [Failure(sound(float), jnp.zeros((), jnp.result_type(int)), jnp.zeros(()))]
         token = _watched.set((get_opaque_trace_state(convention="nnx"), found))
         try:
             value = function(*arguments)

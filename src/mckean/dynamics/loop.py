@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from mckean.checks import array
+from mckean.checks import array, calling, require
 from mckean.dynamics.scheme import Stepper, tree_finite
-from mckean.dynamics.trajectory import MeasureT, Trajectory
+from mckean.dynamics.trajectory import MeasureT, Trajectory, require_names
 from mckean.faults import FAULTS, Failure, Fault, RunError, Status, sound, status, tell
 from mckean.measures import AbstractMeasure
 from mckean.models import Model
@@ -46,11 +46,22 @@ class Run(eqx.Module):
 
     def record(self, measure: AbstractMeasure) -> dict:
         """The values of the observables."""
-        return {name: f(self.model, measure) for name, f in self.observe.items()}
+        return {name: _observe(name, f, self.model, measure) for name, f in self.observe.items()}
 
     def sound(self) -> Status:
         """No fault."""
         return sound(self.stepper.dt.dtype)
+
+
+def _observe(name: str, f: Callable, model: Model, measure: AbstractMeasure) -> Any:
+    with calling(f"the observable '{name}'"):
+        values = f(model, measure)
+    for leaf in jax.tree.leaves(values):
+        require(
+            np.asarray(leaf).dtype.kind in "biufc" if not isinstance(leaf, jax.Array) else True,
+            f"the observable '{name}' must return numbers, but it returned {leaf!r}.",
+        )
+    return values
 
 
 @dataclass(frozen=True)
@@ -108,10 +119,11 @@ def _divisor_near(n: int, target: int) -> int:
 def run_whole(run: Run, plan: Plan, measure: MeasureT, made: tuple) -> Trajectory[MeasureT]:
     """The run under a transformation of JAX: one chunk. A bad end is told to who watches, else JAX's own error."""
     start = run.record(measure)
+    require_names(_leading(start))
     at = jnp.asarray(plan.first)
     final, observed, _, found = _advance(run, measure, at, plan.stride, plan.steps // plan.stride, True, whole=True)
     end = plan.first + plan.steps
-    if not tell(Failure(found, jnp.asarray(end, "int32"), jnp.asarray(end * plan.dt))):
+    if not tell(Failure(found, jnp.asarray(end, jnp.result_type(int)), jnp.asarray(end * plan.dt))):
         sentences = [fault.value.replace("{:.3g}", "…") for fault in FAULTS]
         final = eqx.branched_error_if(final, found.bad, found.code, sentences)
     observed = jax.tree.map(lambda *a: jnp.concatenate(a), _leading(start), observed)
@@ -120,7 +132,9 @@ def run_whole(run: Run, plan: Plan, measure: MeasureT, made: tuple) -> Trajector
 
 def run_in_chunks(run: Run, plan: Plan, measure: MeasureT, made: tuple, progress: bool) -> Trajectory[MeasureT]:
     """The run chunk by chunk, each judged; an interruption loses no more than the chunk under way."""
-    kept = (measure, 0, [_record_once(run, measure)])
+    start = _record_once(run, measure)
+    require_names(start)
+    kept = (measure, 0, [start])
     with _bar(progress, plan.steps) as tick:
         try:
             for chunk in plan.chunks(bool(run.observe)):

@@ -144,7 +144,7 @@ def require_motion(model: Model, measure: Particles, dt: float) -> None:
         return
     if not all(isinstance(part, Isotropic) for part in parts):
         return
-    amplitude = jnp.stack([part.amplitude(measure) for part in parts if isinstance(part, Isotropic)])
+    amplitude = jnp.stack([part.at(measure) for part in parts if isinstance(part, Isotropic)])
     lost = 8 * float(jnp.finfo(dtype_of(measure)).eps) * jnp.max(jnp.abs(measure.positions))
     require(
         jnp.any(jnp.abs(amplitude) * math.sqrt(dt) > lost),
