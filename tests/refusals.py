@@ -18,6 +18,10 @@ DOTS, NORMAL = mk.Particles(LINE, jnp.linspace(-1.0, 1.0, 5)[:, None]), mk.Gauss
 WELL = mk.langevin(LINE, lambda x: 0.5 * x[0] ** 2, beta=math.inf)
 LEGACY = jax.random.PRNGKey(0)
 BOX = LINE.grid(16, -4.0, 4.0)
+RING = mk.Particles(CIRCLE, jnp.linspace(0.0, 6.0, 5)[:, None])
+BUMP = mk.Density.from_function(CIRCLE.grid(8), lambda x: 1 + 0.1 * jnp.cos(x[0]))
+CORE = lambda z: jnp.where(jnp.abs(z[0]) < 1.6, z[0] ** 2, jnp.nan)  # noqa: E731
+ENTRY = "asks for more than the entries of a point of shape (1,)"
 TYPED, TRACE = "one typed key, jax.random.key(seed)", "must be a function that JAX can trace"
 
 
@@ -54,6 +58,18 @@ REFUSED: dict[str, tuple[Callable, str]] = {
     "drift of a point": (lambda: mk.Model(LINE, drift=lambda x: x), "(x, mu), but this one is of (x)."),
     "noise of a point": (lambda: mk.Multiplicative(lambda x: x), "is a function of (x, mu), but this one is of (x)."),
     "amplitude": (lambda: mk.Isotropic(lambda x, mu: x), "is a function of (mu), but this one is of (x, mu)."),
+    "entry of V": (lambda: mk.langevin(LINE, lambda x: x[1] ** 2), ENTRY),
+    "entry of W": (lambda: mk.langevin(LINE, None, lambda z: z[1] ** 2), ENTRY),
+    "entry of b": (lambda: run(mk.Model(LINE, drift=lambda x, mu: x[1] * x)), ENTRY),
+    "entry of b, moments": (lambda: run(mk.Model(LINE, drift=lambda x, mu: x[1] * x), NORMAL), ENTRY),
+    "entry of sigma": (lambda: run(mk.Model(LINE, noise=mk.Multiplicative(lambda x, mu: x[1]))), ENTRY),
+    "entry of phi": (lambda: DOTS.integrate(lambda x: x[1]), ENTRY),
+    "entry of a density": (lambda: mk.Density.from_function(BOX, lambda x: x[1] ** 2), ENTRY),
+    "b that jumps": (lambda: run(mk.Model(CIRCLE, drift=lambda x, mu: -x), RING), "b(x, mu) is not periodic"),
+    "b that jumps, density": (lambda: run(mk.Model(CIRCLE, drift=lambda x, mu: -x), BUMP), "is not periodic"),
+    "sigma that jumps": (lambda: run(mk.Model(CIRCLE, noise=mk.Multiplicative(lambda x, mu: x)), RING), "not periodic"),
+    "V beyond its domain": (lambda: run(mk.langevin(LINE, lambda x: -jnp.log(0.7 - x[0]))), "V is not finite at 1 of"),
+    "W beyond its domain": (lambda: run(mk.langevin(LINE, None, CORE)), "W between two points is not finite at"),
     "path": (lambda: mk.Brownian(LEGACY), TYPED),
     "sample": (lambda: NORMAL.sample(LEGACY, 3), TYPED),
     "sample of a number": (lambda: mk.VonMises(CIRCLE).sample(0, 3), TYPED),

@@ -201,6 +201,13 @@ def test_a_run_that_blows_up_says_when(observe):
     assert isinstance(error.value, ArithmeticError)
 
 
+def test_particles_that_step_over_a_barrier_are_stopped():
+    """Beyond the end of V = −log(1.5 − x) the force is finite again: 1.4 goes to 1.4 + 0.1(13 − 10) = 1.7 unharmed."""
+    model = mk.Model(LINE, confinement=lambda x: -jnp.log(1.5 - x[0]), drift=lambda x, mu: jnp.full(1, 13.0))
+    with pytest.raises(mk.RunError, match=r"V or W is not finite at a share of 0\.5 of the particles, .* t = 0\.1\)"):
+        mk.evolve(model, mk.Particles(LINE, jnp.array([[0.0], [1.4]])), until=0.1, dt=0.1)
+
+
 def test_a_run_under_a_transformation_that_blows_up_is_an_error():
     model = mk.Model(LINE, drift=lambda x, mu: x**3)
 

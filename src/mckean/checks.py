@@ -158,6 +158,7 @@ def scalar_field(f: Any, dim: int, name: str) -> None:
             raise ValueError(
                 f"{name} must be a JAX function of one point, an array of shape ({dim},); calling it so failed: {error}"
             ) from error
+    require_entries(name, f, dim)
     shape = getattr(out, "shape", None)
     if shape != ():
         raise ValueError(f"{name} must return a scalar for a point of shape ({dim},), but it returned shape {shape}.")
@@ -165,20 +166,38 @@ def scalar_field(f: Any, dim: int, name: str) -> None:
         raise ValueError(f"{name} must return a real number that can be differentiated, but it returned {out.dtype}.")
 
 
+def require_entries(name: str, f: Any, dim: int) -> None:
+    """Raise `ValueError` for a function of a point that asks for an entry which the point does not have.
+
+    JAX gives the last entry there instead; NumPy tells. Nothing is computed but shapes.
+    """
+    point = np.zeros(dim, jnp.result_type(float))
+    try:
+        jax.eval_shape(lambda: f(point))
+    except IndexError as error:
+        raise ValueError(f"{name} asks for more than the entries of a point of shape ({dim},): {error}.") from error
+    except Exception:
+        # What only arrays of JAX can do; the function is judged where it is called with one.
+        return
+
+
 def require_periodic(f: Any, lengths: tuple[float, ...], name: str, mend: str = "") -> None:
     """Raise `ValueError` unless f is finite and f(x + L_i e_i) = f(x) at random points of the torus with sides L."""
     dim = len(lengths)
     x = np.random.default_rng(0).uniform(-0.5, 0.5, (32, dim)) * np.asarray(lengths)
-    moved = x + np.diag(np.asarray(lengths))[:, None]
+    lattice = np.concatenate([x[None], x + np.diag(np.asarray(lengths))[:, None]])
     with jax.ensure_compile_time_eval():
-        both = jax.jit(jax.vmap(f))(jnp.asarray(np.concatenate([x, *moved]), float))
-    if traced(both):
-        return
-    values, *shifted = np.split(np.asarray(both), dim + 1)
-    require_finite(name, values)
-    tolerance = 1e4 * float(jnp.finfo(jnp.result_type(float)).eps) * (np.abs(values).max() + 1e-30)
-    for side, other in zip(lengths, shifted, strict=True):
-        change = np.abs(other - values).max()
+        values = jax.jit(jax.vmap(jax.vmap(f)))(jnp.asarray(lattice, float))
+    if not traced(values):
+        require_same(name, lengths, np.asarray(values), mend)
+
+
+def require_same(name: str, lengths: tuple[float, ...], values: np.ndarray, mend: str = "") -> None:
+    """Raise `ValueError` unless values at points, and at these moved by each side of a torus, are finite and equal."""
+    require_finite(name, values[0])
+    tolerance = 1e4 * float(jnp.finfo(values.dtype).eps) * (np.abs(values).max() + 1e-30)
+    for side, moved in zip(lengths, values[1:], strict=True):
+        change = np.abs(moved - values[0]).max()
         if not change <= tolerance:
             raise ValueError(
                 f"{name} is not periodic: it changes by up to {change:.3g} over the side {side:.6g} of the torus{mend}."

@@ -25,6 +25,10 @@ class Fault(enum.Enum):
 
     NONE = ""
     NON_FINITE = "the state became non-finite: reduce dt, or look at V, W and the drift"
+    UNDEFINED = (
+        "V or W is not finite at a share of {:.3g} of the particles, which have stepped over a barrier or out of its "
+        "domain: reduce dt, or let V and W be finite everywhere"
+    )
     UNDERSHOOT = (
         "the density fell below zero, to −{:.3g} of its maximum: the grid is too coarse for it; take more nodes"
     )

@@ -30,7 +30,8 @@ from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 from mckean.checks import require, require_key
 from mckean.dynamics._increments import increments
 from mckean.dynamics.particles import Solver, check_calculus, check_solver, solve, with_positions
-from mckean.dynamics.scheme import AbstractScheme, Stepper, require_finite_drift, require_same_space, step_length
+from mckean.dynamics.scheme import AbstractScheme, Stepper, require_same_space, step_length
+from mckean.dynamics.survey import inspect_potentials, require_functions
 from mckean.faults import Status, sound
 from mckean.interactions import AbstractSum, Interaction, Points
 from mckean.interactions.kernels import AbstractKernel
@@ -108,7 +109,7 @@ class RandomBatch(AbstractScheme):
             "RandomBatch(key=jax.random.key(seed)).",
         )
         # In batches here too: the full sum may be the one that is out of reach.
-        require_finite_drift(in_batches(model, self.batch, jnp.arange(measure.n)), measure, measure.positions)
+        require_functions(in_batches(model, self.batch, jnp.arange(measure.n)), measure, measure.positions)
         return Stepper(self, model, step_length(measure, dt))
 
     def deal(self, n: int, path: Brownian | None, index: Int[ArrayLike, ""]) -> Int[Array, " n"]:
@@ -129,7 +130,7 @@ class RandomBatch(AbstractScheme):
         return with_positions(measure, positions), sound(dt.dtype)
 
     def inspect(self, begun: Stepper, measure: Particles) -> Status:
-        return sound(begun.dt.dtype)
+        return inspect_potentials(begun.model, measure)
 
 
 class Batches(AbstractSum):

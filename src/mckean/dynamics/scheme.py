@@ -7,12 +7,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from mckean.checks import array, require, traced
+from mckean.checks import array, require
 from mckean.faults import Status
-from mckean.interactions import Points
 from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
 from mckean.models import Isotropic, Model, differs
 from mckean.paths import Brownian
@@ -111,26 +109,6 @@ def require_stratonovich(model: Model) -> None:
             "the stochastic Fokker–Planck equation is solved in the sense of Stratonovich, but the model's common "
             'noise is meant in that of Itô: mckean.convert(model, "stratonovich") says the same.',
         )
-
-
-def require_finite_drift(model: Model, measure: AbstractMeasure, points: Points) -> None:
-    """Raise `ValueError` where the drift at the initial state is not finite, saying where the first such point is."""
-    values = _drift(model, measure, points)
-    if traced(values):
-        return
-    values = np.asarray(values)
-    bad = ~np.all(np.isfinite(values), axis=1)
-    if bad.any():
-        index = int(np.argmax(bad))
-        places = points if isinstance(points, jax.Array) else points.nodes
-        point = ", ".join(f"{c:.6g}" for c in np.asarray(places)[index])
-        raise ValueError(
-            f"the drift −∇V − ∇W*μ + b is not finite at {int(bad.sum())} of the {bad.size} points of the initial "
-            f"state; the first is ({point})."
-        )
-
-
-_drift = eqx.filter_jit(lambda model, mu, x: model.velocity(mu, x))
 
 
 def require_motion(model: Model, measure: Particles, dt: float) -> None:

@@ -31,12 +31,12 @@ from mckean.dynamics._increments import common_increment
 from mckean.dynamics.scheme import (
     AbstractScheme,
     Stepper,
-    require_finite_drift,
     require_same_space,
     require_stratonovich,
     step_length,
     with_unit_mass,
 )
+from mckean.dynamics.survey import require_functions
 from mckean.faults import Fault, Status, sound, status
 from mckean.measures import AbstractMeasure, Density
 from mckean.models import AbstractNoise, Model, Thermal, differs
@@ -84,7 +84,7 @@ class Spectral(AbstractScheme):
             'that of Stratonovich: mckean.convert(model, "ito") says the same.',
         )
         require_stratonovich(model)
-        require_finite_drift(model, measure, measure.grid)
+        require_functions(model, measure, measure.grid)
         require_stable(model, measure, dt)
         step = step_length(measure, dt)
         # Where the diffusion is not constant each step has weights of its own.

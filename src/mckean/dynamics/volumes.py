@@ -22,12 +22,12 @@ from mckean.dynamics.lines import implicit
 from mckean.dynamics.scheme import (
     AbstractScheme,
     Stepper,
-    require_finite_drift,
     require_same_space,
     require_stratonovich,
     step_length,
     with_unit_mass,
 )
+from mckean.dynamics.survey import require_functions
 from mckean.faults import Fault, Status, sound, status
 from mckean.measures import AbstractMeasure, Density
 from mckean.models import Model, Thermal, energy
@@ -101,7 +101,7 @@ class FiniteVolume(AbstractScheme):
             "finite volumes take thermal noise or none, not a noise that depends on the state.",
         )
         require_stratonovich(model)
-        require_finite_drift(model, measure, measure.grid)
+        require_functions(model, measure, measure.grid)
         if self.time == "explicit":
             rate = _outflow(model, measure)
             if not traced(rate) and dt * float(rate) > 1:

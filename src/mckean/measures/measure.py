@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from mckean.checks import calling, require_draws
+from mckean.checks import calling, require_draws, require_entries
 from mckean.spaces import AbstractSpace
 
 Tree = TypeVar("Tree")
@@ -45,6 +45,7 @@ def sampler(draw: Draw) -> Draw:
 
 def on_points(phi: Callable[[Float[Array, " d"]], Any], points: Float[Array, "n d"]) -> Any:
     """φ at each row of `points`; the leading axis of the result is the points'."""
+    require_entries("a function of a point", phi, points.shape[1])
     with calling("a function of a point"):
         return jax.vmap(phi)(points)
 
