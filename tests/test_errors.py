@@ -92,6 +92,17 @@ def test_observables_whose_variables_would_have_one_name(observe, name):
     refused(f"two of the observables would be called '{name}'", STEEP, DOTS, observe=observe)
 
 
+def test_an_observable_that_is_no_number_is_told_of():
+    """√(0.75 − x) of a particle that is at 0.6 + t."""
+    model = mk.Model(LINE, drift=lambda x, mu: jnp.ones(1))
+    root = lambda model, mu: jnp.sqrt(0.75 - mu.positions[0, 0])  # noqa: E731
+    with pytest.warns(RuntimeWarning, match=r"the observable 'root' is not a number at t = 0\.2\."):
+        run = mk.evolve(
+            model, mk.Particles(LINE, jnp.array([[0.6]])), until=0.4, dt=0.1, every=1, observe={"root": root}
+        )
+    assert np.isnan(run.observed["root"]).tolist() == [False, False, True, True, True]
+
+
 def test_complex_observables_are_two_variables(tmp_path):
     import xarray as xr
 

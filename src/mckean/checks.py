@@ -75,6 +75,11 @@ def positive_integer(name: str, value: Any) -> int:
     return int(value)
 
 
+def require_tolerance(name: str, value: float) -> None:
+    """Raise `ValueError` for a threshold that is negative or not a number, which would let nothing or all pass."""
+    require(value >= 0, f"{name} must be a number that is not negative, but {value} was given.")
+
+
 def require_key(key: Any) -> None:
     """Raise `ValueError` for anything but one typed key."""
     typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -157,7 +158,19 @@ def run_in_chunks(run: Run, plan: Plan, measure: MeasureT, made: tuple, progress
 def _so_far(run: Run, plan: Plan, measure: MeasureT, done: int, pieces: list, made: tuple) -> Trajectory[MeasureT]:
     if done % plan.stride:
         pieces = [*pieces, _record_once(run, measure)]
-    return Trajectory(measure, array(plan.times(done)), _join(pieces), made)
+    times, observed = plan.times(done), _join(pieces)
+    _warn_of_none(times, observed)
+    return Trajectory(measure, array(times), observed, made)
+
+
+def _warn_of_none(times: np.ndarray, observed: dict) -> None:
+    """Say once of each observable that it is not a number, and when first."""
+    for name, tree in observed.items():
+        values = [np.asarray(leaf).reshape(len(times), -1) for leaf in jax.tree.leaves(tree)]
+        lost = np.any([np.isnan(v).any(axis=1) for v in values if v.dtype.kind in "fc"], axis=0)
+        if np.any(lost):
+            first = times[np.argmax(lost)]
+            warnings.warn(f"the observable '{name}' is not a number at t = {first:g}.", RuntimeWarning, stacklevel=5)
 
 
 def _judge(run: Run, plan: Plan, before: AbstractMeasure, chunk: Chunk, count: int, found: Status) -> None:

@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float, Int
 
-from mckean.checks import require, traced
+from mckean.checks import require, require_tolerance, traced
 from mckean.dynamics._increments import common_increment
 from mckean.dynamics.scheme import (
     AbstractScheme,
@@ -64,6 +64,9 @@ class Spectral(AbstractScheme):
 
     moves: ClassVar[str] = "Density on a Fourier grid"
     negativity: float = eqx.field(static=True, default=1e-3)
+
+    def __check_init__(self):
+        require_tolerance("negativity", self.negativity)
 
     @property
     def order(self) -> int:

@@ -57,6 +57,10 @@ class Gaussian(AbstractLaw):
         return Euclidean(self.mean.shape[0])
 
     def log_density(self, x: Float[Array, " d"]) -> Float[Array, ""]:
+        if not traced(self.covariance):
+            values = np.linalg.eigvalsh(np.asarray(self.covariance, np.float64))
+            positive = values.min() > values.size * jnp.finfo(self.covariance.dtype).eps * values.max()
+            require(positive, "a Gaussian whose covariance is singular has no density.")
         return jnp.asarray(jax.scipy.stats.multivariate_normal.logpdf(x, self.mean, self.covariance))
 
     def integrate(self, phi: Callable[[Float[Array, " d"]], Any]) -> Any:

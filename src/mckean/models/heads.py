@@ -279,13 +279,14 @@ def directions(mu: AbstractMeasure) -> Particles:
 
     **Returns:** `Particles` on the sphere.
 
-    **Raises:** `ValueError` for another measure.
+    **Raises:** `ValueError` for another measure, and for a particle at the origin.
     """
     require(
         isinstance(mu, Particles) and isinstance(mu.domain, Euclidean | Sphere),
         f"directions are those of particles in R^d, not of a {type(mu).__name__} on {mu.domain}.",
     )
     assert isinstance(mu, Particles)
+    require(jnp.all(jnp.any(mu.positions != 0, axis=1)), "a particle at the origin has no direction.")
     space = Sphere(mu.space.dim)
     unit = eqx.tree_at(lambda p: p.positions, mu, space.retract(mu.positions))
     return eqx.tree_at(lambda p: p.space, unit, space, is_leaf=lambda v: v is mu.space)
