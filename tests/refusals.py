@@ -74,7 +74,7 @@ REFUSED: dict[str, tuple[Callable, str]] = {
     "root of NaN": (lambda: mk.statistics.root_mean_square([1.0, math.nan]), "a sample must be finite"),
     "slope of NaN": (
         lambda: mk.statistics.log_slope([1.0, math.nan], mk.statistics.average(np.array([[1.0, 2], [2, 3]]))),
-        "positive places, values and errors, which are finite.",
+        "needs positive values and errors at positive places",
     ),
     "test of NaN": (
         lambda: mk.statistics.energy_test(np.ones((3, 1)), np.full((3, 1), math.nan), LINE.distance, key=KEY),

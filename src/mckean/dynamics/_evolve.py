@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import ArrayLike, Int, Real
 
-from mckean.checks import number, positive_integer, require, require_arguments, traced
+from mckean.checks import number, positive_integer, require, require_arguments, require_memory, traced
 from mckean.dynamics.choice import Scheme, scheme_for
 from mckean.dynamics.loop import Plan, Run, run_in_chunks, run_whole
 from mckean.dynamics.trajectory import MeasureT, Trajectory, reserved_names
@@ -61,8 +61,8 @@ def evolve(
 
     - `ValueError` for arguments that do not fit together, before compilation.
     - `RunError`, with step and time, for a step that fails or a state that becomes non-finite. The run looks for both
-      about 20 times.
-    - `Interrupted` on Ctrl-C, with the run up to the last of these times.
+      20 times at least, and about every second.
+    - `Interrupted` on Ctrl-C, with the run up to the next of these times.
 
     Inside vmap, grad or jit nothing is checked before the run, and a failure raises JAX's own runtime error.
     """
@@ -112,6 +112,7 @@ def _count_steps(start: Any, until: Any, dt: Any) -> tuple[float, float, float, 
 
 def _check_stride(every: Int[ArrayLike, ""], steps: int) -> int:
     every = positive_integer("every must be a positive number of steps", every)
+    require_memory(f"{steps // every} records", steps // every)
     require(steps % every == 0, f"every = {every} must divide the number of steps, {steps}.")
     return every
 

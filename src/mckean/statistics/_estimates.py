@@ -94,7 +94,7 @@ def log_slope(x, y: Estimate) -> Estimate:
     x, value, stderr = (np.asarray(a, dtype=np.float64) for a in (x, y.value, y.stderr))
     require(x.size >= 2, "a slope needs at least two points.")
     positive = all(np.all((a > 0) & (a < np.inf)) for a in (x, value, stderr))
-    require(positive, "a slope on logarithmic axes needs positive places, values and errors, which are finite.")
+    require(positive, "a slope on logarithmic axes needs positive values and errors at positive places, finite ones.")
     abscissa = np.log(x) - np.mean(np.log(x))
     leverage = abscissa / np.sum(abscissa**2)
     return Estimate(float(leverage @ np.log(value)), float(np.linalg.norm(leverage * stderr / value)))
