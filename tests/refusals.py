@@ -81,13 +81,15 @@ REFUSED: dict[str, tuple[Callable, str]] = {
         "a point of a sample must be finite",
     ),
     "decay of NaN": (lambda: mk.statistics.decay_rate(np.arange(6.0), np.full(6, math.inf)), "must be finite"),
-    "parameter": (lambda: mk.potentials.Quadratic(math.nan), "a parameter must be a number, not NaN."),
+    "parameter": (lambda: mk.potentials.Quadratic(math.nan), "the stiffness of a quadratic potential must be finite"),
     "points": (lambda: mk.interactions.force(mk.kernels.Gaussian(), DOTS, jnp.full((2, 1), math.nan)), "a point"),
     "directions": (lambda: mk.models.directions(mk.Particles(mk.Euclidean(2), np.zeros((1, 2)))), "has no direction."),
     "degenerate": (lambda: mk.Gaussian(0.0, 0.0).log_density(jnp.zeros(1)), "singular has no density."),
     "walls": (lambda: mk.FiniteVolume(edge_tolerance=math.nan), "edge_tolerance must be a number that is not negative"),
     "walls of JKO": (lambda: mk.dynamics.jko.JKO(edge_tolerance=math.nan), "edge_tolerance must be a number"),
     "negativity": (lambda: mk.Spectral(negativity=math.nan), "negativity must be a number that is not negative"),
+    "shell": (lambda: mk.TransportNoise.shell(mk.Torus(3), 200.0), "at most 1048576 modes, but one of a cube of 401^3"),
+    "no shell": (lambda: mk.TransportNoise.shell(mk.Torus(2), math.nan), "the largest |k| of a shell is"),
     "path": (lambda: mk.Brownian(LEGACY), TYPED),
     "sample": (lambda: NORMAL.sample(LEGACY, 3), TYPED),
     "sample of a number": (lambda: mk.VonMises(CIRCLE).sample(0, 3), TYPED),
@@ -109,6 +111,10 @@ REFUSED: dict[str, tuple[Callable, str]] = {
     "many nodes": (lambda: mk.measures.tensor_power(mk.Density.from_function(BOX, lambda x: 1.0), 16), "16^16 nodes"),
 }  # fmt: skip
 RIGHT: dict[str, tuple[Callable, object]] = {
+    "a large shell": (
+        lambda: len(mk.TransportNoise.shell(mk.Torus(2), 200.0).modes),
+        sum(2 * math.isqrt(200**2 - k**2) + 1 for k in range(-200, 201)) // 2,
+    ),
     "start from a record": (lambda: times(start=run(until=0.5).times[-1]), [0.5, 1.0]),
     "dt as an array": (lambda: times(dt=jnp.asarray(0.25)), [0.0, 1.0]),
     "NumPy's integers": (lambda: times(every=np.int64(2)), [0.0, 0.5, 1.0]),

@@ -160,7 +160,7 @@ def test_pressing_twice_in_a_callback_loses_nothing():
 
 
 def test_an_endless_run_begins_at_once_and_can_be_stopped(monkeypatch):
-    """10¹² steps are not laid out before the first, and a chunk of them takes about a second, not a twentieth of all."""
+    """10¹² steps are not laid out before the first, and a chunk of them takes about a second, not a twentieth."""
     learn, lengths = loop.Pace.learn, []
 
     def pressing(pace, chunk, seconds):

@@ -9,13 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from mckean.checks import require, require_real, traced
+from mckean.checks import require_real
 
 
 def parameter(value) -> Array:
     """A physical parameter: a weakly typed array, so that it neither recompiles nor promotes the state's dtype."""
     require_real("a parameter", value)
-    require(traced(value) or not np.any(np.isnan(value)), "a parameter must be a number, not NaN.")
     return jnp.asarray(value) if isinstance(value, (jax.Array, np.ndarray)) else jnp.asarray(float(value))
 
 
