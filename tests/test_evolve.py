@@ -1,5 +1,8 @@
 """The one time loop: what it promises of every scheme in the table, and what it does by itself."""
 
+import os
+import signal
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -130,6 +133,47 @@ def test_an_interrupted_run_can_go_on(options, watch, monkeypatch):
     rest = EULER.run_of(EULER.model, part.final, 84 - done, first=done)
     assert_bitwise(rest.final, whole.final)
     part.to_xarray()
+
+
+def test_pressing_twice_in_a_callback_loses_nothing():
+    """Ctrl-C twice while a callback of an observable runs, in the program and again while the run is saved."""
+    seen = []
+
+    def press(value):
+        seen.append(value)
+        if len(seen) in (30, 31):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def watched(model, mu):
+        jax.debug.callback(press, probe(mu), ordered=True)
+        return probe(mu)
+
+    options = {"observe": {"look": watched}, "every": 3}
+    with pytest.raises(mk.Interrupted) as stop:
+        EULER.run(420, **options)
+    part = stop.value.trajectory
+    done = round(float(part.times[-1]) / EULER.dt)
+    assert 0 < done < 420
+    assert part.observed["look"].shape == part.times.shape
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert_bitwise(EULER.run_of(EULER.model, part.final, 420 - done, first=done).final, EULER.run(420).final)
+
+
+def test_an_endless_run_begins_at_once_and_can_be_stopped(monkeypatch):
+    """10¹² steps are not laid out before the first, and a chunk of them takes about a second, not a twentieth."""
+    learn, lengths = loop.Pace.learn, []
+
+    def pressing(pace, chunk, seconds):
+        learn(pace, chunk, seconds)
+        lengths.append(pace.allowed)
+        if len(lengths) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(loop.Pace, "learn", pressing)
+    with pytest.raises(mk.Interrupted) as stop:
+        EULER.run(10**12)
+    assert round(float(stop.value.trajectory.times[-1]) / EULER.dt) == 8 + 8 + lengths[1]
+    assert 8 < lengths[1] <= 10**9
 
 
 def test_a_run_goes_on_from_a_time_in_single_precision():

@@ -190,3 +190,16 @@ def test_a_step_that_is_not_found_says_by_how_much(monkeypatch):
     cells = Lagrangian.from_density(mk.Density.from_law(LINE.grid(31, -2.0, 3.0), START))
     with pytest.raises(mk.RunError, match=r"the residual is .* times what is allowed.*step 1, t = 0\.3"):
         mk.evolve(BOWL, cells, until=0.6, dt=0.3, scheme=JKO())
+
+
+@pytest.mark.parametrize("interaction", [None, mk.kernels.Quadratic(0.5)], ids=["V", "V and W"])
+def test_cells_on_the_line_move_in_single_precision(interaction):
+    """Next to double precision: the same step to the tolerance of Newton's method, eps^{2/3} of the extent, 2."""
+    model = mk.langevin(LINE, mk.potentials.Quadratic(1.0), interaction)
+    ends, masses = np.linspace(-1, 1, 9), np.full(8, 0.125)
+    single = Lagrangian(ends.astype("float32"), masses.astype("float32"))
+    found = [
+        mk.evolve(model, mu, until=0.1, dt=0.1, scheme=JKO()).final.ends for mu in (single, Lagrangian(ends, masses))
+    ]
+    assert [x.dtype for x in found] == ["float32", "float64"]
+    np.testing.assert_allclose(*found, rtol=0, atol=2 * float(jnp.finfo("float32").eps) ** (2 / 3))

@@ -169,7 +169,7 @@ REFUSALS = {
     "integer V": (lambda: mk.langevin(PLANE, lambda x: 0), "a real number that can be differentiated"),
     "aperiodic V": (lambda: mk.langevin(CIRCLE, mk.potentials.Quadratic()), "the confinement is not periodic"),
     "nan V": (lambda: mk.langevin(CIRCLE, lambda x: jnp.nan * x[0]), "the confinement must be finite"),
-    "no JAX": (lambda: mk.langevin(LINE, lambda x: math.sin(x[0])), "must be a JAX function of one point"),
+    "no JAX": (lambda: mk.langevin(LINE, lambda x: math.sin(x[0])), "must be a function that JAX can trace"),
     "centre": (lambda: mk.langevin(LINE, mk.potentials.Quadratic(1.0, jnp.ones(2))), "centre of a quadratic potential"),
     "nan W": (lambda: mk.langevin(PLANE, interaction=lambda z: jnp.nan * z[0]), "NaN wherever it was tried"),
     "vector W": (lambda: mk.langevin(PLANE, interaction=lambda z: z), r"kernel must return a scalar.*shape \(2,\)"),

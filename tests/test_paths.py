@@ -149,7 +149,7 @@ def test_an_increment_does_not_depend_on_how_it_is_asked_for():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: mk.Brownian(jax.random.PRNGKey(0)), r"a single typed key"),
+        (lambda: mk.Brownian(jax.random.PRNGKey(0)), r"one typed key"),
         (lambda: PATH.refine(3), r"refined by a power of two, but the factor 3"),
         (lambda: PATH.refine(0), r"refined by a power of two, but the factor 0"),
         (lambda: PATH.coarsen(0), r"coarsened by a positive integer, but 0"),

@@ -352,7 +352,7 @@ def test_a_batch_is_of_two_or_more(batch):
 
 
 def test_a_key_is_a_typed_key():
-    with pytest.raises(ValueError, match=r"random batches need a single typed key, jax\.random\.key\(seed\)\."):
+    with pytest.raises(ValueError, match=r"randomness needs one typed key, jax\.random\.key\(seed\);"):
         mk.RandomBatch(2, key=jax.random.PRNGKey(3))
 
 

@@ -4,8 +4,11 @@ Values are checked only where they are known: under a JAX transformation an argu
 does not exist yet, and the check is passed over (shapes are known, and checked, always).
 """
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+import inspect
+import os
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
@@ -26,6 +29,8 @@ def concrete(value: Any) -> Any:
 
 def array(value: Any, dtype: Any = None) -> jax.Array:
     """`jnp.asarray(value, dtype)`, which compiles a program for each shape, without one where the value is known."""
+    if dtype is not None and jnp.issubdtype(jnp.result_type(dtype), jnp.floating):
+        require_real("a number that is held in real precision", value)
     if traced(value) or isinstance(value, jax.Array):
         return jnp.asarray(value, dtype)
     return jax.device_put(np.asarray(value, None if dtype is None else jnp.result_type(dtype)))
@@ -35,6 +40,11 @@ def require(condition: Any, message: str) -> None:
     """Raise `ValueError(message)` unless `condition`; a traced condition is passed over."""
     if not traced(condition) and not bool(condition):
         raise ValueError(message)
+
+
+def require_real(name: str, value: Any) -> None:
+    """Raise `ValueError` for complex values, whose imaginary part a conversion would lose."""
+    require(not np.iscomplexobj(value), f"{name} must be real, but it is complex: give its real part, or its modulus.")
 
 
 def require_finite(name: str, value: Any) -> None:
@@ -49,6 +59,89 @@ def require_finite(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be finite, but {count} {'are' if bad.size > 1 else 'is'} not{where}.")
 
 
+def number(name: str, value: Any) -> float:
+    """A number that is known, as Python's: an entry of an array is one."""
+    require(not traced(value), f"{name} is a number, not a traced value.")
+    real = np.shape(value) == () and np.asarray(value).dtype.kind in "iuf"
+    require(real, f"{name} must be a real number, but {value!r} was given.")
+    return float(value)
+
+
+def positive_integer(name: str, value: Any) -> int:
+    """A positive integer that is known, as Python's: NumPy's and JAX's are as good. `name` is the refusal's start."""
+    require(not traced(value), f"{name}, not a traced value.")
+    whole = np.shape(value) == () and np.asarray(value).dtype.kind in "iu"
+    require(whole and value >= 1, f"{name}, but {value!r} was given.")
+    return int(value)
+
+
+def require_tolerance(name: str, value: float) -> None:
+    """Raise `ValueError` for a threshold that is negative or not a number, which would let nothing or all pass."""
+    require(value >= 0, f"{name} must be a number that is not negative, but {value} was given.")
+
+
+def require_key(key: Any) -> None:
+    """Raise `ValueError` for anything but one typed key."""
+    typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    require(
+        typed and key.shape == (),
+        "randomness needs one typed key, jax.random.key(seed); jax.random.wrap_key_data makes one of a legacy key, and "
+        "jax.random.split gives many, one for each use.",
+    )
+
+
+def require_arguments(what: str, f: Any, *arguments: str) -> None:
+    """Raise `ValueError` unless f can be called with these arguments, where Python can tell."""
+    try:
+        signature = inspect.signature(f)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        taken = ", ".join(signature.parameters)
+        raise ValueError(f"{what} is a function of ({', '.join(arguments)}), but this one is of ({taken}).") from error
+
+
+def require_draws(key: Any, n: Any, dim: int) -> None:
+    """Raise `ValueError` unless n points of dimension d can be drawn with a key, and held."""
+    require_key(key)
+    n = positive_integer("the number of points is a positive integer", n)
+    require_memory(f"{n} points of dimension {dim}", n * dim)
+
+
+def require_memory(what: str, count: float) -> None:
+    """Raise `ValueError` where so many numbers are more than this machine holds: JAX would end the process."""
+    held = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    needed = count * jnp.dtype(jnp.result_type(float)).itemsize
+    require(
+        needed <= held / 2,
+        f"{what} take {needed / 2**30:.3g} GiB, and more on the way, but this machine has {held / 2**30:.3g} GiB of "
+        "memory: ask for fewer.",
+    )
+
+
+_UNKNOWN = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+    jax.errors.NonConcreteBooleanIndexError,
+)
+
+
+@contextlib.contextmanager
+def calling(what: str) -> Iterator[None]:
+    """Where a user's function is traced: JAX's pages on values that are not known become a sentence with the mend."""
+    try:
+        yield
+    except _UNKNOWN as error:
+        raise ValueError(
+            f"{what} must be a function that JAX can trace, where values are not known: write a Python `if` or `float` "
+            "of a value with jnp.where and jnp.asarray, and NumPy's functions with jax.numpy's "
+            f"({str(error).splitlines()[0].rstrip('.')})."
+        ) from error
+
+
 def nearest(name: str, known: Iterable[str], kind: str) -> str:
     """`name` if it is one of `known`; otherwise a `ValueError` that proposes the nearest."""
     known = list(known)
@@ -61,12 +154,16 @@ def nearest(name: str, known: Iterable[str], kind: str) -> str:
 
 def scalar_field(f: Any, dim: int, name: str) -> None:
     """Raise `ValueError` unless `f` maps a point, an array of shape (dim,), to a scalar."""
-    try:
-        out = jax.eval_shape(f, jax.ShapeDtypeStruct((dim,), jnp.result_type(float)))
-    except (TypeError, IndexError, ValueError) as error:
-        raise ValueError(
-            f"{name} must be a JAX function of one point, an array of shape ({dim},); calling it so failed: {error}"
-        ) from error
+    with calling(name):
+        try:
+            out = jax.eval_shape(f, jax.ShapeDtypeStruct((dim,), jnp.result_type(float)))
+        except _UNKNOWN:
+            raise
+        except (TypeError, IndexError, ValueError) as error:
+            raise ValueError(
+                f"{name} must be a JAX function of one point, an array of shape ({dim},); calling it so failed: {error}"
+            ) from error
+    require_entries(name, f, dim)
     shape = getattr(out, "shape", None)
     if shape != ():
         raise ValueError(f"{name} must return a scalar for a point of shape ({dim},), but it returned shape {shape}.")
@@ -74,20 +171,38 @@ def scalar_field(f: Any, dim: int, name: str) -> None:
         raise ValueError(f"{name} must return a real number that can be differentiated, but it returned {out.dtype}.")
 
 
+def require_entries(name: str, f: Any, dim: int) -> None:
+    """Raise `ValueError` for a function of a point that asks for an entry which the point does not have.
+
+    JAX gives the last entry there instead; NumPy tells. Nothing is computed but shapes.
+    """
+    point = np.zeros(dim, jnp.result_type(float))
+    try:
+        jax.eval_shape(lambda: f(point))
+    except IndexError as error:
+        raise ValueError(f"{name} asks for more than the entries of a point of shape ({dim},): {error}.") from error
+    except Exception:
+        # What only arrays of JAX can do; the function is judged where it is called with one.
+        return
+
+
 def require_periodic(f: Any, lengths: tuple[float, ...], name: str, mend: str = "") -> None:
     """Raise `ValueError` unless f is finite and f(x + L_i e_i) = f(x) at random points of the torus with sides L."""
     dim = len(lengths)
     x = np.random.default_rng(0).uniform(-0.5, 0.5, (32, dim)) * np.asarray(lengths)
-    moved = x + np.diag(np.asarray(lengths))[:, None]
+    lattice = np.concatenate([x[None], x + np.diag(np.asarray(lengths))[:, None]])
     with jax.ensure_compile_time_eval():
-        both = jax.jit(jax.vmap(f))(jnp.asarray(np.concatenate([x, *moved]), float))
-    if traced(both):
-        return
-    values, *shifted = np.split(np.asarray(both), dim + 1)
-    require_finite(name, values)
-    tolerance = 1e4 * float(jnp.finfo(jnp.result_type(float)).eps) * (np.abs(values).max() + 1e-30)
-    for side, other in zip(lengths, shifted, strict=True):
-        change = np.abs(other - values).max()
+        values = jax.jit(jax.vmap(jax.vmap(f)))(jnp.asarray(lattice, float))
+    if not traced(values):
+        require_same(name, lengths, np.asarray(values), mend)
+
+
+def require_same(name: str, lengths: tuple[float, ...], values: np.ndarray, mend: str = "") -> None:
+    """Raise `ValueError` unless values at points, and at these moved by each side of a torus, are finite and equal."""
+    require_finite(name, values[0])
+    tolerance = 1e4 * float(jnp.finfo(values.dtype).eps) * (np.abs(values).max() + 1e-30)
+    for side, moved in zip(lengths, values[1:], strict=True):
+        change = np.abs(moved - values[0]).max()
         if not change <= tolerance:
             raise ValueError(
                 f"{name} is not periodic: it changes by up to {change:.3g} over the side {side:.6g} of the torus{mend}."

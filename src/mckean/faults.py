@@ -25,6 +25,10 @@ class Fault(enum.Enum):
 
     NONE = ""
     NON_FINITE = "the state became non-finite: reduce dt, or look at V, W and the drift"
+    UNDEFINED = (
+        "V or W is not finite at a share of {:.3g} of the particles, which have stepped over a barrier or out of its "
+        "domain: reduce dt, or let V and W be finite everywhere"
+    )
     UNDERSHOOT = (
         "the density fell below zero, to −{:.3g} of its maximum: the grid is too coarse for it; take more nodes"
     )
@@ -123,7 +127,7 @@ def watch(function: Callable) -> Callable:
     """The function with (value, failure) as its result: the first `Failure` of the runs that it makes."""
 
     def watched(*arguments):
-        found: list[Failure] = [Failure(sound(float), jnp.zeros((), "int32"), jnp.zeros(()))]
+        found: list[Failure] = [Failure(sound(float), jnp.zeros((), jnp.result_type(int)), jnp.zeros(()))]
         token = _watched.set((get_opaque_trace_state(convention="nnx"), found))
         try:
             value = function(*arguments)

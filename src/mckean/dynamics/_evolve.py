@@ -1,6 +1,5 @@
 """The verb: a curve in the space of probability measures."""
 
-import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,8 +7,9 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import ArrayLike, Int, Real
 
-from mckean.checks import require, traced
+from mckean.checks import number, positive_integer, require, require_arguments, require_memory, traced
 from mckean.dynamics.choice import Scheme, scheme_for
 from mckean.dynamics.loop import Plan, Run, run_in_chunks, run_whole
 from mckean.dynamics.trajectory import MeasureT, Trajectory, reserved_names
@@ -24,13 +24,13 @@ def evolve(
     model: Model,
     measure: MeasureT,
     *,
-    until: float,
-    dt: float,
-    start: float = 0.0,
+    until: Real[ArrayLike, ""],
+    dt: Real[ArrayLike, ""],
+    start: Real[ArrayLike, ""] = 0.0,
     path: Brownian | None = None,
     scheme: Scheme | None = None,
     observe: Observables | None = None,
-    every: int | None = None,
+    every: Int[ArrayLike, ""] | None = None,
     progress: bool = False,
 ) -> Trajectory[MeasureT]:
     """Solve the equation of a model, from an initial measure. The class of the measure says which equation.
@@ -61,30 +61,30 @@ def evolve(
 
     - `ValueError` for arguments that do not fit together, before compilation.
     - `RunError`, with step and time, for a step that fails or a state that becomes non-finite. The run looks for both
-      about 20 times.
-    - `Interrupted` on Ctrl-C, with the run up to the last of these times.
+      20 times at least, and about every second.
+    - `Interrupted` on Ctrl-C, with the run up to the next of these times.
 
     Inside vmap, grad or jit nothing is checked before the run, and a failure raises JAX's own runtime error.
     """
     scheme = scheme_for(model, measure, scheme)
     observe = _check_observables(observe, measure)
-    first, steps = _count_steps(start, until, dt)
+    start, until, dt, first, steps = _count_steps(start, until, dt)
     stride = steps if every is None else _check_stride(every, steps)
     model = in_precision(model, measure)
     path = _choose_path(model, measure, path)
     if path is not None and model.common:
         path.environment.check(first, steps, dt, model.motions(measure))
     run = Run(scheme.begin(model, measure, dt), path, observe)
-    plan = Plan(first, steps, stride, float(dt))
+    plan = Plan(first, steps, stride, dt)
     attributes = _describe_run(model=run.model, scheme=scheme, path=path, dt=dt, start=start, until=until, every=stride)
     if traced((model, measure, path, scheme)):
         return run_whole(run, plan, measure, attributes)
     return run_in_chunks(run, plan, measure, attributes, progress)
 
 
-def _count_steps(start: float, until: float, dt: float) -> tuple[int, int]:
-    """The index of the first step and the number of steps."""
-    require(not any(traced(v) for v in (start, until, dt)), "start, until and dt are numbers, not traced values.")
+def _count_steps(start: Any, until: Any, dt: Any) -> tuple[float, float, float, int, int]:
+    """The three as Python's numbers, the index of the first step, and the number of steps."""
+    start, until, dt = number("start", start), number("until", until), number("the step dt", dt)
     require(math.isfinite(dt) and dt > 0, f"the step dt must be positive, but {dt} was given.")
     require(
         math.isfinite(until) and until > start,
@@ -101,14 +101,18 @@ def _count_steps(start: float, until: float, dt: float) -> tuple[int, int]:
         )
         counts.append(count)
     require(counts[1] >= 1, f"dt = {dt:g} must divide until − start = {until - start:g}.")
-    return counts[0], counts[1]
-
-
-def _check_stride(every: int, steps: int) -> int:
+    most = int(jnp.iinfo(jnp.result_type(int)).max)
     require(
-        isinstance(every, int) and not isinstance(every, bool) and every >= 1,
-        f"every must be a positive number of steps, but {every!r} was given.",
+        abs(counts[0]) + counts[1] <= most,
+        f"a run counts its steps from time 0 up to {most}, but there are {until / dt:.3g} of dt = {dt:g} up to "
+        f"{until:g}: take a longer step, or let the run start at 0.",
     )
+    return start, until, dt, counts[0], counts[1]
+
+
+def _check_stride(every: Int[ArrayLike, ""], steps: int) -> int:
+    every = positive_integer("every must be a positive number of steps", every)
+    require_memory(f"{steps // every} records", steps // every)
     require(steps % every == 0, f"every = {every} must divide the number of steps, {steps}.")
     return every
 
@@ -116,32 +120,17 @@ def _check_stride(every: int, steps: int) -> int:
 def _check_observables(observe: Observables | None, measure: AbstractMeasure) -> dict:
     require(
         observe is None or isinstance(observe, Mapping),
-        f'observables have names, observe={{"r": f}}, but {observe!r} was given.',
+        f'observe takes functions by name, {{"mean": mckean.observables.mean}}, not {observe!r}.',
     )
     observe = dict(observe or {})
     for name, f in observe.items():
-        require(
-            callable(f) and _takes_two(f),
-            f"the observable '{name}' must be a function of (model, measure), not {f!r}; one with parameters is made "
-            "by a call, as order_parameter(1) is.",
-        )
+        require(callable(f), f"the observable '{name}' must be a function of (model, measure), not {f!r}.")
+        require_arguments(f"the observable '{name}'", f, "model", "measure")
         require(
             isinstance(name, str) and name not in reserved_names(measure) and not name.startswith("final_"),
             f"an observable cannot be called {name!r}, which names a coordinate or the final measure of a run.",
         )
     return observe
-
-
-def _takes_two(f: Callable) -> bool:
-    """Whether a function can be called with a model and a measure, as far as its signature says."""
-    try:
-        inspect.signature(f).bind(None, None)
-    except TypeError:
-        return False
-    except ValueError:
-        # A builtin function may have no signature.
-        return True
-    return True
 
 
 def _describe_run(**made: Any) -> tuple[tuple[str, str], ...]:

@@ -11,7 +11,7 @@ from mckean.dynamics.scheme import AbstractScheme
 from mckean.dynamics.spectral import Spectral
 from mckean.dynamics.volumes import FiniteVolume
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
-from mckean.models import Model
+from mckean.models import Model, require_model
 from mckean.spaces import FourierGrid
 
 Scheme = AbstractScheme | diffrax.AbstractSolver
@@ -19,6 +19,7 @@ Scheme = AbstractScheme | diffrax.AbstractSolver
 
 def scheme_for(model: Model, measure: AbstractMeasure, scheme: Scheme | None) -> AbstractScheme:
     """The scheme asked for, or the one that belongs to the form of the measure."""
+    require_model(model)
     if isinstance(scheme, diffrax.AbstractSolver):
         if isinstance(measure, Density):
             raise ValueError(

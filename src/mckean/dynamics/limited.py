@@ -29,12 +29,12 @@ from mckean.dynamics.advection import transport
 from mckean.dynamics.scheme import (
     AbstractScheme,
     Stepper,
-    require_finite_drift,
     require_same_space,
     require_stratonovich,
     step_length,
     with_unit_mass,
 )
+from mckean.dynamics.survey import require_functions
 from mckean.faults import Status, sound
 from mckean.measures import AbstractMeasure, Density
 from mckean.models import Model, Thermal
@@ -87,7 +87,7 @@ class FluxLimited(AbstractScheme):
             "state: use Spectral().",
         )
         require_stratonovich(model)
-        require_finite_drift(model, measure, measure.grid)
+        require_functions(model, measure, measure.grid)
         require(
             jnp.min(measure.values) >= -_ROUNDING * jnp.max(measure.values),
             "the flux-limited scheme keeps a density positive, but this one is negative somewhere.",

@@ -1,7 +1,10 @@
 """The one loop over time: what is compiled, in chunks, and how a chunk is judged."""
 
 import contextlib
-import math
+import signal
+import threading
+import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from mckean.checks import array
+from mckean.checks import array, calling, require
 from mckean.dynamics.scheme import Stepper, tree_finite
-from mckean.dynamics.trajectory import MeasureT, Trajectory
+from mckean.dynamics.trajectory import MeasureT, Trajectory, require_names
 from mckean.faults import FAULTS, Failure, Fault, RunError, Status, sound, status, tell
 from mckean.measures import AbstractMeasure
 from mckean.models import Model
@@ -23,6 +26,10 @@ from mckean.paths import Brownian
 _CHUNKS = 20
 # A chunk allocates its end state afresh; over so many steps that no longer counts.
 _SHORTEST_CHUNK = 8
+# Between looks at what a run has done: an interruption waits no longer, and a look costs next to nothing.
+_SECONDS = 1.0
+# Records of a chunk, which passes over the room for those that it does not make.
+_MOST_RECORDS = 4096
 
 
 class Interrupted(KeyboardInterrupt):
@@ -51,11 +58,22 @@ class Run(eqx.Module):
 
     def record(self, measure: AbstractMeasure) -> dict:
         """The values of the observables."""
-        return {name: f(self.model, measure) for name, f in self.observe.items()}
+        return {name: _observe(name, f, self.model, measure) for name, f in self.observe.items()}
 
     def sound(self) -> Status:
         """No fault."""
         return sound(self.stepper.dt.dtype)
+
+
+def _observe(name: str, f: Callable, model: Model, measure: AbstractMeasure) -> Any:
+    with calling(f"the observable '{name}'"):
+        values = f(model, measure)
+    for leaf in jax.tree.leaves(values):
+        require(
+            np.asarray(leaf).dtype.kind in "biufc" if not isinstance(leaf, jax.Array) else True,
+            f"the observable '{name}' must return numbers, but it returned {leaf!r}.",
+        )
+    return values
 
 
 @dataclass(frozen=True)
@@ -72,23 +90,6 @@ class Plan:
         at = np.arange(0, done + 1, self.stride)
         return (self.first + (at if done % self.stride == 0 else np.append(at, done))) * self.dt
 
-    def chunks(self, observed: bool) -> Iterator["Chunk"]:
-        """About 20 chunks, fewer in short runs, of equal length but where nothing divides.
-
-        Short periods are gathered, long ones are cut.
-        """
-        period = self.stride if observed else self.steps
-        target = min(self.steps, max(_SHORTEST_CHUNK, -(-self.steps // _CHUNKS)))
-        if period <= target:
-            length = period * _divisor_near(self.steps // period, -(-target // period))
-            for done in range(0, self.steps, length):
-                yield Chunk(done, period, min(length, self.steps - done) // period, inside=observed)
-            return
-        length = _divisor_near(period, target)
-        for begin in range(0, self.steps, period):
-            for done in range(begin, begin + period, length):
-                yield Chunk(done, min(length, begin + period - done), 1, inside=False)
-
 
 @dataclass(frozen=True)
 class Chunk:
@@ -104,19 +105,45 @@ class Chunk:
         return self.done + self.stride * self.records
 
 
-def _divisor_near(n: int, target: int) -> int:
-    """A divisor of n within a factor 4 of the target, so that one compilation serves all chunks; else the target."""
-    near = [d for d in range(-(-target // 4), 4 * target + 1) if n % d == 0]
-    return min(near, key=lambda d: abs(math.log(d / target)), default=target)
+class Pace:
+    """How long the next chunk is: a twentieth of the run at most, and about a second.
+
+    Lengths are traced, so that none of them compiles anew. The first two chunks are short: one that compiles, and one
+    that tells how long a step takes. Short periods are gathered, long ones are cut.
+    """
+
+    def __init__(self, plan: Plan, observed: bool):
+        self.plan, self.inside = plan, observed
+        self.period = plan.stride if observed else plan.steps
+        self.target = min(plan.steps, max(_SHORTEST_CHUNK, -(-plan.steps // _CHUNKS)))
+        self.most = min(_MOST_RECORDS, max(1, self.target // self.period))
+        self.chunks, self.allowed = 0, min(self.target, _SHORTEST_CHUNK)
+
+    def next(self, done: int) -> Chunk:
+        """The chunk that begins after so many steps."""
+        if self.period <= self.target:
+            left = (self.plan.steps - done) // self.period
+            return Chunk(done, self.period, min(self.most, left, max(1, self.allowed // self.period)), self.inside)
+        left = self.period - done % self.period
+        return Chunk(done, min(self.allowed, left), 1, inside=False)
+
+    def learn(self, chunk: Chunk, seconds: float) -> None:
+        """What the time of a chunk, which did not compile, says of the next."""
+        self.chunks += 1
+        if self.chunks > 1:
+            per_step = seconds / (chunk.end - chunk.done)
+            self.allowed = max(1, min(self.target, int(min(_SECONDS / max(per_step, 1e-9), self.target))))
 
 
 def run_whole(run: Run, plan: Plan, measure: MeasureT, made: tuple) -> Trajectory[MeasureT]:
     """The run under a transformation of JAX: one chunk. A bad end is told to who watches, else JAX's own error."""
     start = run.record(measure)
+    require_names(_leading(start))
     at = jnp.asarray(plan.first)
-    final, observed, _, found = _advance(run, measure, at, plan.stride, plan.steps // plan.stride, True, whole=True)
+    records = plan.steps // plan.stride
+    final, observed, _, found = _advance(run, measure, at, plan.stride, records, records, True, whole=True)
     end = plan.first + plan.steps
-    if not tell(Failure(found, jnp.asarray(end, "int32"), jnp.asarray(end * plan.dt))):
+    if not tell(Failure(found, jnp.asarray(end, jnp.result_type(int)), jnp.asarray(end * plan.dt))):
         sentences = [fault.value.replace("{:.3g}", "…") for fault in FAULTS]
         final = eqx.branched_error_if(final, found.bad, found.code, sentences)
     observed = jax.tree.map(lambda *a: jnp.concatenate(a), _leading(start), observed)
@@ -125,30 +152,76 @@ def run_whole(run: Run, plan: Plan, measure: MeasureT, made: tuple) -> Trajector
 
 def run_in_chunks(run: Run, plan: Plan, measure: MeasureT, made: tuple, progress: bool) -> Trajectory[MeasureT]:
     """The run chunk by chunk, each judged; an interruption loses no more than the chunk under way."""
-    kept = (measure, 0, [_record_once(run, measure)])
-    with _bar(progress, plan.steps) as tick:
+    start = _record_once(run, measure)
+    require_names(start)
+    kept = (measure, 0, [start])
+    pace = Pace(plan, bool(run.observe))
+    with _bar(progress, plan.steps) as tick, asked_to_stop() as asked:
         try:
-            for chunk in plan.chunks(bool(run.observe)):
-                measure, _, pieces = kept
-                at = np.asarray(plan.first + chunk.done)
-                # A traced count: XLA would write out a loop of one step and round it differently from longer ones.
-                stride = np.asarray(chunk.stride)
-                new, observed, count, found = _advance(run, measure, at, stride, chunk.records, chunk.inside)
-                _judge(run, plan, measure, chunk, int(count), found)
-                if not chunk.inside and chunk.end % plan.stride == 0:
-                    observed = _record_once(run, new)
-                # One assignment, so that an interruption finds the state, its step and its records together.
-                kept = (new, chunk.end, [*pieces, observed] if observed else pieces)
+            while kept[1] < plan.steps:
+                chunk, begun = pace.next(kept[1]), time.perf_counter()
+                kept = _advance_by(run, plan, chunk, pace.most, kept)
+                pace.learn(chunk, time.perf_counter() - begun)
                 tick(chunk.end)
+                if asked():
+                    raise KeyboardInterrupt
         except KeyboardInterrupt as stop:
             raise Interrupted(_so_far(run, plan, *kept, made)) from stop
-    return _so_far(run, plan, *kept, made)
+        whole = _so_far(run, plan, *kept, made)
+    return whole
+
+
+def _advance_by(run: Run, plan: Plan, chunk: Chunk, most: int, kept: tuple) -> tuple:
+    """The state, the number of steps and the records after a chunk: one value, so that an interruption finds all."""
+    measure, done, pieces = kept
+    at = np.asarray(plan.first + done)
+    # Traced counts: XLA would write out a loop of one step and round it differently from longer ones.
+    counts = np.asarray(chunk.stride), np.asarray(chunk.records)
+    most = most if chunk.inside else 1
+    new, observed, count, found = _advance(run, measure, at, *counts, most, chunk.inside, like=pieces[0])
+    _judge(run, plan, measure, chunk, int(count), found)
+    if chunk.inside:
+        observed = jax.tree.map(lambda a: np.asarray(a)[: chunk.records], observed)
+    elif chunk.end % plan.stride == 0:
+        observed = _record_once(run, new)
+    return new, chunk.end, [*pieces, observed] if observed else pieces
+
+
+@contextlib.contextmanager
+def asked_to_stop() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C has been pressed: asked for between chunks, so that it meets no step, callback or compilation.
+
+    An exception in the midst of a program with callbacks would be JAX's, and a second one would break what saves the
+    run. Where it cannot be had (another thread, a handler of the user's own) Python's own way stays.
+    """
+    pressed: list[int] = []
+    own = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not own or threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _so_far(run: Run, plan: Plan, measure: MeasureT, done: int, pieces: list, made: tuple) -> Trajectory[MeasureT]:
     if done % plan.stride:
         pieces = [*pieces, _record_once(run, measure)]
-    return Trajectory(measure, array(plan.times(done)), _join(pieces), made)
+    times, observed = plan.times(done), _join(pieces)
+    _warn_of_none(times, observed)
+    return Trajectory(measure, array(times), observed, made)
+
+
+def _warn_of_none(times: np.ndarray, observed: dict) -> None:
+    """Say once of each observable that it is not a number, and when first."""
+    for name, tree in observed.items():
+        values = [np.asarray(leaf).reshape(len(times), -1) for leaf in jax.tree.leaves(tree)]
+        lost = np.any([np.isnan(v).any(axis=1) for v in values if v.dtype.kind in "fc"], axis=0)
+        if np.any(lost):
+            first = times[np.argmax(lost)]
+            warnings.warn(f"the observable '{name}' is not a number at t = {first:g}.", RuntimeWarning, stacklevel=5)
 
 
 def _judge(run: Run, plan: Plan, before: AbstractMeasure, chunk: Chunk, count: int, found: Status) -> None:
@@ -167,13 +240,23 @@ def _judge(run: Run, plan: Plan, before: AbstractMeasure, chunk: Chunk, count: i
 
 @eqx.filter_jit
 def _advance(
-    run: Run, measure: MeasureT, at: Any, stride: Any, records: int, observing: bool, whole: bool = False
+    run: Run,
+    measure: MeasureT,
+    at: Any,
+    stride: Any,
+    records: Any,
+    most: int,
+    observing: bool,
+    whole: bool = False,
+    like: dict | None = None,
 ) -> tuple[MeasureT, dict, Int[Array, ""], Status]:
     """`records` times `stride` steps: the end, the observables after each stride, if asked, and what went wrong.
 
+    There is room for `most` records; those beyond `records` are zeros in the form of `like`, a first record.
+
     With it the number of steps that were made: a loop that is not `whole` ends at a step that fails. A whole one has a
-    length that is known before, so that it can be differentiated backwards. `at`, the index of the first step, and
-    `stride` are integers, traced but for the stride of a whole one.
+    length that is known before, so that it can be differentiated backwards. `at`, the index of the first step,
+    `stride` and `records` are integers, traced but for the counts of a whole one.
     """
 
     def one(begin, k, mu):
@@ -191,14 +274,18 @@ def _advance(
 
             mu, found = jax.lax.fori_loop(0, stride, move, (mu, found))
         else:
-            go_on = lambda state: (state[0] < stride) & ~state[2].bad  # noqa: E731
+            go_on = lambda state: (state[0] < jnp.where(r < records, stride, 0)) & ~state[2].bad  # noqa: E731
             move_on = lambda state: (state[0] + 1, *one(begin, state[0], state[1]))  # noqa: E731
             steps, mu, found = jax.lax.while_loop(go_on, move_on, (jnp.zeros_like(at), mu, found))
             count = count + steps
-        return (mu, count, found), run.record(mu) if observing else {}
+        if not observing or most == 1 or whole:
+            return (mu, count, found), run.record(mu) if observing else {}
+        seen = lambda mu: jax.tree.map(jnp.asarray, run.record(mu))  # noqa: E731
+        none = lambda mu: jax.tree.map(lambda a: jnp.zeros(a.shape[1:], a.dtype), like)  # noqa: E731
+        return (mu, count, found), jax.lax.cond(r < records, seen, none, mu)
 
     start = (measure, jnp.zeros_like(at), run.sound())
-    (final, count, found), observed = jax.lax.scan(period, start, jnp.arange(records))
+    (final, count, found), observed = jax.lax.scan(period, start, jnp.arange(most))
     lost = ~tree_finite(final)
     found = found.then(status(Fault.NON_FINITE, lost, jnp.zeros_like(run.stepper.dt)))
     return final, observed, count, found.then(run.stepper.inspect(final))

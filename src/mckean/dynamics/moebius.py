@@ -102,9 +102,9 @@ class Moebius(AbstractScheme):
 
 
 def _map(noise: Isotropic, mu: Particles, dB: Float[Array, " d"]) -> Particles:
-    amplitude = noise.amplitude(mu)
+    amplitude = noise.at(mu)
     new = with_positions(mu, moebius(mu.positions, amplitude * dB))
     if noise.calculus == "ito":
         return new
-    mean = 0.5 * (amplitude + noise.amplitude(new))
+    mean = 0.5 * (amplitude + noise.at(new))
     return with_positions(mu, moebius(mu.positions, mean * dB))

@@ -21,6 +21,7 @@ from mckean.checks import require, traced
 from mckean.dynamics._increments import increments
 from mckean.dynamics.particles import Solver, check_solver, ode_order
 from mckean.dynamics.scheme import AbstractScheme, Stepper, require_same_space, require_stratonovich, step_length
+from mckean.dynamics.survey import point_fields
 from mckean.faults import Status, sound
 from mckean.measures import AbstractMeasure, Gaussian
 from mckean.models import Model
@@ -70,6 +71,7 @@ class Moments(AbstractScheme):
             "state.",
         )
         require_stratonovich(model)
+        point_fields(model, measure)
         require_affine(model, measure)
         return Stepper(self, model, step_length(measure, dt))
 

@@ -14,11 +14,11 @@ from mckean.dynamics._increments import Increments, increments
 from mckean.dynamics.scheme import (
     AbstractScheme,
     Stepper,
-    require_finite_drift,
     require_motion,
     require_same_space,
     step_length,
 )
+from mckean.dynamics.survey import inspect_potentials, require_functions
 from mckean.faults import Status, sound
 from mckean.measures import AbstractMeasure, Particles
 from mckean.models import Calculus, Model, Thermal, with_planned_sums
@@ -45,14 +45,14 @@ def begin_particles(scheme: AbstractScheme, model: Model, measure: Particles, dt
     """
     require_same_space(model, measure)
     model = with_planned_sums(model, measure)
-    require_finite_drift(model, measure, measure.positions)
+    require_functions(model, measure, measure.positions)
     require_motion(model, measure, dt)
     return Stepper(scheme, model, step_length(measure, dt))
 
 
 def inspect_sums(model: Model, measure: Particles) -> Status:
-    """Whether the cloud has outgrown what the sum over the kernel was planned for."""
-    return interactions.inspect(model.interaction, measure)
+    """Whether the cloud has outgrown what the sum over the kernel was planned for, or left where V and W are finite."""
+    return interactions.inspect(model.interaction, measure).then(inspect_potentials(model, measure))
 
 
 def with_positions(particles: Particles, positions: Float[Array, "n d"]) -> Particles:

@@ -27,10 +27,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
-from mckean.checks import require
+from mckean.checks import require, require_key
 from mckean.dynamics._increments import increments
 from mckean.dynamics.particles import Solver, check_calculus, check_solver, solve, with_positions
-from mckean.dynamics.scheme import AbstractScheme, Stepper, require_finite_drift, require_same_space, step_length
+from mckean.dynamics.scheme import AbstractScheme, Stepper, require_same_space, step_length
+from mckean.dynamics.survey import inspect_potentials, require_functions
 from mckean.faults import Status, sound
 from mckean.interactions import AbstractSum, Interaction, Points
 from mckean.interactions.kernels import AbstractKernel
@@ -83,11 +84,8 @@ class RandomBatch(AbstractScheme):
     def __check_init__(self):
         whole = isinstance(self.batch, int) and not isinstance(self.batch, bool)
         require(whole and self.batch >= 2, f"a batch is of 2 particles or more, but batch = {self.batch!r} was given.")
-        typed = isinstance(self.key, jax.Array) and jnp.issubdtype(self.key.dtype, jax.dtypes.prng_key)
-        require(
-            self.key is None or (typed and self.key.shape == ()),
-            "random batches need a single typed key, jax.random.key(seed).",
-        )
+        if self.key is not None:
+            require_key(self.key)
 
     @property
     def order(self) -> int:
@@ -116,7 +114,7 @@ class RandomBatch(AbstractScheme):
             "RandomBatch(key=jax.random.key(seed)).",
         )
         # In batches here too: the full sum may be the one that is out of reach.
-        require_finite_drift(in_batches(model, self.batch, jnp.arange(measure.n)), measure, measure.positions)
+        require_functions(in_batches(model, self.batch, jnp.arange(measure.n)), measure, measure.positions)
         return Stepper(self, model, step_length(measure, dt))
 
     def deal(self, n: int, path: Brownian | None, index: Int[ArrayLike, ""]) -> Int[Array, " n"]:
@@ -137,7 +135,7 @@ class RandomBatch(AbstractScheme):
         return with_positions(measure, positions), sound(dt.dtype)
 
     def inspect(self, begun: Stepper, measure: Particles) -> Status:
-        return sound(begun.dt.dtype)
+        return inspect_potentials(begun.model, measure)
 
 
 class Batches(AbstractSum):

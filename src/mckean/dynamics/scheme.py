@@ -7,12 +7,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from mckean.checks import array, require, traced
+from mckean.checks import array, require
 from mckean.faults import Status
-from mckean.interactions import Points
 from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
 from mckean.models import Isotropic, Model, differs
 from mckean.paths import Brownian
@@ -113,26 +111,6 @@ def require_stratonovich(model: Model) -> None:
         )
 
 
-def require_finite_drift(model: Model, measure: AbstractMeasure, points: Points) -> None:
-    """Raise `ValueError` where the drift at the initial state is not finite, saying where the first such point is."""
-    values = _drift(model, measure, points)
-    if traced(values):
-        return
-    values = np.asarray(values)
-    bad = ~np.all(np.isfinite(values), axis=1)
-    if bad.any():
-        index = int(np.argmax(bad))
-        places = points if isinstance(points, jax.Array) else points.nodes
-        point = ", ".join(f"{c:.6g}" for c in np.asarray(places)[index])
-        raise ValueError(
-            f"the drift −∇V − ∇W*μ + b is not finite at {int(bad.sum())} of the {bad.size} points of the initial "
-            f"state; the first is ({point})."
-        )
-
-
-_drift = eqx.filter_jit(lambda model, mu, x: model.velocity(x, mu))
-
-
 def require_motion(model: Model, measure: Particles, dt: float) -> None:
     """Raise `ValueError` where a noise with an amplitude of the measure is all that moves it, and that vanishes.
 
@@ -144,7 +122,7 @@ def require_motion(model: Model, measure: Particles, dt: float) -> None:
         return
     if not all(isinstance(part, Isotropic) for part in parts):
         return
-    amplitude = jnp.stack([part.amplitude(measure) for part in parts if isinstance(part, Isotropic)])
+    amplitude = jnp.stack([part.at(measure) for part in parts if isinstance(part, Isotropic)])
     lost = 8 * float(jnp.finfo(dtype_of(measure)).eps) * jnp.max(jnp.abs(measure.positions))
     require(
         jnp.any(jnp.abs(amplitude) * math.sqrt(dt) > lost),

@@ -26,17 +26,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float, Int
 
-from mckean.checks import require, traced
+from mckean.checks import require, require_tolerance, traced
 from mckean.dynamics._increments import common_increment
 from mckean.dynamics.scheme import (
     AbstractScheme,
     Stepper,
-    require_finite_drift,
     require_same_space,
     require_stratonovich,
     step_length,
     with_unit_mass,
 )
+from mckean.dynamics.survey import require_functions
 from mckean.faults import Fault, Status, sound, status
 from mckean.measures import AbstractMeasure, Density
 from mckean.models import AbstractNoise, Model, Thermal, differs
@@ -70,6 +70,9 @@ class Spectral(AbstractScheme):
     moves: ClassVar[str] = "Density on a Fourier grid"
     negativity: float = eqx.field(static=True, default=1e-3)
 
+    def __check_init__(self):
+        require_tolerance("negativity", self.negativity)
+
     @property
     def order(self) -> int:
         return 4
@@ -89,7 +92,7 @@ class Spectral(AbstractScheme):
             'that of Stratonovich: mckean.convert(model, "ito") says the same.',
         )
         require_stratonovich(model)
-        require_finite_drift(model, measure, measure.grid)
+        require_functions(model, measure, measure.grid)
         require_stable(model, measure, dt)
         step = step_length(measure, dt)
         # Where the diffusion is not constant each step has weights of its own.

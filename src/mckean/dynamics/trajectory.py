@@ -39,8 +39,9 @@ class Trajectory(eqx.Module, Generic[MeasureT]):
     def to_xarray(self) -> xr.Dataset:
         """The run as an xarray `Dataset`: observables over `time`, the final measure, and how the run was made.
 
-        An observable that is a tree of arrays gives one variable for each array, `name.key`. The variables of the final
-        measure are called `final_…`. All quantities are in the units of the model, which are written as "1".
+        An observable that is a tree of arrays gives one variable for each array, `name.key`, and one with complex
+        values two, `name.real` and `name.imag`, as a file in netCDF holds real numbers. Those of the final measure are
+        called `final_…`. All quantities are in the units of the model, which are written as "1".
 
         **Returns:** an `xarray.Dataset`.
 
@@ -70,11 +71,33 @@ def _axes(measure: Density) -> tuple[str, ...]:
 def _observable_variables(tree: Any) -> dict[str, tuple]:
     """Variables of the observables; a dictionary, or another tree of arrays, gives one variable for each array."""
     variables = {}
-    for place, values in jax.tree_util.tree_leaves_with_path(tree):
-        name, array = jax.tree_util.keystr(place, simple=True, separator="."), np.asarray(values)
+    for name, values in _named(tree):
+        array = np.asarray(values)
         dims = ("time", *(f"{name}_axis{i}" for i in range(array.ndim - 1)))
-        variables[name] = (dims, array, {"units": "1", "long_name": name.replace("_", " ")})
+        real = (
+            {name: array}
+            if array.dtype.kind != "c"
+            else {f"{name}.real": np.real(array), f"{name}.imag": np.imag(array)}
+        )
+        for part, numbers in real.items():
+            variables[part] = (dims, numbers, {"units": "1", "long_name": part.replace("_", " ")})
     return variables
+
+
+def _named(tree: Any) -> list[tuple[str, Any]]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return [(jax.tree_util.keystr(place, simple=True, separator="."), leaf) for place, leaf in leaves]
+
+
+def require_names(observed: dict[str, Any]) -> None:
+    """Raise `ValueError` where two arrays of the observables would have one name as variables."""
+    made: set[str] = set()
+    for name, values in _named(observed):
+        parts = [f"{name}.real", f"{name}.imag"] if np.iscomplexobj(values) else [name]
+        for one in [*parts, *(f"{name}_axis{i}" for i in range(np.ndim(values) - 1))]:
+            if one in made:
+                raise ValueError(f"two of the observables would be called '{one}' as variables of the run: rename one.")
+            made.add(one)
 
 
 def _measure_variables(measure: AbstractMeasure) -> dict[str, Any]:

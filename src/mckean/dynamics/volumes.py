@@ -14,7 +14,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from mckean.checks import require, traced
+from mckean.checks import require, require_tolerance, traced
 from mckean.dynamics._increments import common_increment
 from mckean.dynamics.advection import transport
 from mckean.dynamics.faces import Faces, faces
@@ -22,12 +22,12 @@ from mckean.dynamics.lines import implicit
 from mckean.dynamics.scheme import (
     AbstractScheme,
     Stepper,
-    require_finite_drift,
     require_same_space,
     require_stratonovich,
     step_length,
     with_unit_mass,
 )
+from mckean.dynamics.survey import require_functions
 from mckean.faults import Fault, Status, sound, status
 from mckean.measures import AbstractMeasure, Density
 from mckean.models import Model, Thermal, energy
@@ -84,6 +84,7 @@ class FiniteVolume(AbstractScheme):
             self.time in ("implicit", "explicit"),
             f"time is 'implicit' or 'explicit', but {self.time!r} was given.",
         )
+        require_tolerance("edge_tolerance", self.edge_tolerance)
 
     @property
     def order(self) -> int:
@@ -104,10 +105,10 @@ class FiniteVolume(AbstractScheme):
             "finite volumes take thermal noise or none, not a noise that depends on the state.",
         )
         require_stratonovich(model)
-        require_finite_drift(model, measure, measure.grid)
+        require_functions(model, measure, measure.grid)
         if self.time == "explicit":
             rate = _outflow(model, measure)
-            if not traced(rate) and dt * float(rate) > 1:
+            if not traced(rate) and not dt * float(rate) <= 1:
                 raise ValueError(
                     f"the step dt = {dt:g} is unstable for explicit finite volumes: "
                     f"it must not exceed {1 / float(rate):.3g}."

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int, PRNGKeyArray
 
-from mckean.checks import require
+from mckean.checks import require, require_key
 from mckean.faults import value_of, watch
 from mckean.statistics import Estimate, side_by_side
 
@@ -98,6 +98,7 @@ def ensemble(
     require(replicas >= 1 and batch >= 1, "an ensemble needs at least one environment, in batches of at least one.")
     require(replicas % batch == 0, f"the batch {batch} must divide the number of environments, {replicas}.")
     total = None
+    require_key(key)
     one = lambda i: jax.tree.map(_check, eqx.filter(value_of(_batch(run, key, i)), eqx.is_array))  # noqa: E731
     for samples in side_by_side(one, list(jnp.arange(replicas).reshape(-1, batch))):
         part = gather(samples)

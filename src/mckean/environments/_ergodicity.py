@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from mckean.checks import require_key
 from mckean.dynamics import Scheme, evolve, scheme_for
 from mckean.measures import Particles
 from mckean.models import Model
@@ -49,6 +50,7 @@ def one_point_ergodicity(
     **Raises:** `ValueError` for samples of another shape, and as `evolve` and `energy_test` do.
     """
     model = scheme_for(model, particles, scheme).begin(model, particles, dt).model
+    require_key(key)
     driving, drawing, dealing = jax.random.split(key, 3)
     expected = invariant(drawing, replicas) if callable(invariant) else jnp.asarray(invariant)
     run = eqx.Partial(_first_at_the_end, model=model, particles=particles, until=until, dt=dt, scheme=scheme)

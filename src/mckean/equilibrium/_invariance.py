@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
-from mckean.checks import require
+from mckean.checks import require, require_key
 from mckean.dynamics import Scheme, evolve, scheme_for
 from mckean.equilibrium._sampling import Observables
 from mckean.faults import value_of, watch
@@ -107,6 +107,7 @@ def invariance(
     _require_draws(model, clouds, observe)
     first = Particles(model.space, clouds[0])
     model = scheme_for(model, first, scheme).begin(model, first, dt).model
+    require_key(key)
     keys, names = jax.random.split(key, clouds.shape[0]), tuple(observe)
     before, after = value_of(_run(model, jnp.asarray(clouds), dict(observe), keys, (dt, until), scheme))
     before, after = _table(names, before), _table(names, after)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from mckean.checks import require
+from mckean.checks import require, require_key
 from mckean.dynamics import evolve
 from mckean.dynamics.gibbs import require_gibbs
 from mckean.equilibrium._sampling import Observables
@@ -88,6 +88,7 @@ def langevin_means(
     require_gibbs(model)
     require(0 <= discard < until, f"the time thrown away lies between 0 and {until:g}, but {discard:g} was given.")
     one = eqx.Partial(_both, model=model, law=law, n=n, observe=dict(observe), until=until, dt=dt, every=every)
+    require_key(key)
     runs = replicate(one, key, replicas)
     first = int(np.ceil(round(discard / (dt * every), 6)))
     means = {name: np.asarray(series, np.float64)[:, :, first:].mean(axis=2) for name, series in runs.items()}

@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
-from mckean.checks import require, require_finite
+from mckean.checks import require, require_finite, require_key
 from mckean.dynamics.gibbs import coupled_log_density, require_gibbs
 from mckean.measures import AbstractLaw, AbstractMeasure, Particles
 from mckean.models import Model, energy, in_precision, with_planned_sums
@@ -118,10 +118,8 @@ def sample_gibbs(
     """
     require_gibbs(model)
     ladder = _check_ladder(couplings)
-    require(n >= 1, f"the number of particles must be positive, but {n} was given.")
-    require(chains >= 8, f"a standard error from chains needs at least 8 of them, but {chains} were asked for.")
-    require(draws >= 20 and warmup >= 20, "the chains need 20 transitions or more, to adapt and to count.")
-    require(steps >= 1, f"a transition needs at least one leapfrog step, but {steps} were asked for.")
+    _check_counts(n, chains, draws, warmup, steps)
+    require_key(key)
     start, move = jax.random.split(key)
     keys = jax.random.split(start, chains * ladder.size).reshape(chains, ladder.size)
     first = law.sample(keys[0, 0], n)
@@ -137,6 +135,13 @@ def sample_gibbs(
     _require_converged(ladder, r_hat, size)
     squares = {name: (v**2).mean(axis=1) for name, v in values.items()}
     return GibbsSample(ladder, means, samples, squares, r_hat, size, positions, *(np.asarray(part) for part in info))
+
+
+def _check_counts(n: int, chains: int, draws: int, warmup: int, steps: int) -> None:
+    require(n >= 1, f"the number of particles must be positive, but {n} was given.")
+    require(chains >= 8, f"a standard error from chains needs at least 8 of them, but {chains} were asked for.")
+    require(draws >= 20 and warmup >= 20, "the chains need 20 transitions or more, to adapt and to count.")
+    require(steps >= 1, f"a transition needs at least one leapfrog step, but {steps} were asked for.")
 
 
 def _check_ladder(couplings: Sequence[float]) -> np.ndarray:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mckean.checks import traced
+from mckean.checks import require_finite, traced
 from mckean.interactions import attempts, costs
 from mckean.interactions.interaction import Interaction, place
 from mckean.interactions.kernels import AbstractKernel, FourierSeries, PowerLaw
@@ -141,6 +141,8 @@ def check_points(points: Points, mu: AbstractMeasure) -> None:
             raise ValueError(f"a measure on {mu.domain} does not act on a grid of {points.space}.")
     elif points.ndim != 2 or points.shape[1] != mu.domain.dim:
         raise ValueError(f"points in dimension {mu.domain.dim} have shape (n, {mu.domain.dim}), not {points.shape}.")
+    else:
+        require_finite("a point", points)
 
 
 def _of_series(kernel: FourierSeries, mu: AbstractMeasure, points: Points, tolerance: float) -> Choice:

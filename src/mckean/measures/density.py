@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mckean.checks import array, concrete, require, require_finite, traced
+from mckean.checks import array, concrete, require, require_finite, require_real, traced
 from mckean.measures.laws import AbstractLaw
-from mckean.measures.measure import AbstractMeasure, on_points
+from mckean.measures.measure import AbstractMeasure, on_points, sampler
 from mckean.measures.particles import Particles
 from mckean.spaces import AbstractGrid, AbstractSpace
 
@@ -48,6 +48,7 @@ class Density(AbstractMeasure):
     values: Float[Array, "..."]
 
     def __init__(self, grid: AbstractGrid, values):
+        require_real("a density", values)
         values = array(values)
         if not jnp.issubdtype(values.dtype, jnp.floating):
             values = values.astype(jnp.result_type(float))
@@ -104,6 +105,7 @@ class Density(AbstractMeasure):
             raise ValueError(
                 f"a density needs a scalar function of a point, but this one returned shape {values.shape[1:]}."
             )
+        require_real("a density", values)
         require_finite("a density", values)
         values = concrete(values).reshape(grid.shape)
         mass = values.sum() * grid.cell_volume
@@ -124,7 +126,7 @@ class Density(AbstractMeasure):
         weights = self.values.ravel() * self.grid.cell_volume
         return jnp.tensordot(weights, on_points(phi, self.grid.nodes.astype(self.values.dtype)), axes=1)
 
-    @eqx.filter_jit
+    @sampler
     def sample(self, key: PRNGKeyArray, n: int) -> Particles:
         """n independent particles: a node drawn by its mass, then a uniform point of the node's cell.
 

@@ -3,15 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mckean.checks import array, concrete, require, require_finite, traced
+from mckean.checks import array, concrete, require, require_finite, require_real, traced
 from mckean.measures.laws import AbstractLaw
-from mckean.measures.measure import on_points
+from mckean.measures.measure import on_points, sampler
 from mckean.measures.particles import Particles
 from mckean.spaces import Euclidean
 
@@ -35,6 +34,8 @@ class Gaussian(AbstractLaw):
 
     def __init__(self, mean, covariance):
         mean, covariance = concrete(mean), concrete(covariance)
+        require_real("the mean of a Gaussian", mean)
+        require_real("the covariance of a Gaussian", covariance)
         mean = array(mean[None] if mean.ndim == 0 else mean, float)
         covariance = array(covariance[None, None] if covariance.ndim == 0 else covariance, float)
         if mean.ndim != 1 or covariance.shape != (mean.shape[0],) * 2:
@@ -56,6 +57,10 @@ class Gaussian(AbstractLaw):
         return Euclidean(self.mean.shape[0])
 
     def log_density(self, x: Float[Array, " d"]) -> Float[Array, ""]:
+        if not traced(self.covariance):
+            values = np.linalg.eigvalsh(np.asarray(self.covariance, np.float64))
+            positive = values.min() > values.size * jnp.finfo(self.covariance.dtype).eps * values.max()
+            require(positive, "a Gaussian whose covariance is singular has no density.")
         return jnp.asarray(jax.scipy.stats.multivariate_normal.logpdf(x, self.mean, self.covariance))
 
     def integrate(self, phi: Callable[[Float[Array, " d"]], Any]) -> Any:
@@ -69,7 +74,7 @@ class Gaussian(AbstractLaw):
         values = on_points(phi, self.mean + jnp.asarray(points, self.mean.dtype) @ self._root().T)
         return jnp.tensordot(jnp.asarray(weights / weights.sum(), self.mean.dtype), values, axes=1)
 
-    @eqx.filter_jit
+    @sampler
     def sample(self, key: PRNGKeyArray, n: int) -> Particles:
         normal = jax.random.normal(key, (n, self.mean.shape[0]), self.mean.dtype)
         return Particles(self.domain, self.mean + normal @ self._root().T)

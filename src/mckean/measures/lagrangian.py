@@ -1,9 +1,9 @@
 """Measures on the line by their quantile function: cells of fixed mass whose ends move."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,11 +11,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from mckean.checks import array, concrete, require, require_finite, traced
 from mckean.measures.density import Density
-from mckean.measures.measure import AbstractMeasure, on_points
+from mckean.measures.measure import AbstractMeasure, on_points, sampler
 from mckean.measures.particles import Particles
 from mckean.spaces import BoxGrid, Euclidean
 
-_GAUSS = 0.5 / np.sqrt(3.0)
+_GAUSS = 0.5 / math.sqrt(3.0)
 # A cell with less mass than the rounding of the whole has no density that is known.
 _LEAST_MASS = 1e-16
 
@@ -41,7 +41,7 @@ class Lagrangian(AbstractMeasure):
     masses: Float[Array, " n"]
 
     def __init__(self, ends, masses):
-        ends, masses = array(ends, float), array(masses, float)
+        ends, masses = (array(a, None if _floating(a) else float) for a in (ends, masses))
         if ends.ndim != 1 or masses.shape != (ends.shape[0] - 1,):
             raise ValueError(f"n cells have n masses and n + 1 ends, not shapes {masses.shape} and {ends.shape}.")
         require_finite("an end of a cell", ends)
@@ -129,12 +129,16 @@ class Lagrangian(AbstractMeasure):
             require(outside <= 1e-5, f"the box leaves out a mass of {float(outside):.3g}.")
         return Density(grid, jnp.diff(below) / grid.cell_volume)
 
-    @eqx.filter_jit
+    @sampler
     def sample(self, key: PRNGKeyArray, n: int) -> Particles:
         """n independent particles: F⁻¹ at uniform levels."""
         level = jnp.concatenate([jnp.zeros_like(self.masses[:1]), jnp.cumsum(self.masses)])
         u = jax.random.uniform(key, (n,), self.ends.dtype) * level[-1]
         return Particles(self.domain, jnp.interp(u, level, self.ends)[:, None])
+
+
+def _floating(values: Any) -> bool:
+    return isinstance(values, jax.Array | np.ndarray) and jnp.issubdtype(values.dtype, jnp.floating)
 
 
 def gauss_points(ends: Float[Array, " k"]) -> Float[Array, "p 1"]:

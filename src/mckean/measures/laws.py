@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mckean.checks import array, concrete, require, require_finite, traced
-from mckean.measures.measure import AbstractMeasure
+from mckean.measures.measure import AbstractMeasure, sampler
 from mckean.measures.particles import Particles
 from mckean.spaces import AbstractSpace, Torus
 from mckean.spaces.grids import per_dimension
@@ -80,7 +80,7 @@ class Uniform(AbstractSampledLaw):
         inside = jnp.all((x >= low) & (x <= high))
         return jnp.where(inside, -np.sum(np.log(high - low)), -jnp.inf)
 
-    @eqx.filter_jit
+    @sampler
     def sample(self, key: PRNGKeyArray, n: int) -> Particles:
         if self.box is None:
             return Particles(self.space, self.space.uniform(key, n))
@@ -132,7 +132,7 @@ class VonMises(AbstractSampledLaw):
         log_norm = jnp.log(sides) + jnp.log(jax.scipy.special.i0e(kappa)) + kappa
         return jnp.sum(kappa * jnp.cos(angle) - log_norm)
 
-    @eqx.filter_jit
+    @sampler
     def sample(self, key: PRNGKeyArray, n: int) -> Particles:
         kappa = jnp.maximum(self.concentration, 1e-8)  # which is uniform to rounding; at 0 no trial would be accepted
         # With the paper's ρ, r = (1 + ρ²)/2ρ and f = cos θ, every difference that cancels for small or for large κ is
@@ -215,7 +215,7 @@ class Mixture(AbstractLaw):
         logs = jnp.stack([law.log_density(x) for law in self.components])
         return jax.scipy.special.logsumexp(logs, b=self.weights)
 
-    @eqx.filter_jit
+    @sampler
     def sample(self, key: PRNGKeyArray, n: int) -> Particles:
         choice, *keys = jax.random.split(key, len(self.components) + 1)
         index = jnp.searchsorted(jnp.cumsum(self.weights), jax.random.uniform(choice, (n,)), side="right")

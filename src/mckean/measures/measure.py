@@ -1,6 +1,8 @@
 """What every probability measure offers, however it is held."""
 
 import abc
+import functools
+import typing
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -9,9 +11,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from mckean.checks import calling, require_draws, require_entries
 from mckean.spaces import AbstractSpace
 
 Tree = TypeVar("Tree")
+Draw = TypeVar("Draw", bound=Callable)
 
 
 class AbstractMeasure(eqx.Module):
@@ -27,9 +31,23 @@ class AbstractMeasure(eqx.Module):
         """∫φ dμ for a function of one point of shape (d,), scalar- or array-valued."""
 
 
+def sampler(draw: Draw) -> Draw:
+    """A law's `sample(key, n)` as one program, with its arguments checked before it."""
+    program = eqx.filter_jit(draw)
+
+    @functools.wraps(draw)
+    def sample(law, key, n):
+        require_draws(key, n, law.domain.dim)
+        return program(law, key, int(n))
+
+    return typing.cast(Draw, sample)
+
+
 def on_points(phi: Callable[[Float[Array, " d"]], Any], points: Float[Array, "n d"]) -> Any:
     """φ at each row of `points`; the leading axis of the result is the points'."""
-    return jax.vmap(phi)(points)
+    require_entries("a function of a point", phi, points.shape[1])
+    with calling("a function of a point"):
+        return jax.vmap(phi)(points)
 
 
 def dtype_of(mu: AbstractMeasure) -> jnp.dtype:

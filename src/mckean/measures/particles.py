@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mckean.checks import array, require, require_finite, traced
+from mckean.checks import array, require, require_finite, require_real, traced
 from mckean.measures.measure import AbstractMeasure, on_points
 from mckean.spaces import AbstractSpace
 
@@ -30,6 +30,7 @@ class Particles(AbstractMeasure):
     weights: Float[Array, " n"] | None
 
     def __init__(self, space: AbstractSpace, positions, weights=None):
+        require_real("a particle's position", positions)
         positions = array(positions)
         if positions.ndim != 2 or positions.shape[1] != space.dim or positions.shape[0] == 0:
             raise ValueError(
@@ -68,6 +69,7 @@ def _checked_weights(weights: Array, positions: Array) -> Array:
         raise ValueError(
             f"{positions.shape[0]} particles need weights of shape ({positions.shape[0]},), not {weights.shape}."
         )
+    require_real("a particle's weight", weights)
     require_finite("a particle's weight", weights)
     if not traced(weights):
         known = np.asarray(weights, dtype=np.float64)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from mckean.checks import require
+from mckean.checks import require, require_memory
 from mckean.measures.density import Density
 from mckean.spaces import AbstractGrid, AbstractSpace, BoxGrid, Euclidean, FourierGrid, Torus
 
@@ -61,6 +61,7 @@ def tensor_power(density: Density, n: int) -> Density:
     **Raises:** `ValueError` for n < 1.
     """
     grid = product_grid(density.grid, n)
+    require_memory(f"{density.grid.size}^{n} nodes", density.grid.size ** min(n, 64))
     values = density.values
     for _ in range(n - 1):
         values = jnp.tensordot(values, density.values, axes=0)

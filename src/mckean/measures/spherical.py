@@ -2,7 +2,6 @@
 
 import math
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from mckean.checks import array, concrete, require, require_finite
 from mckean.measures.laws import AbstractSampledLaw
+from mckean.measures.measure import sampler
 from mckean.measures.particles import Particles
 from mckean.spaces import Sphere
 
@@ -65,7 +65,7 @@ class VonMisesFisher(AbstractSampledLaw):
         area = math.log(2.0) if d == 2 else math.log(Sphere(d - 1).volume)
         return area + jax.scipy.special.logsumexp(exponents)
 
-    @eqx.filter_jit
+    @sampler
     def sample(self, key: PRNGKeyArray, n: int) -> Particles:
         tangent, radial = jax.random.split(key)
         height = self._heights(radial, n)[:, None]
@@ -129,7 +129,7 @@ class SphericalCauchy(AbstractSampledLaw):
         ratio = jnp.log1p(-jnp.sum(w**2)) - jnp.log(jnp.sum((x - w) ** 2))
         return (self.space.dim - 1) * ratio - math.log(self.space.volume)
 
-    @eqx.filter_jit
+    @sampler
     def sample(self, key: PRNGKeyArray, n: int) -> Particles:
         u, w = self.space.uniform(key, n), self.centre
         # x = w + (1 − |w|²)(u + w)/|u + w|².

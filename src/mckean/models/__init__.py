@@ -15,6 +15,7 @@ from mckean.models.model import Model as Model
 from mckean.models.model import drift_at as drift_at
 from mckean.models.model import in_precision as in_precision
 from mckean.models.model import langevin as langevin
+from mckean.models.model import require_model as require_model
 from mckean.models.model import with_planned_sums as with_planned_sums
 from mckean.models.noise import AbstractMatrixNoise as AbstractMatrixNoise
 from mckean.models.noise import AbstractNoise as AbstractNoise

@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mckean import interactions
-from mckean.checks import array, require, require_finite
+from mckean.checks import array, require, require_finite, require_key
 from mckean.interactions.attention import softmax_mean
 from mckean.interactions.parameters import as_module, parameter
 from mckean.interactions.sums.sum import atoms
@@ -100,6 +100,7 @@ class Heads(AbstractMatrixNoise):
         - `intensity`: c ≥ 0, 1/time. Default: 1.
         """
         _require_count("nodes", nodes)
+        require_key(key)
         w = jax.random.normal(key, (nodes, 2, dim, dim))
         return cls(beta, spread * jnp.einsum("mij,mkj->mik", w[:, 0], w[:, 1]) / np.sqrt(dim), intensity=intensity)
 
@@ -278,13 +279,14 @@ def directions(mu: AbstractMeasure) -> Particles:
 
     **Returns:** `Particles` on the sphere.
 
-    **Raises:** `ValueError` for another measure.
+    **Raises:** `ValueError` for another measure, and for a particle at the origin.
     """
     require(
         isinstance(mu, Particles) and isinstance(mu.domain, Euclidean | Sphere),
         f"directions are those of particles in R^d, not of a {type(mu).__name__} on {mu.domain}.",
     )
     assert isinstance(mu, Particles)
+    require(jnp.all(jnp.any(mu.positions != 0, axis=1)), "a particle at the origin has no direction.")
     space = Sphere(mu.space.dim)
     unit = eqx.tree_at(lambda p: p.positions, mu, space.retract(mu.positions))
     return eqx.tree_at(lambda p: p.space, unit, space, is_leaf=lambda v: v is mu.space)

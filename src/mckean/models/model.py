@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mckean import interactions
-from mckean.checks import require, traced
+from mckean.checks import calling, require, require_arguments, require_real, traced
 from mckean.interactions import Interaction
 from mckean.interactions.kernels import AbstractKernel
 from mckean.interactions.parameters import as_module
@@ -83,6 +83,8 @@ class Model(eqx.Module):
             f"an internal energy is one such as PorousMedium(2.0), not {internal!r}.",
         )
         require(drift is None or callable(drift), f"a drift must be a function b(x, mu), not {drift!r}.")
+        if drift is not None:
+            require_arguments("a drift b", drift, "x", "mu")
         self.drift = None if drift is None else as_module(drift)
         self.noise = noise
         self.common = common
@@ -187,6 +189,12 @@ class Model(eqx.Module):
         return self.noise.beta
 
 
+def require_model(model: Any) -> None:
+    """Raise `ValueError` for anything but a model."""
+    held = ", which holds facts beside its model: give its .model" if hasattr(model, "model") else ""
+    require(isinstance(model, Model), f"a model is Model(…) or langevin(…), not {type(model).__name__}{held}.")
+
+
 def drift_at(drift: Any, points: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d"]:
     """b(x, μ) at points; zero for None.
 
@@ -203,7 +211,8 @@ def drift_at(drift: Any, points: Float[Array, "n d"], mu: AbstractMeasure) -> Fl
     if isinstance(drift, interactions.AbstractField):
         values = drift(points, mu)
     else:
-        values = jax.vmap(lambda point: drift(point, mu))(points)
+        with calling("a drift b(x, mu)"):
+            values = jax.vmap(lambda point: drift(point, mu))(points)
     if values.shape != points.shape:
         raise ValueError(f"a drift must return shape {points.shape[1:]} for a point, not {values.shape[1:]}.")
     return values
@@ -232,6 +241,7 @@ def langevin(
 
     **Raises:** `ValueError` for β ≤ 0, and for a V or W that is not scalar, or is not periodic on a torus.
     """
+    require_real("the inverse temperature beta", beta)
     frozen = not traced(beta) and np.ndim(beta) == 0 and math.isinf(beta) and beta > 0
     noise = None if frozen else Thermal(beta)
     return Model(space, confinement=confinement, interaction=interaction, noise=noise, common=common)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mckean import interactions
-from mckean.checks import array, concrete, require, require_finite
+from mckean.checks import array, calling, concrete, require, require_arguments, require_finite
 from mckean.interactions.parameters import as_module, parameter
 from mckean.measures import AbstractMeasure
 
@@ -161,19 +161,27 @@ class Isotropic(AbstractMatrixNoise):
 
     def __init__(self, amplitude: Callable, calculus: Calculus = "ito"):
         require(callable(amplitude), f"an isotropic noise needs an amplitude a(mu), not {amplitude!r}.")
+        require_arguments("the amplitude a of an isotropic noise", amplitude, "mu")
         require_calculus(calculus)
         self.amplitude, self.calculus = as_module(amplitude), calculus
 
+    def at(self, mu: AbstractMeasure) -> Float[Array, ""]:
+        """a(μ)."""
+        with calling("the amplitude a(mu) of an isotropic noise"):
+            value = jnp.asarray(self.amplitude(mu))
+        require(value.shape == (), f"an isotropic noise needs an amplitude a(mu) of shape (), not {value.shape}.")
+        return value
+
     def matrix(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d m"]:
         d = x.shape[1]
-        return jnp.broadcast_to(self.amplitude(mu).astype(x.dtype) * jnp.eye(d, dtype=x.dtype), (x.shape[0], d, d))
+        return jnp.broadcast_to(self.at(mu).astype(x.dtype) * jnp.eye(d, dtype=x.dtype), (x.shape[0], d, d))
 
     def width(self, mu: AbstractMeasure, dim: int) -> int:
         return dim
 
     def displacement(self, x: interactions.Points, mu: AbstractMeasure, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
         points = interactions.at(x, mu)
-        return jnp.broadcast_to(self.amplitude(mu).astype(points.dtype) * dB, points.shape)
+        return jnp.broadcast_to(self.at(mu).astype(points.dtype) * dB, points.shape)
 
 
 def require_calculus(calculus: str) -> None:
@@ -205,12 +213,14 @@ class Multiplicative(AbstractMatrixNoise):
 
     def __init__(self, sigma: Callable, calculus: Calculus = "ito"):
         require(callable(sigma), f"a multiplicative noise needs a function sigma(x, mu), not {sigma!r}.")
+        require_arguments("sigma", sigma, "x", "mu")
         require_calculus(calculus)
         self.sigma = as_module(sigma)
         self.calculus = calculus
 
     def matrix(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d m"]:
-        sigma = jax.vmap(lambda point: jnp.asarray(self.sigma(point, mu)))(x)
+        with calling("sigma(x, mu)"):
+            sigma = jax.vmap(lambda point: jnp.asarray(self.sigma(point, mu)))(x)
         return _square(sigma, x.shape[1], "sigma(x, mu) must return")
 
     def displacement(self, x: interactions.Points, mu: AbstractMeasure, dB: Float[Array, " m"]) -> Float[Array, "n d"]:

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from mckean.checks import require, require_periodic, scalar_field
+from mckean.checks import require, require_finite, require_periodic, scalar_field
 from mckean.interactions import place
 from mckean.interactions.kernels import AbstractKernel, FourierSeries, Function
 from mckean.interactions.parameters import as_module, parameter
@@ -29,6 +29,10 @@ class Quadratic(eqx.Module):
     stiffness: Float[Array, ""] = eqx.field(converter=parameter, default=1.0)
     centre: Float[Array, "..."] = eqx.field(converter=parameter, default=0.0)
 
+    def __check_init__(self):
+        require_finite("the stiffness of a quadratic potential", self.stiffness)
+        require_finite("the centre of a quadratic potential", self.centre)
+
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, ""]:
         return 0.5 * self.stiffness * jnp.sum((x - self.centre) ** 2)
 
@@ -44,6 +48,10 @@ class DoubleWell(eqx.Module):
 
     quartic: Float[Array, ""] = eqx.field(converter=parameter, default=1.0)
     quadratic: Float[Array, ""] = eqx.field(converter=parameter, default=1.0)
+
+    def __check_init__(self):
+        require_finite("a coefficient of a double well", self.quartic)
+        require_finite("a coefficient of a double well", self.quadratic)
 
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, ""]:
         square = jnp.sum(x**2)

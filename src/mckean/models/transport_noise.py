@@ -28,6 +28,8 @@ from mckean.spaces import FourierGrid, Torus
 
 # Up to so many waves sines and cosines at the points cost less than a transform.
 _FEW = 6
+# Modes in the cube around a shell: each wave is a part of what a program is compiled for.
+_MOST = 1 << 20
 
 
 class TransportNoise(AbstractNoise):
@@ -79,9 +81,8 @@ class TransportNoise(AbstractNoise):
         require(((theta > 0) & (theta < jnp.inf)).all(), "the weights of modes must be positive.")
         waves = 2 * np.pi * k / np.asarray(space.lengths)
         if directions is None:
-            bases = [_orthogonal(q) for q in waves]
             repeats = np.repeat(np.arange(len(k)), space.dim - 1)
-            k, theta, a = k[repeats], theta[repeats], np.concatenate(bases)
+            k, theta, a = k[repeats], theta[repeats], _orthogonal(waves)
         else:
             a = _check_directions(directions, waves)
         self.space = space
@@ -118,8 +119,14 @@ class TransportNoise(AbstractNoise):
 
         **Raises:** `ValueError` if there is no such mode.
         """
+        require(0 < upper < math.inf, f"the largest |k| of a shell is a positive number, but {upper} was given.")
         reach = math.floor(upper)
-        cube = np.asarray(list(itertools.product(range(-reach, reach + 1), repeat=space.dim)))
+        require(
+            (2 * reach + 1) ** space.dim <= _MOST,
+            f"a shell is made of at most {_MOST} modes, but one of a cube of {2 * reach + 1}^{space.dim} was given.",
+        )
+        cube = np.stack(np.meshgrid(*[np.arange(-reach, reach + 1)] * space.dim, indexing="ij"), -1)
+        cube = cube.reshape(-1, space.dim)
         length = np.linalg.norm(cube, axis=1)
         # One of k and −k: the first entry that is not zero is positive.
         first = np.sign(cube[np.arange(len(cube)), np.argmax(cube != 0, axis=1)])
@@ -240,16 +247,17 @@ def _components(fields: Sequence[Array], dim: int) -> list[Array]:
 
 
 def _orthogonal(q: np.ndarray) -> np.ndarray:
-    """An orthonormal basis of q⊥, shape (d − 1, d), of axes where it can be."""
-    d = len(q)
+    """An orthonormal basis of q⊥ for each q, shape (p(d − 1), d), of axes where it can be."""
+    p, d = q.shape
+    length = np.linalg.norm(q, axis=1, keepdims=True)
     if d == 2:
-        return np.asarray([[-q[1], q[0]]]) / np.linalg.norm(q) + 0.0
+        return np.stack([-q[:, 1], q[:, 0]], axis=1) / length + 0.0
     # Where q has a zero entry, that axis is orthogonal to it.
-    first = np.eye(d)[np.argmin(np.abs(q))]
-    first = first - (first @ q) * q / (q @ q)
-    first = first / np.linalg.norm(first)
-    second = np.cross(q, first) / np.linalg.norm(q)
-    return np.stack([first, second])
+    first = np.eye(d)[np.argmin(np.abs(q), axis=1)]
+    first = first - np.sum(first * q, axis=1, keepdims=True) * q / length**2
+    first = first / np.linalg.norm(first, axis=1, keepdims=True)
+    second = np.cross(q, first) / length
+    return np.stack([first, second], axis=1).reshape(p * (d - 1), d)
 
 
 def _check_modes(modes, dim: int, repeated: bool) -> np.ndarray:
@@ -261,8 +269,10 @@ def _check_modes(modes, dim: int, repeated: bool) -> np.ndarray:
     )
     require(np.all(np.any(k != 0, axis=1)), "the mode 0 is no wave: an additive noise moves all points alike.")
     if not repeated:
-        up = [tuple(row) if tuple(row) > tuple(-row) else tuple(-row) for row in k.astype(int)]
-        twice = [row for row in up if up.count(row) > 1]
+        # One of k and −k: the first entry that is not zero is positive.
+        up = k.astype(int) * np.sign(k[np.arange(len(k)), np.argmax(k != 0, axis=1)]).astype(int)[:, None]
+        different, count = np.unique(up, axis=0, return_counts=True)
+        twice = [tuple(int(c) for c in row) for row in different[count > 1]]
         require(not twice, f"each pair ±k of modes is given once, but {twice[:1]} recurs.")
     return k.astype(int)
 

@@ -78,7 +78,7 @@ def kappa(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     require(
         parts, "κ is that of an isotropic common noise, Model(space, common=Isotropic(amplitude)), and none is there."
     )
-    return sum((part.amplitude(mu) ** 2 for part in parts), jnp.zeros(()))
+    return sum((part.at(mu) ** 2 for part in parts), jnp.zeros(()))
 
 
 def overlaps(first: int) -> Callable[[Model, AbstractMeasure], Float[Array, "k k"]]:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
-from mckean.checks import array, require, require_finite
+from mckean.checks import array, require, require_finite, require_key
 from mckean.paths.counter import normal
 
 
@@ -168,8 +168,7 @@ class Brownian(eqx.Module):
     environment: Stream | Record
 
     def __init__(self, key: PRNGKeyArray, environment: Stream | Record | None = None):
-        typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
-        require(typed, "a Brownian path needs a single typed key, jax.random.key(seed).")
+        require_key(key)
         require(
             environment is None or isinstance(environment, Stream | Record),
             f"an environment is another path's, path.environment, or Record(increments, dt), not {environment!r}.",

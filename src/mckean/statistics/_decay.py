@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mckean.checks import require
+from mckean.checks import require, require_finite
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ def decay_rate(times: Any, values: Any) -> ExponentialRate:
     times, values = np.asarray(times, np.float64), np.asarray(values, np.float64)
     require(values.shape[-1:] == times.shape, f"{times.size} times need as many values, not shape {values.shape}.")
     require(times.size >= 6, "a rate of decay needs at least six times.")
+    require_finite("a time of a decay", times)
+    require_finite("a value of a decay", values)
     require(bool(np.all(np.diff(times) > 0)), "the times of a decay must increase.")
     if values.ndim == 2:
         return _over_replicas(times, values)

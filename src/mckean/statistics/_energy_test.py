@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mckean.checks import require
+from mckean.checks import require, require_finite, require_key
 
 # All distances are held: 128 MB in double precision.
 _MOST = 4096
@@ -72,11 +72,14 @@ def energy_test(
     """
     for sample in (x, y):
         ok = sample.ndim == 2 and sample.shape[1] == x.shape[-1] and sample.shape[0] >= 2
+        require_finite("a point of a sample", sample)
         require(ok, f"two samples have shapes (n, d) and (m, d), n ≥ 2 and m ≥ 2, not {x.shape} and {y.shape}.")
+    require_key(key)
     total = x.shape[0] + y.shape[0]
     require(total <= _MOST, f"the test holds the distances of all points, at most {_MOST} of them, not {total}.")
     require(permutations >= 1, "a p-value needs at least one permutation.")
     energies = np.asarray(_energies(distance, jnp.concatenate([x, y]), x.shape[0], key, permutations))
+    require_finite("the energy distance", energies)
     observed = energies[0]
     # Ties up to rounding count against a difference.
     as_far = np.sum(energies[1:] >= observed - 1e-9 * np.abs(observed))

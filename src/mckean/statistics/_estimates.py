@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mckean.checks import require
+from mckean.checks import require, require_finite
 from mckean.digits import measurement
 
 
@@ -90,10 +90,11 @@ def average(samples) -> Estimate:
 
     **Returns:** an `Estimate` of shape (…).
 
-    **Raises:** `ValueError` for fewer than two samples.
+    **Raises:** `ValueError` for fewer than two samples, and for one that is not finite.
     """
     samples = np.asarray(samples, dtype=np.float64)
     require(samples.shape[0] >= 2, "a standard error needs at least two replicas.")
+    require_finite("a sample", samples)
     return Estimate(samples.mean(0), samples.std(0, ddof=1) / np.sqrt(samples.shape[0]))
 
 
@@ -106,7 +107,7 @@ def root_mean_square(samples) -> Estimate:
 
     **Returns:** an `Estimate` of shape (…).
 
-    **Raises:** `ValueError` for fewer than two samples.
+    **Raises:** `ValueError` for fewer than two samples, and for one that is not finite.
     """
     return average(np.asarray(samples, dtype=np.float64) ** 2).map(np.sqrt, lambda v: 0.5 / np.sqrt(v))
 
@@ -128,7 +129,8 @@ def log_slope(x, y: Estimate) -> Estimate:
     """
     x, value, stderr = (np.asarray(a, dtype=np.float64) for a in (x, y.value, y.stderr))
     require(x.size >= 2, "a slope needs at least two points.")
-    require(np.all(value > 0) and np.all(stderr > 0), "a slope on logarithmic axes needs positive values and errors.")
+    positive = all(np.all((a > 0) & (a < np.inf)) for a in (x, value, stderr))
+    require(positive, "a slope on logarithmic axes needs positive values and errors at positive places, finite ones.")
     abscissa = np.log(x) - np.mean(np.log(x))
     leverage = abscissa / np.sum(abscissa**2)
     return Estimate(float(leverage @ np.log(value)), float(np.linalg.norm(leverage * stderr / value)))

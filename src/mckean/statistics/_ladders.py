@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key, PRNGKeyArray
 
-from mckean.checks import require
+from mckean.checks import require, require_key
 from mckean.faults import value_of, watch
 from mckean.statistics._rates import Rate, fit_rate, jackknife, largest
 from mckean.statistics._replicas import side_by_side
@@ -72,6 +72,7 @@ def samples(
     require(len(sizes) >= 1 and min(sizes) >= 1, f"a ladder is made of numbers of particles, not {sizes}.")
     require(replicas >= 1, f"there must be a replica at least, but {replicas} were asked for.")
     require(batch is None or batch >= 1, f"a batch holds one replica at least, not {batch}.")
+    require_key(key)
     share = divisor(replicas, max(1, -(-replicas // _SHARES)))
     batches = tuple(divisor(share, batch or max(1, _PARTICLES // n)) for n in sizes)
     keys = jnp.stack([jax.random.split(jax.random.fold_in(key, n), replicas) for n in sizes])

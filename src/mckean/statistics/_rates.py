@@ -210,6 +210,7 @@ def fit_rate(sizes: Any, errors: Jackknife) -> Rate:
     """
     x = np.asarray(sizes, dtype=np.float64)
     require(x.ndim == 1 and x.size >= 2 and np.unique(x).size == x.size, "a slope needs two or more different sizes.")
+    require(np.all((x > 0) & (x < np.inf)), "the sizes of a slope must be positive and finite.")
     require(np.shape(errors.value) == x.shape, f"{x.size} sizes need as many errors, not {np.shape(errors.value)}.")
     require(errors.replicas >= x.size, f"{x.size} points need as many replicas, not {errors.replicas}.")
     _require_above_noise(x, errors)

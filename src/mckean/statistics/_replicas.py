@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Key, PRNGKeyArray
 
-from mckean.checks import require
+from mckean.checks import require, require_key
 from mckean.faults import value_of, watch
 
 
@@ -33,6 +33,7 @@ def replicate(run: Callable[[PRNGKeyArray], Any], key: PRNGKeyArray, replicas: i
     """
     batch = replicas if batch is None else batch
     require(replicas % batch == 0, f"the batch {batch} must divide the number of replicas, {replicas}.")
+    require_key(key)
     keys = jax.random.split(key, replicas).reshape(-1, batch)
     one = lambda k: jax.tree.map(np.asarray, eqx.filter(value_of(_together(run, k)), eqx.is_array))  # noqa: E731
     return jax.tree.map(lambda *a: np.concatenate(a), *side_by_side(one, list(keys)))

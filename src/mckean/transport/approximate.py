@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from mckean.checks import require, traced
+from mckean.checks import require, require_key, traced
 from mckean.measures import AbstractMeasure, Density, Particles
 from mckean.spaces import AbstractGrid, AbstractSpace, Euclidean, FourierGrid, Torus
 from mckean.statistics import Estimate
@@ -99,6 +99,7 @@ def sliced(
     require(1 <= p < math.inf, f"the order p of a distance must be finite and at least 1, but {p!r} was given.")
     require(directions >= 2, f"an average over directions needs two of them, but {directions} were asked for.")
     (x, a), (y, b) = (_atoms(measure) for measure in (mu, nu))
+    require_key(key)
     theta = np.asarray(jax.random.normal(key, (directions, mu.domain.dim), jnp.result_type(float)), np.float64)
     theta = theta / np.linalg.norm(theta, axis=1, keepdims=True)
     shadow = lambda z, weights: quantiles(Particles(Euclidean(1), z[:, None], weights))  # noqa: E731

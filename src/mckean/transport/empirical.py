@@ -7,7 +7,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from mckean.checks import require
+from mckean.checks import require, require_key
 from mckean.measures import AbstractLaw, Density, Gaussian, Particles
 from mckean.spaces import Euclidean
 from mckean.statistics import Jackknife, Rate, fit_rate, jackknife, side_by_side
@@ -70,6 +70,7 @@ def empirical_distances(
     exact = law.domain.dim == 1 and isinstance(law, Density | Gaussian)
 
     shape = (replicas, 1 if exact else 2, int(max(sizes)), law.domain.dim)
+    require_key(key)
     points = _draw(law, math.prod(shape[:3]), key)
     clouds = np.asarray(points.positions).reshape(shape)
     # A new `Particles` would be wrapped anew, by a program for each n.

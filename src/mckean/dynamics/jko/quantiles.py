@@ -12,11 +12,11 @@ Hessian is left out: Newton's method then converges at the rate τ|W″|.
 Source: Blanchet, Calvez and Carrillo, SIAM J. Numer. Anal. 46 (2008); Matthes and Osberger, ESAIM M2AN 48 (2014).
 """
 
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int
 
 from mckean.interactions import force, potential
@@ -26,7 +26,7 @@ from mckean.models import Model
 
 _ITERATIONS = 60
 _HALVINGS = 30
-_RIGHT = 0.5 + 0.5 / np.sqrt(3.0)
+_RIGHT = 0.5 + 0.5 / math.sqrt(3.0)
 
 
 class QuantileSolution(NamedTuple):

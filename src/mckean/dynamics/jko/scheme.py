@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from mckean.checks import require, require_finite, traced
+from mckean.checks import require, require_finite, require_tolerance, traced
 from mckean.dynamics.jko import dual, gaussian, quantiles
 from mckean.dynamics.moments import require_affine
 from mckean.dynamics.scheme import AbstractScheme, Stepper, require_same_space, step_length
@@ -50,6 +50,9 @@ class JKO(AbstractScheme):
 
     moves: ClassVar[str] = "a Gaussian, a Lagrangian measure on the line, or a Density on a box"
     edge_tolerance: float = eqx.field(static=True, default=1e-6)
+
+    def __check_init__(self):
+        require_tolerance("edge_tolerance", self.edge_tolerance)
 
     @property
     def order(self) -> int:

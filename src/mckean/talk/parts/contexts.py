@@ -97,8 +97,10 @@ def _figure(config: Contexts, seen) -> Figure:
     for dim in config.dims:
         curves = []
         for n in (n for n in config.sizes if (n, dim) in seen):
-            half = average(np.stack([_passages(times, m) for m in np.moveaxis(seen[n, dim], 1, 0)], axis=1))
-            curves.append(Series(config.betas, half.value, f"n = {n}", half.stderr, "points"))
+            passages = np.stack([_passages(times, m) for m in np.moveaxis(seen[n, dim], 1, 0)], axis=1)
+            there = np.all(np.isfinite(passages), axis=0)
+            half = average(passages[:, there])
+            curves.append(Series(np.asarray(config.betas)[there], half.value, f"n = {n}", half.stderr, "points"))
         for n in (n for n in config.sizes if (n, dim) in seen):
             label = r"$d\to\infty$" if n == config.sizes[0] else ""
             curves.append(Series(betas, [_half_time(n, beta) for beta in betas], label, kind="dashed"))
