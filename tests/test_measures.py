@@ -87,6 +87,14 @@ def test_von_mises_samples_at_any_concentration_in_single_precision():
     assert np.ptp(np.asarray(x)) > 3
 
 
+def test_a_sharp_von_mises_density_in_single_precision():
+    # log ρ = −κx²/2 + log(κ/2π)/2 up to κx⁴/24 and 1/8κ.
+    with jax.enable_x64(False):
+        law = mk.VonMises(CIRCLE, concentration=1e6)
+        value = float(law.log_density(jnp.asarray([1e-3])))
+    assert value == pytest.approx(-0.5 + 0.5 * np.log(1e6 / (2 * np.pi)), abs=1e-6 + 20 * 2.0**-23)
+
+
 class Series(eqx.Module):
     """Σ_k a_k cos kx + b_k sin kx."""
 
