@@ -99,6 +99,16 @@ def test_clouds_of_two_precisions_move_in_one_environment():
     np.testing.assert_allclose(ends[0], ends[1], rtol=0, atol=10 * 4 * 2.0**-23)
 
 
+def test_steps_do_not_repeat_after_32_bits():
+    stream, near = PATH.idiosyncratic, np.asarray([-5, 3, 2**31 - 1])
+    steps = np.concatenate([near + k * 2**32 for k in (-1, 0, 1, 2)])
+    drawn = np.asarray(jax.jit(jax.vmap(lambda k: stream.increment(k, 1.0, (1,))))(steps))[:, 0]
+    assert len(set(drawn)) == len(steps)
+    # Where 32 bits are enough they are what they are without double precision's long integers.
+    short = np.asarray(jax.jit(jax.vmap(lambda k: stream.increment(k, 1.0, (1,))))(near.astype(np.int32)))[:, 0]
+    np.testing.assert_array_equal(short, drawn[3:6])
+
+
 def test_streams_are_independent():
     n = 10_000
     path = PATH.refine(2)

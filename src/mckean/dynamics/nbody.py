@@ -82,8 +82,8 @@ def gibbs_density(system: Model, grid: AbstractGrid) -> Density:
 
     **Raises:** `ValueError` for a grid of another space, and for a system without a Gibbs law: with a drift that is no
     gradient, with a common noise, without a thermal noise, with an interaction (call `liouville` first), or in R^d
-    without V and W; and for a box without more than 1e-3
-    of its mass, saying how much.
+    without V and W; and for a box that misses more than 1e-3 of its mass,
+    saying how much.
     """
     require(grid.space == system.space, f"the system lives on {system.space}, but the grid on {grid.space}.")
     require(system.interaction is None, "this model has an interaction: take liouville(model, n) first.")

@@ -95,7 +95,7 @@ class Density(AbstractMeasure):
         - `grid`: a grid of the law's space.
         - `law`: a law with a density, such as `VonMises`.
 
-        **Raises:** `ValueError` for a grid of another space, and for a box without more than 1e-3 of the law's mass,
+        **Raises:** `ValueError` for a grid of another space, and for a box that misses more than 1e-3 of the law,
         saying how much.
         """
         if law.domain != grid.space:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
 from mckean.checks import array, require, require_finite
-from mckean.paths.counter import normal
+from mckean.paths.counter import fold, normal
 
 
 class Stream(eqx.Module):
@@ -79,7 +79,7 @@ class Stream(eqx.Module):
         return value
 
     def _fold(self, level: int, index) -> PRNGKeyArray:
-        return jax.random.fold_in(jax.random.fold_in(self.key, level), index)
+        return fold(jax.random.fold_in(self.key, level), index)
 
     def resolve(self, halvings: int, grouping: int) -> "Stream":
         """The same path with every step halved so many times, and then grouped.
