@@ -161,7 +161,7 @@ SUMS: dict[str, SumEntry] = {
     "modes, density on its grid": SumEntry(KERNELS["many modes"], OBLONG.grid((9, 8))),
     "modes, density on a finer grid": SumEntry(KERNELS["many modes"], OBLONG.grid((8, 8)), OBLONG.grid((10, 11))),
     "modes, density at points": SumEntry(KERNELS["many modes"], OBLONG.grid((9, 8)), 12),
-    "boxes": SumEntry(KERNELS["morse"], PLANE.grid((6, 7), (-2.0, -1.0), (2.0, 3.0))),
+    "boxes": SumEntry(KERNELS["morse"], PLANE.grid((6, 7), (-0.3, -0.2), (0.3, 0.3))),
     "boxes, singular": SumEntry(KERNELS["logarithm"], LINE.grid(32, -2.0, 2.0)),
 }
 

@@ -1,5 +1,6 @@
 """Pair energies: symmetry, gradients, singularities, and what becomes of them on a torus."""
 
+import dataclasses
 import math
 
 import jax
@@ -140,6 +141,39 @@ def test_a_kink_is_not_resolved_and_its_series_is_close():
     assert coefficients[(0,)] == pytest.approx(2 / math.pi, rel=1e-6)
     for k in (1, 2, 10):
         assert coefficients[(2 * k,)] == pytest.approx(-4 / math.pi / (4 * k**2 - 1), rel=1e-4)
+
+
+KINKS = {  # W with a jump in its first, second and third derivative, and W'(r)
+    "first": (lambda z: jnp.abs(z[0]), lambda r: 1.0),
+    "Morse": (kernels.Morse(), lambda r: -2 * math.exp(-2 * r) + 0.5 * math.exp(-r)),
+    "second": (lambda z: jnp.maximum(0.2 - jnp.abs(z[0]), 0.0) ** 2, lambda r: -2 * max(0.2 - r, 0.0)),
+    "third": (lambda z: jnp.maximum(0.2 - jnp.abs(z[0]), 0.0) ** 3, lambda r: -3 * max(0.2 - r, 0.0) ** 2),
+}
+
+
+@pytest.mark.parametrize("double", [False, True])
+@pytest.mark.parametrize("name", KINKS)
+def test_no_precision_takes_a_kink_for_smooth(name, double):
+    kernel, slope = KINKS[name]
+    side = 1.0 if name != "second" else 30.0
+    with jax.enable_x64(double):
+        torus, eps = mk.Torus(1, side), float(jnp.finfo(jnp.result_type(float)).eps)
+        placed = place(kernels.MinimalImage(kernel), torus)
+        for r in (0.001, 0.02, 0.199):
+            mu = mk.Particles(torus, jnp.asarray([[0.25], [0.25 + r]]))
+            force = np.asarray(mk.interactions.force(placed, mu, mu.positions))[:, 0]
+            # Half the mass is at the other particle. A series is as good as its tolerance, 100 ε, of the largest force
+            # (ten times that is allowed); r is rounded by ε.
+            exact = np.asarray([0.5, -0.5]) * slope(r)
+            assert np.abs(force - exact).max() <= 1000 * eps * max(1.0, abs(slope(0)))
+
+
+def test_a_certificate_compares_with_the_kernel_that_was_given():
+    placed = place(lambda z: jnp.cos(z[0]) + 0.1 * jnp.cos(2 * z[0]), CIRCLE)
+    wrong = dataclasses.replace(placed, kernel=kernels.FourierSeries([1], [1.0]).on(CIRCLE))
+    mu, key = cloud(CIRCLE, 50, seed=1), jax.random.key(0)
+    assert mk.interactions.certificate(placed, mu, key).error <= 1e-12
+    assert mk.interactions.certificate(wrong, mu, key).error > 0.01
 
 
 def test_the_series_of_an_integrable_singularity_is_close():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import special
 from tables import CIRCLE, LAWS, LINE, OBLONG, PLANE, cloud, compiled, particles
 from tables import density as density_on
 
@@ -85,6 +86,28 @@ def test_von_mises_samples_at_any_concentration_in_single_precision():
         x = sample(law, 40)
     assert x.dtype == jnp.float32
     assert np.ptp(np.asarray(x)) > 3
+
+
+def test_a_sharp_von_mises_density_in_single_precision():
+    # log ρ = −κx²/2 + log(κ/2π)/2 up to κx⁴/24 and 1/8κ.
+    with jax.enable_x64(False):
+        law = mk.VonMises(CIRCLE, concentration=1e6)
+        value = float(law.log_density(jnp.asarray([1e-3])))
+    assert value == pytest.approx(-0.5 + 0.5 * np.log(1e6 / (2 * np.pi)), abs=1e-6 + 20 * 2.0**-23)
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_a_box_that_cuts_a_law_is_refused_with_the_mass(dim):
+    space, law = mk.Euclidean(dim), mk.Gaussian(np.zeros(dim), np.eye(dim))
+    for half in (1.0, 3.0):
+        lost = 1 - special.erf(half / 2**0.5) ** dim
+        # 24 cells a side: the rectangle rule is off by h²/24 times the change of slope, below a tenth of what is lost.
+        with pytest.raises(ValueError, match="the box is too small: a mass of ") as refused:
+            mk.Density.from_law(space.grid(24, -half, half), law)
+        assert float(str(refused.value).split("mass of ")[1].split()[0]) == pytest.approx(lost, rel=0.1)
+    assert mk.Density.from_law(space.grid(24, -5.0, 5.0), law).mass == pytest.approx(1)
+    with pytest.raises(ValueError, match="a mass of 1 of the law lies outside"):
+        mk.Density.from_law(space.grid(24, 40.0, 50.0), law)
 
 
 class Series(eqx.Module):

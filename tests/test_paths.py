@@ -76,6 +76,39 @@ def test_increments_have_the_law_of_brownian_motion(dtype):
     assert np.all(np.abs(covariance[~np.eye(4, dtype=bool)]) <= 5 * dt / math.sqrt(n))
 
 
+def test_the_environment_is_one_in_all_precisions():
+    changed = PATH.coarsen(3)
+    double = increments(changed.environment, range(24), 0.25, (3,))
+    single = increments(changed.environment, range(24), 0.25, (3,), np.float32)
+    np.testing.assert_array_equal(single, double.astype(np.float32))
+    with jax.enable_x64(False):
+        alone = increments(changed.environment, range(24), 0.25, (3,))
+    assert alone.dtype == np.float32
+    np.testing.assert_array_equal(alone, single)
+
+
+def test_clouds_of_two_precisions_move_in_one_environment():
+    model = mk.Model(mk.Euclidean(1), common=mk.Additive([[1.0]]))
+    ends = [
+        mk.evolve(
+            model, mk.Particles(model.space, np.zeros((2, 1), dtype)), until=1.0, dt=0.1, path=PATH
+        ).final.positions
+        for dtype in (np.float32, np.float64)
+    ]
+    # Ten additions of numbers below 4, each rounded by 2⁻²³ of them at most.
+    np.testing.assert_allclose(ends[0], ends[1], rtol=0, atol=10 * 4 * 2.0**-23)
+
+
+def test_steps_do_not_repeat_after_32_bits():
+    stream, near = PATH.idiosyncratic, np.asarray([-5, 3, 2**31 - 1])
+    steps = np.concatenate([near + k * 2**32 for k in (-1, 0, 1, 2)])
+    drawn = np.asarray(jax.jit(jax.vmap(lambda k: stream.increment(k, 1.0, (1,))))(steps))[:, 0]
+    assert len(set(drawn)) == len(steps)
+    # Where 32 bits are enough they are what they are without double precision's long integers.
+    short = np.asarray(jax.jit(jax.vmap(lambda k: stream.increment(k, 1.0, (1,))))(near.astype(np.int32)))[:, 0]
+    np.testing.assert_array_equal(short, drawn[3:6])
+
+
 def test_streams_are_independent():
     n = 10_000
     path = PATH.refine(2)

@@ -135,7 +135,8 @@ def test_uniform_points_of_systems_of_different_size_agree():
 def test_volumes():
     assert mk.Torus(2, (2.0, 3.0)).volume == 6.0
     assert mk.Torus(1).volume == 2 * math.pi
-    assert mk.Euclidean(3).volume == math.inf
+    assert mk.Euclidean(3).volume == mk.Euclidean(3).log_volume == math.inf
+    assert mk.Torus(400, 10.0).log_volume == pytest.approx(400 * math.log(10), rel=1e-14)
 
 
 def test_modes_of_a_grid_are_integers_for_every_length():

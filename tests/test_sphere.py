@@ -119,6 +119,41 @@ LAWS = {
 }
 
 
+@pytest.mark.parametrize("double", [False, True])
+def test_sharp_laws_keep_their_width_in_every_precision(double):
+    """On S² the gap 1 − ⟨m, x⟩ is exponential of rate κ, cut at 2: log ρ = log(κ/2π(1 − e^{−2κ})) − κ gap."""
+    n, axis = 4000, np.asarray([0.6, 0.0, 0.8])
+    with jax.enable_x64(double):
+        eps = float(jnp.finfo(jnp.result_type(float)).eps)
+        for kappa in (1e4, 3e7, 1e12):
+            law = mk.VonMisesFisher(mk.Sphere(3), axis, kappa)
+            x = np.asarray(law.sample(jax.random.key(0), n).positions, float)
+            gap = 0.5 * np.sum((x - np.asarray(law.mean, float)) ** 2, axis=1)
+            # Five standard errors, and ε of a coordinate against its deviation κ^{−1/2}.
+            assert abs(kappa * gap.mean() - 1) <= 5 / math.sqrt(n) + 4 * eps * math.sqrt(kappa)
+            value, at = float(law.log_density(jnp.asarray(x[0]))), math.log(kappa / (2 * math.pi))
+            # Some tens of roundings of logarithms below 60, and of x.
+            assert abs(value - at + kappa * gap[0]) <= 100 * eps * (60 + kappa * gap[0])
+        centre = np.asarray([0.6, 0.7999, 0.0])
+        law = mk.SphericalCauchy(mk.Sphere(3), centre)
+        known = 1 - np.sum(np.asarray(law.centre, float) ** 2)
+        assert float(law.log_density(jnp.asarray([0.0, 0.0, 1.0]))) == pytest.approx(
+            2 * math.log(known / (2 - known)) - math.log(4 * math.pi), abs=100 * eps
+        )
+
+
+def test_the_normaliser_in_high_dimension():
+    # κ → 0: the uniform law, on a sphere whose volume is below the smallest number.
+    law = mk.VonMisesFisher(mk.Sphere(500), np.eye(500)[0], 1e-9)
+    volume = math.log(2) + 250 * math.log(math.pi) - math.lgamma(250)
+    assert mk.Sphere(500).log_volume == pytest.approx(volume, rel=1e-14)
+    assert float(law.log_density(law.mean)) == pytest.approx(-volume, rel=1e-11)
+    assert float(mk.Uniform(mk.Sphere(500)).log_density(law.mean)) == pytest.approx(-volume, rel=1e-14)
+    # κ ≫ d: a Gaussian on the tangent space, (κ/2π)^{(d−1)/2}, up to (d − 1)(d − 3)/8κ.
+    sharp = mk.VonMisesFisher(mk.Sphere(500), np.eye(500)[0], 1e9)
+    assert float(sharp.log_density(sharp.mean)) == pytest.approx(249.5 * math.log(1e9 / (2 * math.pi)), abs=2e-4)
+
+
 @every_dim
 @pytest.mark.parametrize("name", LAWS)
 def test_laws_sample_their_densities(d, name):

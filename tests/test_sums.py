@@ -12,6 +12,7 @@ from tables import CIRCLE, KERNELS, LINE, PLANE, SUMS, SumEntry, cloud, compiled
 import mckean as mk
 from mckean.interactions import force, place, potential
 from mckean.interactions.kernels import FourierSeries
+from mckean.interactions.sums.convolution import narrow
 from mckean.spaces import AbstractGrid
 
 TRIG = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-14}  # what interactions.trig states
@@ -205,3 +206,30 @@ def test_refusals(kernel, mu, points, message):
     for field in (potential, force):
         with pytest.raises(ValueError, match=message):
             field(kernel, mu, points)
+
+
+@pytest.mark.parametrize(("dim", "n"), [(1, 64), (2, 24)])
+def test_a_kernel_narrower_than_a_cell_counts_with_its_mean(dim, n):
+    """N(0, 1) against A e^{−|z|²/2w²}: (2πw²)^{d/2} N(0, 1 + w²), which the centres alone miss by h/w√(2π)."""
+    space = mk.Euclidean(dim)
+    grid = space.grid(n, -6.0, 6.0)
+    h = grid.spacing[0]
+    mu = mk.Density.from_function(grid, lambda x: jnp.exp(-0.5 * jnp.sum(x**2)))
+    x = np.asarray(grid.nodes)
+    for width in (0.03, 0.25 * h, 0.5 * h):
+        kernel, square = mk.kernels.Gaussian(1.0, width), 1 + width**2
+        exact = (width**2 / square) ** (dim / 2) * np.exp(-0.5 * (x**2).sum(axis=1) / square)
+        # h²/24 Δ for ρ, constant on a cell, and as much for W̄; differences over 2h add h²/6 of ρ‴, which is ≤ 3ρ(0).
+        value = np.asarray(mk.interactions.potential(kernel, mu, grid))
+        assert np.abs(value - exact).max() <= dim * h**2 / 12 * exact.max()
+        force = np.asarray(mk.interactions.force(kernel, mu, grid))
+        assert np.abs(force - exact[:, None] * x / square).max() <= (dim / 12 + 1 / 2) * h**2 * exact.max()
+    with pytest.raises(ValueError, match=r"narrower than a cell .* it is 1 at the centre and 0\.\d+ on average"):
+        mk.interactions.potential(kernel, mu, jnp.zeros((1, dim)))
+
+
+def test_a_kernel_that_cells_resolve_is_taken_at_their_centres():
+    for kernel in (mk.kernels.Quadratic(), mk.kernels.PowerLaw(1.0, 1.0), mk.kernels.Gaussian(1.0, 0.7)):
+        assert not narrow(kernel, (1.0,), float)[0]
+    for kernel in (mk.kernels.Gaussian(1.0, 0.5), mk.kernels.Morse(1.0, 0.0, 0.2, 1.0)):
+        assert narrow(kernel, (1.0,), float)[0]

@@ -154,7 +154,7 @@ def run_in_chunks(run: Run, plan: Plan, measure: MeasureT, made: tuple, progress
     """The run chunk by chunk, each judged; an interruption loses no more than the chunk under way."""
     start = _record_once(run, measure)
     require_names(start)
-    kept = (measure, 0, [start])
+    kept: tuple[Any, int, list] = (measure, 0, [start])
     pace = Pace(plan, bool(run.observe))
     with _bar(progress, plan.steps) as tick, asked_to_stop() as asked:
         try:

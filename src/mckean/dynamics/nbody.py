@@ -20,6 +20,7 @@ from jaxtyping import Array, Float
 from mckean.checks import require
 from mckean.interactions.kernels import AbstractKernel
 from mckean.measures import AbstractMeasure, Density, Particles
+from mckean.measures.density import require_inside, surroundings
 from mckean.measures.products import product_space
 from mckean.models import AbstractNoise, Additive, Model, Multiplicative, Thermal, drift_at
 from mckean.spaces import AbstractGrid, AbstractSpace
@@ -81,7 +82,8 @@ def gibbs_density(system: Model, grid: AbstractGrid) -> Density:
 
     **Raises:** `ValueError` for a grid of another space, and for a system without a Gibbs law: with a drift that is no
     gradient, with a common noise, without a thermal noise, with an interaction (call `liouville` first), or in R^d
-    without V and W.
+    without V and W; and for a box that misses more than 1e-3 of its mass,
+    saying how much.
     """
     require(grid.space == system.space, f"the system lives on {system.space}, but the grid on {grid.space}.")
     require(system.interaction is None, "this model has an interaction: take liouville(model, n) first.")
@@ -90,9 +92,14 @@ def gibbs_density(system: Model, grid: AbstractGrid) -> Density:
     require(isinstance(system.noise, Thermal), "only a system with thermal noise has a Gibbs law.")
     energy = system.confinement
     require(energy is not None or system.space.volume < float("inf"), "without a confinement R^d has no Gibbs law.")
-    levels = jnp.zeros(grid.size) if energy is None else jax.vmap(energy)(jnp.asarray(grid.nodes, float))
-    weights = jnp.exp(-system.beta * (levels - jnp.min(levels)))
-    return Density(grid, (weights / (jnp.sum(weights) * grid.cell_volume)).reshape(grid.shape))
+    around, volume = surroundings(grid)
+    nodes = jnp.concatenate([jnp.asarray(grid.nodes, float), jnp.asarray(around, float)])
+    levels = jnp.zeros(len(nodes)) if energy is None else jax.vmap(energy)(nodes)
+    levels = levels - jnp.min(levels[: grid.size])
+    weights = jnp.exp(-system.beta * levels)
+    inside, outside = jnp.sum(weights[: grid.size]) * grid.cell_volume, jnp.nansum(weights[grid.size :]) * volume
+    require_inside(1 - inside / (inside + outside), "Gibbs law")
+    return Density(grid, (weights[: grid.size] / inside).reshape(grid.shape))
 
 
 class _Energy(eqx.Module):

@@ -38,6 +38,7 @@ from mckean.interactions.kernels import AbstractKernel
 from mckean.measures import AbstractMeasure, Particles, dtype_of
 from mckean.models import Model
 from mckean.paths import Brownian
+from mckean.paths.counter import fold
 from mckean.spaces import AbstractGrid, AbstractSpace
 
 # The increments fold their keys with a level of refinement, at most 64, and a path its own key with 0 and 1.
@@ -124,7 +125,7 @@ class RandomBatch(AbstractScheme):
             if path is None:
                 raise ValueError("random batches need a path, or a key: RandomBatch(key=jax.random.key(seed)).")
             source = path.idiosyncratic.key
-        return jax.random.permutation(jax.random.fold_in(jax.random.fold_in(source, _STREAM), index), n)
+        return jax.random.permutation(fold(jax.random.fold_in(source, _STREAM), index), n)
 
     def advance(
         self, begun: Stepper, measure: Particles, path: Brownian | None, index: Int[ArrayLike, ""]

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 from mckean.checks import require, require_finite
 from mckean.interactions.kernels import FourierSeries
+from mckean.interactions.sums.convolution import stencil
 from mckean.measures import Density
 from mckean.models import Model
 from mckean.models.potentials import as_potential
@@ -191,18 +192,18 @@ def _gradient(equilibrium: Density, pi: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _pair_energies(model: Model, equilibrium: Density) -> np.ndarray:
-    """W_s(x_i − x_j), with the mean over a cell on the diagonal of a singular kernel."""
+    """W_s(x_i − x_j), with the mean over a cell on the diagonal of a singular kernel, and where W_s is narrower."""
     grid, n = equilibrium.grid, equilibrium.values.size
     if model.interaction is None:
         return np.zeros((n, n))
     kernel = model.interaction.kernel
-    circle = isinstance(grid, FourierGrid)
-    offsets = (np.arange(n) if circle else np.arange(1 - n, n)) * grid.spacing[0]
+    difference = np.arange(n)[:, None] - np.arange(n)
+    if not isinstance(grid, FourierGrid):
+        return np.asarray(stencil(kernel, grid, float))[difference % (2 * n)]
     mean = kernel.cell_mean(grid.spacing) if kernel.singular else 0.0
     # Not compiled as one: a scan over temperatures calls this many times, each with another kernel.
-    values = np.asarray(jax.vmap(lambda z: kernel.value(z, mean))(jnp.asarray(offsets[:, None], float)))
-    difference = np.arange(n)[:, None] - np.arange(n)
-    return values[difference % n if circle else difference + n - 1]
+    offsets = jnp.asarray(np.arange(n)[:, None] * grid.spacing[0], float)
+    return np.asarray(jax.vmap(lambda z: kernel.value(z, mean))(offsets))[difference % n]
 
 
 def poincare_bounds(density: Density) -> tuple[float, float]:

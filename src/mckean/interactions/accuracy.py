@@ -22,7 +22,8 @@ from mckean.measures import Particles, cast, dtype_of
 
 @dataclass(frozen=True)
 class Certificate:
-    """The error of a force on a sample of points, against the direct sum, relative to the force's root mean square.
+    """The error of a force on a sample of points, against the direct sum of W as it was given, relative to the
+    force's root mean square.
 
     **Attributes:**
 
@@ -71,7 +72,8 @@ def certificate(
     assert interaction.sum is not None, "planned"
     sample = jax.random.choice(key, mu.n, (min(points, mu.n),), replace=False)
     fast = np.asarray(_force(interaction, mu)[sample], float)
-    inside = cast(interaction.kernel, dtype_of(mu))
+    # W as it was given, not a series that was made of it: that the two agree is for the certificate to say.
+    inside = cast(interaction.kernel if interaction.given is None else interaction.given, dtype_of(mu))
     # A series pair by pair costs its modes for every pair; mode by mode it is as exact.
     exact_sum = Modes() if isinstance(inside, FourierSeries) else Direct()
     exact = np.asarray(_by(exact_sum, inside, mu, mu.positions[sample]), float)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mckean.checks import require_finite, traced
+from mckean.checks import require, require_finite, traced
 from mckean.interactions import attempts, costs
 from mckean.interactions.interaction import Interaction, place
 from mckean.interactions.kernels import AbstractKernel, FourierSeries, PowerLaw
 from mckean.interactions.sums import direct, fourier, modes
-from mckean.interactions.sums.convolution import FFT
+from mckean.interactions.sums.convolution import FFT, narrow
 from mckean.interactions.sums.direct import Direct
 from mckean.interactions.sums.fourier import NUFFT
 from mckean.interactions.sums.modes import Modes
@@ -97,6 +97,8 @@ def choose(
         return Choice(PowerSums(), "the kernel is a polynomial, and its moments give the field exactly in O(n).")
     if FFT().refusal(inside, mu, points) is None:
         return Choice(FFT(), "a density acts on its own grid.")
+    if isinstance(mu, Density) and not traced(inside):
+        _require_wide(inside, mu)
     if not isinstance(mu, Particles | Density):
         raise ValueError(
             f"the kernel {type(inside).__name__} has no closed form for a {type(mu).__name__} measure; sample it."
@@ -143,6 +145,17 @@ def check_points(points: Points, mu: AbstractMeasure) -> None:
         raise ValueError(f"points in dimension {mu.domain.dim} have shape (n, {mu.domain.dim}), not {points.shape}.")
     else:
         require_finite("a point", points)
+
+
+def _require_wide(kernel: AbstractKernel, mu: Density) -> None:
+    """**Raises** `ValueError` for a kernel that is narrower than the cells whose mass acts from their centres."""
+    is_narrow, value, mean = narrow(kernel, mu.grid.spacing, dtype_of(mu))
+    require(
+        kernel.singular or not is_narrow,
+        f"this kernel is narrower than a cell of the density's grid, of side {max(mu.grid.spacing):.3g}: it is "
+        f"{value:.3g} at the centre and {mean:.3g} on average; only on that grid itself is this counted in: take "
+        "finer cells.",
+    )
 
 
 def _of_series(kernel: FourierSeries, mu: AbstractMeasure, points: Points, tolerance: float) -> Choice:

@@ -28,6 +28,7 @@ class Interaction(eqx.Module):
     - `tolerance`: the error of the force relative to the size of ∇W, between 1e-15 and 0.5, for the sum that `choose`
       finds. Default: None, 1e-9 in double and 1e-5 in single precision.
     - `sum`: the sum for particles. Default: None, the one that `choose` finds.
+    - `given`: W as it was given, if `kernel` is its series. Default: None. A `certificate` compares with it.
 
     **Raises:**
 
@@ -39,6 +40,7 @@ class Interaction(eqx.Module):
     series: FourierSeries | None = None
     tolerance: float | None = eqx.field(static=True, default=None)
     sum: AbstractSum | None = None
+    given: AbstractKernel | None = None
 
     def __check_init__(self):
         require(
@@ -93,7 +95,7 @@ def place(
         placed = Interaction(kernel, space)
         if isinstance(space, Torus) and not isinstance(kernel, FourierSeries):
             series, resolved = sampled_series(kernel, space)
-            placed = Interaction(series, space) if resolved else Interaction(kernel, space, series)
+            placed = Interaction(series, space, given=kernel) if resolved else Interaction(kernel, space, series)
     if tolerance is None and sum is None:
         return placed
     return dataclasses.replace(placed, tolerance=tolerance, sum=sum)

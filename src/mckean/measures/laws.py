@@ -54,7 +54,7 @@ class Uniform(AbstractSampledLaw):
 
     def __init__(self, space: AbstractSpace, lower=None, upper=None):
         self.space = space
-        if np.isfinite(space.volume):
+        if np.isfinite(space.log_volume):
             require(lower is None and upper is None, "the uniform law of a compact space takes no box.")
             self.box = None
         else:
@@ -75,7 +75,7 @@ class Uniform(AbstractSampledLaw):
 
     def log_density(self, x: Float[Array, " d"]) -> Float[Array, ""]:
         if self.box is None:
-            return jnp.full((), -np.log(self.space.volume), x.dtype)
+            return jnp.full((), -self.space.log_volume, x.dtype)
         low, high = np.asarray(self.box[0]), np.asarray(self.box[1])
         inside = jnp.all((x >= low) & (x <= high))
         return jnp.where(inside, -np.sum(np.log(high - low)), -jnp.inf)
@@ -129,15 +129,16 @@ class VonMises(AbstractSampledLaw):
         sides = jnp.asarray(self.space.lengths)
         kappa = self.concentration
         angle = 2 * jnp.pi * (x - self.mean) / sides
-        log_norm = jnp.log(sides) + jnp.log(jax.scipy.special.i0e(kappa)) + kappa
-        return jnp.sum(kappa * jnp.cos(angle) - log_norm)
+        # κ(cos − 1) = −2κ sin² of the half, which does not cancel.
+        return jnp.sum(-2 * kappa * jnp.sin(angle / 2) ** 2 - jnp.log(sides) - jnp.log(jax.scipy.special.i0e(kappa)))
 
     @sampler
     def sample(self, key: PRNGKeyArray, n: int) -> Particles:
-        kappa = jnp.maximum(self.concentration, 1e-8)  # which is uniform to rounding; at 0 no trial would be accepted
+        # Uniform, and a point, to rounding; at 0 and at infinity no trial would be accepted.
+        kappa = jnp.clip(self.concentration, 1e-8, 1e30)
         # With the paper's ρ, r = (1 + ρ²)/2ρ and f = cos θ, every difference that cancels for small or for large κ is
         # written out: `above` = r − 1, `gap` = 1 − f.
-        root = jnp.sqrt(1 + 4 * kappa**2)
+        root = jnp.hypot(1.0, 2 * kappa)
         tau = 1 + root
         scale = tau + jnp.sqrt(2 * tau)
         rho, one_minus_rho = 2 * kappa / scale, (1 + 1 / (root + 2 * kappa) + jnp.sqrt(2 * tau)) / scale

@@ -14,6 +14,8 @@ from mckean.measures.particles import Particles
 from mckean.spaces import Sphere
 
 _NODES = 128
+# Laws that are more concentrated are a point to rounding, and their squares still far from overflow.
+_POINT = 1e30
 
 
 class VonMisesFisher(AbstractSampledLaw):
@@ -48,45 +50,53 @@ class VonMisesFisher(AbstractSampledLaw):
         return self.space
 
     def log_density(self, x: Float[Array, " d"]) -> Float[Array, ""]:
-        return self.concentration * (self.mean @ x - 1) - self._log_normaliser()
+        # 1 − ⟨m, x⟩ = |x − m|²/2, which does not cancel.
+        return -0.5 * self.concentration * jnp.sum((x - self.mean) ** 2) - self._log_normaliser()
 
     def _log_normaliser(self) -> Float[Array, ""]:
         """log ∫e^{κ(t−1)} = log |S^{d−2}| + log ∫₀^π e^{κ(cos θ − 1)} sin^{d−2}θ dθ, by Gauss's rule.
 
-        Beyond θ = 15/√κ the integrand is below e^{−45} of its maximum.
+        The integrand is largest at κ sin²θ = (d − 2) cos θ. At a distance of 21 of its widths there,
+        (κ cos θ + κ/cos θ)^{−1/2}, it has fallen below e^{−45} of that.
         """
         node, weight = np.polynomial.legendre.leggauss(_NODES)
-        d, kappa = self.space.dim, self.concentration
-        half = 0.5 * jnp.minimum(jnp.pi, 15 / jnp.sqrt(jnp.maximum(kappa, 1e-6)))
-        theta = half * jnp.asarray(node + 1)
-        exponents = (
-            kappa * (jnp.cos(theta) - 1) + (d - 2) * jnp.log(jnp.sin(theta)) + jnp.log(half * jnp.asarray(weight))
-        )
-        area = math.log(2.0) if d == 2 else math.log(Sphere(d - 1).volume)
+        d, kappa = self.space.dim, jnp.clip(self.concentration, 1e-6, _POINT)
+        cosine = 2 * kappa / (d - 2 + jnp.hypot(2 * kappa, d - 2))
+        top = jnp.arctan2(jnp.sqrt((d - 2) * cosine / kappa), cosine)
+        reach = 15 / jnp.sqrt(0.5 * kappa * (cosine + 1 / cosine))
+        low, high = jnp.maximum(top - reach, 0), jnp.minimum(top + reach, jnp.pi)
+        theta = low + 0.5 * (high - low) * jnp.asarray(node + 1)
+        exponents = (d - 2) * jnp.log(jnp.sin(theta)) - 2 * self.concentration * jnp.sin(theta / 2) ** 2
+        exponents += jnp.log(0.5 * (high - low) * jnp.asarray(weight))
+        area = math.log(2.0) if d == 2 else Sphere(d - 1).log_volume
         return area + jax.scipy.special.logsumexp(exponents)
 
     @sampler
     def sample(self, key: PRNGKeyArray, n: int) -> Particles:
         tangent, radial = jax.random.split(key)
-        height = self._heights(radial, n)[:, None]
-        across = self.space.project(self.mean, jax.random.normal(tangent, (n, self.space.dim)))
-        return Particles(self.space, height * self.mean + jnp.sqrt(1 - height**2) * self.space.retract(across))
+        gap = self._gaps(radial, n)[:, None]
+        across = self.space.retract(self.space.project(self.mean, jax.random.normal(tangent, (n, self.space.dim))))
+        return Particles(self.space, (1 - gap) * self.mean + jnp.sqrt(gap * (2 - gap)) * across)
 
-    def _heights(self, key: PRNGKeyArray, n: int) -> Float[Array, " n"]:
-        d, kappa = self.space.dim, self.concentration
-        b = (d - 1) / (2 * kappa + jnp.sqrt(4 * kappa**2 + (d - 1) ** 2))
-        x0 = (1 - b) / (1 + b)
-        c = kappa * x0 + (d - 1) * jnp.log1p(-(x0**2))
+    def _gaps(self, key: PRNGKeyArray, n: int) -> Float[Array, " n"]:
+        """1 − t: for a large κ it is small, and t itself would lose it."""
+        d, kappa = self.space.dim, jnp.minimum(self.concentration, _POINT)
+        b = (d - 1) / (2 * kappa + jnp.hypot(2 * kappa, d - 1))
+        # Wood's x_0 = (1 − b)/(1 + b), as a gap.
+        least = 2 * b / (1 + b)
 
         def propose(state):
-            trial, height, done = state
+            trial, gap, done = state
             z_key, u_key = jax.random.split(jax.random.fold_in(key, trial))
-            # Beta((d − 1)/2, (d − 1)/2): the height of a uniform point, brought to [0, 1].
-            z = 0.5 * (1 + self.space.uniform(z_key, n)[:, 0])
-            w = (1 - (1 + b) * z) / (1 - (1 - b) * z)
+            # Beta((d − 1)/2, (d − 1)/2): the height of a uniform point, brought to [0, 1], and what it lacks to 1.
+            point = self.space.uniform(z_key, n)
+            across = jnp.sum(point[:, 1:] ** 2, axis=1)
+            z, rest = 0.25 * ((1 + point[:, 0]) ** 2 + across), 0.25 * ((1 - point[:, 0]) ** 2 + across)
+            new = 2 * b * z / (rest + b * z)
             u = jax.random.uniform(u_key, (n,), minval=1e-12)
-            good = kappa * w + (d - 1) * jnp.log1p(-x0 * w) - c >= jnp.log(u)
-            return trial + 1, jnp.where(done, height, w), done | good
+            ratio = (least + new - least * new) / (least * (2 - least))
+            good = kappa * (least - new) + (d - 1) * jnp.log(ratio) >= jnp.log(u)
+            return trial + 1, jnp.where(done, gap, new), done | good
 
         start = (jnp.zeros((), int), jnp.zeros(n), jnp.zeros(n, bool))
         return jax.lax.while_loop(lambda state: ~jnp.all(state[2]), propose, start)[1]
@@ -126,14 +136,20 @@ class SphericalCauchy(AbstractSampledLaw):
 
     def log_density(self, x: Float[Array, " d"]) -> Float[Array, ""]:
         w = self.centre
-        ratio = jnp.log1p(-jnp.sum(w**2)) - jnp.log(jnp.sum((x - w) ** 2))
-        return (self.space.dim - 1) * ratio - math.log(self.space.volume)
+        ratio = jnp.log(self._gap()) - jnp.log(jnp.sum((x - w) ** 2))
+        return (self.space.dim - 1) * ratio - self.space.log_volume
 
     @sampler
     def sample(self, key: PRNGKeyArray, n: int) -> Particles:
         u, w = self.space.uniform(key, n), self.centre
         # x = w + (1 − |w|²)(u + w)/|u + w|².
-        return Particles(self.space, w + (1 - jnp.sum(w**2)) * (u + w) / jnp.sum((u + w) ** 2, axis=1, keepdims=True))
+        return Particles(self.space, w + self._gap() * (u + w) / jnp.sum((u + w) ** 2, axis=1, keepdims=True))
+
+    def _gap(self) -> Float[Array, ""]:
+        """1 − |w|², of which single precision would lose the digits as |w| → 1."""
+        dtype = self.centre.dtype
+        with jax.enable_x64(True):
+            return (1 - jnp.sum(self.centre.astype(jnp.float64) ** 2)).astype(dtype)
 
 
 def _unit(space: Sphere, vector, name: str) -> Float[Array, " d"]:

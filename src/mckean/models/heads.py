@@ -296,7 +296,10 @@ _ALIKE = "heads with one query_key are one head, as their sum is: heads is 1, or
 
 
 def _key_of(dB: Float[Array, " m"]) -> PRNGKeyArray:
-    """A key from the bits of the increments: what else a step draws is a function of the path and the step as well."""
+    """A key from the bits of the increments: what else a step draws is a function of the path and the step as well.
+
+    Runs in single and in double precision have one key where dt is a number of both, such as a power of two.
+    """
     bits = jax.lax.bitcast_convert_type(jax.lax.stop_gradient(dB[:2]).astype(jnp.float32), jnp.uint32)
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(0), bits[0]), bits[1])
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
 from mckean.checks import array, require, require_finite, require_key
-from mckean.paths.counter import normal
+from mckean.paths.counter import fold, normal
 
 
 class Stream(eqx.Module):
@@ -23,16 +23,27 @@ class Stream(eqx.Module):
     The key fixes the increments of the base grid. `refine` splits every step by Lévy's midpoint rule,
     B(t+h/2) − B(t) = (ΔB + √h Z)/2 with Z ~ N(0, 1) independent of ΔB, and `coarsen` adds consecutive steps up.
     Both show the *same* path at another resolution.
+
+    A *shared* stream is the same path in every precision: it is drawn in double and rounded. Draws in single precision
+    use other bits, so that else one environment would be two, of a law in double and of a cloud in single precision.
     """
 
     key: PRNGKeyArray
     halvings: int = eqx.field(static=True, default=0)
     grouping: int = eqx.field(static=True, default=1)
+    shared: bool = eqx.field(static=True, default=False)
 
     def increment(
         self, step: Int[ArrayLike, ""], dt: Float[ArrayLike, ""], shape: tuple[int, ...], dtype: Any = float
     ) -> Float[Array, "..."]:
         """B(t_{step+1}) − B(t_step), independent N(0, dt) entries of the given shape."""
+        if not self.shared:
+            return self._increment(step, dt, shape, dtype)
+        dtype = jnp.result_type(dtype)
+        with jax.enable_x64(True):
+            return self._increment(step, dt, shape, jnp.float64).astype(dtype)
+
+    def _increment(self, step, dt, shape: tuple[int, ...], dtype) -> Array:
         root = jnp.sqrt(jnp.asarray(dt, dtype) / self.grouping)
         first = step * self.grouping
         if self.grouping == 1:
@@ -68,7 +79,7 @@ class Stream(eqx.Module):
         return value
 
     def _fold(self, level: int, index) -> PRNGKeyArray:
-        return jax.random.fold_in(jax.random.fold_in(self.key, level), index)
+        return fold(jax.random.fold_in(self.key, level), index)
 
     def resolve(self, halvings: int, grouping: int) -> "Stream":
         """The same path with every step halved so many times, and then grouped.
@@ -83,7 +94,7 @@ class Stream(eqx.Module):
         halvings, grouping = self.halvings + halvings, self.grouping * grouping
         while halvings and grouping % 2 == 0:
             halvings, grouping = halvings - 1, grouping // 2
-        return Stream(self.key, halvings, grouping)
+        return Stream(self.key, halvings, grouping, self.shared)
 
     def check(self, first: int, steps: int, dt: float, width: int) -> None:
         """A stream has increments of any step, length and number."""
@@ -155,6 +166,9 @@ class Brownian(eqx.Module):
     (k + 1) dt]. To follow one path at several resolutions, run with (path, dt), (path.refine(2), dt/2),
     (path.coarsen(3), 3 dt), and so on.
 
+    The environment is one in single and double precision, up to rounding. The particles' own motions are not: to draw
+    them in single precision takes half the time.
+
     **Arguments:**
 
     - `key`: a JAX key, `jax.random.key(seed)`.
@@ -175,7 +189,7 @@ class Brownian(eqx.Module):
         )
         own, common = _two(key)
         self.idiosyncratic = Stream(own)
-        self.environment = Stream(common) if environment is None else environment
+        self.environment = Stream(common, shared=True) if environment is None else environment
 
     def refine(self, factor: int = 2) -> "Brownian":
         """The same path in shorter steps.

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
@@ -32,6 +32,16 @@ def normal(key: PRNGKeyArray, shape: tuple[int, ...], dtype: Any = float) -> Flo
     # `low` also covers the rounding of the sum below it; 1 − low rounds to 2.
     uniform = jnp.maximum(low, (_one_to_two(key, shape, dtype) - 1) * (1 - low) + low)
     return jax.lax.erf_inv(uniform) * np.asarray(math.sqrt(2), dtype)
+
+
+def fold(key: PRNGKeyArray, step: Int[ArrayLike, ""]) -> PRNGKeyArray:
+    """The key of a step: `jax.random.fold_in` for −2³¹ ≤ step < 2³¹, and beyond, where that would repeat, another."""
+    step = jnp.asarray(step)
+    if step.dtype.itemsize <= 4:
+        return jax.random.fold_in(key, step)
+    near = jax.random.fold_in(key, step.astype(jnp.uint32))
+    turn = (step + 2**31) >> 32
+    return jnp.where(turn == 0, near, jax.random.fold_in(near, turn.astype(jnp.uint32)))
 
 
 def _one_to_two(key: PRNGKeyArray, shape: tuple[int, ...], dtype) -> Array:

@@ -35,6 +35,10 @@ class Euclidean(AbstractFlatSpace):
     def volume(self) -> float:
         return math.inf
 
+    @property
+    def log_volume(self) -> float:
+        return math.inf
+
     def grid(
         self,
         shape: int | tuple[int, ...],

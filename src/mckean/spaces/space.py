@@ -47,6 +47,11 @@ class AbstractSpace(eqx.Module):
 
     @property
     @abc.abstractmethod
+    def log_volume(self) -> float:
+        """The logarithm of the volume, which in high dimension is beyond floating-point numbers itself."""
+
+    @property
+    @abc.abstractmethod
     def tangent_dim(self) -> int:
         """The dimension of the space itself, and of its tangent vectors at a point; `dim` counts coordinates."""
 

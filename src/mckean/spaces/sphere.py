@@ -79,7 +79,11 @@ class Sphere(AbstractSpace):
     @property
     def volume(self) -> float:
         """2π^{d/2}/Γ(d/2)."""
-        return 2 * math.exp(0.5 * self.dim * math.log(math.pi) - math.lgamma(0.5 * self.dim))
+        return math.exp(self.log_volume)
+
+    @property
+    def log_volume(self) -> float:
+        return math.log(2) + 0.5 * self.dim * math.log(math.pi) - math.lgamma(0.5 * self.dim)
 
     def check(self, x: Float[Array, "n d"]) -> None:
         """Raise `ValueError` for points off the sphere, saying by how much."""

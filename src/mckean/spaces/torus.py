@@ -53,6 +53,10 @@ class Torus(AbstractFlatSpace):
     def volume(self) -> float:
         return math.prod(self.lengths)
 
+    @property
+    def log_volume(self) -> float:
+        return math.fsum(map(math.log, self.lengths))
+
     def wavenumber(self, mode: np.ndarray) -> np.ndarray:
         """q = 2πk/L, the angular wave vector of the integer mode k; shapes (…, d)."""
         return 2 * np.pi * np.asarray(mode) / np.asarray(self.lengths)

@@ -57,12 +57,9 @@ class AbstractKernel(eqx.Module):
         return jnp.where(zero, jnp.asarray(at_zero, z.dtype), self(jnp.where(zero, jnp.ones_like(z), z)))
 
     def cell_mean(self, sides: tuple[float, ...]) -> Float[Array, ""]:
-        """The mean of W_s over a cell with the given sides, centred at 0; for a singularity that is integrable."""
+        """The mean of W_s over a cell with the given sides, centred at 0, where W_s may be singular or narrow."""
         dim = len(sides)
-        node, weight = np.polynomial.legendre.leggauss(8)
-        node, weight = 0.5 * (node + 1), 0.5 * weight
-        # Nodes graded as t³ towards the singularity, on both sides of it.
-        node, weight = np.concatenate([-(node**3), node**3]), np.tile(1.5 * node**2 * weight, 2)
+        node, weight = graded_rule(8)
         mesh = np.stack(np.meshgrid(*[node] * dim, indexing="ij"), axis=-1).reshape(-1, dim)
         weights = np.prod(np.stack(np.meshgrid(*[weight] * dim, indexing="ij"), axis=-1).reshape(-1, dim), axis=1)
         return jnp.dot(jnp.asarray(weights, float), jax.vmap(self)(jnp.asarray(mesh * np.asarray(sides) / 2, float)))
@@ -82,6 +79,13 @@ def require_kernel(kernel: AbstractKernel, space: AbstractSpace) -> None:
     if isinstance(space, Torus):
         mend = "; mckean.kernels.MinimalImage(W) takes W of the shortest displacement"
         require_periodic(kernel, space.lengths, "the interaction kernel", mend)
+
+
+def graded_rule(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes on [−1, 1], graded as t³ towards 0 on both sides, n on each, and their weights, of sum 1."""
+    node, weight = np.polynomial.legendre.leggauss(n)
+    node, weight = 0.5 * (node + 1), 0.5 * weight
+    return np.concatenate([-(node**3), node**3]), np.tile(1.5 * node**2 * weight, 2)
 
 
 def _coincident(z: Array) -> Array:
