@@ -69,7 +69,7 @@ def _two_clouds(key, model: Model, config: Meetings):
     first = Gaussian(0.0, 0.5).sample(cloud, config.particles)
     shift = 0.1 * jax.random.normal(moved, first.positions.shape)
     second = eqx.tree_at(lambda p: p.positions, first, first.positions + shift)
-    box = lambda model, pair: (pair.first.positions.min(), pair.first.positions.max())  # noqa: E731
+    box = lambda model, pair: (pair.measures[0].positions.min(), pair.measures[0].positions.max())  # noqa: E731
     run = separation(
         model, first, second, until=config.until, dt=config.dt, path=Brownian(noise), every=10, observe={"box": box}
     )
