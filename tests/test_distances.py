@@ -71,6 +71,22 @@ def test_sinkhorn_on_a_grid_is_the_closed_form_and_its_bias_is_of_second_order()
     assert abs(near - exact) / found.error == pytest.approx(1, abs=0.1)
 
 
+@pytest.mark.parametrize(("space", "sizes"), [(PLANE, (60, 60)), (mk.Euclidean(5), (40, 40)), (SQUARE, (25, 50))])
+def test_the_error_of_sinkhorn_covers_between_clouds(space, sizes):
+    """Against the assignment of n unit masses; an atom of a smaller cloud has some of them, or none."""
+    for seed, epsilon in enumerate(space.dim * np.asarray([0.15, 0.25, 0.5])):
+        rng = np.random.default_rng(seed)
+        x, y = (rng.normal(size=(k, space.dim)) * (1 + 0.5 * i) + i for i, k in enumerate(sizes))
+        many = np.arange(sizes[0]) if sizes[0] == sizes[1] else rng.integers(0, sizes[0], sizes[1])
+        mu = mk.Particles(space, x, np.bincount(many, minlength=sizes[0]) / sizes[1])
+        nu = mk.Particles(space, y)
+        exact = mk.wasserstein(mk.Particles(space, x[many]), nu, 2)
+        found = mk.sinkhorn(mu, nu, epsilon)
+        assert abs(found.value - exact) <= found.error + 1e-6
+        # The bounds of W_2² are off by ε log n at most, the entropy of ν: the root by the root of that.
+        assert found.error <= abs(found.value - exact) + math.sqrt(epsilon * math.log(sizes[1]))
+
+
 def test_sinkhorn_knows_the_space():
     x = cloud(SQUARE, 200, 0)
     shifted = mk.Particles(SQUARE, x.positions + jnp.asarray([0.9, 0.0]))

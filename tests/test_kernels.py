@@ -249,7 +249,7 @@ def test_cosines_of_turns_have_their_derivatives():
 REFUSALS = {
     "not periodic": (lambda: kernels.Quadratic().on(CIRCLE), r"not periodic: it changes by up to .*MinimalImage\(W\)"),
     "not scalar": (lambda: kernels.Function(lambda z: z).on(PLANE), r"must return a scalar.*returned shape \(2,\)"),
-    "no jax": (lambda: kernels.Function(lambda z: math.sin(z[0])).on(LINE), "calling it so failed"),
+    "no jax": (lambda: kernels.Function(lambda z: math.sin(z[0])).on(LINE), "a function that JAX can trace"),
     "integer": (lambda: kernels.Function(lambda z: 1).on(LINE), "a real number that can be differentiated"),
     "nan": (lambda: kernels.Function(lambda z: jnp.nan * z[0]).on(LINE), "it is NaN wherever it was tried"),
     "nan on torus": (lambda: kernels.Function(lambda z: jnp.nan * z[0]).on(CIRCLE), "NaN wherever it was tried"),

@@ -1,27 +1,30 @@
 """Distances beyond the exact ones: Sinkhorn's divergence, and averages over lines. Each says how far it may be off."""
 
+import functools
 import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
 from mckean.checks import require, require_key, traced
 from mckean.measures import AbstractMeasure, Density, Particles
 from mckean.spaces import AbstractGrid, AbstractSpace, Euclidean, FourierGrid, Torus
 from mckean.statistics import Estimate
+from mckean.transport.bounds import sharp_bounds, soft_upper
 from mckean.transport.line import on_line
 from mckean.transport.quantiles import quantiles
 
 _ITERATIONS = 5000
 # Clouds beyond this have their costs computed as they are used, this many rows at a time.
 _BATCH = 2048
+# The potential of an atom without mass, where no other goes; times 0 it is 0.
+_FAR = -1e30
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Approximation:
     **Attributes:**
 
     - `value`: the distance.
-    - `error`: an estimate of the bias.
+    - `error`: a bias, or a bound of it.
     """
 
     value: float
@@ -46,16 +49,20 @@ def sinkhorn(mu: AbstractMeasure, nu: AbstractMeasure, epsilon: float | None = N
 
         S_ε(μ, ν) = T_ε(μ, ν) − ½T_ε(μ, μ) − ½T_ε(ν, ν),   T_ε = min over couplings of ∫d² dπ + ε H(π | μ⊗ν).
 
-    S_ε ≥ 0, and it is zero only for μ = ν. For smooth densities S_ε = W_2² + O(ε²), so that the error is estimated as
-    |S_{2ε} − S_ε|/3, carried over to the root. Densities on one grid of n nodes cost n^{1+1/d} an iteration. Clouds
-    cost n², and so do other densities, which are taken as atoms at their nodes.
+    S_ε ≥ 0, and it is zero only for μ = ν. For smooth densities S_ε = W_2² + O(ε²): between two on one grid of n nodes
+    the error is estimated as |S_{2ε} − S_ε|/3, carried over to the root. An iteration costs n^{1+1/d}.
+
+    Clouds follow no such law. Their potentials bound W_2 from below, their couplings from above (`transport.bounds`).
+    The error is the distance to the further bound: W_2 is no further off, but for rounding, and mostly much nearer. An
+    iteration costs n². Other densities are taken as atoms at their nodes.
 
     **Arguments:**
 
     - `mu`, `nu`: particles or densities on one space.
     - `epsilon`: ε > 0, length². Default: a twentieth of the mean d² between the two.
 
-    **Returns:** an `Approximation`; its `error` is a bias.
+    **Returns:** an `Approximation`; its `error` is an estimate of the bias between densities on one grid, and a
+    bound of it else.
 
     **Raises:** `ValueError` for ε ≤ 0, different spaces, other measures, and under a JAX transformation;
     `RuntimeError`, with the residual and the iterations, if the iteration does not converge.
@@ -68,8 +75,13 @@ def sinkhorn(mu: AbstractMeasure, nu: AbstractMeasure, epsilon: float | None = N
         epsilon = _mean_cost(mu, nu) / 20
     if epsilon == 0.0:
         return Approximation(0.0, 0.0)
-    near, far = (math.sqrt(square) for square in _divergences(mu, nu, (epsilon, 2 * epsilon)))
-    return Approximation(near, abs(far - near) / 3)
+    solve = _solver(mu, nu)
+    square, bounds = solve(epsilon)
+    near = math.sqrt(square)
+    if bounds is None:
+        return Approximation(near, abs(math.sqrt(solve(2 * epsilon)[0]) - near) / 3)
+    low, high = (math.sqrt(max(bound, 0.0)) for bound in bounds)
+    return Approximation(near, max(near - low, high - near))
 
 
 def sliced(
@@ -144,58 +156,73 @@ def _thin(x: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.nda
     return x[::step], kept / kept.sum()
 
 
-def _divergences(mu: AbstractMeasure, nu: AbstractMeasure, epsilons: tuple[float, ...]) -> list[float]:
-    """S_ε for each ε, rounding below zero cut off."""
+def _solver(mu: AbstractMeasure, nu: AbstractMeasure) -> Callable[[float], tuple[float, tuple | None]]:
+    """S_ε of ε, rounding below zero cut off, and bounds of W_2² between clouds."""
     if isinstance(mu, Density) and isinstance(nu, Density) and mu.grid == nu.grid:
-        (a, b), points = (np.maximum(np.asarray(m.values, np.float64).ravel(), 0) for m in (mu, nu)), None
+        where, (a, b) = mu.grid, (np.maximum(np.asarray(m.values, np.float64).ravel(), 0) for m in (mu, nu))
+        points = tuple(jnp.asarray(axis, float) for axis in mu.grid.axes)
     else:
         (x, a), (y, b) = (_atoms(measure) for measure in (mu, nu))
         a, b = (np.ones(len(z)) if w is None else w for z, w in ((x, a), (y, b)))
-        points = jnp.asarray(x), jnp.asarray(y)
+        where, points = mu.domain, (jnp.asarray(x), jnp.asarray(y))
+    tolerance = 1e-7 if jnp.result_type(float) == jnp.float64 else 1e-4
+    run = _program(where, max(map(len, points)) > _BATCH, tolerance, _ITERATIONS)
     weights = jnp.asarray(a / a.sum()), jnp.asarray(b / b.sum())
-    where = mu.grid if points is None and isinstance(mu, Density) else mu.domain
-    solve, found = _solver(where, points, weights), []
-    for epsilon in epsilons:
-        value, converged, steps, errors = solve(epsilon)
+
+    def solve(epsilon: float):
+        value, bounds, converged, steps, errors = run(points, weights, epsilon)
         if not all(converged):
             residual = max(float(e[e >= 0][-1]) for e in map(np.asarray, errors))
             raise RuntimeError(
                 f"Sinkhorn's iteration did not converge: the marginals are off by {residual:.3g} after "
                 f"{max(map(int, steps))} iterations; take a larger epsilon than {epsilon:.3g}."
             )
-        found.append(max(float(value), 0.0))
-    return found
+        return max(float(value), 0.0), None if bounds is None else tuple(map(float, bounds))
+
+    return solve
 
 
-def _solver(where: AbstractGrid | AbstractSpace, points, weights) -> Callable[[float], tuple]:
-    """S_ε of ε, and of its three problems whether they converged, their iterations and histories of residuals."""
+@functools.lru_cache(maxsize=16)
+def _program(where: AbstractGrid | AbstractSpace, large: bool, tolerance: float, iterations: int) -> Callable:
+    """S_ε of points, weights and ε; bounds of W_2²; of its three problems whether they converged, their iterations and
+    histories of residuals."""
     with warnings.catch_warnings():
         # A part of it that is not used here says that it is no longer kept.
         warnings.simplefilter("ignore", DeprecationWarning)
         from ott.geometry import grid, pointcloud
         from ott.tools.sinkhorn_divergence import sinkhorn_divergence
 
-    tolerance = 1e-7 if weights[0].dtype == jnp.float64 else 1e-4
-    solve = {"threshold": tolerance, "max_iterations": _ITERATIONS}
+    solve = {"threshold": tolerance, "max_iterations": iterations}
     if isinstance(where, AbstractGrid):
         lines = [Torus(1, L) if isinstance(where, FourierGrid) else Euclidean(1) for L in where.sides]
         options: dict[str, Any] = {"cost_fns": [_square_cost(line) for line in lines]}
     else:
-        small = max(len(z) for z in points) <= _BATCH
-        options = {"cost_fn": _square_cost(where), "batch_size": None if small else _BATCH}
+        options = {"cost_fn": _square_cost(where), "batch_size": _BATCH if large else None}
 
     @jax.jit
     def run(points, weights, epsilon):
-        kind, arguments = grid.Grid, (points,)
+        kind, arguments = grid.Grid, (list(points),)
         if not isinstance(where, AbstractGrid):
             kind, arguments = pointcloud.PointCloud, points
         a, b = weights
         value, out = sinkhorn_divergence(kind, *arguments, a=a, b=b, epsilon=epsilon, solve_kwargs=solve, **options)
-        return value, out.converged, out.n_iters, out.errors
+        bounds = None
+        if not isinstance(where, AbstractGrid):
+            (_, g), _, (_, own) = out.potentials
+            bounds = _bounds(where, points, weights, g, own, epsilon)
+        return value, bounds, out.converged, out.n_iters, out.errors
 
-    if isinstance(where, AbstractGrid):
-        points = [jnp.asarray(axis, weights[0].dtype) for axis in where.axes]
-    return partial(run, points, weights)
+    return run
+
+
+def _bounds(space: AbstractSpace, points, weights, g, own, epsilon) -> tuple[Array, Array]:
+    """The better ones of the potential g, of its smooth form g − ε log b, and of that less ν's own, its bias."""
+    known = weights[1] > 0
+    smooth = jnp.where(known, g - epsilon * jnp.log(jnp.where(known, weights[1], 1)), _FAR)
+    pairs = [sharp_bounds(space, points, weights, v) for v in (smooth, jnp.where(known, g - own, _FAR))]
+    lower = jnp.maximum(pairs[0][0], pairs[1][0])
+    upper = jnp.minimum(jnp.minimum(pairs[0][1], pairs[1][1]), soft_upper(space, points, weights, g, epsilon))
+    return lower, upper
 
 
 def _square_cost(space: AbstractSpace):

@@ -125,7 +125,7 @@ def _doubles(kernel: AbstractKernel, dim: int) -> bool:
         with jax.enable_x64(True):
             jax.eval_shape(cast(kernel, jnp.float64), jax.ShapeDtypeStruct((dim,), jnp.float64))
     except TypeError:
-        return bool(jax.config.values["jax_enable_x64"])
+        return jnp.result_type(float) == jnp.float64
     return True
 
 
