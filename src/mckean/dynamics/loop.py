@@ -17,6 +17,7 @@ from jaxtyping import Array, Int
 
 from mckean.checks import array, calling, require
 from mckean.dynamics.scheme import Stepper, tree_finite
+from mckean.dynamics.survey import warn_of_lost_steps
 from mckean.dynamics.trajectory import MeasureT, Trajectory, require_names
 from mckean.faults import FAULTS, Failure, Fault, RunError, Status, sound, status, tell
 from mckean.measures import AbstractMeasure
@@ -147,6 +148,7 @@ def run_whole(run: Run, plan: Plan, measure: MeasureT, made: tuple) -> Trajector
 
 def run_in_chunks(run: Run, plan: Plan, measure: MeasureT, made: tuple, progress: bool) -> Trajectory[MeasureT]:
     """The run chunk by chunk, each judged; an interruption loses no more than the chunk under way."""
+    warn_of_lost_steps(run.model, measure, plan.dt, plan.steps)
     start = _record_once(run, measure)
     require_names(start)
     kept = (measure, 0, [start])
