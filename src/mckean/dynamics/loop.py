@@ -33,6 +33,10 @@ _SECONDS = 1.0
 _MOST_RECORDS = 4096
 
 
+_Kept = tuple[Any, int, list]
+"""A state, the number of steps that led to it, and the records on the way."""
+
+
 class Interrupted(KeyboardInterrupt):
     """A run that was interrupted; `trajectory` is what it had done, from which `evolve` can go on."""
 
@@ -151,7 +155,7 @@ def run_in_chunks(run: Run, plan: Plan, measure: MeasureT, made: tuple, progress
     warn_of_lost_steps(run.model, measure, plan.dt, plan.steps)
     start = _record_once(run, measure)
     require_names(start)
-    kept = (measure, 0, [start])
+    kept: _Kept = (measure, 0, [start])
     pace = Pace(plan, bool(run.observe))
     with _bar(progress, plan.steps) as tick, asked_to_stop() as asked:
         try:
@@ -168,7 +172,7 @@ def run_in_chunks(run: Run, plan: Plan, measure: MeasureT, made: tuple, progress
     return whole
 
 
-def _advance_by(run: Run, plan: Plan, chunk: Chunk, most: int, kept: tuple) -> tuple:
+def _advance_by(run: Run, plan: Plan, chunk: Chunk, most: int, kept: _Kept) -> _Kept:
     """The state, the number of steps and the records after a chunk: one value, so that an interruption finds all."""
     measure, done, pieces = kept
     at = np.asarray(plan.first + done)
