@@ -1,9 +1,13 @@
 """The command line: its exit status, one sentence where it refuses, and a report whatever happens."""
 
+import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from importlib import metadata
 
 import matplotlib
@@ -88,6 +92,37 @@ def test_an_interrupt_keeps_what_is_finished(mckean_, tmp_path):
     assert mckean_("talk --out out", *chapters) == 130
     assert [row["chapter"] for row in rows(tmp_path / "out")] == ["one"]
     assert "not finished: two, three." in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_stop_before_the_first_chapter_ends_leaves_an_older_report(mckean_, tmp_path, capsys):
+    assert mckean_("talk --out out", chapter("one", claim())) == 0
+    before = (tmp_path / "out" / "report.html").read_bytes()
+    assert mckean_("talk --out out", chapter("one", raises=KeyboardInterrupt())) == 130
+    assert (tmp_path / "out" / "report.html").read_bytes() == before
+    assert "stopped before a chapter had ended; 'out' is as it was." in capsys.readouterr().err
+
+
+def test_sigterm_keeps_what_is_finished(mckean_, tmp_path):
+    started, done, first = signal.getsignal(signal.SIGTERM), threading.Event(), chapter("one", claim())
+
+    def before_the_second(config, key, progress):
+        threading.Timer(0.5, done.set).start()
+        return first.run(config, key, progress)
+
+    def after_the_first(config, key, progress):
+        done.wait(30)
+        os.kill(os.getpid(), signal.SIGTERM)
+        while True:
+            progress(0.5)
+            time.sleep(0.01)
+
+    chapters = (
+        dataclasses.replace(first, run=before_the_second),
+        dataclasses.replace(chapter("two"), run=after_the_first),
+    )
+    assert mckean_("talk --out out", *chapters) == 130
+    assert [row["chapter"] for row in rows(tmp_path / "out")] == ["one"]
+    assert signal.getsignal(signal.SIGTERM) is started
 
 
 def test_chapters_seed_and_size_are_chosen(mckean_, tmp_path):

@@ -287,3 +287,29 @@ def test_an_explicit_step_that_becomes_too_long_is_stopped():
 def test_observables_that_have_no_meaning(call, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         call()
+
+
+FAR = mk.Particles(LINE, jnp.full((4, 1), 900.0, "float32"))
+ONE = mk.Particles(LINE, jnp.full((4, 1), 1.0, "float32"))
+DRIFT = mk.Model(LINE, drift=lambda x, mu: jnp.ones_like(x))
+LOST = {
+    "drift": (DRIFT, FAR, 2.0**-10, r"steps of 0\.00098 .* which is 6\.1e-05 at \|x\| = 900,"),
+    "drift of a spacing": (DRIFT, FAR, 2.0**-13, r"steps of 0\.00012 .* which is 6\.1e-05 at \|x\| = 900,"),
+    "frozen": (mk.langevin(LINE, lambda x: x[0], beta=jnp.inf), ONE, 2.0**-25, r"which is 1\.2e-07 at \|x\| = 1,"),
+    "noise": (mk.Model(LINE, noise=mk.Additive(1e-3)), FAR, 2.0**-14, r"steps of 7\.8e-06 .* which is 6\.1e-05"),
+}
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_steps_that_rounding_changes_are_told_of(name):
+    """A step of r spacings may lose a part 1/2r of itself; below a half it is none."""
+    model, start, dt, message = LOST[name]
+    with pytest.warns(RuntimeWarning, match=message):
+        mk.evolve(model, start, until=2**13 * dt, dt=dt, path=PATH)
+
+
+def test_steps_that_are_resolved_are_not():
+    """33 spacings; a noise of 2 spacings beside a small drift; and no drift at all."""
+    mk.evolve(DRIFT, FAR, until=1.0, dt=2.0**-8, path=PATH)
+    mk.evolve(mk.langevin(LINE, lambda x: x[0], beta=2.0), ONE, until=2.0**-17, dt=2.0**-22, path=PATH)
+    mk.evolve(mk.Model(LINE, drift=lambda x, mu: 0 * x), FAR, until=1.0, dt=2.0**-10, path=PATH)

@@ -3,9 +3,11 @@
 import contextlib
 import io
 import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -87,6 +89,10 @@ def talk(
     except ValueError as error:
         return _refuse(error)
     result, reason = _run(names, quick, seed), None
+    if not result.outcomes:
+        # An older report is worth more than an empty one.
+        print(f"mckean: stopped before a chapter had ended; '{out}' is as it was.", file=sys.stderr)
+        return INTERRUPTED
     try:
         path = write(result, out)
     except OSError as error:
@@ -154,12 +160,12 @@ def _choose(chapters: Sequence[str], seed: int) -> list[str]:
 
 
 def _run(names: Sequence[str], quick: bool, seed: int) -> "Talk":
-    """Run the chapters and show how far they are; an interrupt ends the run and keeps what is finished."""
+    """Run the chapters and show how far they are; Ctrl-C and SIGTERM end the run and keep what is finished."""
     from mckean.talk.report.terminal import progress
     from mckean.talk.run import Talk, run_chapters
 
     start, outcomes, interrupted = time.perf_counter(), [], False
-    with progress(_console(error=True), names) as shown:
+    with _stopped_by_sigterm(), progress(_console(error=True), names) as shown:
         try:
             for outcome in run_chapters(names, quick=quick, seed=seed, progress=shown.update):
                 outcomes.append(outcome)
@@ -169,6 +175,23 @@ def _run(names: Sequence[str], quick: bool, seed: int) -> "Talk":
         except KeyboardInterrupt:
             interrupted = True
     return Talk(names, outcomes, seed, quick, time.perf_counter() - start, interrupted)
+
+
+@contextlib.contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """A batch system ends a job by SIGTERM: as Ctrl-C does, where the process can be told."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _console(error: bool = False):

@@ -64,6 +64,8 @@ def evolve(
       20 times at least, and about every second.
     - `Interrupted` on Ctrl-C, with the run up to the next of these times.
 
+    **Warns:** of steps near the spacing of numbers in single precision, and of observables that are not a number.
+
     Inside vmap, grad or jit nothing is checked before the run, and a failure raises JAX's own runtime error.
     """
     scheme = scheme_for(model, measure, scheme)
@@ -71,9 +73,7 @@ def evolve(
     start, until, dt, first, steps = _count_steps(start, until, dt)
     stride = steps if every is None else _check_stride(every, steps)
     model = in_precision(model, measure)
-    path = _choose_path(model, measure, path)
-    if path is not None and model.common:
-        path.environment.check(first, steps, dt, model.motions(measure))
+    path = _choose_path(model, measure, path, (first, steps, dt))
     run = Run(scheme.begin(model, measure, dt), path, observe)
     plan = Plan(first, steps, stride, dt)
     attributes = _describe_run(model=run.model, scheme=scheme, path=path, dt=dt, start=start, until=until, every=stride)
@@ -143,7 +143,9 @@ def _describe(value: Any) -> str:
     return str(value) if isinstance(value, str) or traced(value) else eqx.tree_pformat(value, short_arrays=False)
 
 
-def _choose_path(model: Model, measure: AbstractMeasure, path: Brownian | None) -> Brownian | None:
+def _choose_path(
+    model: Model, measure: AbstractMeasure, path: Brownian | None, steps: tuple[int, int, float]
+) -> Brownian | None:
     require(path is None or isinstance(path, Brownian), f"a path is Brownian(key), not {path!r}.")
     # A law holds its own noise in its equation; particles, also where they are a part of the state, draw theirs.
     parts = jax.tree.leaves(measure, is_leaf=lambda part: isinstance(part, Particles))
@@ -154,6 +156,8 @@ def _choose_path(model: Model, measure: AbstractMeasure, path: Brownian | None) 
         f"this model has {'noise' if own else 'a common noise'}: give the run a path, "
         "path=Brownian(jax.random.key(seed)).",
     )
+    if path is not None and model.common:
+        path.environment.check(*steps, model.motions(measure))
     return path if needed else None
 
 

@@ -17,6 +17,7 @@ from jaxtyping import Array, Int
 
 from mckean.checks import array, calling, require
 from mckean.dynamics.scheme import Stepper, tree_finite
+from mckean.dynamics.survey import warn_of_lost_steps
 from mckean.dynamics.trajectory import MeasureT, Trajectory, require_names
 from mckean.faults import FAULTS, Failure, Fault, RunError, Status, sound, status, tell
 from mckean.measures import AbstractMeasure
@@ -30,6 +31,10 @@ _SHORTEST_CHUNK = 8
 _SECONDS = 1.0
 # Records of a chunk, which passes over the room for those that it does not make.
 _MOST_RECORDS = 4096
+
+
+_Kept = tuple[Any, int, list]
+"""A state, the number of steps that led to it, and the records on the way."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -152,9 +157,10 @@ def run_whole(run: Run, plan: Plan, measure: MeasureT, made: tuple) -> Trajector
 
 def run_in_chunks(run: Run, plan: Plan, measure: MeasureT, made: tuple, progress: bool) -> Trajectory[MeasureT]:
     """The run chunk by chunk, each judged; an interruption loses no more than the chunk under way."""
+    warn_of_lost_steps(run.model, measure, plan.dt, plan.steps)
     start = _record_once(run, measure)
     require_names(start)
-    kept: tuple[Any, int, list] = (measure, 0, [start])
+    kept: _Kept = (measure, 0, [start])
     pace = Pace(plan, bool(run.observe))
     with _bar(progress, plan.steps) as tick, asked_to_stop() as asked:
         try:
@@ -171,7 +177,7 @@ def run_in_chunks(run: Run, plan: Plan, measure: MeasureT, made: tuple, progress
     return whole
 
 
-def _advance_by(run: Run, plan: Plan, chunk: Chunk, most: int, kept: tuple) -> tuple:
+def _advance_by(run: Run, plan: Plan, chunk: Chunk, most: int, kept: _Kept) -> _Kept:
     """The state, the number of steps and the records after a chunk: one value, so that an interruption finds all."""
     measure, done, pieces = kept
     at = np.asarray(plan.first + done)

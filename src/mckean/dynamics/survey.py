@@ -1,7 +1,9 @@
 """Whether a model's functions are what a run takes them for: looked at once before it, and now and then on the way."""
 
+import math
+import warnings
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -14,12 +16,15 @@ from mckean.checks import require_entries, require_same, traced
 from mckean.faults import Fault, Status, status
 from mckean.interactions import Points
 from mckean.interactions.kernels import FourierSeries
-from mckean.measures import AbstractMeasure, Particles
-from mckean.models import Model, Multiplicative, drift_at
+from mckean.measures import AbstractMeasure, Particles, dtype_of
+from mckean.models import Model, Multiplicative, Thermal, drift_at
 from mckean.spaces import Torus
 
 # Of so many points W is asked for between them and others.
 _PAIRS = 4096
+# So many particles tell how long steps are, and so many spacings of numbers make a step that is true to 2 %.
+_SAMPLE = 256
+_RESOLVED = 32
 
 
 def require_functions(model: Model, measure: AbstractMeasure, points: Points) -> None:
@@ -40,8 +45,9 @@ def require_functions(model: Model, measure: AbstractMeasure, points: Points) ->
                 f"{name} is not finite at {where.size} of the {np.size(bad)} points of the initial state; the first is "
                 f"({point})."
             )
-    for name, values in found["shifted"].items():
-        require_same(name, cast(Torus, model.space).lengths, np.asarray(values))
+    if isinstance(model.space, Torus):
+        for name, values in found["shifted"].items():
+            require_same(name, model.space.lengths, np.asarray(values))
 
 
 @eqx.filter_jit
@@ -72,6 +78,46 @@ def point_fields(model: Model, mu: AbstractMeasure) -> dict[str, Callable]:
             require_entries("sigma(x, mu)", lambda y, part=part: part.sigma(y, mu), model.space.dim)
             fields["the noise sigma(x, mu)"] = lambda y, part=part: part.matrix(y, mu)
     return fields
+
+
+def warn_of_lost_steps(model: Model, measure: AbstractMeasure, dt: float, steps: int) -> None:
+    """Say once where steps in single precision are near the spacing of its numbers, so that rounding decides them.
+
+    A drift is rounded the same way at each step: of a step of r spacings a part 1/2r may be lost. A noise of a spacing
+    or more makes rounding random, and is then kept, as is the drift beside it. Steps that do not add up to what is
+    seen, as near a state of rest, lose nothing.
+    """
+    if not isinstance(measure, Particles) or traced((model, measure)) or dtype_of(measure) == jnp.float64:
+        return
+    x = np.asarray(measure.positions[:_SAMPLE])
+    spacing = np.spacing(np.maximum(np.abs(x).max(axis=1), np.finfo(x.dtype).tiny))
+    noise, quiet = model.noise, not model.common
+    if isinstance(noise, Thermal):
+        quiet = quiet and bool(np.median(math.sqrt(2 * dt / noise.beta) / spacing) < 1)
+    if not quiet:
+        return
+    speed, spread = (np.asarray(a) for a in _moves(model, measure, jnp.asarray(x)))
+    drift, noise = speed * dt / spacing, spread * math.sqrt(dt) / spacing
+    lost = (drift < _RESOLVED) & (drift * steps >= _RESOLVED) & (noise < 1)
+    lost |= (noise > 0) & (noise < 1) & (noise * math.sqrt(steps) >= 1)
+    if np.mean(lost) > 0.5:
+        size = max(float(np.median(speed[lost])) * dt, float(np.median(spread[lost])) * math.sqrt(dt))
+        warnings.warn(
+            f"steps of {size:.2g} are near the spacing of numbers in single precision, which is "
+            f"{np.median(spacing[lost]):.2g} at |x| = {np.median(np.abs(x).max(axis=1)[lost]):.3g}, and rounding "
+            "changes them: take a longer dt, positions in double precision, or coordinates nearer to 0.",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+
+
+@eqx.filter_jit
+def _moves(model: Model, mu: Particles, x: Float[Array, "n d"]) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    """The largest component of the velocity, and of the noise's standard deviation per √time, at points."""
+    speed = jnp.max(jnp.abs(model.velocity(mu, x)), axis=1)
+    if model.noise is None:
+        return speed, jnp.zeros_like(speed)
+    return speed, jnp.sqrt(jnp.max(jnp.sum(model.noise.matrix(mu, x) ** 2, axis=2), axis=1))
 
 
 def confined(model: Model, x: Float[Array, "n d"]) -> Bool[Array, " n"]:
