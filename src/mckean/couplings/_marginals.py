@@ -37,6 +37,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from mckean.checks import require
 from mckean.couplings._chaos import run_from_law
 from mckean.measures import AbstractLaw, AbstractMeasure, Particles
+from mckean.measures.convert import require_law
 from mckean.models import Model
 from mckean.spaces import Euclidean, Torus
 from mckean.statistics import Jackknife, Rate, divisor, fit_rate, jackknife, largest, samples
@@ -121,6 +122,7 @@ def marginals(
     **Raises:** `ValueError` where there is no estimator: in another dimension than 1, for k > 3, for k > N, for too
     many cells or too few replicas; and as `evolve` does.
     """
+    require_law(law)
     _check(model, limit, k, min(sizes, default=0), cells, replicas)
     run = eqx.Partial(
         run_from_law, model=model, law=law, observe={"numbers": eqx.Partial(occupation, edges=_edges(limit, cells))},

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from mckean.dynamics import Scheme, evolve, scheme_for
 from mckean.measures import Particles
+from mckean.measures.convert import require_particles
 from mckean.models import Model
 from mckean.paths import Brownian
 from mckean.statistics import EnergyTest, energy_test, replicate
@@ -45,6 +46,7 @@ def one_point_ergodicity(
 
     **Raises:** `ValueError` for samples of another shape, and as `evolve` and `energy_test` do.
     """
+    require_particles("ergodicity of one point", particles)
     model = scheme_for(model, particles, scheme).begin(model, particles, dt).model
     driving, drawing, dealing = jax.random.split(key, 3)
     expected = invariant(drawing, replicas) if callable(invariant) else jnp.asarray(invariant)

@@ -46,6 +46,8 @@ def gibbs_drift(model: Model, state: Density) -> GibbsDrift:
     **Raises:** `ValueError` for a density on a box, an own noise in the sense of Stratonovich, or a common one in that
     of Itô, where these differ.
     """
+    form = type(state).__name__
+    require(isinstance(state, Density), f"this is asked of a density, not of a {form}: deposit it first.")
     require_stratonovich(model)
     require(
         model.noise is None or not differs(model.noise, "ito"),

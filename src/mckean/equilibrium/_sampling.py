@@ -29,6 +29,7 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 from mckean.checks import require, require_finite
 from mckean.dynamics.gibbs import coupled_log_density, require_gibbs
 from mckean.measures import AbstractLaw, AbstractMeasure, Particles
+from mckean.measures.convert import require_law
 from mckean.models import Model, energy, in_precision, with_planned_sums
 from mckean.spaces import Torus
 from mckean.statistics import Estimate, average
@@ -117,6 +118,7 @@ def sample_gibbs(
     **Source:** Hukushima and Nemoto, J. Phys. Soc. Japan 65 (1996), for the exchange of neighbours.
     """
     require_gibbs(model)
+    require_law(law)
     ladder = _check_ladder(couplings)
     require(n >= 1, f"the number of particles must be positive, but {n} was given.")
     require(chains >= 8, f"a standard error from chains needs at least 8 of them, but {chains} were asked for.")
