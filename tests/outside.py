@@ -6,6 +6,7 @@ What a call did is one of: `right`, with whether every number of its result is f
 
 import importlib
 import json
+import linecache
 import subprocess
 import sys
 import time
@@ -37,9 +38,11 @@ def own(error: Exception) -> bool:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    where = "" if trace is None else trace.tb_frame.f_code.co_filename
-    said = str(error)
-    return "/mckean/" in where and type(error).__name__ in OWN and "\n" not in said and 10 < len(said) < LONGEST
+    if trace is None:
+        return False
+    where, said = trace.tb_frame.f_code.co_filename, str(error)
+    raised = "/mckean/" in where and linecache.getline(where, trace.tb_lineno).strip().startswith("raise ")
+    return raised and type(error).__name__ in OWN and "\n" not in said and 10 < len(said) < LONGEST
 
 
 def finite(result) -> bool:

@@ -57,7 +57,7 @@ VERBS = {
     ),
     "couplings.reflection_coupling": lambda m, mu, nu: couplings.reflection_coupling(m, mu, nu, path=PATH, **SPAN),
     "couplings.across_steps": lambda m, mu, nu: couplings.across_steps(m, mu, path=PATH, halvings=1, **SPAN),
-    "couplings.nested": lambda m, mu, nu: couplings.nested(m, mu, [4], path=PATH, **SPAN),
+    "couplings.nested": lambda m, mu, nu: couplings.nested(m, mu, 4, path=PATH, **SPAN),
     "couplings.chaos_rate": lambda m, mu, nu: couplings.chaos_rate(
         m, mu, jnp.cos, sizes=[4, 8], replicas=4, key=KEY, **SPAN
     ),
@@ -86,7 +86,7 @@ VERBS = {
     "energetics.poincare_bounds": lambda m, mu, nu: energetics.poincare_bounds(mu),
     "energetics.log_sobolev_bounds": lambda m, mu, nu: energetics.log_sobolev_bounds(mu),
     "equilibrium.sample_gibbs": lambda m, mu, nu: equilibrium.sample_gibbs(
-        m, mu, 4, LOOK, key=KEY, chains=4, warmup=20, draws=40
+        m, mu, 4, LOOK, key=KEY, chains=8, warmup=20, draws=20
     ),
     "equilibrium.langevin_means": lambda m, mu, nu: equilibrium.langevin_means(
         m, mu, 4, LOOK, key=KEY, dt=0.1, until=0.4, discard=0.2, replicas=2

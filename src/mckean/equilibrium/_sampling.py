@@ -118,7 +118,6 @@ def sample_gibbs(
     **Source:** Hukushima and Nemoto, J. Phys. Soc. Japan 65 (1996), for the exchange of neighbours.
     """
     require_gibbs(model)
-    require_law(law)
     ladder = _check_ladder(couplings)
     require(n >= 1, f"the number of particles must be positive, but {n} was given.")
     require(chains >= 8, f"a standard error from chains needs at least 8 of them, but {chains} were asked for.")
@@ -126,7 +125,7 @@ def sample_gibbs(
     require(steps >= 1, f"a transition needs at least one leapfrog step, but {steps} were asked for.")
     start, move = jax.random.split(key)
     keys = jax.random.split(start, chains * ladder.size).reshape(chains, ladder.size)
-    first = law.sample(keys[0, 0], n)
+    first = require_law(law).sample(keys[0, 0], n)
     require(first.space == model.space, f"the model lives on {model.space}, but the chains start on {first.space}.")
     model = in_precision(with_planned_sums(model, first), first)
     watched = dict(observe) if model.interaction is None else {**observe, "interaction": interaction_energy}

@@ -20,10 +20,11 @@ def require_particles(what: str, measure: AbstractMeasure) -> None:
     require(isinstance(measure, Particles), f"{what} is about particles, not about a {form}: sample it first.")
 
 
-def require_law(law: Any) -> None:
-    """**Raises** `ValueError` for what cannot be sampled."""
+def require_law(law: Any) -> Any:
+    """The law itself. **Raises** `ValueError` for what cannot be sampled."""
     form = type(law).__name__
     require(hasattr(law, "sample"), f"particles are drawn from a law or a density, not from a {form}.")
+    return law
 
 
 def deposit(particles: Particles, grid: AbstractGrid) -> Density:
