@@ -22,6 +22,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from mckean.checks import require
 from mckean.dynamics import evolve
 from mckean.measures import AbstractLaw, Particles
+from mckean.measures.convert import require_law
 from mckean.models import Model
 from mckean.paths import Brownian
 from mckean.statistics import Jackknife, Rate, fit_rate, jackknife, largest, samples
@@ -63,6 +64,7 @@ def chaos_rate(
 
     **Source:** Duerinckx, Probab. Theory Relat. Fields 179 (2021).
     """
+    require_law(law)
     functions = _check_functions(functions, min(sizes, default=0))
     require(
         not model.common,

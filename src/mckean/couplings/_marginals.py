@@ -37,6 +37,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from mckean.checks import require
 from mckean.couplings._chaos import run_from_law
 from mckean.measures import AbstractLaw, AbstractMeasure, Particles
+from mckean.measures.convert import require_law
 from mckean.models import Model
 from mckean.spaces import Euclidean, Torus
 from mckean.statistics import Jackknife, Rate, divisor, fit_rate, jackknife, largest, samples
@@ -127,6 +128,7 @@ def marginals(
 
     **Source:** the W_2² to leading order, Peyre, ESAIM Control Optim. Calc. Var. 24 (2018).
     """
+    require_law(law)
     _check(model, limit, k, min(sizes, default=0), cells, replicas)
     run = eqx.Partial(
         run_from_law, model=model, law=law, observe={"numbers": eqx.Partial(occupation, edges=_edges(limit, cells))},

@@ -11,6 +11,7 @@ from mckean.dynamics import Carrier, CarrierScheme, Scheme, Trajectory, evolve, 
 from mckean.dynamics.pair import Pair
 from mckean.dynamics.particles import with_positions
 from mckean.measures import AbstractMeasure, Particles
+from mckean.measures.convert import require_particles
 from mckean.measures.norms import distance
 from mckean.models import Model
 from mckean.paths import Brownian
@@ -45,6 +46,7 @@ def nested(
 
     **Raises:** `ValueError` for another n, and as `evolve` does.
     """
+    require_particles("a part of a system", particles)
     whole = particles.n
     require(particles.weights is None, "a coupling is of particles of equal weight.")
     require(1 <= n < whole, f"a part of {whole} particles has 1 to {whole - 1} of them, not {n}.")

@@ -37,6 +37,7 @@ from mckean.dynamics import (
 from mckean.dynamics.particles import solve, with_positions
 from mckean.faults import Status
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
+from mckean.measures.convert import require_particles
 from mckean.models import Model
 from mckean.models.model import drift_at
 from mckean.paths import Brownian
@@ -64,6 +65,7 @@ def coupled(law: Density | Gaussian, particles: Particles, copies: Particles | N
 def require_alike(first: Particles, second: Particles) -> None:
     """Raise `ValueError` unless each particle of one cloud can be coupled with one of the other."""
     for cloud in (first, second):
+        require_particles("a coupling of noises", cloud)
         require(cloud.weights is None, "a coupling is of particles of equal weight.")
     require(first.space == second.space, f"particles on {first.space} are not coupled with some on {second.space}.")
     n, m = first.n, second.n

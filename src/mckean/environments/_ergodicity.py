@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from mckean.checks import require_key
 from mckean.dynamics import Scheme, evolve, scheme_for
 from mckean.measures import Particles
+from mckean.measures.convert import require_particles
 from mckean.models import Model
 from mckean.paths import Brownian
 from mckean.statistics import EnergyTest, energy_test, replicate
@@ -49,6 +50,7 @@ def one_point_ergodicity(
 
     **Raises:** `ValueError` for samples of another shape, and as `evolve` and `energy_test` do.
     """
+    require_particles("ergodicity of one point", particles)
     model = scheme_for(model, particles, scheme).begin(model, particles, dt).model
     require_key(key)
     driving, drawing, dealing = jax.random.split(key, 3)

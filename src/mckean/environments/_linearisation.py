@@ -11,8 +11,9 @@ They differ, and say different things: a solution goes back to a steady state wh
 environments that hardly ever come (Arnold, Random Dynamical Systems, 1998; Khasminskii, Stochastic Stability, 2012).
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -67,6 +68,20 @@ def differentiable(scheme: AbstractScheme) -> AbstractScheme:
     if getattr(solver, "scan_kind", "lax") is not None:
         return scheme
     return eqx.tree_at(lambda s: s.solver, scheme, dataclasses.replace(solver, scan_kind="lax"))
+
+
+@contextlib.contextmanager
+def forward_derivatives() -> Iterator[None]:
+    """A run with tangents. **Raises** `ValueError` for a scheme that defines only its reverse derivative.
+
+    JAX finds that out as it compiles the run.
+    """
+    try:
+        yield
+    except TypeError as error:
+        if "custom_vjp" not in str(error):
+            raise
+        raise ValueError("a step of this scheme has no forward derivative, which a tangent needs.") from error
 
 
 def push(move: Callable, measure: AbstractMeasure, eta: Any) -> tuple[AbstractMeasure, Any, Status]:
@@ -219,7 +234,8 @@ def linearise(
     **Raises:** `ValueError` for measures of different classes, or equal ones, and as `evolve` does.
     """
     state, flow = tangent(measure, towards), _flow(scheme_for(model, measure, scheme))
-    return evolve(model, state, until=until, dt=dt, path=path, scheme=flow, observe=_OBSERVE, every=every)
+    with forward_derivatives():
+        return evolve(model, state, until=until, dt=dt, path=path, scheme=flow, observe=_OBSERVE, every=every)
 
 
 def growth(
@@ -256,7 +272,8 @@ def growth(
     # Refused, and planned, while the values are known.
     planned = flow.begin(model, state, dt).model
     run = eqx.Partial(_follow, model=planned, state=state, flow=flow, until=until, dt=dt, every=every)
-    times, log_norm, overlap = replicate(run, key, replicas, batch)
+    with forward_derivatives():
+        times, log_norm, overlap = replicate(run, key, replicas, batch)
     return Growth(times[0], log_norm, overlap)
 
 

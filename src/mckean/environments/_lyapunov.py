@@ -25,7 +25,7 @@ from mckean.checks import require
 from mckean.dynamics import Carrier, CarrierScheme, RunError, Scheme, Stepper, evolve, scheme_for
 from mckean.environments._linearisation import differentiable, push
 from mckean.faults import Status
-from mckean.measures import Particles
+from mckean.measures import AbstractMeasure, Particles
 from mckean.models import Model
 from mckean.paths import Brownian
 from mckean.statistics import Estimate, average, replicate
@@ -52,11 +52,7 @@ def frame(particles: Particles, count: int) -> Carrier:
     The tangents that it starts from are always the same, and in no special position.
     **Raises:** `ValueError` for another measure than particles, and for another number.
     """
-    require(
-        isinstance(particles, Particles),
-        f"the Lyapunov spectrum is that of particles, not of a {type(particles).__name__}; `growth` finds the top "
-        "exponent of any measure.",
-    )
+    _require_particles(particles)
     full = particles.n * particles.space.tangent_dim
     whole = isinstance(count, int) and not isinstance(count, bool) and 1 <= count <= full
     require(whole, f"{particles.n} particles on {particles.space} have 1 to {full} exponents, not {count!r}.")
@@ -213,10 +209,19 @@ def exponents(
     return _rates(np.asarray(sums.log_growth)[None], np.asarray(sums.lost)[None], until - after, dt)[0]
 
 
+def _require_particles(measure: AbstractMeasure) -> None:
+    require(
+        isinstance(measure, Particles),
+        f"the Lyapunov spectrum is that of particles, not of a {type(measure).__name__}; `growth` finds the top "
+        "exponent of any measure.",
+    )
+
+
 def _prepare(model, particles, until, dt, after, count, every, scheme) -> tuple[Model, CarrierScheme, Carrier]:
     """The scheme and its start, the arguments checked before anything is compiled."""
+    _require_particles(particles)
     if count is None:
-        count = particles.n * particles.space.tangent_dim if isinstance(particles, Particles) else 1
+        count = particles.n * particles.space.tangent_dim
         require(
             count <= _FEW,
             f"{particles.n} particles on {particles.space} have {count} exponents, and the full spectrum takes as many "

@@ -45,6 +45,8 @@ def gibbs_drift(model: Model, state: Density) -> GibbsDrift:
     **Raises:** `ValueError` for a density on a box, and for an own noise in Stratonovich form or a common noise in Itô
     form if the two forms differ.
     """
+    form = type(state).__name__
+    require(isinstance(state, Density), f"this is asked of a density, not of a {form}: deposit it first.")
     require_stratonovich(model)
     require(
         model.noise is None or not differs(model.noise, "ito"),

@@ -20,6 +20,7 @@ from mckean.dynamics import evolve
 from mckean.dynamics.gibbs import require_gibbs
 from mckean.equilibrium._sampling import Observables
 from mckean.measures import AbstractLaw
+from mckean.measures.convert import require_law
 from mckean.models import Model
 from mckean.paths import Brownian
 from mckean.statistics import Estimate, average, replicate
@@ -86,6 +87,7 @@ def langevin_means(
     **Source:** Talay and Tubaro, Stoch. Anal. Appl. 8 (1990).
     """
     require_gibbs(model)
+    require_law(law)
     require(0 <= discard < until, f"the time thrown away lies between 0 and {until:g}, but {discard:g} was given.")
     one = eqx.Partial(_both, model=model, law=law, n=n, observe=dict(observe), until=until, dt=dt, every=every)
     require_key(key)

@@ -29,6 +29,7 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 from mckean.checks import require, require_finite, require_key
 from mckean.dynamics.gibbs import coupled_log_density, require_gibbs
 from mckean.measures import AbstractLaw, AbstractMeasure, Particles
+from mckean.measures.convert import require_law
 from mckean.models import Model, energy, in_precision, with_planned_sums
 from mckean.spaces import Torus
 from mckean.statistics import Estimate, average
@@ -122,7 +123,7 @@ def sample_gibbs(
     require_key(key)
     start, move = jax.random.split(key)
     keys = jax.random.split(start, chains * ladder.size).reshape(chains, ladder.size)
-    first = law.sample(keys[0, 0], n)
+    first = require_law(law).sample(keys[0, 0], n)
     require(first.space == model.space, f"the model lives on {model.space}, but the chains start on {first.space}.")
     model = in_precision(with_planned_sums(model, first), first)
     watched = dict(observe) if model.interaction is None else {**observe, "interaction": interaction_energy}

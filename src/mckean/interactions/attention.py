@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from mckean.checks import require_finite
 from mckean.interactions.field import AbstractField
 from mckean.interactions.parameters import parameter
-from mckean.interactions.sums.sum import atoms
+from mckean.interactions.sums.sum import at, atoms
 from mckean.measures import AbstractMeasure, cast
 from mckean.spaces import Torus
 
@@ -100,6 +100,7 @@ class Attention(AbstractField):
 
     def _prepare(self, mu: AbstractMeasure, x: Array) -> tuple["Attention", Array, Array]:
         """The parameters and the atoms in the precision of the points, once everything fits."""
+        x = at(x, mu)
         dim = mu.domain.dim
         if isinstance(mu.domain, Torus):
             raise ValueError("attention has no meaning on a torus, where the inner product of points is not periodic.")

@@ -1,5 +1,7 @@
 """From one form of a measure to another."""
 
+from typing import Any
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -7,8 +9,22 @@ from jaxtyping import Array, Float
 
 from mckean.checks import require, traced
 from mckean.measures.density import Density, negative
+from mckean.measures.measure import AbstractMeasure
 from mckean.measures.particles import Particles
 from mckean.spaces import AbstractGrid, FourierGrid, calculus
+
+
+def require_particles(what: str, measure: AbstractMeasure) -> None:
+    """**Raises** `ValueError` for another measure than particles, where `what` is about them."""
+    form = type(measure).__name__
+    require(isinstance(measure, Particles), f"{what} is about particles, not about a {form}: sample it first.")
+
+
+def require_law(law: Any) -> Any:
+    """The law itself. **Raises** `ValueError` for what cannot be sampled."""
+    form = type(law).__name__
+    require(hasattr(law, "sample"), f"particles are drawn from a law or a density, not from a {form}.")
+    return law
 
 
 def deposit(particles: Particles, grid: AbstractGrid) -> Density:

@@ -129,8 +129,13 @@ def relative_entropy(f: Density, g: Density) -> Float[Array, ""]:
 
     - `f`, `g`: two `Density` on one grid.
 
-    **Raises:** `ValueError` for densities on different grids.
+    **Raises:** `ValueError` for other measures, and for densities on different grids.
     """
+    for measure in (f, g):
+        form = type(measure).__name__
+        require(
+            isinstance(measure, Density), f"a relative entropy is of two densities, not of a {form}: deposit it first."
+        )
     require(f.grid == g.grid, "a relative entropy is of two densities on one grid.")
     terms = jax.scipy.special.kl_div(jnp.maximum(f.values, 0), jnp.maximum(g.values, 0))
     return jnp.sum(terms) * f.grid.cell_volume

@@ -129,7 +129,10 @@ def divisor(n: int, most: int) -> int:
     - `most`: a positive integer.
 
     **Returns:** the divisor, 1 at least.
+
+    **Raises:** `ValueError` for other numbers.
     """
+    require(n >= 1 and most >= 1, f"a divisor is one of a positive integer, up to another, not {n} and {most}.")
     return max(d for d in range(1, min(n, most) + 1) if n % d == 0)
 
 
