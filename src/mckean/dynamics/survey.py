@@ -114,10 +114,10 @@ def warn_of_lost_steps(model: Model, measure: AbstractMeasure, dt: float, steps:
 @eqx.filter_jit
 def _moves(model: Model, mu: Particles, x: Float[Array, "n d"]) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
     """The largest component of the velocity, and of the noise's standard deviation per √time, at points."""
-    speed = jnp.max(jnp.abs(model.velocity(mu, x)), axis=1)
+    speed = jnp.max(jnp.abs(model.velocity(x, mu)), axis=1)
     if model.noise is None:
         return speed, jnp.zeros_like(speed)
-    return speed, jnp.sqrt(jnp.max(jnp.sum(model.noise.matrix(mu, x) ** 2, axis=2), axis=1))
+    return speed, jnp.sqrt(jnp.max(jnp.sum(model.noise.matrix(x, mu) ** 2, axis=2), axis=1))
 
 
 def confined(model: Model, x: Float[Array, "n d"]) -> Bool[Array, " n"]:
