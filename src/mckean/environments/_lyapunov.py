@@ -167,15 +167,11 @@ def lyapunov(
 
     **Source:** Benettin, Galgani, Giorgilli and Strelcyn, Meccanica 15 (1980).
     """
+    require(replicas >= 2, "standard errors over environments need at least two; for one there is `exponents`.")
     planned, flow, state = _prepare(model, particles, until, dt, after, count, every, scheme)
     run = eqx.Partial(_in_environment, model=planned, state=state, flow=flow, until=until, dt=dt)
     growth, lost = replicate(run, key, replicas, batch)
     return Spectrum(_rates(growth, lost, until - after, dt))
-    require(replicas >= 2, "standard errors over environments need at least two; for one there is `exponents`.")
-    flow, frame = _prepare(model, particles, until, dt, after, count, every, scheme)
-    run = eqx.Partial(_in_environment, model=model, frame=frame, flow=flow, until=until, dt=dt)
-    samples, lost = replicate(run, key, replicas, batch)
-    return Spectrum(_require_directions(samples, lost, dt))
 
 
 def exponents(
