@@ -147,3 +147,14 @@ def test_a_status_is_the_first_that_is_bad():
     assert isinstance(fine.then(bad), Status)
     assert fine.then(bad).then(worse).fault is Fault.NEGATIVE
     assert fine.then(worse).fault is Fault.WALLS, "what is not a number passes no threshold"
+
+
+@pytest.mark.parametrize("kind", ["density in an environment", "moments", "particles in an environment"])
+def test_what_is_carried_keeps_the_precision_of_the_measures(kind):
+    model, mu, towards, scheme = KINDS[kind]
+    mu, towards = (mk.measures.cast(one, jnp.float32) for one in (mu, towards))
+    tangent = environments.linearise(model, mu, towards, path=PATH, scheme=scheme, until=0.1, dt=0.05)
+    frame = energetics.moving_frame(model, mu, path=PATH, scheme=scheme, until=0.1, dt=0.05)
+    apart = environments.separation(model, mu, towards, path=PATH, scheme=scheme, until=0.1, dt=0.05)
+    for values in (tangent.observed["log_norm"], frame.change, apart.observed["distance"]):
+        assert values.dtype == jnp.float32

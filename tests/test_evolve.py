@@ -235,3 +235,21 @@ def test_snapshots():
         mk.observables.positions(model, rho)
     with pytest.raises(ValueError, match="deposit or smooth it first"):
         mk.observables.density(model, cloud)
+
+
+def test_a_parameter_of_an_observable_alone_is_traced():
+    """Nothing that the run is made of is traced, but a function that it calls holds a tracer."""
+    run = lambda k: EULER.run(4, observe={"wave": lambda model, mu: mu.integrate(lambda x: jnp.cos(k * x[0]))}, every=1)  # noqa: E731
+    found = jax.vmap(lambda k: run(k).observed["wave"])(jnp.arange(1.0, 3.0))
+    for k, values in zip((1.0, 2.0), found, strict=True):
+        np.testing.assert_allclose(values, run(k).observed["wave"], rtol=1e-12)
+
+
+def test_records_of_short_chunks_do_not_hold_the_room_of_long_ones(monkeypatch):
+    """Of slow steps a chunk makes one record, with room for many: what is kept is the record alone."""
+    monkeypatch.setattr(loop, "_SECONDS", 1e-9)
+    kept = []
+    join = loop._join
+    monkeypatch.setattr(loop, "_join", lambda pieces: kept.extend(pieces) or join(pieces))
+    EULER.run(400, observe=LOOK, every=1)
+    assert all(piece["look"].base is None for piece in kept[1:])

@@ -15,11 +15,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.extend.core import get_opaque_trace_state
 
 
 def traced(tree: Any) -> bool:
     """Whether any leaf of `tree` is a JAX tracer, so that its value cannot be looked at."""
     return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree))
+
+
+def under_transformation() -> bool:
+    """Whether JAX is tracing a function, also where no value at hand is traced."""
+    return get_opaque_trace_state(convention="nnx") != _NO_TRACE
+
+
+_NO_TRACE = get_opaque_trace_state(convention="nnx")
 
 
 def concrete(value: Any) -> Any:

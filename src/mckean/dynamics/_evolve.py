@@ -9,7 +9,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import ArrayLike, Int, Real
 
-from mckean.checks import number, positive_integer, require, require_arguments, require_memory, traced
+from mckean.checks import (
+    number,
+    positive_integer,
+    require,
+    require_arguments,
+    require_memory,
+    traced,
+    under_transformation,
+)
 from mckean.dynamics.choice import Scheme, scheme_for
 from mckean.dynamics.loop import Plan, Run, run_in_chunks, run_whole
 from mckean.dynamics.trajectory import MeasureT, Trajectory, reserved_names
@@ -47,7 +55,7 @@ def evolve(
     - `until`: the final time.
     - `dt`: the step, time. It divides until − start.
     - `start`: the initial time, a multiple of dt. Default: 0. A run from 0 to s and another from s to t give, bit for
-      bit, the run from 0 to t.
+      bit, the run from 0 to t, if their sums are planned once, by `interactions.plan`.
     - `path`: the noise. Particles of a model with noise need it; so does any measure if the model has a common noise.
     - `scheme`: a scheme, or a diffrax solver for particles and Gaussians. Default: the scheme of the measure's class.
     - `observe`: functions of (model, measure) by name, which JAX can trace; values are arrays or trees of arrays. They
@@ -77,7 +85,8 @@ def evolve(
     run = Run(scheme.begin(model, measure, dt), path, observe)
     plan = Plan(first, steps, stride, dt)
     attributes = _describe_run(model=run.model, scheme=scheme, path=path, dt=dt, start=start, until=until, every=stride)
-    if traced((model, measure, path, scheme)):
+    # A function may hold a tracer that nobody sees: under a transformation the whole run is one program.
+    if traced((model, measure, path, scheme, observe)) or under_transformation():
         return run_whole(run, plan, measure, attributes)
     return run_in_chunks(run, plan, measure, attributes, progress)
 

@@ -35,8 +35,8 @@ from mckean.models import Model, drift_at
 from mckean.models.internal import AbstractInternalEnergy
 from mckean.spaces import BoxGrid
 
-# e^z is finite up to here in single precision; B is below its smallest number there.
-_FAR = 80.0
+# B is below the rounding of what it is added to from here on; e^{2z}, which its derivative has, is finite in single.
+_FAR = 40.0
 
 
 class Faces(eqx.Module):

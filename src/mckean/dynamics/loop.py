@@ -114,7 +114,7 @@ class Pace:
     """How long the next chunk is: a twentieth of the run at most, and about a second.
 
     Lengths are traced, so that none of them compiles anew. The first two chunks are short: one that compiles, and one
-    that tells how long a step takes. Short periods are gathered, long ones are cut.
+    that tells how long a step takes. Periods are gathered while they are short, and cut where one takes too long.
     """
 
     def __init__(self, plan: Plan, observed: bool):
@@ -126,7 +126,7 @@ class Pace:
 
     def next(self, done: int) -> Chunk:
         """The chunk that begins after so many steps."""
-        if self.period <= self.target:
+        if self.period <= (self.target if self.chunks < 2 else self.allowed):
             left = (self.plan.steps - done) // self.period
             return Chunk(done, self.period, min(self.most, left, max(1, self.allowed // self.period)), self.inside)
         left = self.period - done % self.period
@@ -158,11 +158,11 @@ def run_whole(run: Run, plan: Plan, measure: MeasureT, made: tuple) -> Trajector
 def run_in_chunks(run: Run, plan: Plan, measure: MeasureT, made: tuple, progress: bool) -> Trajectory[MeasureT]:
     """The run chunk by chunk, each judged; an interruption loses no more than the chunk under way."""
     warn_of_lost_steps(run.model, measure, plan.dt, plan.steps)
-    start = _record_once(run, measure)
-    require_names(start)
-    kept: _Kept = (measure, 0, [start])
     pace = Pace(plan, bool(run.observe))
     with _bar(progress, plan.steps) as tick, asked_to_stop() as asked:
+        start = _record_once(run, measure)
+        require_names(start)
+        kept: _Kept = (measure, 0, [start])
         try:
             while kept[1] < plan.steps:
                 chunk, begun = pace.next(kept[1]), time.perf_counter()
@@ -187,7 +187,8 @@ def _advance_by(run: Run, plan: Plan, chunk: Chunk, most: int, kept: _Kept) -> _
     new, observed, count, found = _advance(run, measure, at, *counts, most, chunk.inside, like=pieces[0])
     _judge(run, plan, measure, chunk, int(count), found)
     if chunk.inside:
-        observed = jax.tree.map(lambda a: np.asarray(a)[: chunk.records], observed)
+        # A copy: a view would keep the room of all records alive.
+        observed = jax.tree.map(lambda a: np.array(np.asarray(a)[: chunk.records]), observed)
     elif chunk.end % plan.stride == 0:
         observed = _record_once(run, new)
     return new, chunk.end, [*pieces, observed] if observed else pieces
@@ -206,10 +207,24 @@ def asked_to_stop() -> Iterator[Callable[[], bool]]:
         yield lambda: False
         return
     signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
+    told: list[bool] = []
+
+    def asked() -> bool:
+        told.extend([True] if pressed else [])
+        return bool(pressed)
+
     try:
-        yield lambda: bool(pressed)
+        yield asked
+    except RunError as error:
+        # A sweep that goes on after runs that fail is to stop all the same.
+        if pressed:
+            raise KeyboardInterrupt from error
+        raise
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Pressed as the last records were joined: for who called.
+    if pressed and not told:
+        raise KeyboardInterrupt
 
 
 def _so_far(run: Run, plan: Plan, measure: MeasureT, done: int, pieces: list, made: tuple) -> Trajectory[MeasureT]:

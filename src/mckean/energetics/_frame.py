@@ -161,7 +161,11 @@ def _descend(
     model, dt, sums = begun.model, begun.dt, state.sums
     (before,), s0 = state.measures, state.sums.shift
     dB = increments(model, before, path, index, dt).common
-    move = jnp.zeros_like(s0) if dB is None else model.common_displacement(jnp.zeros((1, s0.size)), before, dB)[0]
+    move = (
+        jnp.zeros_like(s0)
+        if dB is None
+        else model.common_displacement(jnp.zeros((1, s0.size), s0.dtype), before, dB)[0]
+    )
     middle, s1 = s0 + 0.5 * move, s0 + move
     still = _landscape(model, middle)
     after, found = dataclasses.replace(begun.shared[0], model=still).step(before, None, index)

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from mckean.checks import require
 from mckean.measures.density import Density
-from mckean.measures.measure import AbstractMeasure
+from mckean.measures.measure import AbstractMeasure, dtype_of
 from mckean.measures.particles import Particles
 
 
@@ -50,7 +50,8 @@ def inner(measure: AbstractMeasure, eta: Any, zeta: Any) -> Float[Array, ""]:
     **Returns:** a number.
     """
     total = sum(
-        (jnp.vdot(a, b) for a, b in zip(jax.tree.leaves(eta), jax.tree.leaves(zeta), strict=True)), jnp.zeros(())
+        (jnp.vdot(a, b) for a, b in zip(jax.tree.leaves(eta), jax.tree.leaves(zeta), strict=True)),
+        jnp.zeros((), dtype_of(measure)),
     )
     if isinstance(measure, Density):
         return total * measure.grid.cell_volume

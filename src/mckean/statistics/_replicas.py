@@ -31,7 +31,9 @@ def replicate(run: Callable[[PRNGKeyArray], Any], key: PRNGKeyArray, replicas: i
 
     **Raises:** `ValueError` if the batch does not divide their number; `RunError` where a run of `evolve` fails.
     """
+    require(replicas >= 1, f"there must be a replica at least, but {replicas} were asked for.")
     batch = replicas if batch is None else batch
+    require(batch >= 1, f"a batch holds one replica at least, not {batch}.")
     require(replicas % batch == 0, f"the batch {batch} must divide the number of replicas, {replicas}.")
     require_key(key)
     keys = jax.random.split(key, replicas).reshape(-1, batch)

@@ -8,6 +8,7 @@ one S satisfy P X P = S, that is KXK − 2εK + ε²X⁻¹ = S. With Y = K^{1/2}
 the root for which P ≥ 0. The mean obeys implicit Euler, m⁺ = m − τ∇(V + W_s*μ⁺)(m⁺).
 """
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -38,7 +39,7 @@ def move(model: Model, mu: Gaussian, tau: Float[Array, ""]) -> tuple[Gaussian, F
     if model.noise is not None:
         old, new = (jnp.linalg.slogdet(s)[1] for s in (mu.covariance, covariance))
         heat = -0.5 * temperature * (new - old)
-    state = Gaussian(mean, covariance)
+    state = _with(mu, mean, covariance)
     return state, work + heat + square / (2 * tau)
 
 
@@ -48,8 +49,13 @@ def curvature(model: Model, mu: Gaussian) -> tuple[Float[Array, " d"], Float[Arr
     return tuple(jnp.linalg.eigvalsh(jax.jacfwd(f)(mu.mean)) for f in (slope, spread))  # pyright: ignore
 
 
+def _with(mu: Gaussian, mean: Array, covariance: Array) -> Gaussian:
+    """Another Gaussian in the precision of the first."""
+    return eqx.tree_at(lambda g: (g.mean, g.covariance), mu, (mean, covariance))
+
+
 def _slopes(model: Model, mu: Gaussian):
-    at = lambda m: Gaussian(m, mu.covariance)  # noqa: E731
+    at = lambda m: _with(mu, m, mu.covariance)  # noqa: E731
     slope = lambda m: -model.force(m[None], at(m))[0]  # noqa: E731
     spread = lambda x: -model.force(x[None], mu)[0]  # noqa: E731
     return slope, spread
