@@ -213,7 +213,7 @@ def test_parameters_do_not_compile_again():
 @pytest.mark.parametrize(
     ("observe", "sentence"),
     [
-        ({"m": lambda mu: mu.positions}, r"must be a function of \(model, measure\)"),
+        ({"m": lambda mu: mu.positions}, r"is a function of \(model, measure\)"),
         ({"r": mk.observables.order_parameter}, r"made by a call, as order_parameter\(1\) is"),
         ({"c": mk.observables.clusters}, "made by a call"),
         ({"r": mk.observables.zonal}, "made by a call"),

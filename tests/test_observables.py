@@ -163,8 +163,8 @@ def test_particles_as_a_dataset():
     watch = {"phase": phase, "at": lambda model, mu: mu}
     run = mk.evolve(model, cloud, until=0.2, dt=0.01, path=PATH, observe=watch, every=10)
     data = run.to_xarray()
-    assert data["phase.first"].dims == ("time",)
-    assert data["phase.first"].dtype == np.complex128
+    assert data["phase.first.real"].dims == ("time",)
+    assert data["phase.first.imag"].dtype == np.float64
     assert data["at.positions"].dims == ("time", "at.positions_axis0", "at.positions_axis1")
     assert data["final_position"].dims == ("particle", "coordinate")
     np.testing.assert_array_equal(data["final_weight"], [0.2, 0.3, 0.5])

@@ -99,8 +99,8 @@ def require_key(key: Any) -> None:
     )
 
 
-def require_arguments(what: str, f: Any, *arguments: str) -> None:
-    """Raise `ValueError` unless f can be called with these arguments, where Python can tell."""
+def require_arguments(what: str, f: Any, *arguments: str, mend: str = "") -> None:
+    """Raise `ValueError` unless f can be called with these arguments, as far as Python can tell, with the mend."""
     try:
         signature = inspect.signature(f)
     except (TypeError, ValueError):
@@ -109,7 +109,9 @@ def require_arguments(what: str, f: Any, *arguments: str) -> None:
         signature.bind(*arguments)
     except TypeError as error:
         taken = ", ".join(signature.parameters)
-        raise ValueError(f"{what} is a function of ({', '.join(arguments)}), but this one is of ({taken}).") from error
+        raise ValueError(
+            f"{what} is a function of ({', '.join(arguments)}), but this one is of ({taken}){mend}."
+        ) from error
 
 
 def require_draws(key: Any, n: Any, dim: int) -> None:

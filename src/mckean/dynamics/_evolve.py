@@ -85,10 +85,14 @@ def evolve(
     run = Run(scheme.begin(model, measure, dt), path, observe)
     plan = Plan(first, steps, stride, dt)
     attributes = _describe_run(model=run.model, scheme=scheme, path=path, dt=dt, start=start, until=until, every=stride)
-    # A function may hold a tracer that nobody sees: under a transformation the whole run is one program.
-    if traced((model, measure, path, scheme, observe)) or under_transformation():
+    if _in_one_program(run, measure):
         return run_whole(run, plan, measure, attributes)
     return run_in_chunks(run, plan, measure, attributes, progress)
+
+
+def _in_one_program(run: Run, measure: AbstractMeasure) -> bool:
+    """Under a transformation, also where no tracer is seen: a function may hold one."""
+    return traced((run, measure)) or under_transformation()
 
 
 def _count_steps(start: Any, until: Any, dt: Any) -> tuple[float, float, float, int, int]:
@@ -134,7 +138,8 @@ def _check_observables(observe: Observables | None, measure: AbstractMeasure) ->
     observe = dict(observe or {})
     for name, f in observe.items():
         require(callable(f), f"the observable '{name}' must be a function of (model, measure), not {f!r}.")
-        require_arguments(f"the observable '{name}'", f, "model", "measure")
+        mend = "; one with parameters is made by a call, as order_parameter(1) is"
+        require_arguments(f"the observable '{name}'", f, "model", "measure", mend=mend)
         require(
             isinstance(name, str) and name not in reserved_names(measure) and not name.startswith("final_"),
             f"an observable cannot be called {name!r}, which names a coordinate or the final measure of a run.",
