@@ -253,3 +253,21 @@ def test_records_of_short_chunks_do_not_hold_the_room_of_long_ones(monkeypatch):
     monkeypatch.setattr(loop, "_join", lambda pieces: kept.extend(pieces) or join(pieces))
     EULER.run(400, observe=LOOK, every=1)
     assert all(piece["look"].base is None for piece in kept[1:])
+
+
+@pytest.mark.parametrize("observed", [True, False])
+@pytest.mark.parametrize("stride", [1, 3, 50, 700])
+def test_chunks_of_steps_of_any_speed_meet_every_record(stride, observed):
+    """Steps that take from 10 µs to 10 s in turn: a chunk goes on from the last, and passes over no record."""
+    rng = np.random.default_rng(stride)
+    plan = loop.Plan(0, 20 * stride, stride, 0.1)
+    pace, done = loop.Pace(plan, observed), 0
+    while done < plan.steps:
+        chunk = pace.next(done)
+        assert chunk.done == done < chunk.end <= plan.steps
+        if observed and chunk.inside:
+            assert done % stride == 0 == chunk.stride % stride
+        elif observed:
+            assert chunk.end <= (done // stride + 1) * stride
+        pace.learn(chunk, (chunk.end - done) * 10 ** rng.uniform(-5, 1))
+        done = chunk.end

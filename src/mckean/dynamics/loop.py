@@ -126,7 +126,9 @@ class Pace:
 
     def next(self, done: int) -> Chunk:
         """The chunk that begins after so many steps."""
-        if self.period <= (self.target if self.chunks < 2 else self.allowed):
+        limit = self.target if self.chunks < 2 else self.allowed
+        # Only from a record: a period that was cut is made to its end.
+        if self.period <= limit and done % self.period == 0:
             left = (self.plan.steps - done) // self.period
             return Chunk(done, self.period, min(self.most, left, max(1, self.allowed // self.period)), self.inside)
         left = self.period - done % self.period
@@ -207,23 +209,17 @@ def asked_to_stop() -> Iterator[Callable[[], bool]]:
         yield lambda: False
         return
     signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
-    told: list[bool] = []
-
-    def asked() -> bool:
-        told.extend([True] if pressed else [])
-        return bool(pressed)
-
     try:
-        yield asked
-    except RunError as error:
+        yield lambda: bool(pressed)
+    except Exception as error:
         # A sweep that goes on after runs that fail is to stop all the same.
         if pressed:
             raise KeyboardInterrupt from error
         raise
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    # Pressed as the last records were joined: for who called.
-    if pressed and not told:
+    # Pressed after the last look, as the records were joined.
+    if pressed:
         raise KeyboardInterrupt
 
 
