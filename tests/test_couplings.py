@@ -210,3 +210,12 @@ def _pair(space, n=3, m=3):
 def test_refusals(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_steps_are_compared_on_many_paths():
+    model = mk.langevin(LINE, mk.potentials.Quadratic(1.0), beta=1.0)
+    start = mk.Gaussian(0.0, 1.0).sample(jax.random.key(0), 50)
+    gaps = lambda key: across_steps(model, start, until=0.2, dt=0.1, path=mk.Brownian(key), halvings=1)  # noqa: E731
+    many = statistics.replicate(gaps, jax.random.key(1), 2)
+    for found, key in zip(many, jax.random.split(jax.random.key(1), 2), strict=True):
+        np.testing.assert_allclose(found, gaps(key), rtol=1e-12)

@@ -315,5 +315,5 @@ def test_steps_that_are_resolved_are_not():
         warnings.simplefilter("always")
         mk.evolve(DRIFT, FAR, until=1.0, dt=2.0**-8, path=PATH)
         mk.evolve(mk.langevin(LINE, lambda x: x[0], beta=2.0), ONE, until=2.0**-17, dt=2.0**-22, path=PATH)
-    mk.evolve(mk.Model(LINE, drift=lambda x, mu: 0 * x), FAR, until=1.0, dt=2.0**-10, path=PATH)
+        mk.evolve(mk.Model(LINE, drift=lambda x, mu: 0 * x), FAR, until=1.0, dt=2.0**-10, path=PATH)
     assert not told

@@ -200,3 +200,14 @@ SETTINGS = {"until": 1.0, "dt": 0.1, "key": jax.random.key(0), "replicas": 2}
 def test_refusals(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
+def test_points_meet_up_to_the_rounding_of_their_own_numbers(unit):
+    """Euler's steps of x′ = −x shrink every distance by 1 − dt, in any unit of length; 10⁻¹⁴ of x is rounding."""
+    model = mk.Model(LINE, confinement=mk.potentials.Quadratic(1.0), common=mk.Additive(0.0))
+    times = {"until": 0.2, "dt": 0.1, "key": jax.random.key(0), "replicas": 2}
+    ends = [contraction(model, at(LINE, [unit]), at(LINE, [unit * (1 + gap)]), **times) for gap in (1e-3, 1e-14)]
+    assert float(ends[0].rate().value) == pytest.approx(np.log(0.9) / 0.1, rel=1e-10)
+    with pytest.raises(ValueError, match="met up to rounding"):
+        ends[1].rate()

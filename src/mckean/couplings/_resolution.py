@@ -3,7 +3,6 @@
 import itertools
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from mckean.checks import require
@@ -73,7 +72,7 @@ def across_steps(
     path: Brownian,
     halvings: int = 2,
     scheme: Scheme | None = None,
-) -> Float[np.ndarray, " halvings"]:
+) -> Float[Array, " halvings"]:
     """The distances of the ends of runs with dt and dt/2, dt/2 and dt/4, …, all on one path.
 
         D_j = ‖μ^{dt/2^j} − μ^{dt/2^{j+1}}‖ at time `until`,   D_j/D_{j+1} → 2^p
@@ -98,4 +97,4 @@ def across_steps(
         evolve(model, measure, until=until, dt=dt / 2**j, path=path.refine(2**j), scheme=scheme).final
         for j in range(halvings + 1)
     ]
-    return np.array([distance(coarse, fine) for coarse, fine in itertools.pairwise(ends)])
+    return jnp.stack([distance(coarse, fine) for coarse, fine in itertools.pairwise(ends)])

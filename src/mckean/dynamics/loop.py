@@ -121,7 +121,8 @@ class Pace:
         self.plan, self.inside = plan, observed
         self.period = plan.stride if observed else plan.steps
         self.target = min(plan.steps, max(_SHORTEST_CHUNK, -(-plan.steps // _CHUNKS)))
-        self.most = min(_MOST_RECORDS, max(1, self.target // self.period))
+        # The room is compiled: a power of two serves runs of many lengths.
+        self.most = 1 << min(_MOST_RECORDS, max(1, self.target // self.period)).bit_length() - 1
         self.chunks, self.allowed = 0, min(self.target, _SHORTEST_CHUNK)
 
     def next(self, done: int) -> Chunk:

@@ -9,14 +9,16 @@ Equations 10, 1998; Flandoli, Gess and Scheutzow, Probab. Theory Relat. Fields 1
 from dataclasses import dataclass
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mckean.checks import require
-from mckean.dynamics import CarrierScheme, Scheme, evolve, scheme_for, together
+from mckean.dynamics import Carrier, CarrierScheme, Scheme, evolve, scheme_for, together
 from mckean.dynamics.pair import pair
 from mckean.environments._long_time import distance_of_pair
 from mckean.measures import AbstractMeasure, Particles
+from mckean.measures.norms import inner
 from mckean.models import Model
 from mckean.observables import pair_distance
 from mckean.paths import Brownian
@@ -120,10 +122,18 @@ def contraction(
         state, flow, apart = pair(first, second), CarrierScheme((one, one), together), distance_of_pair
     planned = scheme_for(model, state, flow).begin(model, state, dt).model
     run = eqx.Partial(_record, model=planned, state=state, flow=flow, apart=apart, until=until, dt=dt, every=every)
-    times, distances = replicate(run, key, replicas, batch)
-    return Contraction(times[0], distances, _ROUNDINGS * float(np.finfo(distances.dtype).eps))
+    times, distances, sizes = replicate(run, key, replicas, batch)
+    return Contraction(times[0], distances, _ROUNDINGS * float(np.finfo(distances.dtype).eps * sizes.max()))
 
 
-def _record(key: PRNGKeyArray, *, model, state, flow, apart, **times) -> tuple[Array, Array]:
-    run = evolve(model, state, path=Brownian(key), scheme=flow, observe={"distance": apart}, **times)
-    return run.times, run.observed["distance"]
+def _record(key: PRNGKeyArray, *, model, state, flow, apart, **times) -> tuple[Array, Array, Array]:
+    observe = {"distance": apart, "size": _size}
+    run = evolve(model, state, path=Brownian(key), scheme=flow, observe=observe, **times)
+    return run.times, run.observed["distance"], run.observed["size"]
+
+
+def _size(model: Model, state: AbstractMeasure) -> Float[Array, ""]:
+    """The norm of the numbers that hold a measure, in the unit of the distance: what rounding is relative to."""
+    mu = state.measures[0] if isinstance(state, Carrier) else state
+    numbers = eqx.filter(mu, eqx.is_inexact_array)
+    return jnp.sqrt(inner(mu, numbers, numbers))

@@ -130,6 +130,7 @@ def separation(
     **Raises:** `ValueError` for measures of different classes, and as `evolve` does.
     """
     one = scheme_for(model, first, scheme)
+    require("distance" not in (observe or {}), "an observable cannot be called 'distance', which the run records.")
     watch = {"distance": distance_of_pair, **(observe or {})}
     return evolve(
         model, pair(first, second), until=until, dt=dt, start=start, path=path,

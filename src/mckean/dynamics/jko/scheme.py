@@ -33,6 +33,9 @@ class JKO(AbstractScheme):
     - `Lagrangian`: on the line, without a grid, by Newton's method with exact transport. V, W, entropy and any U.
     - `Density`: on a box of any d, by ascent in the dual. V, entropy or a porous medium, W at the old density.
 
+    A density that vanishes on a part of the box is the hard case of the ascent: under a porous medium it may not find
+    the minimiser on few cells. Take more cells, another step, or on the line a `Lagrangian`.
+
     Each step checks that F(μ_{n+1}) + W₂²/2τ ≤ F(μ_n) up to rounding. If it fails, or the minimiser is not found, the
     run ends and the error states the number.
 
