@@ -35,9 +35,6 @@ from mckean.models import Model, drift_at
 from mckean.models.internal import AbstractInternalEnergy
 from mckean.spaces import BoxGrid
 
-# B is below the rounding of what it is added to from here on; e^{2z}, which its derivative has, is finite in single.
-_FAR = 40.0
-
 
 class Faces(eqx.Module):
     """The faces behind the cells along an axis, each shared with the next cell; the last is a wall, or the first's.
@@ -111,13 +108,18 @@ class Faces(eqx.Module):
 
 def _alike(diffusion: Array, u: Array) -> Array:
     """D B(u/D) for u ≥ 0, zero for D = 0."""
-    far = diffusion <= jnp.maximum(u / _FAR, _least(u))
+    far = diffusion <= jnp.maximum(u / _far(u), _least(u))
     diffusion = jnp.where(far, 1.0, diffusion)
     z = jnp.where(far, 1.0, u) / diffusion
     small = z < 1e-3
     away = jnp.where(small, 1.0, z)
     # Near 0 its series, whose next term is z⁴/720.
     return jnp.where(far, 0.0, diffusion * jnp.where(small, 1 - z / 2 + z * z / 12, away / jnp.expm1(away)))
+
+
+def _far(values: Array) -> float:
+    """A z up to which e^{2z}, which the derivative of B has, is finite: 40 in single precision, 319 in double."""
+    return 0.45 * float(np.log(jnp.finfo(values.dtype).max))
 
 
 def _least(values: Array) -> float:
