@@ -4,7 +4,8 @@ import re
 from functools import reduce
 
 import pytest
-from inputs import CALLS, NOT_ASKED, REFUSED
+from inputs import CALLS, REFUSED
+from not_asked import NOT_ASKED
 from outside import outcomes
 from test_house import public
 from verbs import VERBS
