@@ -21,7 +21,7 @@ from mckean.talk.report import writing
 
 def claim(measured: float = 1.0) -> Claim:
     return Claim(
-        quantity="the value in [0, 1] of $x$", predicted=1.0, measured=measured, stderr=0.01, reference="Theorem 1"
+        statement="the value in [0, 1] of $x$", predicted=1.0, measured=measured, stderr=0.01, reference="Theorem 1"
     )
 
 
@@ -244,7 +244,7 @@ from mckean.talk.claims import Chapter, Claim, Result
 
 def run(config, key, progress):
     size = jax.jit(lambda x: jnp.sin(x) @ x)(jnp.ones(5)).dtype.itemsize
-    return Result([Claim(quantity="bytes of a number", predicted=8.0, measured=float(size), reference="")], ())
+    return Result([Claim(statement="bytes of a number", predicted=8.0, measured=float(size), reference="")], ())
 
 chapters.CHAPTERS = {"one": Chapter("one", "One", "", lambda config: "", run, None, None)}
 sys.exit(cli.main(sys.argv[1:]))

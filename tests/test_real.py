@@ -99,7 +99,7 @@ def test_the_chapter_says_what_is_not_installed(monkeypatch):
     monkeypatch.setattr(real, "replicate", lambda *_: rng.uniform(size=(2, config.layers + 1)))
     result = real.run(config, jax.random.key(0), lambda fraction: None)
     assert "pip install '.[real]'" in result.note
-    assert not any("trained" in claim.quantity for claim in result.claims)
+    assert not any("trained" in claim.statement for claim in result.claims)
     assert result.claims
 
 

@@ -134,7 +134,7 @@ def test_the_report_is_written_whole(talk, tmp_path):
 
 
 def test_the_page_stands_alone_and_shows_every_claim(talk):
-    many = [claim(quantity=f"claim number {i} < 9", relation="at most") for i in range(3)]
+    many = [claim(statement=f"claim number {i} < 9", relation="at most") for i in range(3)]
     told = talk(chapter("limit", *many, panels=[panel()] * 4), chapter("bad", raises=ValueError("oh")))
     text = page(told, SETTING)
     read = Reader(text)

@@ -51,7 +51,7 @@ class Ensemble:
     def mean(self) -> Any:
         """E over environments, an `Estimate` in each leaf's place."""
         scale = self._several() * (self.count - 1)
-        return jax.tree.map(lambda m, s: Estimate(m, np.sqrt(s / scale)), self.centre, self.second)
+        return jax.tree.map(lambda m, s: Estimate(m, np.sqrt(s / scale), self.count - 1), self.centre, self.second)
 
     @property
     def variance(self) -> Any:
@@ -65,7 +65,7 @@ class Ensemble:
         def one(second, fourth):
             variance = second / (n - 1)
             square = (fourth / n - variance**2 * (n - 3) / (n - 1)) / n
-            return Estimate(variance, np.sqrt(np.maximum(square, 0.0)))
+            return Estimate(variance, np.sqrt(np.maximum(square, 0.0)), n - 1)
 
         return jax.tree.map(one, self.second, self.fourth)
 

@@ -201,8 +201,8 @@ class Growth:
         relative = pair / level.value
         span = power * (self.times[-1] - self.times[begin])
         scale = power * (self.log_norm[:, -1].max() - self.log_norm[:, begin].max())
-        error = average(relative[:, 1] - relative[:, 0]).stderr
-        return Estimate((np.log(level.value[1] / level.value[0]) + scale) / span, error / span)
+        error = average(relative[:, 1] - relative[:, 0])
+        return Estimate((np.log(level.value[1] / level.value[0]) + scale) / span, error.stderr / span, error.freedom)
 
 
 def linearise(

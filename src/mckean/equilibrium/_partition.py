@@ -63,7 +63,7 @@ def log_partition(model: Model, sample: GibbsSample) -> LogPartition:
     coarse = _integrate(ladder[::2], slopes[:, ::2], curvatures[:, ::2])
     found = average(fine)
     value = alone + float(found.value)
-    return LogPartition(Estimate(value, float(found.stderr)), abs(float(np.mean(fine - coarse))) / 15)
+    return LogPartition(Estimate(value, float(found.stderr), found.freedom), abs(float(np.mean(fine - coarse))) / 15)
 
 
 def _integrate(s: np.ndarray, f: np.ndarray, slope: np.ndarray) -> np.ndarray:

@@ -74,8 +74,7 @@ class GibbsSample:
 
     def __getitem__(self, name: str) -> Estimate:
         """The mean of one observable under π_N."""
-        mean = self.means[name]
-        return Estimate(float(mean.value[-1]), float(mean.stderr[-1]))
+        return self.means[name][-1]
 
 
 def sample_gibbs(

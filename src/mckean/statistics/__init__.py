@@ -3,6 +3,8 @@
 - How do I run independent replicas as one program? `replicate`; in batches on every core: `side_by_side`.
 - … and for each N of a ladder? `ladder`, `samples`; batches that divide their number: `divisor`.
 - What is the mean, or the root mean square, with its standard error? `average`, `root_mean_square`: an `Estimate`.
+- What is a sum of independent estimates, or a row of them? `combine`, `join`.
+- What is the probability of a success, from k of n trials? `binomial_interval`.
 - How large is a nonlinear function of a mean, without its bias? `jackknife`: a `Jackknife`.
 - How large is the supremum over times? `largest`.
 - With which power of N does an error fall? `study` from runs, `fit_rate` from a `Jackknife`: a `Rate`.
@@ -13,7 +15,15 @@
 
 from mckean.statistics._decay import ExponentialRate, decay_rate
 from mckean.statistics._energy_test import EnergyTest, energy_test
-from mckean.statistics._estimates import Estimate, average, log_slope, root_mean_square
+from mckean.statistics._estimates import (
+    Estimate,
+    average,
+    binomial_interval,
+    combine,
+    join,
+    log_slope,
+    root_mean_square,
+)
 from mckean.statistics._ladders import divisor, ladder, samples, study
 from mckean.statistics._rates import Jackknife, Rate, fit_rate, jackknife, largest
 from mckean.statistics._replicas import replicate, side_by_side
@@ -25,11 +35,14 @@ __all__ = [
     "Jackknife",
     "Rate",
     "average",
+    "binomial_interval",
+    "combine",
     "decay_rate",
     "divisor",
     "energy_test",
     "fit_rate",
     "jackknife",
+    "join",
     "ladder",
     "largest",
     "log_slope",

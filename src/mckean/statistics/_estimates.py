@@ -1,4 +1,9 @@
-"""Estimates with their standard errors, over independent replicas."""
+"""Estimates with their standard errors, over independent replicas.
+
+A standard error s from r replicas is itself random: (r − 1)s²/σ² has a χ² law with r − 1 degrees of freedom, so that the
+error of the mean over s has Student's law, not a Gaussian one. Of a sum of independent parts, s² = Σ s_i², Welch and
+Satterthwaite's number ν = s⁴/Σ(s_i⁴/ν_i) takes its place (Biometrics Bulletin 2, 1946).
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,10 +25,13 @@ class Estimate:
 
     - `value`: the number, or an array of any shape.
     - `stderr`: the standard error, of the same shape and unit.
+    - `freedom`: its degrees of freedom, a number or an array: r − 1 for the mean of r replicas, infinity where the
+      standard error is known.
     """
 
     value: Any
     stderr: Any
+    freedom: Any
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         return np.array(self.value, dtype) if copy else np.asarray(self.value, dtype)
@@ -32,7 +40,8 @@ class Estimate:
         return float(self.value)
 
     def __getitem__(self, index) -> "Estimate":
-        return Estimate(np.asarray(self.value)[index], np.asarray(self.stderr)[index])
+        freedom = np.broadcast_to(np.asarray(self.freedom, float), np.shape(self.value))
+        return Estimate(np.asarray(self.value)[index], np.asarray(self.stderr)[index], freedom[index])
 
     def __len__(self) -> int:
         return len(self.value)
@@ -58,16 +67,20 @@ class Estimate:
     def __repr__(self) -> str:
         return f"Estimate({self})"
 
-    def interval(self, deviations: float = 1.96) -> tuple[Any, Any]:
-        """The interval value ± deviations · stderr, of 95 % for a Gaussian error and 1.96 deviations.
+    def interval(self, level: float = 0.95) -> tuple[Any, Any]:
+        """The confidence interval of the value, by Student's t with the degrees of freedom.
 
         **Arguments:**
 
-        - `deviations`: the number of standard errors. Default: 1.96.
+        - `level`: the probability that the interval holds the true value. Default: 0.95.
 
         **Returns:** the lower and the upper end.
+
+        **Raises:** `ValueError` for a level that is not between 0 and 1.
         """
-        return self.value - deviations * self.stderr, self.value + deviations * self.stderr
+        require(0 < level < 1, f"a level of confidence lies between 0 and 1, but {level} was given.")
+        reach = _quantile(self.freedom, (1 - level) / 2) * self.stderr
+        return self.value - reach, self.value + reach
 
     def map(self, f: Callable, derivative: Callable) -> "Estimate":
         """f of the estimate, with the standard error |f′(value)| stderr, to first order.
@@ -78,7 +91,16 @@ class Estimate:
 
         **Returns:** an `Estimate`.
         """
-        return Estimate(f(self.value), np.abs(derivative(self.value)) * self.stderr)
+        return Estimate(f(self.value), np.abs(derivative(self.value)) * self.stderr, self.freedom)
+
+
+def _quantile(freedom, tail: float):
+    """t with P(T > t) = tail for Student's T, a Gaussian where the degrees of freedom are infinite."""
+    from scipy.special import ndtri, stdtrit
+
+    freedom = np.asarray(freedom, float)
+    found = np.where(np.isinf(freedom), -ndtri(tail), -stdtrit(np.where(np.isinf(freedom), 1.0, freedom), tail))
+    return found if found.ndim else float(found)
 
 
 def average(samples) -> Estimate:
@@ -95,7 +117,7 @@ def average(samples) -> Estimate:
     samples = np.asarray(samples, dtype=np.float64)
     require(samples.shape[0] >= 2, "a standard error needs at least two replicas.")
     require_finite("a sample", samples)
-    return Estimate(samples.mean(0), samples.std(0, ddof=1) / np.sqrt(samples.shape[0]))
+    return Estimate(samples.mean(0), samples.std(0, ddof=1) / np.sqrt(samples.shape[0]), samples.shape[0] - 1)
 
 
 def root_mean_square(samples) -> Estimate:
@@ -132,5 +154,69 @@ def log_slope(x, y: Estimate) -> Estimate:
     positive = all(np.all((a > 0) & (a < np.inf)) for a in (x, value, stderr))
     require(positive, "a slope on logarithmic axes needs positive values and errors at positive places, finite ones.")
     abscissa = np.log(x) - np.mean(np.log(x))
-    leverage = abscissa / np.sum(abscissa**2)
-    return Estimate(float(leverage @ np.log(value)), float(np.linalg.norm(leverage * stderr / value)))
+    return combine(abscissa / np.sum(abscissa**2), y.map(np.log, lambda v: 1 / v))
+
+
+def combine(weights, estimates: Estimate) -> Estimate:
+    """The sum Σ w_i e_i of independent estimates, with its standard error and degrees of freedom.
+
+        s² = Σ w_i² s_i²,   ν = s⁴/Σ(w_i⁴ s_i⁴/ν_i)
+
+    **Arguments:**
+
+    - `weights`: w, numbers, shape (k,).
+    - `estimates`: e, an `Estimate` of shape (k,), of independent runs.
+
+    **Returns:** an `Estimate`.
+
+    **Source:** Satterthwaite, Biometrics Bulletin 2 (1946).
+    """
+    w, value, stderr = (np.asarray(a, dtype=np.float64) for a in (weights, estimates.value, estimates.stderr))
+    squares = (w * stderr) ** 2
+    total = float(squares.sum())
+    scatter = float(np.sum(squares**2 / np.asarray(estimates.freedom, float)))
+    freedom = total**2 / scatter if scatter > 0 else np.inf
+    return Estimate(float(w @ value), float(np.sqrt(total)), freedom)
+
+
+def join(estimates) -> Estimate:
+    """Estimates of numbers, or of arrays of one shape, as one `Estimate` with a leading axis.
+
+    **Arguments:**
+
+    - `estimates`: an iterable of `Estimate`s.
+
+    **Returns:** an `Estimate`.
+    """
+    parts = list(estimates)
+    shape = np.shape(parts[0].value)
+    freedom = [np.broadcast_to(np.asarray(e.freedom, float), shape) for e in parts]
+    return Estimate(np.array([e.value for e in parts]), np.array([e.stderr for e in parts]), np.array(freedom))
+
+
+def binomial_interval(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
+    """The exact confidence interval of the probability p of a success (Clopper and Pearson).
+
+    P(K ≥ k) = (1 − level)/2 at its lower end, P(K ≤ k) = (1 − level)/2 at its upper end, K ~ Binomial(n, p). An end at
+    which no trial, or every trial, succeeded is 0 or 1.
+
+    **Arguments:**
+
+    - `successes`: k, 0 ≤ k ≤ n.
+    - `trials`: n ≥ 1, independent.
+    - `level`: the probability that the interval holds p, at least. Default: 0.95.
+
+    **Returns:** the lower and the upper end.
+
+    **Raises:** `ValueError` for numbers out of range.
+
+    **Source:** Clopper and Pearson, Biometrika 26 (1934).
+    """
+    require(0 <= successes <= trials and trials >= 1, f"{successes} of {trials} trials is no count of successes.")
+    require(0 < level < 1, f"a level of confidence lies between 0 and 1, but {level} was given.")
+    from scipy.special import betaincinv
+
+    k, n, tail = successes, trials, (1 - level) / 2
+    low = float(betaincinv(k, n - k + 1, tail)) if k else 0.0
+    high = float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
+    return low, high

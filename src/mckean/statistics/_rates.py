@@ -60,7 +60,7 @@ class Jackknife:
         """The value without its bias of order 1/r, and its standard error."""
         r = self.replicas
         value = r * self.value - (r - 1) * self.left_out.mean(0)
-        return Estimate(value, np.sqrt((r - 1) / r * np.sum(self.deviations**2, axis=0)))
+        return Estimate(value, np.sqrt((r - 1) / r * np.sum(self.deviations**2, axis=0)), self.freedom)
 
     @property
     def stderr(self) -> np.ndarray:
@@ -77,7 +77,8 @@ class Jackknife:
     def freedom(self) -> np.ndarray:
         """The degrees of freedom of the standard error, at most r − 1."""
         r, squares = self.replicas, self.deviations**2
-        kurtosis = np.mean(squares**2, axis=0) / np.mean(squares, axis=0) ** 2
+        level = np.mean(squares, axis=0)
+        kurtosis = np.mean(squares**2, axis=0) / np.where(level > 0, level, 1.0) ** 2
         return np.asarray(2 * r / np.maximum(kurtosis - 1, 2 * r / (r - 1)))
 
 
@@ -143,7 +144,6 @@ class Rate:
     - `errors`: the errors that were fitted, an `Estimate` of shape (k,).
     - `slope`: s, an `Estimate`.
     - `prefactor`: in the unit of the error.
-    - `freedom`: the degrees of freedom of the slope's standard error.
     - `misfit`: the p-value of a straight line on logarithmic axes; 1 for two points. A small one says that no power law
       fits at these sizes. The interval is then that of the mean slope.
     """
@@ -152,7 +152,6 @@ class Rate:
     errors: Estimate
     slope: Estimate
     prefactor: float
-    freedom: float
     misfit: float
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
@@ -166,10 +165,7 @@ class Rate:
 
         **Raises:** `ValueError` for a level that is not between 0 and 1.
         """
-        require(0 < level < 1, f"a level of confidence lies between 0 and 1, but {level} was given.")
-        from scipy.special import stdtrit
-
-        return self.slope.interval(float(stdtrit(self.freedom, (1 + level) / 2)))
+        return self.slope.interval(level)
 
     def verdict(self, exponent: float, level: float = 0.95) -> bool:
         """Whether the interval holds an exponent; a true one is rejected with a probability of 1 − level, not more.
@@ -219,10 +215,9 @@ def fit_rate(sizes: Any, errors: Jackknife) -> Rate:
     slope = logs.map(lambda y: y @ leverage)
     found = slope.estimate
     centre = noise @ log_x, noise @ logs.estimate.value
-    freedom = float(slope.freedom) if found.stderr > 0 else float(errors.replicas - 1)
     prefactor = math.exp(centre[1] - float(found.value) * centre[0])
-    estimate = Estimate(float(found.value), float(found.stderr))
-    return Rate(x, errors.estimate, estimate, prefactor, freedom, _misfit(log_x, logs))
+    estimate = Estimate(float(found.value), float(found.stderr), float(found.freedom))
+    return Rate(x, errors.estimate, estimate, prefactor, _misfit(log_x, logs))
 
 
 def _require_above_noise(x: np.ndarray, errors: Jackknife) -> None:

@@ -7,55 +7,132 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-# A verdict at this many standard errors is wrong by chance with probability 6e-5 (3e-5 for a one-sided claim).
-STANDARD_ERRORS = 4.0
+from mckean.statistics import Estimate
+
+# The probability that chance alone makes a talk in which everything is right say that a claim fails, …
+TALK_LEVEL = 1e-3
+# … shared among this many claims, more than the talk has, so that a verdict does not depend on what runs beside it.
+SHARES = 500
+# What each claim takes of it, by Šidák's rule 1 − (1 − LEVEL)^SHARES = TALK_LEVEL: 4.75 standard errors of a Gaussian.
+LEVEL = -np.expm1(np.log1p(-TALK_LEVEL) / SHARES)
+
+Verdict = Literal["holds", "undecided", "fails"]
+
+
+@dataclass(frozen=True)
+class Rival:
+    """The nearest wrong theory: one that a claim must be able to reject.
+
+    **Arguments:**
+
+    - `theory`: what is wrong in it, in a few words: "no Itô correction", "order 1/2".
+    - `value`: the number that it predicts in the place of the claim's.
+    """
+
+    theory: str
+    value: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
     """A number that theory predicts, and the number that was measured.
 
-    The claim holds if the measured number stands in the stated relation to the predicted one, up to
-    4 stderr + tolerance. Both errors are 0 by default: who leaves one out is judged more strictly.
+    The measurement has a confidence interval, of level 1 − `LEVEL` by Student's t, and the tolerance widens it on both
+    sides: the band. The claim fails where no number in the band stands in the stated relation to the predicted one. It
+    is undecided where the band holds the rival too, and holds where it does not.
 
     **Arguments:**
 
-    - `quantity`: what the number is, in a line of prose with TeX between dollar signs.
-    - `predicted`: its value by theory, or the bound that theory gives.
-    - `measured`: its value in the run.
-    - `stderr`: the standard error of `measured` (and of `predicted`, where it was measured too). 0 by default.
+    - `statement`: what is claimed, a sentence with a verb and TeX between dollar signs, such as "The variance of the
+      mean field falls as $N^s$; s".
+    - `predicted`: the value by theory, or the bound that theory gives. Other code than the measurement's computes it.
+    - `measured`: its value in the run; an `Estimate` where it is a statistical figure, whose error has the degrees of
+      freedom of the replicas.
+    - `interval`: the confidence interval of the measured number, of level 1 − `LEVEL`, where it is known exactly, as
+      that of a binomial share is. By default Student's.
     - `tolerance`: the largest error that is no chance: of the step, the grid, rounding, a series cut off. It is
       derived, never fitted. 0 by default.
     - `origin`: where the tolerance comes from.
+    - `from_run`: True for a tolerance that is computed from the run that it judges. The tables mark it.
+    - `excludes`: the nearest wrong theory.
     - `reference`: the theorem, or the paper, that predicts.
-    - `relation`: "equal", "at most" or "at least": how `measured` stands to `predicted`. "equal" by default.
+    - `relation`: "equal", "at most" or "at least": how `measured` stands to `predicted`. "equal" by default. "unequal"
+      is a negative control: a statement that is false, with the value that it predicts, and the run must say so.
+
+    **Raises:** `ValueError` for a tolerance without an origin, and for a claim without a rival that is no control.
     """
 
-    quantity: str
+    statement: str
     predicted: float
-    measured: float
-    stderr: float = 0.0
+    measured: float | Estimate
+    interval: tuple[float, float] | None = None
     tolerance: float = 0.0
     origin: str = ""
+    from_run: bool = False
+    excludes: Rival | None = None
     reference: str
-    relation: Literal["equal", "at most", "at least"] = "equal"
+    relation: Literal["equal", "at most", "at least", "unequal"] = "equal"
 
     @property
-    def allowance(self) -> float:
-        """How far the measured number may be off: 4 stderr + tolerance."""
-        return STANDARD_ERRORS * self.stderr + self.tolerance
+    def value(self) -> float:
+        """The measured number."""
+        return float(self.measured)
+
+    @property
+    def stderr(self) -> float:
+        """Its standard error, 0 for a number that is no statistical figure."""
+        return float(self.measured.stderr) if isinstance(self.measured, Estimate) else 0.0
+
+    @property
+    def freedom(self) -> float:
+        """The degrees of freedom of the standard error."""
+        return float(self.measured.freedom) if isinstance(self.measured, Estimate) else np.inf
+
+    @property
+    def band(self) -> tuple[float, float]:
+        """The confidence interval of the measured number, widened by the tolerance."""
+        estimate = self.measured if isinstance(self.measured, Estimate) else Estimate(self.value, 0.0, np.inf)
+        low, high = self.interval or estimate.interval(1 - LEVEL)
+        return float(low - self.tolerance), float(high + self.tolerance)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the run says of the claim. A number that is not finite fails."""
+        low, high = self.band
+        if not np.isfinite(low + high + self.value + self.predicted) or not self._agrees(low, high):
+            return "fails"
+        if self.excludes is not None and not (self.excludes.value < low or high < self.excludes.value):
+            return "undecided"
+        return "holds"
 
     @property
     def holds(self) -> bool:
-        """The verdict. A number that is not finite fails."""
-        excess = self.measured - self.predicted
-        if not np.isfinite(excess + self.allowance):
-            return False
+        """True where the claim holds, and is not undecided."""
+        return self.verdict == "holds"
+
+    def _agrees(self, low: float, high: float) -> bool:
         if self.relation == "at most":
-            return bool(excess <= self.allowance)
+            return low <= self.predicted
         if self.relation == "at least":
-            return bool(excess >= -self.allowance)
-        return bool(abs(excess) <= self.allowance)
+            return high >= self.predicted
+        inside = low <= self.predicted <= high
+        return not inside if self.relation == "unequal" else inside
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """A number that was measured, of which no theory says what it should be: shown without a verdict.
+
+    **Arguments:**
+
+    - `statement`: what was measured, as for a `Claim`.
+    - `measured`: the number, an `Estimate` where it is a statistical figure.
+    - `reference`: who reports such a number, or what makes it worth seeing.
+    """
+
+    statement: str
+    measured: float | Estimate
+    reference: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,10 +187,19 @@ class Figure:
 
 @dataclass(frozen=True)
 class Result:
-    """What running a chapter gave; `note` is a sentence on what could not be run here, and why."""
+    """What running a chapter gave.
+
+    **Arguments:**
+
+    - `claims`: what theory predicts, each with its verdict.
+    - `figures`: what is drawn.
+    - `observations`: what was measured without a prediction.
+    - `note`: a sentence on what could not be run here, and why.
+    """
 
     claims: Sequence[Claim]
     figures: Sequence[Figure]
+    observations: Sequence[Observation] = ()
     note: str = ""
 
 

@@ -51,7 +51,7 @@ class Outcome:
         if self.result is not None:
             return self.result.claims
         nothing = float("nan")
-        return [Claim(quantity="the chapter runs to its end", predicted=nothing, measured=nothing, reference="")]
+        return [Claim(statement="the chapter runs to its end", predicted=nothing, measured=nothing, reference="")]
 
     @property
     def note(self) -> str:

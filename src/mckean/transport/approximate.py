@@ -117,7 +117,8 @@ def sliced(
     shadow = lambda z, weights: quantiles(Particles(Euclidean(1), z[:, None], weights))  # noqa: E731
     powers = np.array([on_line(shadow(x @ t, a), shadow(y @ t, b), p) ** p for t in theta])
     mean, spread = float(powers.mean()), float(powers.std(ddof=1)) / math.sqrt(directions)
-    return Estimate(mean ** (1 / p), spread * mean ** (1 / p - 1) / p if mean > 0 else 0.0)
+    stderr = spread * mean ** (1 / p - 1) / p if mean > 0 else 0.0
+    return Estimate(mean ** (1 / p), stderr, directions - 1)
 
 
 def _check(mu: AbstractMeasure, nu: AbstractMeasure) -> None:

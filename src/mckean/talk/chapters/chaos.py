@@ -73,7 +73,7 @@ def _linear(numbers: np.ndarray) -> Result:
     above = max(max(path) / marginal_entropy(marginal_excess(2, n, 1.0, 0.5, 1.0)) for n, path in along.items())
     claims = [
         Claim(
-            quantity="Ornstein–Uhlenbeck: exponent of N in the entropy of pairs",
+            statement="Ornstein–Uhlenbeck: exponent of N in the entropy of pairs",
             predicted=-2.0,
             measured=slope,
             tolerance=bend,
@@ -81,7 +81,7 @@ def _linear(numbers: np.ndarray) -> Result:
             reference=_SHARP,
         ),
         Claim(
-            quantity="Ornstein–Uhlenbeck: exponent of k in the entropy, N = 10000",
+            statement="Ornstein–Uhlenbeck: exponent of k in the entropy, N = 10000",
             predicted=2.0,
             measured=growth,
             tolerance=2 * float(excess[3][-1]) / 3 / math.log(3),
@@ -89,7 +89,7 @@ def _linear(numbers: np.ndarray) -> Result:
             reference=_SHARP,
         ),
         Claim(
-            quantity="Ornstein–Uhlenbeck: largest entropy of pairs up to time 6 over its stationary value",
+            statement="Ornstein–Uhlenbeck: largest entropy of pairs up to time 6 over its stationary value",
             predicted=1.0,
             measured=above,
             origin="closed form",
@@ -194,7 +194,7 @@ def _correlation_claims(config: Config, rate: Rate) -> list[Claim]:
     n, errors = config.sizes[-1], rate.errors
     return [
         Claim(
-            quantity="Kuramoto: exponent of N in the correlation of two oscillators",
+            statement="Kuramoto: exponent of N in the correlation of two oscillators",
             predicted=-1.0,
             measured=rate.slope.value,
             stderr=rate.slope.stderr,
@@ -203,7 +203,7 @@ def _correlation_claims(config: Config, rate: Rate) -> list[Claim]:
             reference=_CORRELATIONS,
         ),
         Claim(
-            quantity=f"Kuramoto: N·Cov(cos X₁, cos X₂), N = {n}",
+            statement=f"Kuramoto: N·Cov(cos X₁, cos X₂), N = {n}",
             predicted=_correlation(config),
             measured=errors.value[-1] * n,
             stderr=errors.stderr[-1] * n,
@@ -212,7 +212,7 @@ def _correlation_claims(config: Config, rate: Rate) -> list[Claim]:
             reference="linear response, with the scheme's own steps",
         ),
         Claim(
-            quantity="Kuramoto: upper end of the 99.99 % interval of the correlation's exponent, against −½",
+            statement="Kuramoto: upper end of the 99.99 % interval of the correlation's exponent, against −½",
             predicted=-0.5,
             measured=rate.interval(0.9999)[1],
             origin="a wrong exponent is rejected",
@@ -232,7 +232,7 @@ def _cell_claims(config: Config, laws: dict[int, Marginals]) -> list[Claim]:
     ):
         claims += [
             Claim(
-                quantity=f"Kuramoto: exponent of N in {name} of pairs on cells",
+                statement=f"Kuramoto: exponent of N in {name} of pairs on cells",
                 predicted=-2.0,
                 measured=rate.slope.value,
                 stderr=rate.slope.stderr,
@@ -241,7 +241,7 @@ def _cell_claims(config: Config, laws: dict[int, Marginals]) -> list[Claim]:
                 reference=_SHARP,
             ),
             Claim(
-                quantity=f"Kuramoto: N²·{name.removeprefix('the ')} of pairs on {config.cells}² cells, N = {last}",
+                statement=f"Kuramoto: N²·{name.removeprefix('the ')} of pairs on {config.cells}² cells, N = {last}",
                 predicted=limit,
                 measured=rate.errors.value[-1] * last**2,
                 stderr=rate.errors.stderr[-1] * last**2,
@@ -253,7 +253,7 @@ def _cell_claims(config: Config, laws: dict[int, Marginals]) -> list[Claim]:
     triples, pairs = (laws[k].dependence.map(lambda h: h[..., 0]).estimate for k in (3, 2))
     ratio = triples.value / pairs.value
     triple = Claim(
-        quantity=f"Kuramoto: entropy of triples over that of pairs, N = {first}",
+        statement=f"Kuramoto: entropy of triples over that of pairs, N = {first}",
         predicted=3.0,
         measured=ratio,
         stderr=ratio * math.hypot(triples.stderr / triples.value, pairs.stderr / pairs.value),
@@ -317,7 +317,7 @@ def _wells(config: Config, key):
     n, interval = np.array(config.wells), rate.interval()
     claims = [
         Claim(
-            quantity="double well: exponent of N in the largest correlation up to T",
+            statement="double well: exponent of N in the largest correlation up to T",
             predicted=-1.0,
             measured=rate.slope.value,
             stderr=rate.slope.stderr,

@@ -165,7 +165,7 @@ def _threshold_claims(config: Config, near) -> list[Claim]:
         i = int(np.argmin(np.abs(theory)))
         claims.append(
             Claim(
-                quantity=f"d = {dim}, β = {config.betas[i]:g}: mean rate of log(1 + R) of two nearly opposite tokens",
+                statement=f"d = {dim}, β = {config.betas[i]:g}: mean rate of log(1 + R) of two nearly opposite tokens",
                 predicted=float(theory[i]),
                 measured=float(rate.value[i]),
                 stderr=float(rate.stderr[i]),
@@ -178,7 +178,7 @@ def _threshold_claims(config: Config, near) -> list[Claim]:
             root, error = _root(config, dim, fine, coarse)
             claims.append(
                 Claim(
-                    quantity=f"d = {dim}: (d − 1)/cosh²β where the antipodal state begins to attract",
+                    statement=f"d = {dim}: (d − 1)/cosh²β where the antipodal state begins to attract",
                     predicted=2.0,
                     measured=root.value,
                     stderr=root.stderr,
@@ -189,7 +189,7 @@ def _threshold_claims(config: Config, near) -> list[Claim]:
             )
     claims.append(
         Claim(
-            quantity=(
+            statement=(
                 f"points (d, β), of the {points} where the sign of the rate is certain, at which it is not that of "
                 "(d − 1)/cosh²β − 2"
             ),
@@ -228,7 +228,7 @@ def _cold_claims(config: Config, ends, walks) -> list[Claim]:
         met = average(walks[:, i] > 0)
         claims.append(
             Claim(
-                quantity=f"low temperature, R₀ = {overlap:g}: P(R_∞ = 1) = ½ + arcsin(R₀)/π",
+                statement=f"low temperature, R₀ = {overlap:g}: P(R_∞ = 1) = ½ + arcsin(R₀)/π",
                 predicted=low_temperature(overlap)["meeting probability"],
                 measured=float(met.value),
                 stderr=float(met.stderr),
@@ -240,7 +240,7 @@ def _cold_claims(config: Config, ends, walks) -> list[Claim]:
         met = average(ends[:, i] > 0)
         claims.append(
             Claim(
-                quantity=f"tokens on S², β = {config.cold:g}, R₀ = {overlap:g}: P(R_∞ = 1) by the scale function",
+                statement=f"tokens on S², β = {config.cold:g}, R₀ = {overlap:g}: P(R_∞ = 1) by the scale function",
                 predicted=float(meeting_probability(model, overlap)),
                 measured=float(met.value),
                 stderr=float(met.stderr),

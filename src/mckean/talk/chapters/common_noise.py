@@ -101,7 +101,7 @@ def _claims(config: Config, runs) -> list[Claim]:
 
     def claim(what: str, predicted: float, measured: Estimate, tolerance: float = 0.0, origin: str = exact) -> Claim:
         return Claim(
-            quantity=what,
+            statement=what,
             predicted=predicted,
             measured=measured.value,
             stderr=measured.stderr,

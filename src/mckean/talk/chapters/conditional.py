@@ -116,7 +116,7 @@ def _agreement(config: Config, pairs) -> list[Claim]:
     error = ratio * np.hypot(other.stderr[-1] / other.value[-1], same.stderr[-1] / same.value[-1])
     return [
         Claim(
-            quantity="exponent of N in the distance of particles and density in one environment",
+            statement="exponent of N in the distance of particles and density in one environment",
             predicted=-0.5,
             measured=slope.value,
             stderr=slope.stderr,
@@ -125,7 +125,7 @@ def _agreement(config: Config, pairs) -> list[Claim]:
             reference=_CONDITIONAL,
         ),
         Claim(
-            quantity=f"the same distance, environments exchanged, over it (N = {config.sizes[-1]})",
+            statement=f"the same distance, environments exchanged, over it (N = {config.sizes[-1]})",
             predicted=10.0,
             measured=float(ratio),
             stderr=float(error),
@@ -143,7 +143,7 @@ def _mean_law(config: Config, averaged, still) -> list[Claim]:
     reference = "rigid motion: z_k is turned by e^{ikσ₀B⁰}"
     return [
         Claim(
-            quantity="largest change of |z_k| by an additive common noise, any environment",
+            statement="largest change of |z_k| by an additive common noise, any environment",
             predicted=0.0,
             measured=length,
             tolerance=50 * rounding,
@@ -152,7 +152,7 @@ def _mean_law(config: Config, averaged, still) -> list[Claim]:
             relation="at most",
         ),
         Claim(
-            quantity="E z₁ over environments, relative to z₁ without",
+            statement="E z₁ over environments, relative to z₁ without",
             predicted=float(np.exp(-(config.common**2) * config.until / 2)),
             measured=mean.value,
             stderr=mean.stderr,
@@ -211,7 +211,7 @@ def _exactness(config: Config, clouds: dict) -> list[Claim]:
     order = average(np.log(first / last) / np.log(_FACTORS[-1] / _FACTORS[0]))
     return [
         Claim(
-            quantity="largest W₁(μᴺ_T, μᴹ_T)/W₁(μᴺ_0, μᴹ_0) in one environment, no own noise",
+            statement="largest W₁(μᴺ_T, μᴹ_T)/W₁(μᴺ_0, μᴹ_0) in one environment, no own noise",
             predicted=bound,
             measured=ratio,
             origin="Grönwall: e^{2KT}, for any environment and any N",
@@ -219,7 +219,7 @@ def _exactness(config: Config, clouds: dict) -> list[Claim]:
             relation="at most",
         ),
         Claim(
-            quantity="order in dt of the distance of particles at the quantiles from the density, no own noise",
+            statement="order in dt of the distance of particles at the quantiles from the density, no own noise",
             predicted=0.5,
             measured=order.value,
             stderr=order.stderr,

@@ -108,7 +108,7 @@ def _claims(config: Config, case: Case, error, bounds) -> list[Claim]:
     ratio = max(float((np.sqrt(error[n].value[1:]) / bounds[n][1:]).max()) for n in case.sizes)
     claims = [
         Claim(
-            quantity=f"largest error over Grönwall's bound, all t and N, {case.name}",
+            statement=f"largest error over Grönwall's bound, all t and N, {case.name}",
             predicted=1.0,
             measured=ratio,
             tolerance=config.dt,
@@ -129,7 +129,7 @@ def _exponent(config: Config, case: Case, error) -> Claim:
     tilt = 0.5 * float(corrections / np.log(sizes[-1] / sizes[0]))
     slope = log_slope(sizes, final.map(np.sqrt, lambda v: 0.5 / np.sqrt(v)))
     return Claim(
-        quantity=f"exponent of N in the root mean square of X − Y at T, {case.name}",
+        statement=f"exponent of N in the root mean square of X − Y at T, {case.name}",
         predicted=-0.5,
         measured=slope.value,
         stderr=slope.stderr,
@@ -155,7 +155,7 @@ def _exact_claims(config: Config, case: Case, error) -> list[Claim]:
     reference = "closed form: E D² = c²/(Nβa(a + c)(2a + c))"
     return [
         Claim(
-            quantity=f"N E D² at T, {case.name}, the scheme's own value",
+            statement=f"N E D² at T, {case.name}, the scheme's own value",
             predicted=float(exact),
             measured=value,
             stderr=stderr,
@@ -163,7 +163,7 @@ def _exact_claims(config: Config, case: Case, error) -> list[Claim]:
             reference="linear recursion of the second moments",
         ),
         Claim(
-            quantity=f"N E D², {case.name}, stationary",
+            statement=f"N E D², {case.name}, stationary",
             predicted=limit,
             measured=value,
             stderr=stderr,

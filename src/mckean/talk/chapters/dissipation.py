@@ -74,7 +74,7 @@ def _flow_claims(config: Config, flows) -> list[Claim]:
     target = catalogue.kuramoto(config.strength)
     return [
         Claim(
-            quantity="order in dt at which F(t) − F(0) + ∫D closes, Kuramoto",
+            statement="order in dt at which F(t) − F(0) + ∫D closes, Kuramoto",
             predicted=4.0,
             measured=float(orders[-1]),
             tolerance=float(2 * abs(orders[-1] - orders[-2])),
@@ -82,7 +82,7 @@ def _flow_claims(config: Config, flows) -> list[Claim]:
             reference=_OTTO,
         ),
         Claim(
-            quantity="largest rise of F in a step, Kuramoto",
+            statement="largest rise of F in a step, Kuramoto",
             predicted=0.0,
             measured=rise,
             tolerance=1e-13,
@@ -91,7 +91,7 @@ def _flow_claims(config: Config, flows) -> list[Claim]:
             relation="at most",
         ),
         Claim(
-            quantity="drop of F from the start to the synchronised state (K = 3)",
+            statement="drop of F from the start to the synchronised state (K = 3)",
             predicted=target["free energy gap"],
             measured=_drop(config, flows[-1][0]),
             tolerance=float(10 * np.exp(-2 * target["spectral gap"] * 0.5 * config.until)),
@@ -111,7 +111,7 @@ def _well_claims(config: Config, well, magnetisation: float) -> list[Claim]:
     rise = float(np.diff(np.asarray(well.observed["F"])).max())
     return [
         Claim(
-            quantity="largest rise of F between records, double well on a box",
+            statement="largest rise of F between records, double well on a box",
             predicted=0.0,
             measured=rise,
             tolerance=1e-13,
@@ -120,7 +120,7 @@ def _well_claims(config: Config, well, magnetisation: float) -> list[Claim]:
             relation="at most",
         ),
         Claim(
-            quantity="mean of the double well's stationary state (θ = 1, β = 3)",
+            statement="mean of the double well's stationary state (θ = 1, β = 3)",
             predicted=magnetisation,
             measured=float(well.observed["m"][-1, 0]),
             tolerance=4 * spacing**2,
@@ -134,7 +134,7 @@ def _linear_claims(linear) -> list[Claim]:
     _, gap, exact, ratio, constant = linear
     return [
         Claim(
-            quantity="largest error of F − F* against the closed form, Ornstein–Uhlenbeck",
+            statement="largest error of F − F* against the closed form, Ornstein–Uhlenbeck",
             predicted=0.0,
             measured=float(np.abs(gap - exact).max()),
             tolerance=1e-9,
@@ -143,7 +143,7 @@ def _linear_claims(linear) -> list[Claim]:
             relation="at most",
         ),
         Claim(
-            quantity="least D/2(F − F*), Ornstein–Uhlenbeck (sharp constant min(a, a + c))",
+            statement="least D/2(F − F*), Ornstein–Uhlenbeck (sharp constant min(a, a + c))",
             predicted=constant,
             measured=float(ratio.min()),
             tolerance=1e-9,

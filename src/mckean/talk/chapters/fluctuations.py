@@ -72,7 +72,7 @@ def _claims(config: Config, runs, cold) -> list[Claim]:
     remainder = 0.5 * config.strength**2 * config.dt * config.until
     return [
         Claim(
-            quantity="realised over predicted bracket of ⟨μᴺ, cos⟩, mean over N",
+            statement="realised over predicted bracket of ⟨μᴺ, cos⟩, mean over N",
             predicted=1.0,
             measured=pooled.value,
             stderr=pooled.stderr,
@@ -81,7 +81,7 @@ def _claims(config: Config, runs, cold) -> list[Claim]:
             reference=_REFERENCE,
         ),
         Claim(
-            quantity="variance of the martingale over its predicted bracket, mean over N",
+            statement="variance of the martingale over its predicted bracket, mean over N",
             predicted=1.0,
             measured=variance.value,
             stderr=variance.stderr,
@@ -90,7 +90,7 @@ def _claims(config: Config, runs, cold) -> list[Claim]:
             reference=_REFERENCE,
         ),
         Claim(
-            quantity="exponent of N in the bracket",
+            statement="exponent of N in the bracket",
             predicted=-1.0,
             measured=slope.value,
             stderr=slope.stderr,
@@ -98,7 +98,7 @@ def _claims(config: Config, runs, cold) -> list[Claim]:
             reference=_REFERENCE,
         ),
         Claim(
-            quantity="largest |martingale| in the copy with β = ∞",
+            statement="largest |martingale| in the copy with β = ∞",
             predicted=0.0,
             measured=float(np.abs(cold.whole.path).max()),
             tolerance=remainder,

@@ -154,7 +154,7 @@ def _gaussian_claims(flat: Geodesic, coarse: Geodesic, config: Config) -> list[C
     order = math.log2(1 + next_order) + left / fine.off / math.log(2)
     return [
         Claim(
-            quantity="W₂ of two Gaussians in the plane over Bures'",
+            statement="W₂ of two Gaussians in the plane over Bures'",
             predicted=1.0,
             measured=fine.ratio,
             tolerance=abs(fine.ratio - rough.ratio) + left,
@@ -162,7 +162,7 @@ def _gaussian_claims(flat: Geodesic, coarse: Geodesic, config: Config) -> list[C
             reference=_BB,
         ),
         Claim(
-            quantity="order in h and τ of the distance of v from that of Bures' geodesic at t = ½, in L¹(μ)",
+            statement="order in h and τ of the distance of v from that of Bures' geodesic at t = ½, in L¹(μ)",
             predicted=2.0,
             measured=math.log2(rough.off / fine.off),
             tolerance=order,
@@ -170,7 +170,7 @@ def _gaussian_claims(flat: Geodesic, coarse: Geodesic, config: Config) -> list[C
             reference=_BURES,
         ),
         Claim(
-            quantity="spread of the kinetic energy in time, relative",
+            statement="spread of the kinetic energy in time, relative",
             predicted=0.0,
             measured=fine.spread,
             tolerance=rough.spread + left,
@@ -178,7 +178,7 @@ def _gaussian_claims(flat: Geodesic, coarse: Geodesic, config: Config) -> list[C
             reference=_BB,
         ),
         Claim(
-            quantity="continuity equation, largest residual, relative",
+            statement="continuity equation, largest residual, relative",
             predicted=0.0,
             measured=flat.continuity,
             tolerance=_rounding(flat),
@@ -195,7 +195,7 @@ def _convexity_claims(t: np.ndarray, fine: _Found, rough: _Found, left: float) -
     rates = np.sum((stretch / (_WIDTHS[0] + t * stretch)) ** 2, axis=1)
     return [
         Claim(
-            quantity="mean second difference of the entropy along it",
+            statement="mean second difference of the entropy along it",
             predicted=float(rates.mean()),
             measured=fine.convexity,
             tolerance=abs(fine.convexity - rough.convexity) + 10 * left * len(t),
@@ -203,7 +203,7 @@ def _convexity_claims(t: np.ndarray, fine: _Found, rough: _Found, left: float) -
             reference=_MCCANN,
         ),
         Claim(
-            quantity="least second difference of the entropy: convex",
+            statement="least second difference of the entropy: convex",
             predicted=0.0,
             measured=fine.least,
             origin="none: the sign",
@@ -211,7 +211,7 @@ def _convexity_claims(t: np.ndarray, fine: _Found, rough: _Found, left: float) -
             relation="at least",
         ),
         Claim(
-            quantity="mean second difference of ½∬W dμdμ, W = −|z|²/2",
+            statement="mean second difference of ½∬W dμdμ, W = −|z|²/2",
             predicted=float(-np.sum(stretch**2)),
             measured=fine.concavity,
             tolerance=abs(fine.concavity - rough.concavity) + 10 * left * len(t),
@@ -219,7 +219,7 @@ def _convexity_claims(t: np.ndarray, fine: _Found, rough: _Found, left: float) -
             reference=_MCCANN,
         ),
         Claim(
-            quantity="greatest second difference of ½∬W dμdμ: not convex",
+            statement="greatest second difference of ½∬W dμdμ: not convex",
             predicted=0.0,
             measured=fine.greatest,
             origin="none: the sign",
@@ -246,7 +246,7 @@ def _tangent_claims(flat: Geodesic) -> list[Claim]:
     small = _deviation(h, 1 / steps)
     return [
         Claim(
-            quantity="|∂_tμ|_{H⁻¹(μ)} of Bures' geodesic at t = ½ over W₂",
+            statement="|∂_tμ|_{H⁻¹(μ)} of Bures' geodesic at t = ½ over W₂",
             predicted=1.0,
             measured=float(vector.norm) / _bures(),
             tolerance=small,
@@ -254,7 +254,7 @@ def _tangent_claims(flat: Geodesic) -> list[Claim]:
             reference=_OTTO,
         ),
         Claim(
-            quantity="v of the geodesic beside its tangent vector ∇ψ at t = ½, relative in L²(μ)",
+            statement="v of the geodesic beside its tangent vector ∇ψ at t = ½, relative in L²(μ)",
             predicted=0.0,
             measured=_apart(flat, mu, field, 2),
             tolerance=2 * small,
@@ -262,7 +262,7 @@ def _tangent_claims(flat: Geodesic) -> list[Claim]:
             reference=_OTTO,
         ),
         Claim(
-            quantity="∫|∇ψ|²dμ, ∇ψ the projection of a rotation at a Gaussian, over (a − b)²/(a + b)",
+            statement="∫|∇ψ|²dμ, ∇ψ the projection of a rotation at a Gaussian, over (a − b)²/(a + b)",
             predicted=1.0,
             measured=float(inner(first, turned.field, turned.field)) * (a + b) / (a - b) ** 2,
             tolerance=2 * (h / _WIDTHS.min()) ** 2 / 8,
@@ -286,7 +286,7 @@ def _line_claims(split: Geodesic, half: Geodesic, wrap: Geodesic, config: Config
     h = split.grid.spacing[0]
     return [
         Claim(
-            quantity="W₂ of a peak and two on the line over that of quantiles",
+            statement="W₂ of a peak and two on the line over that of quantiles",
             predicted=1.0,
             measured=split.distance / exact,
             tolerance=(h / _PEAK) ** 2 / 8 + config.tolerance,
@@ -294,7 +294,7 @@ def _line_claims(split: Geodesic, half: Geodesic, wrap: Geodesic, config: Config
             reference=_BB,
         ),
         Claim(
-            quantity="W₂ at t = ¼ from the geodesic of quantiles, over W₂ of the ends",
+            statement="W₂ at t = ¼ from the geodesic of quantiles, over W₂ of the ends",
             predicted=0.0,
             measured=_from_quantiles(fine, 0.25, *ends) / exact,
             tolerance=wasserstein(fine, rough) / exact,
@@ -302,7 +302,7 @@ def _line_claims(split: Geodesic, half: Geodesic, wrap: Geodesic, config: Config
             reference=_BB,
         ),
         Claim(
-            quantity="W₂ of two peaks across the ends of a circle, over the exact",
+            statement="W₂ of two peaks across the ends of a circle, over the exact",
             predicted=1.0,
             measured=wrap.distance / wasserstein(wrap.density(0), wrap.density(len(wrap.energy))),
             tolerance=(2 * math.pi * math.sqrt(_SHARP) / wrap.grid.size) ** 2 / 8,

@@ -158,7 +158,7 @@ def _sampling_claims(model: Model, n: int, sample: GibbsSample, long: dict[str, 
         at = f"{name} the transition, K = {strength:g}, N = {n}"
         claims += [
             Claim(
-                quantity=f"E r² {at}, Hamiltonian Monte Carlo",
+                statement=f"E r² {at}, Hamiltonian Monte Carlo",
                 predicted=value,
                 measured=float(mean.value[i]),
                 stderr=float(mean.stderr[i]),
@@ -167,7 +167,7 @@ def _sampling_claims(model: Model, n: int, sample: GibbsSample, long: dict[str, 
                 reference=_HUBBARD,
             ),
             Claim(
-                quantity=f"E r² {at}, Langevin runs, dt → 0",
+                statement=f"E r² {at}, Langevin runs, dt → 0",
                 predicted=value,
                 measured=float(found.value),
                 stderr=float(found.stderr),
@@ -179,7 +179,7 @@ def _sampling_claims(model: Model, n: int, sample: GibbsSample, long: dict[str, 
     partition = log_partition(model, sample)
     claims.append(
         Claim(
-            quantity=f"log Z_N, K = {_STRENGTH:g}, N = {n}, thermodynamic integration",
+            statement=f"log Z_N, K = {_STRENGTH:g}, N = {n}, thermodynamic integration",
             predicted=exact_log_partition(n, _STRENGTH, 1.0),
             measured=partition.estimate.value,
             stderr=partition.estimate.stderr,
@@ -202,7 +202,7 @@ def _critical_claims(sizes: dict[int, tuple[float, float]]) -> list[Claim]:
     source = "Laplace's method with log I₀(u) = u²/4 − u⁴/64 + u⁶/576 − …"
     claims = [
         Claim(
-            quantity="√N E r² at the transition, N = 10⁶, less 2/√π, in units of 1/√N",
+            statement="√N E r² at the transition, N = 10⁶, less 2/√π, in units of 1/√N",
             predicted=_correction(),
             measured=math.sqrt(large) * (value - limit),
             tolerance=10 / math.sqrt(large),
@@ -213,7 +213,7 @@ def _critical_claims(sizes: dict[int, tuple[float, float]]) -> list[Claim]:
     for n, (mean, stderr) in sorted(sizes.items()):
         claims.append(
             Claim(
-                quantity=f"√N E r² at the transition, N = {n}",
+                statement=f"√N E r² at the transition, N = {n}",
                 predicted=limit,
                 measured=math.sqrt(n) * mean,
                 stderr=math.sqrt(n) * stderr,
@@ -235,7 +235,7 @@ def _invariance_claims(cases: dict[str, Invariance], stepped: dict[float, Invari
     kept_origin = "the level of the test: an invariant law fails it once in a thousand seeds"
     return [
         Claim(
-            quantity=f"π_N is {'' if kept else 'not '}kept: p-value, {name}",
+            statement=f"π_N is {'' if kept else 'not '}kept: p-value, {name}",
             predicted=_LEVEL if kept else _CERTAIN,
             measured=p,
             origin=kept_origin if kept else "certainty, for a law that is not invariant",

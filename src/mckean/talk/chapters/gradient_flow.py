@@ -59,7 +59,7 @@ def _order(name: str, steps, errors) -> Claim:
     slopes = np.log(np.divide(errors[:-1], errors[1:])) / np.log(np.divide(steps[1:], steps[:-1]))
     change = abs(slopes[-1] - slopes[-2])
     return Claim(
-        quantity=f"order of JKO in τ, {name}",
+        statement=f"order of JKO in τ, {name}",
         predicted=1.0,
         measured=float(2 * slopes[-1] - slopes[-2]),
         tolerance=float(change),
@@ -84,7 +84,7 @@ def _linear(config: Config):
     h = grid.spacing[0]
     claims = [
         Claim(
-            quantity="Gaussian JKO beside the closed form, mean and variance",
+            statement="Gaussian JKO beside the closed form, mean and variance",
             predicted=0.0,
             measured=gap,
             tolerance=1e-13 * config.steps[-1],
@@ -93,7 +93,7 @@ def _linear(config: Config):
         ),
         _order("Ornstein–Uhlenbeck, Gaussians", config.steps, errors),
         Claim(
-            quantity="W₂ of quantile JKO and Gaussian JKO",
+            statement="W₂ of quantile JKO and Gaussian JKO",
             predicted=0.0,
             measured=wasserstein(held, ends[0]),
             tolerance=h * h / math.sqrt(_WIDTH),
@@ -136,7 +136,7 @@ def _plane(config: Config) -> list[Claim]:
     ratio = (square(end) / moment - 1) / (s**2 - 1)
     return [
         Claim(
-            quantity="change of ∫|x|²ρ in a step of a porous medium in the plane, over that of the exact dilation",
+            statement="change of ∫|x|²ρ in a step of a porous medium in the plane, over that of the exact dilation",
             predicted=1.0,
             measured=float(ratio),
             tolerance=(grid.spacing[0] / reach) ** 2,
@@ -175,7 +175,7 @@ def _speed(config: Config):
     velocity = _velocity_gap(model, states[2 * at : 2 * at + 3], span)
     claims = [
         Claim(
-            quantity="|μ′|²/D at T/2, double well",
+            statement="|μ′|²/D at T/2, double well",
             predicted=1.0,
             measured=float(ratio),
             tolerance=float(change + space),
@@ -183,7 +183,7 @@ def _speed(config: Config):
             reference=_SPEED,
         ),
         Claim(
-            quantity="½∫|μ′|² + ½∫D over F(0) − F(T)",
+            statement="½∫|μ′|² + ½∫D over F(0) − F(T)",
             predicted=1.0,
             measured=spent / float(free[0] - free[-1]),
             tolerance=float(part / (free[0] - free[-1]) + space),
@@ -191,7 +191,7 @@ def _speed(config: Config):
             reference=_SPEED,
         ),
         Claim(
-            quantity="|v + ∇δF| over |v| in L²(μ)",
+            statement="|v + ∇δF| over |v| in L²(μ)",
             predicted=0.0,
             measured=velocity[0],
             tolerance=velocity[1],

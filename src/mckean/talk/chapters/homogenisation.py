@@ -165,7 +165,7 @@ def _order(name: str, order: float, h, errors: Estimate, reference: str) -> Clai
     )
     change = abs(last.value - before.value)
     return Claim(
-        quantity=name,
+        statement=name,
         predicted=order,
         measured=last.value,
         stderr=last.stderr,
@@ -217,7 +217,7 @@ def _clock_claims(config: Config, runs) -> list[Claim]:
         error = math.hypot(mean.stderr[-1], law.stderr[-1])
         origin = "weak order 1: the sum of both steps"
         return Claim(
-            quantity=name,
+            statement=name,
             predicted=float(law.value[-1]),
             measured=float(mean.value[-1]),
             stderr=error,

@@ -76,7 +76,7 @@ def run(config: Config, key, progress) -> Result:
     claims = [_order(config, name, found) for name, found in residuals.items()] + _frame_claims(config, frames)
     claims.append(
         Claim(
-            quantity="largest |entropy account|, transport noise",
+            statement="largest |entropy account|, transport noise",
             predicted=0.0,
             measured=entropy["transport"],
             tolerance=1e-13,
@@ -118,7 +118,7 @@ def _order(config: Config, name: str, found: Estimate) -> Claim:
     slope = log_slope(config.steps, found)
     tilt = math.log1p(_RATE * config.steps[0]) / math.log(config.steps[0] / config.steps[-1])
     return Claim(
-        quantity=f"order in dt at which the ledger closes, {name} noise",
+        statement=f"order in dt at which the ledger closes, {name} noise",
         predicted=1.0,
         measured=slope.value,
         stderr=slope.stderr,
@@ -133,7 +133,7 @@ def _frame_claims(config: Config, frames) -> list[Claim]:
     orders = np.diff(np.log(ends)) / np.diff(np.log(config.steps))
     return [
         Claim(
-            quantity="order in dt in the moving frame, additive noise",
+            statement="order in dt in the moving frame, additive noise",
             predicted=2.0,
             measured=float(orders[-1]),
             tolerance=float(2 * abs(orders[-1] - orders[-2]) + _RATE * config.steps[-2]),
@@ -141,7 +141,7 @@ def _frame_claims(config: Config, frames) -> list[Claim]:
             reference=_CHAIN,
         ),
         Claim(
-            quantity="largest rise of F in a landscape that stands still, moving frame",
+            statement="largest rise of F in a landscape that stands still, moving frame",
             predicted=0.0,
             measured=max(rise for _, rise in frames),
             tolerance=1e-13,
@@ -163,7 +163,7 @@ def _power_claims(config: Config, model: Model, key) -> list[Claim]:
     gap, theory = average(paid - expected), float(expected.mean())
     return [
         Claim(
-            quantity="mean power of an additive noise in a quadratic well",
+            statement="mean power of an additive noise in a quadratic well",
             predicted=exact,
             measured=float(bowls.value),
             stderr=float(bowls.stderr),
@@ -171,7 +171,7 @@ def _power_claims(config: Config, model: Model, key) -> list[Claim]:
             reference="σ₀²a/2, Itô's correction",
         ),
         Claim(
-            quantity="mean power of the multiplicative noise, from the Gibbs law",
+            statement="mean power of the multiplicative noise, from the Gibbs law",
             predicted=theory,
             measured=theory + float(gap.value),
             stderr=float(gap.stderr),
@@ -218,7 +218,7 @@ def _gibbs_claims() -> list[Claim]:
     corners = "h², for the corners of |·|, times 10"
     return [
         Claim(
-            quantity=f"rate at which the Gibbs law is left in mean, {name}",
+            statement=f"rate at which the Gibbs law is left in mean, {name}",
             predicted=0.0,
             measured=float(gibbs_drift(*setting).averaged),
             tolerance=1e-9,
@@ -229,7 +229,7 @@ def _gibbs_claims() -> list[Claim]:
         for name, setting in survive.items()
     ] + [
         Claim(
-            quantity=f"rate at which the Gibbs law is left in mean, {name} noise beside thermal",
+            statement=f"rate at which the Gibbs law is left in mean, {name} noise beside thermal",
             predicted=exact[name],
             measured=float(gibbs_drift(langevin(circle, **warm, common=part), state).averaged),
             tolerance=10 * (2 * math.pi / 256) ** 2 * exact[name],

@@ -148,7 +148,7 @@ def _claims(config: Config, case: Case, measured: dict[str, Estimate]) -> list[C
     bias, slopes = measured["bias"], {name: log_slope(sizes, measured[name]) for name in ("W1", "rms")}
     exponents = [
         Claim(
-            quantity=f"exponent of N in {error} at T, {case.name}",
+            statement=f"exponent of N in {error} at T, {case.name}",
             predicted=-0.5,
             measured=slopes[name].value,
             stderr=slopes[name].stderr,
@@ -161,7 +161,7 @@ def _claims(config: Config, case: Case, measured: dict[str, Estimate]) -> list[C
     return [
         *exponents,
         Claim(
-            quantity=f"mean error of {case.statistic} at T for N = {sizes[-1]}, {case.name}",
+            statement=f"mean error of {case.statistic} at T for N = {sizes[-1]}, {case.name}",
             predicted=0.0,
             measured=float(bias.value[-1]),
             stderr=float(bias.stderr[-1]),
@@ -188,7 +188,7 @@ def _start_claim(case: Case, runs: dict) -> Claim:
     scaled, error = start.value * np.sqrt(sizes), start.stderr * np.sqrt(sizes)
     deviation = float(np.sqrt(_VARIANCE))
     return Claim(
-        quantity="√N E W₁ of independent particles at the start, N(0.5, 0.2)",
+        statement="√N E W₁ of independent particles at the start, N(0.5, 0.2)",
         predicted=_GAUSSIAN_CONSTANT * deviation,
         measured=float(scaled.mean()),
         stderr=float(np.linalg.norm(error) / sizes.size),

@@ -114,7 +114,7 @@ def _gaussian_claims(n: int, cells, coarse, fine) -> list[Claim]:
     least = -np.diff(np.log(_entropies(n, times))) / np.diff(times)
     return [
         Claim(
-            quantity=f"N = {n}: largest relative error of H(f_t|π_N) along the run",
+            statement=f"N = {n}: largest relative error of H(f_t|π_N) along the run",
             predicted=0.0,
             measured=float(gap.max()),
             tolerance=share * float(np.abs(entropy / coarse[1] - 1).max()),
@@ -122,7 +122,7 @@ def _gaussian_claims(n: int, cells, coarse, fine) -> list[Claim]:
             reference=_CLOSED,
         ),
         Claim(
-            quantity=f"N = {n}: entropy of chaos of a pair per particle, H(f²|μ⊗²)/2",
+            statement=f"N = {n}: entropy of chaos of a pair per particle, H(f²|μ⊗²)/2",
             predicted=marginal_entropy(x) / 2,
             measured=chaos,
             tolerance=share * abs(chaos - coarse[2]),
@@ -130,7 +130,7 @@ def _gaussian_claims(n: int, cells, coarse, fine) -> list[Claim]:
             reference="(x − log(1 + x))/2, x = (2/N)(v_c − v)/v",
         ),
         Claim(
-            quantity=f"N = {n}: least rate of decay of H(f_t|π_N)",
+            statement=f"N = {n}: least rate of decay of H(f_t|π_N)",
             predicted=2 * _STIFFNESS,
             measured=float(rates.min()),
             tolerance=float(np.abs(rates - least).max()),
@@ -174,7 +174,7 @@ def _rotator_claims(n: int, law) -> list[Claim]:
     drop = entropy[0] - entropy[-1]
     return [
         Claim(
-            quantity=f"N = {n} rotators: H(f_0|π_N) of independent ones",
+            statement=f"N = {n} rotators: H(f_0|π_N) of independent ones",
             predicted=_of_independent(n),
             measured=float(entropy[0]),
             tolerance=1e-8,
@@ -182,7 +182,7 @@ def _rotator_claims(n: int, law) -> list[Claim]:
             reference="closed form, by log Z_N",
         ),
         Claim(
-            quantity=f"N = {n} rotators: rate of decay of E e^(iΣx)",
+            statement=f"N = {n} rotators: rate of decay of E e^(iΣx)",
             predicted=n / _BETA,
             measured=rate,
             tolerance=1e-7,
@@ -190,7 +190,7 @@ def _rotator_claims(n: int, law) -> list[Claim]:
             reference="the sum is a Brownian motion",
         ),
         Claim(
-            quantity=f"N = {n} rotators: β∫D dt over the fall of H(f|π_N)",
+            statement=f"N = {n} rotators: β∫D dt over the fall of H(f|π_N)",
             predicted=1.0,
             measured=1 + balance / drop,
             tolerance=abs(balance - coarse) / drop,
@@ -198,7 +198,7 @@ def _rotator_claims(n: int, law) -> list[Claim]:
             reference=_BALANCE,
         ),
         Claim(
-            quantity=f"N = {n} rotators: largest rise of H(f|π_N) between records",
+            statement=f"N = {n} rotators: largest rise of H(f|π_N) between records",
             predicted=0.0,
             measured=float(np.diff(entropy).max()),
             tolerance=1e-13,
@@ -223,7 +223,7 @@ def _limit_claims(laws, flow) -> list[Claim]:
     gaps = [abs(modes[n] - limit) * n for n in (2, 3)]
     return [
         Claim(
-            quantity="E cos(X₁ − 1) of N = 1, 2, 3 rotators at time 1, continued to N = ∞",
+            statement="E cos(X₁ − 1) of N = 1, 2, 3 rotators at time 1, continued to N = ∞",
             predicted=limit,
             measured=last,
             tolerance=abs(last - before),
@@ -231,7 +231,7 @@ def _limit_claims(laws, flow) -> list[Claim]:
             reference="McKean–Vlasov equation",
         ),
         Claim(
-            quantity="N·|E cos(X₁ − 1) − limit| of three over that of two rotators",
+            statement="N·|E cos(X₁ − 1) − limit| of three over that of two rotators",
             predicted=1.0,
             measured=gaps[1] / gaps[0],
             tolerance=1 / 3,
@@ -287,7 +287,7 @@ def _replica_claims(law: Density, counts: np.ndarray) -> list[Claim]:
     ]
     return [
         Claim(
-            quantity="p-value of the grid's law of a pair of three rotators, by replicas",
+            statement="p-value of the grid's law of a pair of three rotators, by replicas",
             predicted=1e-3,
             measured=values[0],
             origin="below 10⁻³ by chance once in 1000 runs; Heun's weak error is of order 2",
@@ -295,7 +295,7 @@ def _replica_claims(law: Density, counts: np.ndarray) -> list[Claim]:
             relation="at least",
         ),
         Claim(
-            quantity="p-value of independence, with the same marginals",
+            statement="p-value of independence, with the same marginals",
             predicted=1e-6,
             measured=values[1],
             origin="three particles are not independent, and the test sees it",

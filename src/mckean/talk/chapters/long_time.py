@@ -60,7 +60,7 @@ def _linear_claims(linear: Decay) -> list[Claim]:
     origin = "the change of slope along the window"
     claims = [
         Claim(
-            quantity=f"rate of {told}, Ornstein–Uhlenbeck",
+            statement=f"rate of {told}, Ornstein–Uhlenbeck",
             predicted=exact,
             measured=rates[name].value,
             tolerance=rates[name].high - rates[name].value + 1e-8,
@@ -71,7 +71,7 @@ def _linear_claims(linear: Decay) -> list[Claim]:
     ]
     # Past the transient of the variance, of rate 4(a + c) − 2a = 4, the ratio is a to e^{−4T}; the steps leave 1e-8.
     sharp = Claim(
-        quantity="inf D/2(F − F*) along the flow, Ornstein–Uhlenbeck: λ = a is sharp",
+        statement="inf D/2(F − F*) along the flow, Ornstein–Uhlenbeck: λ = a is sharp",
         predicted=1.0,
         measured=linear.inequality,
         tolerance=1e-7 + float(np.exp(-4 * linear.times[-1])),
@@ -104,7 +104,7 @@ def _granular_claims(config: Config, granular: Decay) -> list[Claim]:
     origin = "drift of the slope, steps (a/2 + κ)dt with W frozen, cells h²"
     return [
         Claim(
-            quantity="inf D/2(F − F*) along the flow, granular media, against λ = a",
+            statement="inf D/2(F − F*) along the flow, granular media, against λ = a",
             predicted=known,
             measured=granular.inequality,
             tolerance=h**2,
@@ -113,7 +113,7 @@ def _granular_claims(config: Config, granular: Decay) -> list[Claim]:
             relation="at least",
         ),
         Claim(
-            quantity="spectral gap of the linearised granular flow (its centre of mass)",
+            statement="spectral gap of the linearised granular flow (its centre of mass)",
             predicted=1.0,
             measured=float(first),
             tolerance=h**2,
@@ -121,7 +121,7 @@ def _granular_claims(config: Config, granular: Decay) -> list[Claim]:
             reference="closed form: m′ = −am",
         ),
         Claim(
-            quantity="rate of F − F*, granular media",
+            statement="rate of F − F*, granular media",
             predicted=2.0,
             measured=rates["gap"].value,
             tolerance=allowed["gap"],
@@ -129,7 +129,7 @@ def _granular_claims(config: Config, granular: Decay) -> list[Claim]:
             reference=_OTTO,
         ),
         Claim(
-            quantity="rate of W₂, granular media",
+            statement="rate of W₂, granular media",
             predicted=1.0,
             measured=rates["distance"].value,
             tolerance=allowed["distance"],
@@ -162,7 +162,7 @@ def _wells(config: Config) -> tuple[dict, list[Claim]]:
     critical, h = critical_beta(_THETA), 2 * _BOX / config.cells
     claims = [
         Claim(
-            quantity="slowest rate of the double well at β_c: the exponential is lost",
+            statement="slowest rate of the double well at β_c: the exponential is lost",
             predicted=0.0,
             measured=_slowest(config, critical)[0],
             tolerance=1e-8,
@@ -179,7 +179,7 @@ def _wells(config: Config) -> tuple[dict, list[Claim]]:
         side = "<" if beta < critical else ">"
         claims.append(
             Claim(
-                quantity=f"rate of a small mean about the symmetric state, β = {beta:g} {side} β_c",
+                statement=f"rate of a small mean about the symmetric state, β = {beta:g} {side} β_c",
                 predicted=least,
                 measured=measured.value,
                 tolerance=slack,
@@ -199,7 +199,7 @@ def _escape(config: Config, runs: dict) -> Claim:
     flow = decay(model, _state(beta, 1e-3, config.cells), still, until=1.0, dt=config.dt, every=10)
     gap = runs[beta][1]
     return Claim(
-        quantity=f"inf D/2(F − F*) near the symmetric state over the gap of the magnetised one, β = {beta:g}",
+        statement=f"inf D/2(F − F*) near the symmetric state over the gap of the magnetised one, β = {beta:g}",
         predicted=0.0,
         measured=flow.inequality / gap,
         tolerance=1e-3,
@@ -219,7 +219,7 @@ def _muckenhoupt(config: Config) -> Claim:
     gap = beta * relaxation(model, pi)[0]
     low, high = poincare_bounds(pi)
     return Claim(
-        quantity=f"log(gap/√(low·high)) of the double well in Muckenhoupt's bounds, β = {beta:g} (log √8 at most)",
+        statement=f"log(gap/√(low·high)) of the double well in Muckenhoupt's bounds, β = {beta:g} (log √8 at most)",
         predicted=0.5 * np.log(high / low),
         measured=abs(float(np.log(gap / np.sqrt(low * high)))),
         origin="an inequality",
@@ -274,7 +274,7 @@ def _particle_claims(particles: dict) -> list[Claim]:
         worst = float((square / bound)[:, 1:].max())
         claims.append(
             Claim(
-                quantity=f"largest |X − Y|² over e^{{−2at}} of its start, N = {n}",
+                statement=f"largest |X − Y|² over e^{{−2at}} of its start, N = {n}",
                 predicted=1.0,
                 measured=worst,
                 tolerance=0.01,
@@ -290,7 +290,7 @@ def _particle_claims(particles: dict) -> list[Claim]:
         # What is left of the shape, Σ(X − Y)² − N(X̄ − Ȳ)², makes the rate higher, never lower, within the window.
         claims.append(
             Claim(
-                quantity=f"rate of E|X − Y|², N = {n}: not below 2a for any N",
+                statement=f"rate of E|X − Y|², N = {n}: not below 2a for any N",
                 predicted=float(exact),
                 measured=measured.value,
                 stderr=stderr,

@@ -130,7 +130,7 @@ def _mean_claims(config: Config, spectrum: str, records: list[dict[str, np.ndarr
     change = np.abs(estimate.value - _ratio(records[-2]).mean(axis=0))
     return [
         Claim(
-            quantity=f"E ρ̂_k/ρ̂_k(0) at t = {config.until:g}, k = {k}, {spectrum}",
+            statement=f"E ρ̂_k/ρ̂_k(0) at t = {config.until:g}, k = {k}, {spectrum}",
             predicted=float(np.exp(-(k[0] ** 2 + k[1] ** 2) * (1 + config.intensity) * config.until)),
             measured=float(estimate.value[i]),
             stderr=float(estimate.stderr[i]),
@@ -162,7 +162,7 @@ def _balance_claims(spectrum: str, records: list[dict[str, np.ndarray]]) -> list
         rest = abs(orders[-1] - orders[-2]) / (np.sqrt(2) - 1)
         claims.append(
             Claim(
-                quantity=f"order in dt at which the balance of {name} closes in each environment, {spectrum}",
+                statement=f"order in dt at which the balance of {name} closes in each environment, {spectrum}",
                 predicted=1.0,
                 measured=float(orders[-1]),
                 stderr=float(np.sqrt((n - 1) * left_out.var())),
@@ -182,7 +182,7 @@ def _extrema_claims(record: dict[str, np.ndarray]) -> list[Claim]:
     fall = float((record["least"] - record["least"][:, :1]).min())
     return [
         Claim(
-            quantity="largest rise of max ρ above its start, over environments and times, shears",
+            statement="largest rise of max ρ above its start, over environments and times, shears",
             predicted=0.0,
             measured=rise,
             tolerance=tolerance,
@@ -191,7 +191,7 @@ def _extrema_claims(record: dict[str, np.ndarray]) -> list[Claim]:
             relation="at most",
         ),
         Claim(
-            quantity="largest fall of min ρ below its start, over environments and times, shears",
+            statement="largest fall of min ρ below its start, over environments and times, shears",
             predicted=0.0,
             measured=fall,
             tolerance=tolerance,

@@ -147,7 +147,7 @@ def _theory_claims(config: Config, theory: Estimate, toy: Estimate) -> list[Clai
         delay = s * (0.5 * config.theory + 2 / config.dim) + config.until / _STEPS
         claims.append(
             Claim(
-                quantity=f"attention alone, layers of h = {config.theory:g}: mean overlap at s = {s:.3g}, homogenised",
+                statement=f"attention alone, layers of h = {config.theory:g}: mean overlap at s = {s:.3g}, homogenised",
                 predicted=float(predicted.value),
                 measured=float(measured.value),
                 stderr=float(np.hypot(predicted.stderr, measured.stderr)),
@@ -172,7 +172,7 @@ def _bert_claims(config: Config, bert, limit) -> list[Claim]:
         measured, predicted = (average(m[:, layers] - m[:, 0]) for m in (bert, limit))
         claims.append(
             Claim(
-                quantity=f"BERT's initialisation: growth of the mean overlap in {layers} layers, with its network",
+                statement=f"BERT's initialisation: growth of the mean overlap in {layers} layers, with its network",
                 predicted=float(predicted.value),
                 measured=float(measured.value),
                 stderr=float(np.hypot(measured.stderr, predicted.stderr)),
@@ -240,7 +240,7 @@ def _trained_claims(trained: _Overlaps) -> list[Claim]:
     chosen = "statistical error over texts; the bound is a chosen size of the departure"
     return [
         Claim(
-            quantity=f"trained weights: logistic law in the weights' own clock, s = {s:.3g}, less the mean overlap",
+            statement=f"trained weights: logistic law in the weights' own clock, s = {s:.3g}, less the mean overlap",
             predicted=0.5,
             measured=short.value,
             stderr=short.stderr,
@@ -249,7 +249,7 @@ def _trained_claims(trained: _Overlaps) -> list[Claim]:
             relation="at least",
         ),
         Claim(
-            quantity=f"trained weights: overlap between texts over that within, after layer {len(within.value) - 2}",
+            statement=f"trained weights: overlap between texts over that within, after layer {len(within.value) - 2}",
             predicted=0.5,
             measured=float(share),
             stderr=float(error),
@@ -258,7 +258,7 @@ def _trained_claims(trained: _Overlaps) -> list[Claim]:
             relation="at least",
         ),
         Claim(
-            quantity="trained weights: fall of the overlap between texts over the last layer (theory: c′ ≥ 0)",
+            statement="trained weights: fall of the overlap between texts over the last layer (theory: c′ ≥ 0)",
             predicted=0.1,
             measured=float(trained.fall.value[0]),
             stderr=float(trained.fall.stderr[0]),

@@ -68,7 +68,7 @@ def _gas(config: Config):
     limit, spread = _extrapolate(distances)
     claims = [
         Claim(
-            quantity=f"largest distance of {n} particles at rest from Hermite's zeros",
+            statement=f"largest distance of {n} particles at rest from Hermite's zeros",
             predicted=0.0,
             measured=error,
             tolerance=1e-12,
@@ -76,7 +76,7 @@ def _gas(config: Config):
             reference=_STIELTJES,
         ),
         Claim(
-            quantity="N² W₂²(zeros, semicircle), N → ∞",
+            statement="N² W₂²(zeros, semicircle), N → ∞",
             predicted=_LIMIT,
             measured=limit,
             tolerance=2 * spread,
@@ -84,7 +84,7 @@ def _gas(config: Config):
             reference="from the phase of Hermite's functions (WKB): 5π²/48",
         ),
         Claim(
-            quantity="W₂ of the law by finite volumes to the semicircle",
+            statement="W₂ of the law by finite volumes to the semicircle",
             predicted=0.0,
             measured=apart,
             tolerance=h,
@@ -158,7 +158,7 @@ def _law_claims(name: str, dim: int, config: Config, runs, slopes, root: float, 
     origin = "pairs in neighbouring cells, and W frozen over a step: c(share + dt c/Q)"
     claims = [
         Claim(
-            quantity=f"dQ/dt of the law {name}, χ = {s:g} χ_c",
+            statement=f"dQ/dt of the law {name}, χ = {s:g} χ_c",
             predicted=2 * dim * (1 - s),
             measured=float(slope),
             tolerance=slack,
@@ -171,7 +171,7 @@ def _law_claims(name: str, dim: int, config: Config, runs, slopes, root: float, 
     return [
         *claims,
         Claim(
-            quantity=f"threshold χ/χ_c {name}, where dQ/dt changes sign",
+            statement=f"threshold χ/χ_c {name}, where dQ/dt changes sign",
             predicted=1.0,
             measured=root,
             tolerance=max(slacks) / steepness,
@@ -249,7 +249,7 @@ def _cloud(config: Config, key):
         # Each step adds dt E|b|², and by Jensen |b|² ≤ E c²/|z|² of a pair, c² but for a logarithm of the core.
         claims.append(
             Claim(
-                quantity=f"dQ/dt of {n} particles in the plane, χ = {strength:g} χ_c, less what the soft core takes",
+                statement=f"dQ/dt of {n} particles in the plane, χ = {strength:g} χ_c, less what the soft core takes",
                 predicted=exact,
                 measured=slope.value,
                 stderr=slope.stderr,

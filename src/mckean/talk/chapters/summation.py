@@ -191,7 +191,7 @@ def _comparison_claims(case: Case, c: Comparison) -> list[Claim]:
     ratio = max(float((c.distance[t][1:] / c.bound[t][1:]).max()) for t in case.fast)
     claims.append(
         Claim(
-            quantity=f"largest distance of the two runs over Grönwall's bound, all t and tolerances, {case.name}",
+            statement=f"largest distance of the two runs over Grönwall's bound, all t and tolerances, {case.name}",
             predicted=1.0,
             measured=ratio,
             origin=f"exact for the scheme; L = {c.rate:.3g} in closed form, the error of the force at every step",
@@ -203,7 +203,7 @@ def _comparison_claims(case: Case, c: Comparison) -> list[Claim]:
         final = [float(c.distance[t][-1]) for t in sorted(case.fast, reverse=True)]
         claims.append(
             Claim(
-                quantity=f"distance at T over that at the next larger tolerance, the largest, {case.name}",
+                statement=f"distance at T over that at the next larger tolerance, the largest, {case.name}",
                 predicted=1.0,
                 measured=max(b / a for a, b in itertools.pairwise(final)),
                 origin="none: a smaller tolerance brings the runs together",
@@ -216,7 +216,7 @@ def _comparison_claims(case: Case, c: Comparison) -> list[Claim]:
 
 def _error_claim(what: str, tolerance: float, error: float, size: float) -> Claim:
     return Claim(
-        quantity=f"error of the force over the size of ∇W: {what}, asked for {tolerance:g}",
+        statement=f"error of the force over the size of ∇W: {what}, asked for {tolerance:g}",
         predicted=tolerance,
         measured=float(error / size),
         origin="none: the tolerance is the claim; sizes are root mean squares over particles and over pairs",
@@ -270,7 +270,7 @@ def _table_claims(config: Config, key) -> list[Claim]:
 
 def _rounding_claim(what: str, error: float, allowed: float, origin: str) -> Claim:
     return Claim(
-        quantity=f"error of the force over the size of ∇W: {what}, exact to rounding",
+        statement=f"error of the force over the size of ∇W: {what}, exact to rounding",
         predicted=0.0,
         measured=error,
         tolerance=allowed,

@@ -173,7 +173,7 @@ def _exponent_claims(case: _Case, seen: Estimate) -> list[Claim]:
         name = "each λ" if case.group == "tokens" else f"λ{'₁₂₃'[i]}"
         claims.append(
             Claim(
-                quantity=f"{case.name}: {name}, 1/time",
+                statement=f"{case.name}: {name}, 1/time",
                 predicted=float(case.exact[i]),
                 measured=float(seen.value[i]),
                 stderr=float(seen.stderr[i]),
@@ -218,7 +218,7 @@ def _pairs(config: Config, key) -> list[_Pair]:
         within = seen.times <= end + 1e-9
         measured = Contraction(seen.times[within], seen.distance[:, within], seen.rounding).rate(after)
         claim = Claim(
-            quantity=f"{name}: d/dt E log distance from t = {after:g} to {end:g}, 1/time",
+            statement=f"{name}: d/dt E log distance from t = {after:g} to {end:g}, 1/time",
             predicted=rate,
             measured=float(measured.value),
             stderr=float(measured.stderr),
@@ -251,7 +251,7 @@ def _one_point_claims(config: Config, key) -> list[Claim]:
         )  # fmt: skip
         claims.append(
             Claim(
-                quantity=f"{name}: p-value of the uniform law at t = {until:g}, over {config.samples} environments",
+                statement=f"{name}: p-value of the uniform law at t = {until:g}, over {config.samples} environments",
                 predicted=1e-3,
                 measured=seen.p_value,
                 origin="a p-value is below 10⁻³ by chance once in 1000 runs",

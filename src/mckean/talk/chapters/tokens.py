@@ -140,7 +140,7 @@ def _rate_claims(config: Config, seen) -> list[Claim]:
         slope = _slope(_distance(seen[name]["few"], seen[name]["all"]), _fewer(sizes, config))
         claims.append(
             Claim(
-                quantity=f"{what}: exponent of 1/n − 1/n′ in the distance of n tokens from n′ in one environment",
+                statement=f"{what}: exponent of 1/n − 1/n′ in the distance of n tokens from n′ in one environment",
                 predicted=0.5,
                 measured=slope.value,
                 stderr=slope.stderr,
@@ -152,7 +152,7 @@ def _rate_claims(config: Config, seen) -> list[Claim]:
     slope = _slope(_distance(seen["own"]["few"], seen["own"]["repeated"]), 1 / np.array(config.sizes))
     claims.append(
         Claim(
-            quantity="the same with a noise of their own, from equal initial measures: exponent of 1/n",
+            statement="the same with a noise of their own, from equal initial measures: exponent of 1/n",
             predicted=0.5,
             measured=slope.value,
             stderr=slope.stderr,
@@ -182,7 +182,7 @@ def _exact_claims(config: Config, seen) -> list[Claim]:
         gap = _distance(seen[name]["few"], seen[name]["repeated"])
         claims.append(
             Claim(
-                quantity=f"{what}: sup_t of the distance of n tokens from the same repeated to n′, any environment",
+                statement=f"{what}: sup_t of the distance of n tokens from the same repeated to n′, any environment",
                 predicted=0.0,
                 measured=float(gap.max()),
                 tolerance=float(rounding),
@@ -203,7 +203,7 @@ def _spread_claim(config: Config, toy) -> Claim:
     error = average((top - ratio * bottom) / bottom.mean()).stderr
     allowed = np.exp(_growth(config) * config.until) * np.var(start) / np.var(all_) + 2 / config.sizes[-1]
     return Claim(
-        quantity=(
+        statement=(
             f"variance over environments of |x̄|² at the end: n = {config.sizes[-1]} over n′ = "
             f"{config.factor * config.sizes[-1]}"
         ),
@@ -231,7 +231,7 @@ def _stability_claims(config: Config, pairs) -> list[Claim]:
     error = average(gap[:, worst] / np.mean(gap[:, 0])).stderr if worst else 0.0
     return [
         Claim(
-            quantity="toy Transformer, pairs: E(gap(T) − gap(0)) less the integral of its drift, gap = 1 − ⟨x_i, y_i⟩",
+            statement="toy Transformer, pairs: E(gap(T) − gap(0)) less the integral of its drift, gap = 1 − ⟨x_i, y_i⟩",
             predicted=0.0,
             measured=balance.value,
             stderr=balance.stderr,
@@ -240,7 +240,7 @@ def _stability_claims(config: Config, pairs) -> list[Claim]:
             reference="Itô's formula for two tokens of two configurations",
         ),
         Claim(
-            quantity="toy Transformer, pairs: sup_t E gap(t)/E gap(0), against C_T = e^{α(1−1/d)T}",
+            statement="toy Transformer, pairs: sup_t E gap(t)/E gap(0), against C_T = e^{α(1−1/d)T}",
             predicted=float(np.exp(_growth(config) * config.until)),
             measured=float(grown[worst]),
             stderr=float(error),

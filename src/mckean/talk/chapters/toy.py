@@ -80,7 +80,7 @@ def _overlap_claims(config: Config, dim: int, seen) -> list[Claim]:
     uniform = average(dim * seen["x"][:, 0] ** 2)
     return [
         Claim(
-            quantity=f"d = {dim}: R₁₂(T) − R₁₂(0) − ∫κ(1 − R)(d − 2 − R)dt, in mean",
+            statement=f"d = {dim}: R₁₂(T) − R₁₂(0) − ∫κ(1 − R)(d − 2 − R)dt, in mean",
             predicted=0.0,
             measured=residual.value,
             stderr=residual.stderr,
@@ -89,7 +89,7 @@ def _overlap_claims(config: Config, dim: int, seen) -> list[Claim]:
             reference=_PAPER,
         ),
         Claim(
-            quantity=f"d = {dim}: realised over predicted bracket of R₁₂",
+            statement=f"d = {dim}: realised over predicted bracket of R₁₂",
             predicted=1.0,
             measured=ratio.value,
             stderr=ratio.stderr,
@@ -98,7 +98,7 @@ def _overlap_claims(config: Config, dim: int, seen) -> list[Claim]:
             reference=_PAPER,
         ),
         Claim(
-            quantity=f"d = {dim}: E log(1 − R(T))/(1 − R(0)) + (d − 1)E∫κ",
+            statement=f"d = {dim}: E log(1 − R(T))/(1 − R(0)) + (d − 1)E∫κ",
             predicted=0.0,
             measured=balance.value,
             stderr=balance.stderr,
@@ -107,7 +107,7 @@ def _overlap_claims(config: Config, dim: int, seen) -> list[Claim]:
             reference=_PAPER,
         ),
         Claim(
-            quantity=f"d = {dim}: d·E(x₁·e)² of one token, uniform at all times",
+            statement=f"d = {dim}: d·E(x₁·e)² of one token, uniform at all times",
             predicted=1.0,
             measured=uniform.value,
             stderr=uniform.stderr,
@@ -133,7 +133,7 @@ def _collapse_claims(config: Config, wide, time: float) -> list[Claim]:
     bias = abs(measured[low].value - predicted) + 4 * measured[low].stderr
     return [
         Claim(
-            quantity=f"d = {high}: mean overlap at log(n − 1)/α from n = {config.wide} orthonormal tokens",
+            statement=f"d = {high}: mean overlap at log(n − 1)/α from n = {config.wide} orthonormal tokens",
             predicted=float(predicted),
             measured=measured[high].value,
             stderr=measured[high].stderr,

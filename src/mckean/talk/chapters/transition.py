@@ -97,7 +97,7 @@ def _pde_claims(config: Config, strengths, r_pde, root) -> list[Claim]:
     origin = "e^(−gap·T) of the slowest K, plus rounding of the run"
     return [
         Claim(
-            quantity="largest error of the PDE's r against the Bessel root, K > 2",
+            statement="largest error of the PDE's r against the Bessel root, K > 2",
             predicted=0.0,
             measured=float(np.abs(r_pde - root)[above].max()),
             tolerance=left,
@@ -106,7 +106,7 @@ def _pde_claims(config: Config, strengths, r_pde, root) -> list[Claim]:
             relation="at most",
         ),
         Claim(
-            quantity="largest r of the PDE's final state, K < 2",
+            statement="largest r of the PDE's final state, K < 2",
             predicted=0.0,
             measured=float(r_pde[below].max()),
             tolerance=left,
@@ -122,7 +122,7 @@ def _particle_claims(config: Config, strengths, measured, exact) -> list[Claim]:
     for i, strength in enumerate(strengths):
         claims.append(
             Claim(
-                quantity=f"E r² of N = {config.size} particles at βK = {strength:g}",
+                statement=f"E r² of N = {config.size} particles at βK = {strength:g}",
                 predicted=float(exact[i]),
                 measured=float(measured.value[i]),
                 stderr=float(measured.stderr[i]),

@@ -158,7 +158,7 @@ def _linear_claims(config: Config, sweep: Sweep) -> list[Claim]:
         error = abs(fine.value - coarse.value)
         claims.append(
             Claim(
-                quantity=f"{what}, to t = 1, {sweep.spectrum}, K = {intensity:g}",
+                statement=f"{what}, to t = 1, {sweep.spectrum}, K = {intensity:g}",
                 predicted=rate,
                 measured=float(value),
                 stderr=float(fine.stderr),
@@ -172,7 +172,7 @@ def _linear_claims(config: Config, sweep: Sweep) -> list[Claim]:
     worst = int(np.argmax(rates.value - square - 4 * rates.stderr))
     claims.append(
         Claim(
-            quantity=(
+            statement=(
                 f"almost-sure rate at the intensity where it is nearest to the mean-square one, {sweep.spectrum}, "
                 f"K = {config.intensities[worst]:g}"
             ),
@@ -221,7 +221,7 @@ def _threshold_claim(config: Config, sweep: Sweep) -> Claim:
     slope = abs(np.polyfit(config.intensities, sweep.almost_sure().mean(axis=0), 1)[0])
     i = _nearest(config, threshold.value)
     return Claim(
-        quantity=f"almost-sure threshold K, not above the mean-square one, {sweep.spectrum}",
+        statement=f"almost-sure threshold K, not above the mean-square one, {sweep.spectrum}",
         predicted=sweep.thresholds[1],
         measured=threshold.value,
         stderr=threshold.stderr,
@@ -251,7 +251,7 @@ def _solution_claims(config: Config, sweep: Sweep) -> list[Claim]:
         gone = _gone(sweep, i, _synchronised_distance(config))
         claims.append(
             Claim(
-                quantity=(
+                statement=(
                     f"share of solutions whose distance from the uniform density is at the end below {_GONE:.0%} of "
                     f"the synchronised state's, {sweep.spectrum}, K = {config.intensities[i]:g}"
                 ),
@@ -268,7 +268,7 @@ def _solution_claims(config: Config, sweep: Sweep) -> list[Claim]:
     # What the linear equation leaves out is ρ/ρ̄ − 1 of the interaction's rate, κ at most.
     size = np.mean(sweep.solutions[-1]["uniform"][:, half]) * np.sqrt(TORUS.volume)
     claim = Claim(
-        quantity=(
+        statement=(
             f"rate of ‖ρ − ρ̄‖ less that of ‖η‖ in the same environments, {sweep.spectrum}, "
             f"K = {config.intensities[-1]:g}"
         ),

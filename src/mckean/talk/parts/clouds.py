@@ -51,7 +51,7 @@ def _interval(config: Clouds, key) -> Claim:
     exact = math.sqrt(n) * np.mean(np.sum(stats.binom.pmf(k, n, u) * np.abs(k / n - u), axis=0))
     limit = mean_distance_constant(flat)
     return Claim(
-        quantity=f"interval: √N·E W₁(μᴺ, μ)/L, N = {n}",
+        statement=f"interval: √N·E W₁(μᴺ, μ)/L, N = {n}",
         predicted=limit,
         measured=math.sqrt(n) * found.value[0],
         stderr=math.sqrt(n) * found.stderr[0],
@@ -66,7 +66,7 @@ def _circle(sizes, found: Jackknife) -> list[Claim]:
     pooled = found.map(lambda w: np.mean(w * np.array(sizes), axis=-1)).estimate
     return [
         Claim(
-            quantity="circle: exponent of N in E W₂²(μᴺ, μ)",
+            statement="circle: exponent of N in E W₂²(μᴺ, μ)",
             predicted=-1.0,
             measured=rate.slope.value,
             stderr=rate.slope.stderr,
@@ -74,7 +74,7 @@ def _circle(sizes, found: Jackknife) -> list[Claim]:
             reference="closed form",
         ),
         Claim(
-            quantity="circle: N·E W₂²(μᴺ, μ)/L², mean over N",
+            statement="circle: N·E W₂²(μᴺ, μ)/L², mean over N",
             predicted=uniform_square_distance(1, 1.0, periodic=True),
             measured=float(pooled.value),
             stderr=float(pooled.stderr),
@@ -89,7 +89,7 @@ def _plane(sizes, found: Jackknife) -> list[Claim]:
     gain = found.map(lambda w: (w[..., -1] * n[-1] - w[..., 0] * n[0]) / math.log(n[-1] / n[0])).estimate
     return [
         Claim(
-            quantity="plane: growth of N·E W₂²(μᴺ, νᴺ)/L² with log N",
+            statement="plane: growth of N·E W₂²(μᴺ, νᴺ)/L² with log N",
             predicted=1 / (2 * math.pi),
             measured=float(gain.value),
             stderr=float(gain.stderr),
@@ -107,7 +107,7 @@ def _solid(sizes, found: Jackknife) -> list[Claim]:
     exponent, tilt = -fournier_guillin(3, 1) * 2, abs(plain.slope.value - freed.slope.value)
     return [
         Claim(
-            quantity="space: exponent of N in E W₂²(μᴺ, νᴺ)",
+            statement="space: exponent of N in E W₂²(μᴺ, νᴺ)",
             predicted=exponent,
             measured=plain.slope.value,
             stderr=plain.slope.stderr,
@@ -116,7 +116,7 @@ def _solid(sizes, found: Jackknife) -> list[Claim]:
             reference=_CLOUDS,
         ),
         Claim(
-            quantity="space: the same without the next term",
+            statement="space: the same without the next term",
             predicted=exponent,
             measured=freed.slope.value,
             stderr=freed.slope.stderr,
@@ -131,7 +131,7 @@ def _atoms() -> Claim:
     low, high = 1000, 100_000
     slope = math.log(two_atoms_distance(high) / two_atoms_distance(low)) / math.log(high / low)
     return Claim(
-        quantity="two atoms: exponent of N in E W₂(μᴺ, μ)",
+        statement="two atoms: exponent of N in E W₂(μᴺ, μ)",
         predicted=-0.25,
         measured=slope,
         tolerance=low**-0.75 / math.log(high / low),

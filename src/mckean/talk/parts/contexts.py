@@ -78,7 +78,7 @@ def _claims(config: Contexts, seen) -> list[Claim]:
             bias = abs(at[low].value - 0.5) + 4 * at[low].stderr
             claims.append(
                 Claim(
-                    quantity=f"n = {n}, β = {beta:g}, d = {high}: mean overlap when the law for d → ∞ is at ½",
+                    statement=f"n = {n}, β = {beta:g}, d = {high}: mean overlap when the law for d → ∞ is at ½",
                     predicted=0.5,
                     measured=float(at[high].value),
                     stderr=float(at[high].stderr),

@@ -117,7 +117,7 @@ def _mode_claims(config: Crowd, limit: _Course, many: _Course, few: list[_Course
         rate = k**2 / _COLD + 0.5 * _REPULSION * k * 2 * math.pi * peak
         claims.append(
             Claim(
-                quantity=f"Re z_{k} at T for N = {config.particles}, a kernel of {_MODES} modes",
+                statement=f"Re z_{k} at T for N = {config.particles}, a kernel of {_MODES} modes",
                 predicted=float(limit.modes[-1, i]),
                 measured=float(many.modes[-1, i]),
                 stderr=float(spread[i]),
@@ -137,7 +137,7 @@ def _w1_claim(config: Crowd, limit: _Course, many: _Course, few: list[_Course]) 
     expected = average(scaled[1:])
     stderr = float(np.hypot(np.std(scaled[1:], ddof=1), expected.stderr))
     return Claim(
-        quantity=f"√N W₁ to the limit at T for N = {config.particles}, against the mean for N = {config.replica}",
+        statement=f"√N W₁ to the limit at T for N = {config.particles}, against the mean for N = {config.replica}",
         predicted=float(expected.value),
         measured=scaled[0],
         stderr=stderr,
@@ -150,7 +150,7 @@ def _certificate_claim(config: Crowd, model: Model, mu: Particles, key) -> Claim
     assert model.interaction is not None, "given"
     found = certificate(model.interaction, mu, key, points=128)
     return Claim(
-        quantity=f"certificate at T for N = {config.particles}: error of the force over the rms of the force",
+        statement=f"certificate at T for N = {config.particles}: error of the force over the rms of the force",
         predicted=_CERTIFIED,
         measured=found.error,
         origin=f"none: {found.sum}, asked for {_CERTIFIED:g} of the size of ∇W, which is larger than the force",

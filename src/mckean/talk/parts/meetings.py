@@ -53,7 +53,7 @@ def in_one_environment(config: Meetings, key) -> list[Claim]:
     ratio = distance / distance[:, :1] * np.exp(-rate * runs["times"])
     return [
         Claim(
-            quantity="common noise alone: distance of two clouds over e^{Lt} times the first, all t, environments",
+            statement="common noise alone: distance of two clouds over e^{Lt} times the first, all t, environments",
             predicted=1.0,
             measured=float(ratio[:, 1:].max()),
             tolerance=config.dt * rate,
@@ -92,7 +92,7 @@ def two_atoms(config: Meetings, key) -> tuple[list[Claim], Panel]:
     reference = "E|K/N − 1/2|^{1/2}, K binomial; its limit N^{−1/4} Γ(3/4)/(2^{1/4}√π)"
     claims = [
         Claim(
-            quantity="exponent of N in E W₂ for two atoms",
+            statement="exponent of N in E W₂ for two atoms",
             predicted=-0.25,
             measured=slope.value,
             stderr=slope.stderr,
@@ -101,7 +101,7 @@ def two_atoms(config: Meetings, key) -> tuple[list[Claim], Panel]:
             reference=reference,
         ),
         Claim(
-            quantity="N^{1/4} E W₂ for two atoms, largest N",
+            statement="N^{1/4} E W₂ for two atoms, largest N",
             predicted=float(limit),
             measured=float(measured.value[-1] * sizes[-1] ** 0.25),
             stderr=float(measured.stderr[-1] * sizes[-1] ** 0.25),
@@ -157,7 +157,7 @@ def _antipodes(config: Meetings, key) -> tuple[list[Claim], Panel]:
     middle = len(exact) // 2
     predicted = float(exact[middle])
     claim = Claim(
-        quantity=f"reflection from antipodes of the circle: pairs not met at t = {run['times'][1:][middle]:.2g}",
+        statement=f"reflection from antipodes of the circle: pairs not met at t = {run['times'][1:][middle]:.2g}",
         predicted=predicted,
         measured=float(apart[middle]),
         stderr=float(np.sqrt(predicted * (1 - predicted) / config.pairs)),
@@ -188,14 +188,14 @@ def _wells(config: Meetings, key) -> tuple[list[Claim], list[Panel]]:
     reference = "Eberle 2016"
     claims = [
         Claim(
-            quantity="double well: fraction apart at T, synchronous",
+            statement="double well: fraction apart at T, synchronous",
             predicted=1.0,
             measured=float(apart["synchronous"].value[-1]),
             origin="strictly ordered systems stay so",
             reference="comparison of ordered systems",
         ),
         Claim(
-            quantity="double well: largest mean distance over that at the start, synchronous",
+            statement="double well: largest mean distance over that at the start, synchronous",
             predicted=1.0,
             measured=float(grown / start),
             origin="deterministic: −V″ > 0 at the barrier",
@@ -203,7 +203,7 @@ def _wells(config: Meetings, key) -> tuple[list[Claim], list[Panel]]:
             relation="at least",
         ),
         Claim(
-            quantity="double well: fraction apart at T less that at T/2, reflection",
+            statement="double well: fraction apart at T less that at T/2, reflection",
             predicted=0.0,
             measured=float(decay.value),
             stderr=float(decay.stderr),
@@ -212,7 +212,7 @@ def _wells(config: Meetings, key) -> tuple[list[Claim], list[Panel]]:
             relation="at most",
         ),
         Claim(
-            quantity="double well: mean distance at T, reflection less synchronous",
+            statement="double well: mean distance at T, reflection less synchronous",
             predicted=0.0,
             measured=float(excess.value),
             stderr=float(excess.stderr),

@@ -51,7 +51,7 @@ def run_phases(config: Phases, key) -> tuple[list[Claim], list[Figure]]:
     finite = abs(predicted - _wandering(_ABOVE * math.sqrt(mean_square_order(n, _ABOVE, 1.0)), 1.0))
     claims = [
         Claim(
-            quantity="K = 1: growth of N·E|z − z_∞|² from the first half of the run to the second",
+            statement="K = 1: growth of N·E|z − z_∞|² from the first half of the run to the second",
             predicted=0.0,
             measured=growth["below"].value,
             stderr=growth["below"].stderr,
@@ -59,7 +59,7 @@ def run_phases(config: Phases, key) -> tuple[list[Claim], list[Figure]]:
             reference=_UNIFORM,
         ),
         Claim(
-            quantity="K = 1: N·E|z|² after relaxation",
+            statement="K = 1: N·E|z|² after relaxation",
             predicted=stationary,
             measured=level.value,
             stderr=level.stderr,
@@ -68,7 +68,7 @@ def run_phases(config: Phases, key) -> tuple[list[Claim], list[Figure]]:
             reference="exact Gibbs measure of N",
         ),
         Claim(
-            quantity="K = 3: N dVar/dt of the phase",
+            statement="K = 3: N dVar/dt of the phase",
             predicted=predicted,
             measured=diffusion.value,
             stderr=diffusion.stderr,
@@ -77,7 +77,7 @@ def run_phases(config: Phases, key) -> tuple[list[Claim], list[Figure]]:
             reference=_PHASE,
         ),
         Claim(
-            quantity="K = 3: growth of N·E|z − z_∞|² over its value at K = 1",
+            statement="K = 3: growth of N·E|z − z_∞|² over its value at K = 1",
             predicted=1.0,
             measured=growth["above"].value / level.value,
             stderr=growth["above"].stderr / level.value,

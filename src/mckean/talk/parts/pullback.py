@@ -79,7 +79,7 @@ def _claims(config: Pullback, clouds, exponent: float, intensity: float) -> list
     uniform = sum(side**2 for side in _HEXAGON.lengths) / 12
     return [
         Claim(
-            quantity=f"−h(cos x₁ + cos x₂): radius of the cloud pulled back from −{depth:g}",
+            statement=f"−h(cos x₁ + cos x₂): radius of the cloud pulled back from −{depth:g}",
             predicted=bound,
             measured=float(radius(model, pulled[-1])),
             origin="the first radius times e^{λT/2}: half of the exponent for what fluctuates",
@@ -87,7 +87,7 @@ def _claims(config: Pullback, clouds, exponent: float, intensity: float) -> list
             relation="at most",
         ),
         Claim(
-            quantity=f"incompressible waves: mean square distance of two points of a cloud pulled back from −{depth:g}",
+            statement=f"incompressible waves: mean square distance of two points of a cloud pulled back from −{depth:g}",
             predicted=uniform,
             measured=float(square.mean()),
             stderr=float(square.std(ddof=1) / math.sqrt(len(square))),

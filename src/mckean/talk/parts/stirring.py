@@ -92,7 +92,7 @@ def _claims(config: Stirring, strength: float, orders: np.ndarray) -> list[Claim
     bessel = "product of Kuramoto states, r = I₁(κr)/I₀(κr)"
     return [
         Claim(
-            quantity="order parameter without noise, from a spot: √2 r",
+            statement="order parameter without noise, from a spot: √2 r",
             predicted=float(np.sqrt(2) * r),
             measured=float(orders[0, -1]),
             tolerance=left,
@@ -100,7 +100,7 @@ def _claims(config: Stirring, strength: float, orders: np.ndarray) -> list[Claim
             reference=bessel,
         ),
         Claim(
-            quantity="order parameter without noise, from a stripe: r",
+            statement="order parameter without noise, from a stripe: r",
             predicted=r,
             measured=float(orders[1, -1]),
             tolerance=left,

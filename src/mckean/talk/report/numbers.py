@@ -4,7 +4,7 @@ import math
 
 from mckean.digits import number
 
-_RELATIONS = {"equal": "=", "at most": "≤", "at least": "≥"}
+_RELATIONS = {"equal": "=", "at most": "≤", "at least": "≥", "unequal": "≠"}
 
 
 def prediction(value: float, relation: str) -> str:

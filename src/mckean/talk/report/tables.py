@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 
 from mckean.digits import measurement, number
-from mckean.talk.claims import STANDARD_ERRORS, Claim
+from mckean.talk.claims import LEVEL, TALK_LEVEL, Claim, Verdict
 from mckean.talk.report.mathematics import inline
 from mckean.talk.report.numbers import prediction
 from mckean.talk.run import Outcome, Talk
 
 RULE = (
-    f"A claim holds when the measured value stands in the stated relation to the predicted one up to "
-    f"{STANDARD_ERRORS:g} standard errors plus the tolerance."
+    f"The band is the confidence interval of the measured value, of level 1 − {LEVEL:.1e} by Student's t, widened by the "
+    f"tolerance. A claim fails where no number in the band stands in the stated relation to the predicted one. It is "
+    f"undecided where the band holds the nearest wrong theory too. Chance alone makes a claim of a talk in which "
+    f"everything is right fail with a probability of {TALK_LEVEL:g} at most."
 )
 
 
@@ -70,9 +72,9 @@ def _group(outcome: Outcome) -> str:
     )
     rows = []
     for index, claim in enumerate(outcome.claims, 1):
-        name = f"<th scope='row'><a href='#{anchor(outcome, index)}'>{inline(claim.quantity)}</a></th>"
+        name = f"<th scope='row'><a href='#{anchor(outcome, index)}'>{inline(claim.statement)}</a></th>"
         rows.append(
-            f"<tr>{chapter}{name}{_figures(claim)}<td>{number(claim.tolerance, 3)}</td>{verdict(claim.holds)}</tr>"
+            f"<tr>{chapter}{name}{_figures(claim)}<td>{number(claim.tolerance, 3)}</td>{verdict(claim.verdict)}</tr>"
         )
         chapter = ""
     return f"<tbody>{''.join(rows)}</tbody>"
@@ -82,19 +84,19 @@ def _full_row(outcome: Outcome, index: int, claim: Claim) -> str:
     reference = f"<small>{inline(claim.reference)}</small>" if claim.reference else ""
     origin = f"<small>{inline(claim.origin)}</small>" if claim.origin else ""
     return (
-        f"<tr id='{anchor(outcome, index)}'><th scope='row'>{inline(claim.quantity)}{reference}</th>"
-        f"{_figures(claim)}<td class='origin'>{number(claim.tolerance, 3)}{origin}</td>{verdict(claim.holds)}</tr>"
+        f"<tr id='{anchor(outcome, index)}'><th scope='row'>{inline(claim.statement)}{reference}</th>"
+        f"{_figures(claim)}<td class='origin'>{number(claim.tolerance, 3)}{origin}</td>{verdict(claim.verdict)}</tr>"
     )
 
 
-def verdict(holds: bool) -> str:
+def verdict(word: Verdict) -> str:
     """A cell that says the verdict by a sign and a word; the colour only repeats them."""
-    word, sign, name = ("holds", "✓", "good") if holds else ("fails", "✗", "bad")
+    sign, name = {"holds": ("✓", "good"), "undecided": ("?", "open"), "fails": ("✗", "bad")}[word]
     return f"<td class='verdict {name}'><span aria-hidden='true'>{sign}</span> {word}</td>"
 
 
 def _figures(claim: Claim) -> str:
-    expected, found = prediction(claim.predicted, claim.relation), measurement(claim.measured, claim.stderr)
+    expected, found = prediction(claim.predicted, claim.relation), measurement(claim.value, claim.stderr)
     return f"<td class='number'>{expected}</td><td class='number'>{found}</td>"
 
 

@@ -96,8 +96,8 @@ def claims_table(talk: Talk) -> Table:
     for name in ("chapter", "claim", "predicted", "measured", "verdict"):
         table.add_column(name, overflow="fold", no_wrap=name in ("chapter", "verdict"))
     for chapter, claim in talk.claims:
-        numbers = prediction(claim.predicted, claim.relation), measurement(claim.measured, claim.stderr)
-        verdict = Text("✓ holds", "green") if claim.holds else Text("✗ fails", "bold red")
+        numbers = prediction(claim.predicted, claim.relation), measurement(claim.value, claim.stderr)
+        verdict = Text(claim.verdict, {"holds": "green", "undecided": "yellow", "fails": "bold red"}[claim.verdict])
         # As Text: a claim about [0, 1] is not markup.
-        table.add_row(Text(chapter.name), Text(plain(claim.quantity)), *map(Text, numbers), verdict)
+        table.add_row(Text(chapter.name), Text(plain(claim.statement)), *map(Text, numbers), verdict)
     return table

@@ -1,5 +1,6 @@
 """The report on disk: whole or not at all."""
 
+import dataclasses
 import json
 import math
 import os
@@ -53,12 +54,18 @@ def claim_rows(talk: Talk) -> list[dict[str, Any]]:
 def _row(chapter: Chapter, claim: Claim) -> dict[str, Any]:
     return {
         "chapter": chapter.name,
-        "claim": claim.quantity,
+        "claim": claim.statement,
         "predicted": _finite(claim.predicted),
-        "measured": _finite(claim.measured),
+        "relation": claim.relation,
+        "measured": _finite(claim.value),
         "stderr": _finite(claim.stderr),
+        "freedom": _finite(claim.freedom),
         "tolerance": _finite(claim.tolerance),
-        "holds": bool(claim.holds),
+        "origin": claim.origin,
+        "from_run": claim.from_run,
+        "band": [_finite(end) for end in claim.band],
+        "excludes": None if claim.excludes is None else dataclasses.asdict(claim.excludes),
+        "verdict": claim.verdict,
         "reference": claim.reference,
     }
 
