@@ -4,6 +4,7 @@ Compiled programs are kept on disk from run to run; `JAX_ENABLE_COMPILATION_CACH
 """
 
 import os
+import signal
 
 # For processes that tests start; here jax may have been imported before, by a plugin.
 os.environ.setdefault("JAX_ENABLE_X64", "1")
@@ -20,6 +21,10 @@ with install_import_hook("mckean", "typechecking.checker"):
     import mckean.talk.run
 
 mckean.cache.enable()
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell has what it starts in the background ignore Ctrl-C, which tests press to end runs without an end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Compilation makes the first example slow: a deadline would judge the compiler.
 hypothesis.settings.register_profile("mckean", deadline=None, max_examples=20, derandomize=True)

@@ -11,6 +11,7 @@ from mckean import (
     interactions,
     measures,
     observables,
+    phases,
     statistics,
     transport,
 )

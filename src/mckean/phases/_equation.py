@@ -1,0 +1,204 @@
+"""The equation of steady states, and Newton's method for it, without a matrix where there are many nodes.
+
+A steady state of a gradient flow with temperature is a fixed point of the effective potential u = V + W_s*ρ,
+
+    u = S(u),   S(u) = V + W_s*ρ(u),   ρ(u) = e^{−βu}/∫e^{−βu},
+
+and S is smoothing: DS(u)h = −βW_s*(ρ(h − ⟨h⟩_ρ)), so that I − DS is the identity and a compact operator. Where V does not
+depend on x_j, a moved state is a state, and ∂_ju is in the kernel of I − DS. Newton's equations are bordered: with the
+orthonormal t_j that span the ∂_ju, (I − DS)δ + Σc_jt_j = −r and ⟨t_j, δ⟩ = 0, where all c_j are 0 at a solution.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from mckean.checks import require, require_finite
+from mckean.measures import Density
+from mckean.models import Model, energy
+from mckean.spaces import AbstractGrid, FourierGrid, calculus
+
+# The most nodes for which a matrix is formed: its factors cost less than what solves without it.
+DENSE = 600
+_STEPS = 25
+
+
+def require_states(model: Model, grid: AbstractGrid) -> None:
+    """**Raises** `ValueError` for a model without a Gibbs map on this grid, and says why."""
+    require(
+        isinstance(grid, AbstractGrid), f"steady states live on a grid such as Torus(1).grid(128), not on {grid!r}."
+    )
+    require(grid.space == model.space, f"the model lives on {model.space}, but the grid is one of {grid.space}.")
+    require(len(grid.shape) <= 2, "steady states are found in dimensions 1 and 2.")
+    require(model.drift is None, "a drift b need not be a gradient: steady states are those of V, W and a temperature.")
+    require(model.internal is None, "steady states e^{−βu} are those of an entropy, not of an internal energy.")
+    require(not model.common, "with a common noise the law given the environment has no steady state: leave it out.")
+    require(model.noise is not None and np.isfinite(float(model.beta)), "without a temperature there is no e^{−βu}.")
+    if model.confinement is not None:
+        require_finite("V at the nodes", jax.vmap(model.confinement)(grid.nodes))
+
+
+def density(model: Model, grid: AbstractGrid, u: Float[Array, "..."]) -> Density:
+    """ρ(u) = e^{−βu}/∫e^{−βu}."""
+    return Density(grid, jax.nn.softmax(-model.beta * u.ravel()).reshape(grid.shape) / grid.cell_volume)
+
+
+def image(model: Model, grid: AbstractGrid, u: Float[Array, "..."]) -> Float[Array, "..."]:
+    """S(u) = V + W_s*ρ(u)."""
+    return energy.potential(model, density(model, grid, u))
+
+
+def symmetric_axes(model: Model, grid: AbstractGrid) -> tuple[int, ...]:
+    """The axes along which a state may be moved: those of a torus on which V does not depend."""
+    if not isinstance(grid, FourierGrid):
+        return ()
+    if model.confinement is None:
+        return tuple(range(len(grid.shape)))
+    values = np.asarray(jax.vmap(model.confinement)(grid.nodes)).reshape(grid.shape)
+    flat = 1e-12 * max(np.ptp(values), 1e-300)
+    return tuple(i for i in range(values.ndim) if np.ptp(values, axis=i).max() <= flat)
+
+
+def tangents(grid: AbstractGrid, u: Float[Array, "..."], axes: tuple[int, ...]) -> Float[Array, "k n"]:
+    """Orthonormal vectors that span the ∂_ju, zero in the place of one that depends on those before it."""
+    if not axes:
+        return jnp.zeros((0, u.size), u.dtype)
+    assert isinstance(grid, FourierGrid), "only a torus has symmetric axes"
+    slopes = calculus.gradient(grid, u).T[np.asarray(axes)]
+    least = 1e-7 * (jnp.max(jnp.abs(u - u.mean())) + 1e-12) * np.sqrt(u.size)
+    found: list[Array] = []
+    for slope in slopes:
+        rest = slope - sum(((t @ slope) * t for t in found), jnp.zeros_like(slope))
+        size = jnp.linalg.norm(rest)
+        # A state that is nearly uniform has a slope of rounding.
+        found.append(jnp.where(size > jnp.maximum(least, 1e-9), rest / jnp.where(size > 0, size, 1.0), 0.0))
+    return jnp.stack(found)
+
+
+def bordered(
+    operator: Any, columns: Float[Array, "k n"], rows: Float[Array, "k n"], corner: Float[Array, "k k"], right
+):
+    """x and c with A x + Σc_jb_j = f and ⟨r_j, x⟩ + Σ_i corner_ji c_i = g_j.
+
+    **Arguments:** `operator`: A, linear, on vectors; `right`: (f, g).
+    """
+    f, g = right
+    n, k = f.size, len(columns)
+    if n <= DENSE:
+        matrix = jax.vmap(operator, out_axes=1)(jnp.eye(n, dtype=f.dtype))
+        whole = jnp.block([[matrix, columns.T], [rows, corner]]) if k else matrix
+        x = jnp.linalg.solve(whole, jnp.concatenate([f, g]))
+        return x[:n], x[n:]
+
+    def act(x):
+        y, c = x
+        return operator(y) + c @ columns, rows @ y + corner @ c
+
+    return jax.scipy.sparse.linalg.gmres(act, (f, g), tol=1e-13, atol=0.0, restart=60, maxiter=6)[0]
+
+
+def keep(residual: Array, log_density: Array, delta: Array) -> Array:
+    """A step, or none where the residual is rounding: near a branch point a singular matrix would magnify that."""
+    rounding = 16 * jnp.finfo(delta.dtype).eps * (1 + jnp.max(jnp.abs(log_density)))
+    return jnp.where(residual > rounding, delta, 0.0)
+
+
+def empty_rows(rows: Float[Array, "k n"]) -> Float[Array, "k k"]:
+    """1 on the diagonal where a row is zero, so that its c is 0 and the bordered matrix is regular."""
+    return jnp.diag(jnp.where(jnp.sum(rows**2, axis=1) > 0, 0.0, 1.0).astype(rows.dtype))
+
+
+@eqx.filter_jit
+def residual(model: Model, grid: AbstractGrid, u: Float[Array, "..."]) -> Float[Array, ""]:
+    """β max|u − S(u)|, the error of log ρ."""
+    return model.beta * jnp.max(jnp.abs(u - image(model, grid, u)))
+
+
+@eqx.filter_jit
+def newton(model: Model, grid: AbstractGrid, u: Float[Array, "..."], axes: tuple[int, ...], known: Any = None):
+    """Newton's method from u: the last u and its residual.
+
+    `known`: the Fourier moduli of states that are known, which it is kept away from by deflation (Farrell, Birkisson
+    and Funke, SIAM J. Sci. Comput. 37, 2015): the step δ is taken 1/(1 − M′δ/M) times, M = Π_k(1 + 1/η_k), where η_k is
+    the squared distance of the moduli, which no translation and no reflection changes.
+    """
+    shape = u.shape
+
+    def step(state):
+        u, before, _, count = state
+        value, linear = jax.linearize(lambda v: image(model, grid, v.reshape(shape)).ravel(), u)
+        t = tangents(grid, u.reshape(shape), axes)
+        off = value - u
+        delta = bordered(lambda h: h - linear(h), t, t, empty_rows(t), (off, jnp.zeros(len(t), u.dtype)))[0]
+        if known is not None:
+            log_m, rate = jax.jvp(lambda v: _repulsion(model, grid, v.reshape(shape), known), (u,), (delta,))
+            del log_m
+            scale = 1 / (1 - rate)
+            delta = delta * jnp.clip(jnp.where(jnp.isfinite(scale), scale, 1.0), -5.0, 5.0)
+        # A step larger than the potential itself is no step of Newton's.
+        reach = jnp.max(jnp.abs(delta))
+        most = 2 * (jnp.max(jnp.abs(u - u.mean())) + 1 / model.beta)
+        now = model.beta * jnp.max(jnp.abs(off))
+        length = jnp.minimum(1.0, most / jnp.maximum(reach, jnp.finfo(u.dtype).tiny))
+        return u + keep(now, model.beta * u, length * delta), now, before, count + 1
+
+    def go_on(state):
+        _, now, before, count = state
+        # At the level of rounding the residual falls no further.
+        return (count < _STEPS) & ((now > 1e-9) | (now < 0.25 * before)) & jnp.isfinite(now)
+
+    big = jnp.asarray(jnp.finfo(u.dtype).max, u.dtype)
+    start = (u.ravel(), big / 10, big, 0)
+    end = jax.lax.while_loop(go_on, step, start)[0].reshape(shape)
+    return end, residual(model, grid, end)
+
+
+def moduli(grid: AbstractGrid, rho: Float[Array, "..."], axes: tuple[int, ...]) -> Float[Array, " m"]:
+    """What no translation along the axes and no reflection changes, |ρ̂_k|²; without axes, ρ itself."""
+    if not axes:
+        return (
+            rho.ravel() * jnp.sqrt(jnp.asarray(grid.cell_volume / np.prod(grid.sides), rho.dtype)) * np.prod(grid.sides)
+        )
+    coefficients = jnp.fft.rfftn(rho) * grid.cell_volume
+    return (jnp.abs(coefficients) ** 2).ravel()
+
+
+def _repulsion(model: Model, grid: AbstractGrid, u: Array, known: tuple[Array, tuple[int, ...]]) -> Array:
+    """log M."""
+    others, axes = known
+    own = moduli(grid, density(model, grid, u).values, axes)
+    return jnp.sum(jnp.log1p(1 / jnp.sum((own - others) ** 2, axis=1)))
+
+
+@eqx.filter_jit
+def descend(model: Model, grid: AbstractGrid, u: Float[Array, "..."], most: int):
+    """Picard's iteration u + a(S(u) − u), a halved until F falls, which it does for a small a:
+
+    dF = −aβ Var_ρ(S(u) − u).
+    """
+
+    def value(u):
+        return energy.free_energy(model, density(model, grid, u))
+
+    def step(state):
+        u, f, a, count, _ = state
+        off = image(model, grid, u) - u
+
+        def shorter(trial):
+            a, _, _ = trial
+            a = a / 2
+            return a, u + a * off, value(u + a * off)
+
+        a = jnp.minimum(1.0, 2 * a)
+        rounding = 1e-13 * (jnp.abs(f) + 1)
+        trial = jax.lax.while_loop(
+            lambda t: (t[2] > f + rounding) & (t[0] > 1e-6), shorter, (a, u + a * off, value(u + a * off))
+        )
+        return trial[1], trial[2], trial[0], count + 1, model.beta * jnp.max(jnp.abs(off))
+
+    go_on = lambda s: (s[3] < most) & (s[4] > 1e-3)  # noqa: E731
+    return jax.lax.while_loop(go_on, step, (u, value(u), jnp.ones((), u.dtype), 0, jnp.asarray(jnp.inf, u.dtype)))[0]

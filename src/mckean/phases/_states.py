@@ -1,0 +1,222 @@
+"""Steady states: found from many starts, each with what it takes to trust it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mckean.checks import require, require_key
+from mckean.measures import Density
+from mckean.models import Model, energy
+from mckean.phases import _equation as equation
+from mckean.phases._curvature import curvatures, zero_modes
+from mckean.spaces import AbstractGrid, FourierGrid
+
+# An error of log ρ that is rounding, in what Newton's method has solved.
+_SOLVED = 1e-9
+# Curvatures, in units of the temperature, that are zero up to rounding.
+_ZERO = 1e-7
+
+
+@dataclass(frozen=True, eq=False)
+class SteadyState:
+    """A steady state ρ ∝ e^{−β(V + W_s*ρ)}.
+
+    **Attributes:**
+
+    - `density`: ρ, a `Density`.
+    - `free_energy`: F(ρ), energy per particle.
+    - `residual`: max|log ρ + β(V + W_s*ρ) − const|, the error of the equation.
+    - `tail`: the share of log ρ's modes, by their root mean square, in the upper third of the grid's; 0 on a box. A
+      state that the grid resolves has a small one.
+    - `order`: the largest modulus of a Fourier mode, |∫e^{iq_k·x}ρ|, k ≠ 0, on a torus; the mean, shape (d,), on a box.
+    - `curvatures`: the least eigenvalues of the Hessian of βF, 1 + β√ρW_s√ρ on what is orthogonal to √ρ, in increasing
+      order; dimensionless. Those of the state's own translations are left out.
+    - `index`: how many are negative: the dimension of the unstable manifold.
+    - `zero_modes`: how many independent translations move the state, and those of `curvatures` that are zero.
+    """
+
+    density: Density
+    free_energy: float
+    residual: float
+    tail: float
+    order: Any
+    curvatures: np.ndarray
+    index: int
+    zero_modes: int
+
+    @property
+    def stable(self) -> bool:
+        """True where no curvature is negative."""
+        return self.index == 0
+
+    def __repr__(self) -> str:
+        order = np.array2string(np.asarray(self.order), precision=6)
+        return (
+            f"SteadyState(order={order}, free_energy={self.free_energy:.6g}, index={self.index}, "
+            f"zero_modes={self.zero_modes}, residual={self.residual:.1g})"
+        )
+
+
+def steady_state(model: Model, start: Density, picard: int = 200) -> SteadyState:
+    """The steady state that is reached from a density, by descent and Newton's method.
+
+        ρ = e^{−β(V + W_s*ρ)}/Z
+
+    First Picard's iteration u + a(V + W_s*ρ(u) − u), a halved until F falls, as long as it moves; then Newton's method.
+
+    **Arguments:**
+
+    - `model`: V and W with a `Thermal` noise, on a torus or a box in dimension 1 or 2.
+    - `start`: a density; where it is near a state that is not stable, `picard=0` stays there.
+    - `picard`: the most steps of descent. Default: 200.
+
+    **Returns:** a `SteadyState`.
+
+    **Raises:**
+
+    - `ValueError` for a model without a Gibbs map: a drift, an internal energy, a common noise, no temperature.
+    - `ArithmeticError` where no state is found, with the residual.
+    """
+    require(isinstance(start, Density), f"a search for steady states starts at a density, not at {start!r}.")
+    grid = start.grid
+    equation.require_states(model, grid)
+    axes = equation.symmetric_axes(model, grid)
+    u = energy.potential(model, start)
+    u = equation.descend(model, grid, u, picard) if picard else u
+    u, residual = equation.newton(model, grid, u, axes)
+    if not float(residual) <= _SOLVED:
+        raise ArithmeticError(
+            f"no steady state was found: log ρ is {float(residual):.2g} off after Newton's method; start nearer to one."
+        )
+    return describe(model, grid, u, axes)
+
+
+def steady_states(
+    model: Model,
+    grid: AbstractGrid,
+    *,
+    key: Any,
+    starts: Sequence[Density] = (),
+    random: int = 12,
+) -> list[SteadyState]:
+    """Steady states that are found from many starts, by increasing free energy; there may be others.
+
+    The starts are those given, the uniform density, single waves of several amplitudes (on a box: bumps of several
+    widths at several places), and random ones. From each, Newton's method runs after a few steps of descent,
+    deflated by the states that are known (Farrell, Birkisson and Funke), and after many. States that differ by a translation
+    or a reflection are one state; an exchange of axes makes another one.
+
+    **Arguments:**
+
+    - `model`: as for `steady_state`.
+    - `grid`: a grid of the model's space, in dimension 1 or 2.
+    - `key`: a JAX key, for the random starts.
+    - `starts`: more densities to start from. Default: none.
+    - `random`: the number of random starts. Default: 12.
+
+    **Returns:** a list of `SteadyState`s.
+
+    **Raises:** `ValueError` as `steady_state` does, and for a key that is none.
+
+    **Source:** deflation, SIAM J. Sci. Comput. 37 (2015).
+    """
+    equation.require_states(model, grid)
+    require_key(key)
+    axes = equation.symmetric_axes(model, grid)
+    found: list[SteadyState] = []
+    fingerprints = np.full((16, equation.moduli(grid, jnp.ones(grid.shape), axes).size), 1e3)
+    own = [energy.potential(model, start) for start in starts]
+    for u in [*own, *_waves(model, grid), *_random(model, grid, key, random)]:
+        for steps in (4, 200):
+            v = equation.descend(model, grid, u, steps) if steps else u
+            # Without deflation once more, from where it is led away from what is near.
+            known = (jnp.asarray(fingerprints), axes) if found and steps < 200 else None
+            v, residual = equation.newton(model, grid, v, axes, known)
+            if known is not None:
+                v, residual = equation.newton(model, grid, v, axes)
+            if not float(residual) <= _SOLVED:
+                continue
+            print_ = np.asarray(equation.moduli(grid, equation.density(model, grid, v).values, axes))
+            if any(np.abs(print_ - other).max() <= 1e-7 * np.abs(print_).max() for other in fingerprints[: len(found)]):
+                continue
+            if len(found) == len(fingerprints):
+                fingerprints = np.concatenate([fingerprints, np.full_like(fingerprints, 1e3)])
+            fingerprints[len(found)] = print_
+            found.append(describe(model, grid, v, axes))
+    return sorted(found, key=lambda state: state.free_energy)
+
+
+def describe(model: Model, grid: AbstractGrid, u: Any, axes: tuple[int, ...]) -> SteadyState:
+    """The state of an effective potential that solves the equation."""
+    rho = equation.density(model, grid, u)
+    moved = int(np.sum(np.linalg.norm(equation.tangents(grid, u, axes), axis=1) > 0))
+    values = curvatures(model, rho, u, axes)
+    return SteadyState(
+        density=rho,
+        free_energy=float(energy.free_energy(model, rho)),
+        residual=float(equation.residual(model, grid, u)),
+        tail=_tail(grid, np.asarray(u)),
+        order=_order(rho),
+        curvatures=values,
+        index=int(np.sum(values < -_ZERO)),
+        zero_modes=moved + zero_modes(values, _ZERO),
+    )
+
+
+def _tail(grid: AbstractGrid, u: np.ndarray) -> float:
+    if not isinstance(grid, FourierGrid):
+        return 0.0
+    spectrum = np.abs(np.fft.rfftn(u - u.mean()))
+    reach = np.max(
+        [3 * np.abs(k) / n for k, n in zip(np.broadcast_arrays(*grid.modes), grid.shape, strict=True)], axis=0
+    )
+    whole = np.sqrt(np.sum(spectrum**2))
+    return float(np.sqrt(np.sum(spectrum[reach > 1] ** 2)) / whole) if whole > 1e-12 * u.size else 0.0
+
+
+def _order(rho: Density) -> Any:
+    if not isinstance(rho.grid, FourierGrid):
+        return np.asarray(rho.integrate(lambda x: x))
+    spectrum = np.abs(np.fft.rfftn(np.asarray(rho.values))).ravel() * rho.grid.cell_volume
+    return float(spectrum[1:].max())
+
+
+def _waves(model: Model, grid: AbstractGrid) -> list:
+    """Effective potentials of single waves, or of bumps on a box; the first is that of the uniform density."""
+    x = [np.asarray(a) for a in np.meshgrid(*grid.axes, indexing="ij")]
+    sides, beta = grid.sides, float(model.beta)
+    if isinstance(grid, FourierGrid):
+        waves = [np.zeros(grid.shape)]
+        turns = [np.cos(2 * np.pi * k * a / side) for a, side in zip(x, sides, strict=True) for k in (1, 2, 3)]
+        waves += [size * turn for turn in turns for size in (0.5, 2.0, 8.0)]
+        waves += [size * sum(turns[::3]) for size in (0.5, 2.0, 8.0) if len(sides) > 1]
+        return [jnp.asarray(-w / beta) for w in waves]
+    lower = np.asarray(grid.lower)  # pyright: ignore[reportAttributeAccessIssue]
+    places = [lower + np.asarray(sides) * share for share in (0.5, 0.25, 0.75, 0.35, 0.65)]
+    bumps = [
+        sum((a - c) ** 2 for a, c in zip(x, place, strict=True)) / (2 * (width * min(sides)) ** 2)
+        for place in places
+        for width in (0.05, 0.2)
+    ]
+    rest = np.asarray(energy.potential(model, equation.density(model, grid, jnp.zeros(grid.shape))))
+    return [jnp.asarray(rest)] + [jnp.asarray(b / beta) for b in bumps]
+
+
+def _random(model: Model, grid: AbstractGrid, key: Any, number: int) -> list:
+    """Effective potentials of a few waves with random phases and amplitudes of a few temperatures."""
+    require(number >= 0, f"the number of random starts is not negative, but {number} was given.")
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
+    x = [np.asarray(a) for a in np.meshgrid(*grid.axes, indexing="ij")]
+    found = []
+    for _ in range(number):
+        u = np.zeros(grid.shape)
+        for _ in range(4):
+            mode = rng.integers(-3, 4, len(x))
+            phase = 2 * np.pi * (sum(k * a / s for k, a, s in zip(mode, x, grid.sides, strict=True)) + rng.uniform())
+            u = u + rng.exponential(2.0) * np.cos(phase)
+        found.append(jnp.asarray(u / float(model.beta)))
+    return found
