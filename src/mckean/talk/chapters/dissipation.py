@@ -90,7 +90,7 @@ def _flow_claims(config: Config, flows) -> list[Claim]:
         ),
         _monotone("For Kuramoto F never rises in a step, at any dt: largest rise", rise, fine, config.steps[-1], _OTTO),
         Claim(
-            statement=f"From near the uniform state to synchrony, $K = {config.strength:g}$, F falls by the closed form",
+            statement=f"From the uniform state to synchrony, $K = {config.strength:g}$, F falls by the closed form",
             predicted=target["free energy gap"],
             measured=float(fine.observed["F"][-1]) + float(np.log(2 * np.pi)),
             tolerance=float(10 * np.exp(-2 * target["spectral gap"] * 0.5 * config.until)),
