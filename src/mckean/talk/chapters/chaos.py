@@ -151,8 +151,8 @@ def _correlation_claims(config: Config, rate: Rate) -> list[Claim]:
         ),
         Claim(
             statement=(
-                f"For Kuramoto $N\\,\\mathrm{{Cov}}(\\cos X_1, \\cos X_2)$ is that of linear response at $t = {_TIME:g}$, at "
-                f" N = {n}"
+                f"$N\\,\\mathrm{{Cov}}(\\cos X_1, \\cos X_2)$ of N = {n} oscillators is that of linear response at "
+                f"$t = {_TIME:g}$"
             ),
             predicted=level,
             measured=combine([n], rate.errors[-1:]),
@@ -281,8 +281,9 @@ CHAPTER = Chapter(
         "$$H(P^k\\,|\\,\\mu^{\\otimes k}) = O\\bigl((k/N)^2\\bigr),$$ for the Ornstein–Uhlenbeck model exactly "
         "$(x - \\log(1+x))/2$, $x = (k/N)(v_c - v)/v$, with the variances $v$ of the limit and $v_c$ of $\\sqrt N\\bar "
         "X$. The empirical measure is farther off: $E\\,W_p^p(\\mu^N,\\mu)$ is of order $N^{-1/2}$ or $N^{-p/d}$ at "
-        "worst, whichever is larger. Below a phase transition the rates hold uniformly in time. Above it they do not: "
-        "synchronised oscillators have a phase, which nothing holds in place, and which diffuses as "
+        "worst, whichever is larger: for two atoms $W_2$ is of order $N^{-1/4}$. Below a phase transition the rates "
+        "hold uniformly in time. Above it they do not: synchronised oscillators have a phase, which nothing holds in "
+        "place, and which diffuses as "
         "$$N\\,\\frac{d}{dt}\\operatorname{Var}\\psi = \\frac{2/\\beta}{1 - I_0(\\beta Kr)^{-2}},$$ so that the error "
         "is of order one after times of order $N$."
     ),

@@ -51,7 +51,7 @@ def _seconds(model, mu):
 
 
 def _entropies(seconds, k: int, alone):
-    """H(P^k | μ^{⊗k}) of Gaussians of mean zero: the covariance of k has the eigenvalues s + (k − 1)c, once, and s − c."""
+    """H(P^k | μ^{⊗k}) of centred Gaussians: the covariance has the eigenvalues s + (k − 1)c, once, and s − c."""
     c, s = seconds[..., 0], seconds[..., 1]
     parts = [(s + (k - 1) * c) / alone] + (k - 1) * [(s - c) / alone]
     return sum(part - 1 - np.log(part) for part in parts) / 2
@@ -98,7 +98,7 @@ def _claims(config: Gaussians, along: dict[int, Jackknife], highest: Jackknife) 
             reference=_SHARP,
         ),
         Claim(
-            statement=f"For Ornstein–Uhlenbeck $N^2 H(P^2\\,|\\,\\mu^{{\\otimes 2}})$ has its closed form: at N = {many}",
+            statement=f"For Ornstein–Uhlenbeck $N^2 H(P^2\\,|\\,\\mu^{{\\otimes 2}})$ is as computed: at N = {many}",
             predicted=many**2 * marginal_entropy(2 * excess / many),
             measured=combine([many**2], end[2].estimate[-1:]),
             excludes=Rival(
@@ -109,7 +109,7 @@ def _claims(config: Gaussians, along: dict[int, Jackknife], highest: Jackknife) 
         ),
         Claim(
             statement=(
-                f"For Ornstein–Uhlenbeck $H(P^k\\,|\\,\\mu^{{\\otimes k}})$ grows as $k^s$, from 1 to 3 of {few} particles; s"
+                f"For Ornstein–Uhlenbeck $H(P^k\\,|\\,\\mu^{{\\otimes k}})$ grows as $k^s$, from 1 to 3 of N = {few}; s"
             ),
             predicted=2.0,
             measured=growth.estimate,
