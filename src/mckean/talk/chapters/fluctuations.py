@@ -162,7 +162,7 @@ CHAPTER = Chapter(
     ),
     run=run,
     config=Config(),
-    quick=Config(sizes=(64, 512, 4096), particles=1 << 18, dt=0.005),
+    quick=Config(sizes=(64, 512, 4096), particles=1 << 16, dt=0.005),
     references=(
         "A.-S. Sznitman, Topics in propagation of chaos, École d'Été de Saint-Flour XIX, 1991.",
         "H. Koubbi, Interacting particle systems: idiosyncratic noise, common noise, and mean-field limits (talk).",

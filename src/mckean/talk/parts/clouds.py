@@ -59,7 +59,7 @@ def _interval(config: Clouds, key) -> Claim:
     """√N E W_1 = √N∫E|B/N − u| du for every N, B binomial; its difference from the limit is the tolerance."""
     n = config.circle[-1]
     flat = Density.from_function(Euclidean(1).grid((4,), (0.0,), (1.0,)), lambda x: 1.0 + 0 * x[0])
-    found = empirical_distances(flat, (n,), key, config.replicas, p=1).estimate[0]
+    found = empirical_distances(flat, (n,), key, 4 * config.replicas, p=1).estimate[0]
     u, k = (np.arange(400) + 0.5) / 400, np.arange(n + 1)[:, None]
     exact = math.sqrt(n) * np.mean(np.sum(stats.binom.pmf(k, n, u) * np.abs(k / n - u), axis=0))
     limit = math.sqrt(2 / math.pi) * math.pi / 8

@@ -22,8 +22,8 @@ _STIFFNESS, _STRENGTH, _BETA, _VARIANCE = 1.0, 0.5, 1.0, 0.3
 class Gaussians:
     """Numbers of particles, replicas of each, end and step."""
 
-    sizes: tuple[int, int] = (8, 64)
-    replicas: int = 16384
+    sizes: tuple[int, int] = (4, 16)
+    replicas: int = 65536
     until: float = 3.0
     dt: float = 0.05
     every: int = 10
