@@ -99,7 +99,7 @@ def _claims_above(config: Phases, errors: np.ndarray, beside: np.ndarray) -> lis
     late = beside[:, _SETTLED:]
     wander = [n * np.mean((late[:, lag:] - late[:, :-lag]) ** 2, axis=1) for lag in _LAGS]
     predicted = phase_diffusion(_ABOVE, 1.0)
-    finite = abs(predicted - _wandering(_ABOVE * math.sqrt(mean_square_order(n, _ABOVE, 1.0)), 1.0))
+    finite = abs(predicted - _over_fields(n))
     growth = _growth_of_phase(config)
     return [
         Claim(
@@ -110,7 +110,7 @@ def _claims_above(config: Phases, errors: np.ndarray, beside: np.ndarray) -> lis
             predicted=predicted - 2.0,
             measured=average((wander[1] - wander[0]) / (_LAGS[1] - _LAGS[0])),
             tolerance=finite + (predicted - 2.0) * (_ABOVE * config.dt) ** 2,
-            origin="r of N oscillators in place of r; Heun's steps, (K dt)²",
+            origin="the spread of r at this N, over the fields of the Gibbs measure; Heun's steps, (K dt)²",
             excludes=Rival("the phase is the mean of N Brownian motions", 0.0),
             reference=_PHASE,
         ),
@@ -122,7 +122,7 @@ def _claims_above(config: Phases, errors: np.ndarray, beside: np.ndarray) -> lis
             predicted=growth,
             measured=_growth(errors),
             tolerance=growth * (finite / predicted + (_ABOVE * config.dt) ** 2 + 4 / n),
-            origin="r of N oscillators; Heun's steps, (K dt)²; the spread of phases at the start, relatively 4/N",
+            origin="the spread of r at this N; Heun's steps, (K dt)²; the spread of phases at the start, relatively 4/N",
             excludes=Rival("uniform in time", 0.0),
             reference=_PHASE,
         ),
@@ -143,6 +143,14 @@ def phase_diffusion(strength: float, beta: float) -> float:
 
 def _wandering(k: float, beta: float) -> float:
     return 2 / beta / (1 - (math.exp(-k) / ive(0, k)) ** 2)
+
+
+def _over_fields(n: int) -> float:
+    """The rate averaged over u ~ u e^{−Nu²/2K} I_0(u)^N, as oscillators in a field u of the Gibbs measure have it."""
+    u = np.linspace(0.5, 5.0, 2001)
+    logs = np.log(u) + n * (np.log(ive(0, u)) + u - u**2 / (2 * _ABOVE))
+    weight = np.exp(logs - logs.max())
+    return float(weight @ [_wandering(v, 1.0) for v in u] / weight.sum())
 
 
 def _pull(x, mu, strength):
