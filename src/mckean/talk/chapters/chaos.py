@@ -170,11 +170,10 @@ def _cell_claims(config: Config, laws: dict[int, Marginals]) -> list[Claim]:
     place, tilt = len(config.sizes) // 2, _tilt(config.sizes, _circle_covariance)
     middle = config.sizes[place]
     claims = []
-    for distance, name, limit, reference in (
-        ("dependence", "relative entropy", _pair_entropy(config), "½χ² of the linear response"),
-        ("transport", "$W_2^2$", _pair_transport(config), "Ḣ⁻¹ norm of the linear response"),
+    for rate, name, limit, reference in (
+        (laws[2].rate("dependence"), "relative entropy", _pair_entropy(config), "½χ² of the linear response"),
+        (laws[2].rate("transport"), "$W_2^2$", _pair_transport(config), "Ḣ⁻¹ norm of the linear response"),
     ):
-        rate = laws[2].rate(distance)
         claims += [
             Claim(
                 statement=f"For Kuramoto the {name} of pairs against independence, on cells, falls as $N^s$; s",

@@ -122,7 +122,7 @@ def _claims_above(config: Phases, errors: np.ndarray, beside: np.ndarray) -> lis
             predicted=growth,
             measured=_growth(errors),
             tolerance=growth * (finite / predicted + (_ABOVE * config.dt) ** 2 + 4 / n),
-            origin="the spread of r at this N; Heun's steps, (K dt)²; the spread of phases at the start, relatively 4/N",
+            origin="the spread of r at this N; Heun's steps, (K dt)²; the phases' spread at the start, relatively 4/N",
             excludes=Rival("uniform in time", 0.0),
             reference=_PHASE,
         ),
@@ -164,8 +164,9 @@ def _modes(model, mu):
     return {"z": jnp.mean(jnp.exp(1j * x)), "centre": jnp.mean(x)}
 
 
-def _one(key, law: VonMises, model: Model, config: Phases):
+def _one(key, concentration, model: Model, config: Phases):
     start, noise = jax.random.split(key)
+    law = VonMises(Torus(1), 0.0, concentration)
     turns = jnp.mod(law.sample(start, config.oscillators).positions + jnp.pi, 2 * jnp.pi) - jnp.pi
     run = evolve(
         model, Particles(model.space, turns), until=config.until, dt=config.dt, path=Brownian(noise), scheme=Heun(),
@@ -177,8 +178,9 @@ def _one(key, law: VonMises, model: Model, config: Phases):
 def _orders(config: Phases, key, strength: float) -> tuple[np.ndarray, np.ndarray]:
     """∫e^{ix}dμ^N and ∫x dμ^N at times 1, …, T, shape (runs, T), from independent particles of the stationary law."""
     model = Model(Euclidean(1), drift=eqx.Partial(_pull, strength=jnp.asarray(strength)), noise=Thermal(1.0))
-    law = VonMises(Torus(1), 0.0, jnp.asarray(strength * order_parameter(strength, 1.0)))
-    found = replicate(eqx.Partial(_one, law=law, model=model, config=config), key, config.replicas)
+    concentration = jnp.asarray(strength * order_parameter(strength, 1.0))
+    one = eqx.Partial(_one, concentration=concentration, model=model, config=config)
+    found = replicate(one, key, config.replicas)
     return found["z"][:, 1:], found["centre"][:, 1:]
 
 
