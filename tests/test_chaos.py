@@ -249,6 +249,23 @@ def test_two_atoms_have_the_rate_one_quarter(n):
     assert abs(two_atoms_distance(n) * n**0.25 / limit - 1 - lattice) < 1 / n
 
 
+def test_covariance_in_two_wells():
+    """N = 2 by quadrature over both particles, H = V(x) + V(y) + θ(x − y)²/4; as N → ∞, v·βθv/(1 − βθv) of linear
+    response, v the variance of one particle, up to 1/N."""
+    beta, theta = 0.7, 1.3
+    x = np.linspace(-5, 5, 801)
+    well = x**4 / 4 - x**2 / 2
+    weight = np.exp(-beta * (well[:, None] + well + theta / 4 * (x[:, None] - x) ** 2))
+    exact = x @ weight @ x / weight.sum()
+    assert catalogue.pair_covariance(2, beta, theta) == pytest.approx(exact, rel=1e-10)
+    alone = np.exp(-beta * (well + theta * x**2 / 2))
+    v = x**2 @ alone / alone.sum()
+    n = 100_000
+    assert n * catalogue.pair_covariance(n, beta, theta) == pytest.approx(
+        v * beta * theta * v / (1 - beta * theta * v), rel=100 / n
+    )
+
+
 def test_exponents_of_fournier_and_guillin():
     assert [transport.fournier_guillin(d, p) for d, p in ((1, 1), (1, 2), (3, 1), (4, 2), (6, 2))] == pytest.approx(
         [0.5, 0.5, 1 / 3, 0.5, 1 / 3]
@@ -289,6 +306,7 @@ _FLAT = Density.from_function(Torus(1).grid(8), lambda x: 1.0 + 0 * x[0])
             "see chaos_rate",
         ),
         (lambda m, u, v: marginal_excess(4, 3, 1.0, 0.5, 1.0), "1 to N"),
+        (lambda m, u, v: catalogue.pair_covariance(1, 1.0, 1.0), "two or more"),
         (lambda m, u, v: marginal_variation(-1.0), "above −1"),
         (lambda m, u, v: marginal_distance(0.1, 1.0, 0.5), "at least 1"),
         (lambda m, u, v: transport.mean_distance_constant(v), "on the line"),

@@ -19,7 +19,8 @@ from mckean.couplings import (
     synchronous_coupling,
     visited,
 )
-from mckean.dynamics import FluxLimited, evolve
+from mckean.couplings._synchronous import CoupledMeasures
+from mckean.dynamics import Carrier, FluxLimited, evolve
 
 A, C, BETA, START = 1.0, 0.5, 2.0, 0.3
 LINE = mk.Euclidean(1)
@@ -58,6 +59,25 @@ def test_coupling_error_of_the_linear_model_is_exact(common):
     np.testing.assert_allclose(record["measure"], C**2 * record["error"], rtol=1e-9, atol=1e-30)
 
 
+def test_terms_are_the_sums_over_pairs():
+    """Mean squares of the three terms, with b(x, y) = −K sin(x − y) written out, and the mean of b by quadrature."""
+    circle, strength, n = mk.Torus(1), 1.3, 7
+    law = mk.Density.from_law(circle.grid(24), mk.VonMises(circle, 0.4, 1.0))
+    x, y = np.random.default_rng(0).uniform(0, 2 * np.pi, (2, n))
+    state = Carrier(CoupledMeasures(mk.Particles(circle, x[:, None]), mk.Particles(circle, y[:, None]), law))
+    found = couplings.coupling_terms(catalogue.kuramoto(strength).model, state)
+    b = lambda first, second: -strength * np.sin(first[:, None] - second)  # noqa: E731
+    nodes, masses = np.asarray(law.grid.nodes)[:, 0], np.asarray(law.values) * law.grid.cell_volume
+    terms = {
+        "space": np.mean(b(x, x) - b(y, x), axis=1),
+        "measure": np.mean(b(y, x) - b(y, y), axis=1),
+        "sampling": np.mean(b(y, y), axis=1) - b(y, nodes) @ masses,
+        "error": np.angle(np.exp(1j * (x - y))),
+    }
+    for name, term in terms.items():
+        assert found[name] == pytest.approx(np.mean(term**2), rel=1e-10), name
+
+
 def test_without_interaction_the_coupling_is_perfect():
     one = eqx.Partial(_coupling, model=_linear(0.0, 0.7), law=mk.Gaussian(0.0, START), n=10)
     record = statistics.replicate(one, jax.random.key(0), 400)
@@ -89,6 +109,8 @@ def test_lipschitz_constants():
     assert lipschitz(well, 1.0, 2.0)[0] == pytest.approx(-2.0, abs=1e-12)
     circle = catalogue.kuramoto(strength=3.0).model
     assert lipschitz(circle) == pytest.approx((0.0, 3.0), abs=1e-12)
+    # A force that pushes apart is as steep as one that pulls: ℓ_W is no curvature but its size.
+    assert lipschitz(_linear(-0.4), -1.0, 1.0) == pytest.approx((-A, 0.4), abs=1e-12)
 
 
 def test_gronwall_solves_its_equation():

@@ -84,15 +84,17 @@ def test_decay_refuses_what_is_no_equilibrium():
         decay(model, mk.Gaussian(0.1, 2 / 3), density, until=0.5, dt=0.05)
 
 
+@pytest.mark.parametrize("beta", [1.0, 2.5])
 @pytest.mark.parametrize(("strength", "nodes", "gap"), [(2.5, 64, 0.52071795), (4.0, 65, 2.29649684)])
-def test_gap_of_synchronised_oscillators(strength, nodes, gap):
-    """On a circle the linearisation is spectrally accurate; the rotation has rate 0. The gap to 8 digits is FACTS'."""
-    entry = catalogue.kuramoto(strength)
+def test_gap_of_synchronised_oscillators(strength, nodes, gap, beta):
+    """On a circle the linearisation is spectrally accurate; the rotation has rate 0. The gap to 8 digits is FACTS', for
+    K = `strength`/β over β."""
+    entry = catalogue.kuramoto(strength / beta, beta)
     still = mk.Density.from_law(CIRCLE.grid(nodes), mk.VonMises(CIRCLE, 0.0, strength * entry["order parameter"]))
     rates = relaxation(entry.model, still)
     assert rates.size == nodes - (2 if nodes % 2 == 0 else 1)
     assert abs(rates[0]) < 1e-9
-    assert rates[1] == pytest.approx(gap, abs=5e-9)
+    assert rates[1] == pytest.approx(gap / beta, abs=5e-9)
     assert rates[1] == pytest.approx(entry["spectral gap"], abs=1e-9)
 
 
@@ -104,12 +106,12 @@ def test_instability_of_the_uniform_state_has_negative_rates():
 
 
 def test_relaxation_on_the_line_is_of_order_two():
-    """Ornstein–Uhlenbeck: a for the mean, k(a + c) for the Hermite function k ≥ 2."""
-    model = catalogue.ornstein_uhlenbeck(1.0, 0.5, 1.0).model
-    reach = 8 * math.sqrt(2 / 3)
+    """Ornstein–Uhlenbeck: a for the mean, k(a + c) for the Hermite function k ≥ 2, at any β."""
+    model = catalogue.ornstein_uhlenbeck(1.0, 0.5, 2.0).model
+    reach = 8 * math.sqrt(1 / 3)
     errors = []
     for cells in (100, 200):
-        still = mk.Density.from_law(LINE.grid(cells, -reach, reach), mk.Gaussian(0.0, 2 / 3))
+        still = mk.Density.from_law(LINE.grid(cells, -reach, reach), mk.Gaussian(0.0, 1 / 3))
         errors.append(relaxation(model, still)[:3] - np.array([1.0, 3.0, 4.5]))
     # The mean's error is small at both and of the box; for the others two-sided, orders 2 ± 0.2.
     orders = np.log2(np.array(errors[0]) / errors[1])
@@ -150,8 +152,13 @@ def test_perturbed_constant_is_a_lower_bound():
     plain = catalogue.ornstein_uhlenbeck(1.3, 0.0, 2.0).model
     quiet = mk.langevin(LINE, plain.confinement, beta=2.0)
     assert holley_stroock(quiet, mk.potentials.Quadratic(1.3), -3.0, 3.0) == pytest.approx(1.3, rel=1e-12)
+    # Colder, the wave counts β times, and γ/β is still above: κ₀/β = a.
+    cold = mk.langevin(LINE, _wavy, beta=2.0)
+    assert holley_stroock(cold, mk.potentials.Quadratic(1.0), -reach, reach) == pytest.approx(math.exp(-3.2), rel=2e-3)
     # Repelling oscillators: W of positive type with oscillation 2K about the uniform state, of constant 1.
-    assert holley_stroock(catalogue.kuramoto(-1.0).model, None) == pytest.approx(math.exp(-2.0), rel=1e-5)
+    for beta in (1.0, 2.0):
+        model = mk.langevin(CIRCLE, interaction=mk.kernels.Cosine(-1.0), beta=beta)
+        assert holley_stroock(model, None) == pytest.approx(math.exp(-2 * beta) / beta, rel=1e-5)
 
 
 def test_criteria_on_the_line_hold_the_gaussian_constants():

@@ -145,6 +145,15 @@ def test_mean_square_rates_are_bracketed_and_vanish_at_the_threshold(name):
     assert mean_rates(at, lattice(TORUS, 2)).max() == pytest.approx(0, abs=1e-12)
 
 
+def test_mean_square_rate_sees_a_growing_mode_beyond_the_box():
+    """W = −4 cos 9x_1 grows at 81(2 − 1) without noise; a box of |k| ≤ 6 has no mode that grows."""
+    kernel = mk.kernels.FourierSeries(np.array([[9, 0]]), np.array([-4.0]), TORUS.lengths)
+    model = mk.langevin(TORUS, interaction=kernel, common=mk.TransportNoise.shears(TORUS, 0.1))
+    (low, high), true = mean_square_rate(model, 6), mean_square_rate(model, 10)[0]
+    assert low < 0 < true
+    assert true <= high == pytest.approx(81.0, abs=1e-9)
+
+
 def test_rates_of_one_mode_are_the_mean_square_system_to_second_order():
     """Short times: ½ d/dt log Σe from one mode is λ_q, the noise keeping the norm."""
     modes, system = mean_square_system(stirred("shell"), 6)

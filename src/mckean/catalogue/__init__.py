@@ -2,7 +2,7 @@
 
 from mckean.catalogue.brownian_flows import isotropic_flow
 from mckean.catalogue.chemotaxis import keller_segel
-from mckean.catalogue.double_well import critical_beta, desai_zwanzig
+from mckean.catalogue.double_well import critical_beta, desai_zwanzig, pair_covariance
 from mckean.catalogue.equiangular import high_dimension, logistic_overlap, simplex
 from mckean.catalogue.facts import Entry, Fact
 from mckean.catalogue.granular import granular_media
@@ -40,6 +40,7 @@ __all__ = [
     "meeting_probability",
     "morse",
     "ornstein_uhlenbeck",
+    "pair_covariance",
     "porous_medium",
     "random_transformer",
     "self_attention",

@@ -64,6 +64,42 @@ def critical_beta(theta: float) -> float:
     return float(root_scalar(excess, bracket=(least, most), xtol=1e-13).root)
 
 
+def pair_covariance(n: int, beta: float, theta: float) -> float:
+    """E X_1X_2 of N particles under the Gibbs measure: ∫m(u)² w du/∫w du, w = z(u)^N e^{−Nβθu²/2}; length².
+
+    e^{βθ(Σx)²/2N} is the average of e^{βθuΣx} over a Gaussian u of variance 1/Nβθ (Hubbard and Stratonovich). Given u
+    the particles are independent, of density e^{−β(V + θx²/2 − θux)}/z(u) and mean m(u).
+
+    **Arguments:**
+
+    - `n`: N ≥ 2.
+    - `beta`: β ≥ 0.2, 1/energy.
+    - `theta`: θ > 0, energy per length².
+
+    **Raises:** `ValueError` for other numbers.
+    """
+    require(n >= 2 and n == int(n), f"a pair is of two or more particles, not of {n}.")
+    require(theta > 0 and beta >= 0.2, f"this model is tabulated for θ > 0 and β ≥ 0.2, not θ = {theta}, β = {beta}.")
+    reach = 5 + 10 / math.sqrt(n * beta * theta)
+    wide = np.linspace(-reach, reach, 401)
+    logs, _ = _tilted(wide, n, beta, theta)
+    # Below e^{−40} nothing counts; what does is narrow for many particles.
+    reach = np.max(np.abs(wide[logs > logs.max() - 40])) + wide[1] - wide[0]
+    logs, mean = _tilted(np.linspace(-reach, reach, 2001), n, beta, theta)
+    weight = np.exp(logs - logs.max())
+    return float(weight @ mean**2 / weight.sum())
+
+
+def _tilted(u: np.ndarray, n: int, beta: float, theta: float) -> tuple[np.ndarray, np.ndarray]:
+    """log w(u) and m(u) of the auxiliary field u."""
+    x = _X[::4]
+    exponent = -beta * (x**4 / 4 - x**2 / 2 + theta * x**2 / 2 - theta * u[:, None] * x)
+    top = exponent.max(axis=1, keepdims=True)
+    weight = np.exp(exponent - top)
+    z = weight.sum(axis=1)
+    return n * (np.log(z) + top[:, 0] - beta * theta * u**2 / 2), weight @ x / z
+
+
 def desai_zwanzig(theta: float = 1.0, beta: float = 3.0) -> Entry:
     """The Desai–Zwanzig model on the line: dX_i = (X_i − X_i³) dt − θ(X_i − X̄) dt + √(2/β) dB_i.
 

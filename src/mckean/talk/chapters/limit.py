@@ -8,15 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from diffrax import Heun
+from scipy import stats
 
 from mckean import catalogue, observables
 from mckean.dynamics import FiniteVolume, Trajectory, evolve
+from mckean.interactions import kernels
 from mckean.measures import AbstractLaw, Density, Gaussian, Particles, VonMises
-from mckean.models import Model
+from mckean.models import Model, langevin
 from mckean.paths import Brownian
 from mckean.spaces import Torus
-from mckean.statistics import Estimate, average, log_slope, replicate, root_mean_square
-from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
+from mckean.statistics import Estimate, average, combine, join, log_slope, replicate, root_mean_square
+from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Rival, Series
 from mckean.transport import wasserstein
 
 _REFERENCE = "propagation of chaos: Sznitman 1991; Lacker 2023"
@@ -24,6 +26,9 @@ _GAUSSIAN_CONSTANT = 1.288379190
 """√N E W₁(μ^N, μ) for N(0, 1): √(2/π)∫√(Φ(1 − Φ)) dx (Bobkov and Ledoux 2019)."""
 
 _VARIANCE = 0.2
+_COSINE, _ORDER = "\\int\\cos x\\,d\\mu", "r = |\\int e^{ix}d\\mu|"
+_COMPARED = 256
+"""As many clouds of each N are compared with the law."""
 _REACH = 3.0
 """Half the box of the double well: ρ < e^{−50} there in the stationary state."""
 
@@ -31,35 +36,41 @@ _REACH = 3.0
 @dataclass(frozen=True)
 class Config:
     sizes: tuple[int, ...] = (100, 400, 1600, 6400, 25600)
-    replicas: int = 64
+    particles: int = 25600 * 64
+    """In all runs of one N together, up to 1024 runs: what small N tell is cheap."""
     until: float = 3.0
     dt: float = 0.02
     nodes: int = 128
     cells: int = 300
 
+    def replicas(self, size: int) -> int:
+        """How many runs there are of N = `size` particles."""
+        return min(self.particles // size, 1024)
+
 
 @dataclass(frozen=True)
 class Case:
-    """A system, its start, and the observable that is followed."""
+    """A system, the same without interaction, its start, the observables, and the name of the one that is followed."""
 
     name: str
     model: Model
+    free: Model
     law: AbstractLaw
     observe: dict[str, Callable]
-    density: Callable[[Config], Trajectory[Density]]
+    followed: str
+    density: Callable[[Config, Model], Trajectory[Density]]
     statistic: str
     ylabel: str
 
 
 def _cases() -> list[Case]:
-    below, above = catalogue.kuramoto(1.0), catalogue.kuramoto(3.0)
-    circle = Torus(1)
-    well = catalogue.desai_zwanzig(1.0, 3.0)
-    cosine = {"s": eqx.Partial(_real_mode)}
+    circle, well = Torus(1), catalogue.desai_zwanzig(1.0, 3.0).model
+    free = langevin(well.space, well.confinement, kernels.Quadratic(0.0), beta=3.0)
     return [
-        _on_circle("Kuramoto below the threshold (K = 1)", below.model, VonMises(circle, 0.0, 1.0), cosine),
-        _on_circle("Kuramoto above the threshold (K = 3)", above.model, VonMises(circle, 0.0, 0.5), cosine),
-        _on_line("double well with attraction (θ = 1, β = 3)", well.model, Gaussian(0.5, _VARIANCE)),
+        _on_circle("noisy Kuramoto below the threshold ($K = 1$)", 1.0, VonMises(circle, 0.0, 1.0), "z", _COSINE),
+        # The phase wanders, and at second order its spread would dominate the error of ∫cos x dμ at small N.
+        _on_circle("noisy Kuramoto above the threshold ($K = 3$)", 3.0, VonMises(circle, 0.0, 1.0), "r", _ORDER),
+        _on_line("the double well with attraction", well, free, Gaussian(0.5, _VARIANCE)),
     ]
 
 
@@ -71,21 +82,25 @@ def _first_moment(model, mu):
     return observables.mean(model, mu)[0]
 
 
-def _on_circle(name: str, model: Model, law: VonMises, observe: dict) -> Case:
-    def density(config: Config) -> Trajectory[Density]:
+def _on_circle(name: str, strength: float, law: VonMises, followed: str, told: str) -> Case:
+    # Both are recorded in both cases, so that one program serves both.
+    observe = {"z": _real_mode, "r": observables.order_parameter(1)}
+    with_strength = lambda k: langevin(law.space, interaction=kernels.Cosine(k), beta=1.0)  # noqa: E731
+
+    def density(config: Config, model: Model) -> Trajectory[Density]:
         start = Density.from_law(law.space.grid(config.nodes), law)
         return evolve(model, start, until=config.until, dt=config.dt, observe=observe, every=1)
 
-    return Case(name, model, law, observe, density, "∫cos x dμ", "∫cos x dμ")
+    return Case(name, with_strength(strength), with_strength(0.0), law, observe, followed, density, told, f"${told}$")
 
 
-def _on_line(name: str, model: Model, law: Gaussian) -> Case:
-    observe = {"s": _first_moment}
+def _on_line(name: str, model: Model, free: Model, law: Gaussian) -> Case:
+    observe = {"m": _first_moment}
+    # The explicit scheme's bound is 1/(2D/h² + |b|/h); |b| is largest at the wall.
+    wall = float(jnp.abs(model.velocity(jnp.full((1, 1), -_REACH), law)[0, 0]))
 
-    def density(config: Config) -> Trajectory[Density]:
+    def density(config: Config, model: Model) -> Trajectory[Density]:
         grid = law.domain.grid(config.cells, -_REACH, _REACH)
-        # The explicit scheme's bound is 1/(2D/h² + |b|/h); |b| is largest at the wall.
-        wall = float(jnp.abs(model.velocity(jnp.full((1, 1), -_REACH), law)[0, 0]))
         h = grid.spacing[0]
         substeps = int(np.ceil(1.1 * config.dt * (2 / (float(model.beta) * h**2) + wall / h)))
         dt = config.dt / substeps
@@ -93,7 +108,8 @@ def _on_line(name: str, model: Model, law: Gaussian) -> Case:
         start = Density.from_law(grid, law)
         return evolve(model, start, until=config.until, dt=dt, scheme=scheme, observe=observe, every=substeps)
 
-    return Case(name, model, law, observe, density, "∫x dμ", "∫x dμ (length)")
+    told = "\\int x\\,d\\mu"
+    return Case(name, model, free, law, observe, "m", density, told, f"${told}$ (length)")
 
 
 def _cloud(key, model: Model, law: AbstractLaw, observe: dict, size: int, config: Config):
@@ -102,20 +118,20 @@ def _cloud(key, model: Model, law: AbstractLaw, observe: dict, size: int, config
     run = evolve(
         model, cloud, until=config.until, dt=config.dt, path=Brownian(noise), scheme=Heun(), observe=observe, every=1
     )
-    return run.observed["s"], run.final.positions, cloud.positions
+    return run.observed, run.final.positions, cloud.positions
 
 
 def run(config: Config, key, progress) -> Result:
     claims, figures, cases = [], [], _cases()
     for i, case in enumerate(cases):
-        limit = case.density(config)
+        limit, free = case.density(config, case.model), case.density(config, case.free)
         runs = {}
         for j, size in enumerate(config.sizes):
             one = eqx.Partial(_cloud, model=case.model, law=case.law, observe=case.observe, size=size, config=config)
-            runs[size] = replicate(one, jax.random.fold_in(key, 100 * i + j), config.replicas)
+            runs[size] = replicate(one, jax.random.fold_in(key, 100 * i + j), config.replicas(size))
             progress((i + (j + 1) / len(config.sizes)) / len(cases))
         measured = _errors(case, limit, runs)
-        claims += _claims(config, case, measured)
+        claims += [*_exponents(config, case, measured), _bias(config, case, limit, free, measured["bias"])]
         if isinstance(case.law, Gaussian):
             claims.append(_start_claim(case, runs))
         figures.append(_figure(config, case, limit, runs, measured))
@@ -124,11 +140,13 @@ def run(config: Config, key, progress) -> Result:
 
 def _errors(case: Case, limit: Trajectory[Density], runs: dict) -> dict[str, Estimate]:
     """For each N, at the end: W₁, and the root mean square and the mean of the followed observable's deviation."""
-    deviations = [series[:, -1] - float(limit.observed["s"][-1]) for series, _, _ in runs.values()]
+    deviations = [
+        series[case.followed][:, -1] - float(limit.observed[case.followed][-1]) for series, _, _ in runs.values()
+    ]
     return {
-        "W1": _stack([_distances(case, final, limit.final) for _, final, _ in runs.values()]),
-        "rms": _stack([root_mean_square(d) for d in deviations]),
-        "bias": _stack([average(d) for d in deviations]),
+        "W1": join(_distances(case, final[:_COMPARED], limit.final) for _, final, _ in runs.values()),
+        "rms": join(map(root_mean_square, deviations)),
+        "bias": join(map(average, deviations)),
     }
 
 
@@ -136,43 +154,47 @@ def _distances(case: Case, clouds: np.ndarray, law) -> Estimate:
     return average([wasserstein(Particles(case.model.space, x), law, p=1) for x in clouds])
 
 
-def _stack(estimates: list[Estimate]) -> Estimate:
-    return Estimate(np.array([e.value for e in estimates]), np.array([e.stderr for e in estimates]))
-
-
-def _claims(config: Config, case: Case, measured: dict[str, Estimate]) -> list[Claim]:
+def _exponents(config: Config, case: Case, measured: dict[str, Estimate]) -> list[Claim]:
     sizes = np.array(config.sizes)
     # A relative correction of at most 1/√N at the smallest N tilts the fitted line by no more than this.
     tilt = float(np.log1p(sizes[0] ** -0.5) / np.log(sizes[-1] / sizes[0]))
-    origin = "relative finite-N correction of at most 1/√N at the smallest N"
-    bias, slopes = measured["bias"], {name: log_slope(sizes, measured[name]) for name in ("W1", "rms")}
-    exponents = [
+    return [
         Claim(
-            statement=f"exponent of N in {error} at T, {case.name}",
+            statement=f"{error} at the end falls as $N^s$, for {case.name}; s",
             predicted=-0.5,
-            measured=slopes[name].value,
-            stderr=slopes[name].stderr,
+            measured=log_slope(sizes, measured[name]),
             tolerance=tilt,
-            origin=origin,
+            origin=f"relative corrections of at most 1/√N at the smallest N, 10/N for N = {sizes[0]}",
+            excludes=rival,
             reference=_REFERENCE,
         )
-        for name, error in (("W1", "E W₁"), ("rms", f"the error of {case.statistic}"))
+        for name, error, rival in (
+            ("W1", "The distance $E\\,W_1(\\mu^N, \\mu)$", Rival("order 1/4, that of W₂ for two atoms", -0.25)),
+            ("rms", f"The root mean square error of ${case.statistic}$", Rival("order 1, that of a bias alone", -1.0)),
+        )
     ]
-    return [
-        *exponents,
-        Claim(
-            statement=f"mean error of {case.statistic} at T for N = {sizes[-1]}, {case.name}",
-            predicted=0.0,
-            measured=float(bias.value[-1]),
-            stderr=float(bias.stderr[-1]),
-            tolerance=_scheme_bias(config, case) + float(measured["rms"].value[-1] ** 2),
-            origin=(
-                "Heun's error on a relaxation of rate 3, (3dt)²/6e; h² of the box; a bias of the order of the mean "
-                "square error, the next term of the expansion in μᴺ − μ"
-            ),
-            reference=_REFERENCE,
+
+
+def _bias(config: Config, case: Case, limit, free, bias: Estimate) -> Claim:
+    """E s(μᴺ) − s(μ) = c/N + O(N⁻²): extrapolated from the smallest and the largest N it is the limit's error alone."""
+    small, large = config.sizes[0], config.sizes[-1]
+    ends = join([bias[0], bias[-1]])
+    ended = lambda run: float(run.observed[case.followed][-1])  # noqa: E731
+    return Claim(
+        statement=(
+            f"The mean of ${case.statistic}$ at the end tends to the limit equation's, for {case.name}: what is left "
+            f"of the difference at $N = \\infty$, from N = {small} and {large}"
         ),
-    ]
+        predicted=0.0,
+        measured=combine(np.array([-small, large]) / (large - small), ends),
+        tolerance=_scheme_bias(config, case) + 100 / (small * large),
+        origin=(
+            "Heun's error on a relaxation of rate 3, (3dt)²/6e; h² of the box; next term in 1/N, of relative "
+            "corrections 10/N"
+        ),
+        excludes=Rival("no interaction in the limit", ended(limit) - ended(free)),
+        reference=_REFERENCE,
+    )
 
 
 def _scheme_bias(config: Config, case: Case) -> float:
@@ -182,20 +204,32 @@ def _scheme_bias(config: Config, case: Case) -> float:
 
 
 def _start_claim(case: Case, runs: dict) -> Claim:
-    """√N E W₁ of an independent sample, the plain mean over N, on 48 replicas."""
-    sizes = np.array(list(runs))
-    start = _stack([_distances(case, initial[:48], case.law) for _, _, initial in runs.values()])
-    scaled, error = start.value * np.sqrt(sizes), start.stderr * np.sqrt(sizes)
-    deviation = float(np.sqrt(_VARIANCE))
+    """√N E W₁ of an independent sample, the plain mean over N."""
+    sizes = np.array(list(runs), float)
+    start = join(_distances(case, initial[:_COMPARED], case.law) for _, _, initial in runs.values())
+    limit = _GAUSSIAN_CONSTANT * float(np.sqrt(_VARIANCE))
+    exact = np.mean([_sampling_distance(n) for n in runs])
     return Claim(
-        statement="√N E W₁ of independent particles at the start, N(0.5, 0.2)",
-        predicted=_GAUSSIAN_CONSTANT * deviation,
-        measured=float(scaled.mean()),
-        stderr=float(np.linalg.norm(error) / sizes.size),
-        tolerance=float(deviation / sizes[0]),
-        origin="relative correction of order 1/N at the smallest N",
+        statement=(
+            "Independent particles have $\\sqrt N\\,E\\,W_1 = \\sqrt{2/\\pi}\\int\\sqrt{F(1-F)}\\,dx$, F Gaussian: "
+            "at the start"
+        ),
+        predicted=limit,
+        measured=combine(np.sqrt(sizes) / sizes.size, start),
+        tolerance=float(abs(exact - limit)),
+        origin="exact for these N, by the binomial law",
+        excludes=Rival("no factor √(2/π)", limit * float(np.sqrt(np.pi / 2))),
         reference="Bobkov and Ledoux 2019",
     )
+
+
+def _sampling_distance(n: int) -> float:
+    """√N∫E|B/N − F|dx, B binomial, for N(0.5, 0.2); E|B − Np| = 2ν(1 − p)P(B = ν), ν = ⌊Np⌋ + 1 (de Moivre)."""
+    z = np.linspace(-6, 6, 4001)
+    p = stats.norm.cdf(z)
+    above = np.floor(n * p) + 1
+    deviation = 2 * above * (1 - p) * stats.binom.pmf(above, n, p) / n
+    return float(np.sqrt(n * _VARIANCE) * np.sum(deviation) * (z[1] - z[0]))
 
 
 def _figure(
@@ -203,8 +237,8 @@ def _figure(
 ) -> Figure:
     sizes, times = np.array(config.sizes), np.asarray(limit.times)
     shown = (sizes[0], sizes[len(sizes) // 2])
-    paths = [Series(times, runs[n][0][0], f"N = {n}") for n in shown]
-    paths.append(Series(times, np.asarray(limit.observed["s"]), "limit", kind="dashed"))
+    paths = [Series(times, runs[n][0][case.followed][0], f"N = {n}") for n in shown]
+    paths.append(Series(times, np.asarray(limit.observed[case.followed]), "limit", kind="dashed"))
     caption = (
         f"{case.name[0].upper()}{case.name[1:]}. Left: one run of the particles for two N against the limit equation. "
         "Middle: the particles' histogram at the final time and the limit's density. Right: distance and error "
@@ -221,7 +255,7 @@ def _figure(
 def _size_panel(case: Case, sizes, w1: Estimate, rms: Estimate) -> Panel:
     series = [
         Series(sizes, w1.value, "E W₁ (length)", w1.stderr, "points"),
-        Series(sizes, rms.value, f"rms of {case.statistic}", rms.stderr, "points"),
+        Series(sizes, rms.value, f"rms of ${case.statistic}$", rms.stderr, "points"),
         Series(sizes, w1.value[0] * np.sqrt(sizes[0] / sizes), "exponent −1/2", kind="dashed"),
     ]
     return Panel("number of particles N", "error at the final time", series, xscale="log", yscale="log")
@@ -255,13 +289,14 @@ CHAPTER = Chapter(
     ),
     what=lambda c: (
         f"Kuramoto below and above the threshold and a double well with attraction; N from {c.sizes[0]} to "
-        f"{c.sizes[-1]}, {c.replicas} replicas, Heun's scheme with dt = {c.dt:g} up to T = {c.until:g}, against the "
+        f"{c.sizes[-1]}, {c.replicas(c.sizes[0])} to {c.replicas(c.sizes[-1])} replicas, Heun's "
+        f"scheme with dt = {c.dt:g} up to T = {c.until:g}, against the "
         f"spectral solver on {c.nodes} nodes and finite volumes on {c.cells} cells. Distances on the circle are "
         f"along the circle."
     ),
     run=run,
     config=Config(),
-    quick=Config(sizes=(100, 400, 1600), replicas=64, dt=0.03),
+    quick=Config(sizes=(100, 1600), particles=1600 * 192, dt=0.03),
     references=(
         "A.-S. Sznitman, Topics in propagation of chaos, 1991.",
         "D. Lacker, Hierarchies, entropy, and quantitative propagation of chaos, arXiv 2105.02983.",
