@@ -18,13 +18,15 @@ from mckean.measures.lagrangian import Lagrangian
 from mckean.models import Model, energy
 from mckean.models.internal import PorousMedium
 from mckean.spaces import Euclidean
-from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
+from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Rival, Series
+from mckean.talk.parts.inequalities import inequality_claims
 from mckean.transport import wasserstein
 
 _JKO = "Jordan, Kinderlehrer and Otto 1998"
 _SPEED = "Ambrosio, Gigli and Savaré, Gradient flows, theorem 8.3.1 and chapter 11"
 _STIFFNESS, _STRENGTH, _BETA, _START, _WIDTH = 1.0, 0.5, 2.0, 0.7, 0.4
 _AGE = 0.2
+_FORM = "closed form of the Ornstein–Uhlenbeck step"
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Config:
     well_cells: int = 400
     segments: int = 40
     plane_cells: int = 128
+    box_cells: int = 200
 
 
 def run(config: Config, key, progress) -> Result:
@@ -43,7 +46,9 @@ def run(config: Config, key, progress) -> Result:
     progress(0.5)
     speed, record = _speed(config)
     plane = _plane(config)
-    return Result([*linear, *medium, *plane, *speed], _figures(config, line, gaps, record))
+    progress(0.8)
+    claims = [*linear, *medium, *plane, *_semi_implicit(config), *speed, *inequality_claims()]
+    return Result(claims, _figures(config, line, gaps, record))
 
 
 def closed_form(steps: int, tau: float) -> tuple[float, float]:
@@ -59,11 +64,13 @@ def _order(name: str, steps, errors) -> Claim:
     slopes = np.log(np.divide(errors[:-1], errors[1:])) / np.log(np.divide(steps[1:], steps[:-1]))
     change = abs(slopes[-1] - slopes[-2])
     return Claim(
-        statement=f"order of JKO in τ, {name}",
+        statement=f"Minimising movements err by the first power of the step τ, {name}: exponent",
         predicted=1.0,
         measured=float(2 * slopes[-1] - slopes[-2]),
         tolerance=float(change),
         origin="the last correction of the extrapolation, as the exponent errs by O(τ)",
+        from_run=True,
+        excludes=Rival("order 1/2, which is all that holds for every convex F", 0.5),
         reference=_JKO,
     )
 
@@ -84,24 +91,37 @@ def _linear(config: Config):
     h = grid.spacing[0]
     claims = [
         Claim(
-            statement="Gaussian JKO beside the closed form, mean and variance",
+            statement="A Gaussian's minimising movements are those of the closed form: gap of mean and variance",
             predicted=0.0,
             measured=gap,
             tolerance=1e-13 * config.steps[-1],
             origin="rounding, 1e-13 a step",
-            reference="closed form of the Ornstein–Uhlenbeck step",
+            excludes=Rival("implicit Euler steps of the moments", _euler_gap(config.steps, forms)),
+            reference=_FORM,
         ),
-        _order("Ornstein–Uhlenbeck, Gaussians", config.steps, errors),
+        _order("Ornstein–Uhlenbeck by Gaussians", config.steps, errors),
         Claim(
-            statement="W₂ of quantile JKO and Gaussian JKO",
+            statement="Quantiles move as the Gaussian does: $W_2$ of the two at the end",
             predicted=0.0,
             measured=wasserstein(held, ends[0]),
             tolerance=h * h / math.sqrt(_WIDTH),
             origin="h²/σ: cells of width h spread a law of width σ evenly",
-            reference="closed form of the Ornstein–Uhlenbeck step",
+            excludes=Rival("no steps, but the solution itself", errors[0]),
+            reference=_FORM,
         ),
     ]
     return claims, errors
+
+
+def _euler_gap(steps, forms) -> float:
+    """The largest gap that v⁺ = v − 2τ(a + c)v⁺ + 2τ/β, with the same mean, has from the closed form."""
+    gaps = []
+    for n, (_, v) in zip(steps, forms, strict=True):
+        other = _WIDTH
+        for _ in range(n):
+            other = (other + 2 / (n * _BETA)) / (1 + 2 * (_STIFFNESS + _STRENGTH) / n)
+        gaps.append(abs(other - v))
+    return max(gaps)
 
 
 def barenblatt(time: float):
@@ -119,7 +139,7 @@ def _barenblatt_line(config: Config):
     exact = Density.from_function(fine, barenblatt(_AGE + 1))
     ends = [evolve(model, start, until=1.0, dt=1 / n, scheme=JKO()).final for n in config.steps]
     gaps = [wasserstein(end, exact) for end in ends]
-    return [_order("porous medium on the line, quantiles", config.steps, gaps)], gaps
+    return [_order("a porous medium by quantiles", config.steps, gaps)], gaps
 
 
 def _plane(config: Config) -> list[Claim]:
@@ -134,16 +154,65 @@ def _plane(config: Config) -> list[Claim]:
     power, moment = float(observables.free_energy(model, start)), square(start)
     s = max(np.roots([1, -1, 0, 0, -2 * power * tau / moment]).real)
     ratio = (square(end) / moment - 1) / (s**2 - 1)
+    flow = (spreading(_AGE + tau, 0.0, 2.0, 1.0, 2) / spreading(_AGE, 0.0, 2.0, 1.0, 2)) ** 2
     return [
         Claim(
-            statement="change of ∫|x|²ρ in a step of a porous medium in the plane, over that of the exact dilation",
+            statement="A step dilates Barenblatt's profile in the plane as it must: quotient of the changes of "
+            "$\\int|x|^2\\rho$",
             predicted=1.0,
             measured=float(ratio),
             tolerance=(grid.spacing[0] / reach) ** 2,
             origin="h²/R²: order 2 in the cells of a support of radius R",
+            excludes=Rival("no step, but the solution itself", float((flow - 1) / (s**2 - 1))),
             reference="Barenblatt's profile dilates: 2E s⁻³ = M(s − 1)/τ",
         ),
     ]
+
+
+def _semi_implicit(config: Config) -> list[Claim]:
+    """A step of a density on a box, where W acts from the old density: of a Gaussian it has a closed form.
+
+        μ⁺ = argmin over μ of ∫(V + W*μ_n)dμ + β⁻¹∫ρ log ρ + W₂²(μ, μ_n)/2τ
+
+    With V = ax²/2 and W = cz²/2 the mean is m⁺ = m(1 + cτ)/(1 + (a + c)τ), and the deviation that of `closed_form`.
+    """
+    tau, a, c = 0.25, _STIFFNESS, _STRENGTH
+    model = catalogue.ornstein_uhlenbeck(a, c, _BETA).model
+    grid, deviation = Euclidean(1).grid(config.box_cells, -4.0, 4.0), math.sqrt(_WIDTH)
+    start = Density.from_law(grid, Gaussian(_START, _WIDTH))
+    end = evolve(model, start, until=tau, dt=tau, scheme=JKO()).final
+    centre, square = (float(end.integrate(lambda x, p=p: x[0] ** p)) for p in (1, 2))
+    of_mean = lambda c: (1 + c * tau) / (1 + (a + c) * tau)  # noqa: E731
+    exact, halved = (_deviation_after(deviation, tau, a + part) for part in (c, c / 2))
+    # The density is of order 2: a share (h/σ)²/8 of what a step moves.
+    share = (grid.spacing[0] / deviation) ** 2 / 8
+    origin = "h²/8σ² of what the step moves"
+    return [
+        Claim(
+            statement="A step of a density with an attraction minimises the energy in which W acts from the old "
+            "density: $m^+/m$",
+            predicted=of_mean(c),
+            measured=centre / _START,
+            tolerance=share * (1 - of_mean(c)),
+            origin=origin,
+            excludes=Rival("W from the new density, 1/(1 + aτ)", of_mean(0.0)),
+            reference=_FORM,
+        ),
+        Claim(
+            statement="Such a step narrows the density by the attraction too: its standard deviation",
+            predicted=exact,
+            measured=math.sqrt(square - centre**2),
+            tolerance=share * deviation,
+            origin=origin,
+            excludes=Rival("half of W", halved),
+            reference=_FORM,
+        ),
+    ]
+
+
+def _deviation_after(s: float, tau: float, curvature: float) -> float:
+    k = 1 + tau * curvature
+    return (s + math.sqrt(s * s + 4 * tau * k / _BETA)) / (2 * k)
 
 
 def _speed(config: Config):
@@ -172,30 +241,39 @@ def _speed(config: Config):
     # Both rules err by h²/12 and h²/24 of second derivatives: the pair of step lengths gives the limit, but for h⁴.
     spent, ratio, part = left + (left - double) / 3, ratio + (ratio - broad) / 3, abs(left - double) / 3
     change, space = abs(ratio - broad) / 4, grid.spacing[0] ** 2
-    velocity = _velocity_gap(model, states[2 * at : 2 * at + 3], span)
+    three = states[2 * at : 2 * at + 3]
+    velocity = _velocity_gap(model, three, span)
+    alone = _velocity_gap(Model(model.space, confinement=model.confinement, noise=model.noise), three, span)[0]
     claims = [
         Claim(
-            statement="|μ′|²/D at T/2, double well",
+            statement="The squared speed $|\\mu'|^2$ in $W_2$ is the dissipation, in a double well at half the time: "
+            "quotient",
             predicted=1.0,
             measured=float(ratio),
             tolerance=float(change + space),
             origin="the correction by extrapolation in the time between the measures, and h²",
+            from_run=True,
+            excludes=Rival("a factor ½ in the metric", 0.5),
             reference=_SPEED,
         ),
         Claim(
-            statement="½∫|μ′|² + ½∫D over F(0) − F(T)",
+            statement="Speed and slope share the fall of F: $\\frac12\\int|\\mu'|^2 + \\frac12\\int D$ over it",
             predicted=1.0,
             measured=spent / float(free[0] - free[-1]),
             tolerance=float(part / (free[0] - free[-1]) + space),
             origin="the correction by extrapolation in the time between the measures, and h²",
+            from_run=True,
+            excludes=Rival("no ½ before one of them", 1.5),
             reference=_SPEED,
         ),
         Claim(
-            statement="|v + ∇δF| over |v| in L²(μ)",
+            statement="The velocity is $-\\nabla\\delta F$: $|v + \\nabla\\delta F|$ over $|v|$ in $L^2(\\mu)$",
             predicted=0.0,
             measured=velocity[0],
             tolerance=velocity[1],
             origin="what doubling the time between the measures changes, and h²",
+            from_run=True,
+            excludes=Rival("the gradient of F without the interaction", alone),
             reference=_SPEED,
         ),
     ]
@@ -256,12 +334,13 @@ CHAPTER = Chapter(
     ),
     what=lambda c: (
         f"Ornstein–Uhlenbeck (a = 1, c = 0.5, β = 2) and the porous medium (m = 2) with up to {c.steps[-1]} steps, "
-        f"{c.cells} cells on the line, {c.plane_cells}² in the plane; a double well with attraction by explicit "
+        f"{c.cells} cells on the line, {c.plane_cells}² in the plane; a step of a density with attraction on "
+        f"{c.box_cells} cells; a double well with attraction by explicit "
         f"finite volumes, {c.well_cells} cells."
     ),
     run=run,
     config=Config(),
-    quick=Config(steps=(8, 16, 32), cells=200, well_cells=160, segments=20, plane_cells=64),
+    quick=Config(steps=(8, 16, 32), cells=200, well_cells=160, segments=20, plane_cells=64, box_cells=100),
     references=(
         "R. Jordan, D. Kinderlehrer and F. Otto, SIAM J. Math. Anal. 29, 1998.",
         "L. Ambrosio, N. Gigli and G. Savaré, Gradient flows, 2008.",
