@@ -34,7 +34,7 @@ class Config:
     sizes: tuple[int, ...] = (32, 64, 128, 256)
     cells: int = 200
     strengths: tuple[float, ...] = (0.5, 1.5)
-    clouds: tuple[tuple[int, int], ...] = ((10, 4096), (100, 256))
+    clouds: tuple[tuple[int, int], ...] = ((4, 4096), (100, 256))
     core: float = 0.1
     dt: float = 0.005
     plane: int = 48
