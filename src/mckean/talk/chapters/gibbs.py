@@ -74,7 +74,12 @@ def _skewness(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     return jnp.imag(second * jnp.conj(z) ** 2)
 
 
-_TESTS = {"r₂²": _second, "Im z₂z̄₁²": _skewness}
+def _direction(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
+    """Re z_1², which a rotation changes."""
+    return jnp.real(observables.mode(1)(model, mu) ** 2)
+
+
+_TESTS = {"r₂²": _second, "Im z₂z̄₁²": _skewness, "Re z₁²": _direction}
 
 
 class _Drift(eqx.Module):
