@@ -80,6 +80,7 @@ VERBS = {
     "energetics.environment_power": lambda m, mu, nu: energetics.environment_power(m, mu),
     "energetics.moving_frame": lambda m, mu, nu: energetics.moving_frame(m, mu, path=PATH, **SPAN),
     "energetics.decay": lambda m, mu, nu: energetics.decay(m, mu, nu, **SPAN),
+    "energetics.adversary": energetics.adversary,
     "energetics.convexity": lambda m, mu, nu: energetics.convexity(m, -1.0, 1.0),
     "energetics.holley_stroock": lambda m, mu, nu: energetics.holley_stroock(m, bowl, -1.0, 1.0),
     "energetics.relaxation": lambda m, mu, nu: energetics.relaxation(m, mu),

@@ -103,9 +103,8 @@ def mean_square_order(n: int, strength: float, beta: float) -> float:
     require(n >= 1 and n == int(n), f"the number of particles is a positive integer, not {n}.")
     _require_positive(strength, beta)
     k = beta * strength
-    u, logs = _auxiliary_weight(n, k)
-    weight = np.exp(logs - logs.max())
-    return float((np.sum(weight * u * u) / np.sum(weight) - 2 * k / n) / k**2)
+    u, weight, _ = _auxiliary_weight(n, k)
+    return float((_integral(weight * u * u, u) / _integral(weight, u) - 2 * k / n) / k**2)
 
 
 def log_partition(n: int, strength: float, beta: float) -> float:
@@ -115,11 +114,8 @@ def log_partition(n: int, strength: float, beta: float) -> float:
     (Hubbard and Stratonovich), z the complex order parameter; then the particles are independent.
     """
     k = beta * strength
-    u, logs = _auxiliary_weight(n, k)
-    top = logs.max()
-    return float(
-        n * math.log(2 * math.pi) + math.log(n / k) + top + math.log(np.sum(np.exp(logs - top)) * (u[1] - u[0]))
-    )
+    u, weight, top = _auxiliary_weight(n, k)
+    return float(n * math.log(2 * math.pi) + math.log(n / k) + top + math.log(_integral(weight, u)))
 
 
 def gibbs_clouds(key: PRNGKeyArray, count: int, n: int, strength: float, beta: float) -> Float[Array, "c n 1"]:
@@ -127,22 +123,31 @@ def gibbs_clouds(key: PRNGKeyArray, count: int, n: int, strength: float, beta: f
 
     Given u, which has a uniform direction, the particles are independent with density ∝ e^{u cos(x − angle)}.
     """
-    u, logs = _auxiliary_weight(n, beta * strength)
-    below = np.cumsum(np.exp(logs - logs.max()))
+    u, weight, _ = _auxiliary_weight(n, beta * strength)
+    below = np.cumsum(weight[1:] + weight[:-1])
     # The concentrations differ from draw to draw: NumPy's generator takes them as they are, and nothing is compiled.
     require_key(key)
     generator = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
-    concentration = np.interp(generator.uniform(size=count), below / below[-1], u)[:, None]
+    concentration = np.interp(generator.uniform(size=count), np.append(0.0, below / below[-1]), u)[:, None]
     angle = generator.uniform(high=2 * math.pi, size=(count, 1))
     x = angle + generator.vonmises(0.0, concentration, (count, n))
     return jnp.asarray(np.mod(x, 2 * math.pi)[..., None], float)
 
 
-def _auxiliary_weight(n: int, k: float) -> tuple[np.ndarray, np.ndarray]:
+def _auxiliary_weight(n: int, k: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """u at even distances, and its weight there over e^t; t."""
     from scipy.special import ive
 
-    u = np.linspace(0, k * 1.5 + 12 * math.sqrt(k / n), 200_001)[1:]
-    return u, np.log(u) + n * (np.log(ive(0, u)) + u - u * u / (2 * k))
+    u = np.linspace(0, k * 1.5 + 12 * math.sqrt(k / n), 200_001)
+    exponent = n * (np.log(ive(0, u)) + u - u * u / (2 * k))
+    top = float(exponent.max())
+    return u, u * np.exp(exponent - top), top
+
+
+def _integral(values: np.ndarray, u: np.ndarray) -> float:
+    from scipy.integrate import simpson
+
+    return float(simpson(values, x=u))
 
 
 def kuramoto(strength: float = 3.0, beta: float = 1.0) -> Entry:

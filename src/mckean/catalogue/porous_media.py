@@ -11,6 +11,7 @@ from functools import partial
 
 import equinox as eqx
 import jax.numpy as jnp
+from jaxtyping import ArrayLike, Float
 
 from mckean.catalogue.facts import Entry, Fact
 from mckean.checks import require
@@ -56,9 +57,14 @@ def spreading(time: float, initial: float, exponent: float, stiffness: float, di
 
 
 def barenblatt(
-    grid: AbstractGrid, exponent: float, strength: float, stiffness: float, scale: float = 1.0, centre: float = 0.0
+    grid: AbstractGrid,
+    exponent: float,
+    strength: float,
+    stiffness: float,
+    scale: float = 1.0,
+    centre: Float[ArrayLike, "..."] = 0.0,
 ) -> Density:
-    """σ^{−d}ρ*((x − centre)/σ) on a grid of a box, normalised there."""
+    """σ^{−d}ρ*((x − centre)/σ) on a grid of a box, normalised there; the centre is a point (d,) or a number."""
     reach = radius(exponent, strength, stiffness, grid.space.dim) * scale
     power = 1 / (exponent - 1)
     return Density.from_function(grid, lambda x: jnp.maximum(reach**2 - jnp.sum((x - centre) ** 2), 0.0) ** power)

@@ -6,10 +6,12 @@
 - How does the law descend, seen from a frame that moves with an additive noise? `moving_frame`: a `Descent`.
 - How fast does a run return to equilibrium? `decay`: a `Decay`.
 - How fast must it, before any run? `convexity`, `holley_stroock`: constants of Polyak and Łojasiewicz.
+- … and at which measure is such a constant nearly false? `adversary`.
 - … near the equilibrium? `relaxation`: the spectrum of the linearised flow.
 - What are the Poincaré and log-Sobolev constants of a density on the line? `poincare_bounds`, `log_sobolev_bounds`.
 """
 
+from mckean.energetics._adversary import adversary
 from mckean.energetics._balance import energy_balance
 from mckean.energetics._decay import Decay, decay
 from mckean.energetics._frame import Descent, moving_frame
@@ -22,6 +24,7 @@ __all__ = [
     "Decay",
     "Descent",
     "Ledger",
+    "adversary",
     "convexity",
     "decay",
     "energy_balance",

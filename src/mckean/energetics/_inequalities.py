@@ -48,7 +48,7 @@ def convexity(model: Model, lower: float, upper: float) -> float:
 
     **Source:** Carrillo, McCann and Villani, Rev. Mat. Iberoamericana 19 (2003); Bakry and Émery (1985).
     """
-    _require_gradient(model)
+    require_gradient(model)
     require(isinstance(model.space, Euclidean), "convexity along geodesics is for R^d: a torus has no convex V.")
     require(lower < upper, "the box needs lower < upper.")
     span = upper - lower
@@ -62,7 +62,8 @@ def convexity(model: Model, lower: float, upper: float) -> float:
     return bound
 
 
-def _require_gradient(model: Model) -> None:
+def require_gradient(model: Model) -> None:
+    """**Raises** `ValueError` where the free energy need not fall: a drift, a common noise, one that is not thermal."""
     require(model.drift is None and not model.common, "the free energy decays for gradients without common noise only.")
     _ = model.beta
 
@@ -101,7 +102,7 @@ def holley_stroock(model: Model, convex: Callable | None, lower: float = 0.0, up
 
     **Source:** Holley and Stroock, J. Stat. Phys. 46 (1987).
     """
-    _require_gradient(model)
+    require_gradient(model)
     require(math.isfinite(float(model.beta)), "a perturbed log-Sobolev inequality needs a noise.")
     space, beta = model.space, float(model.beta)
     kernel = None if model.interaction is None else model.interaction.kernel
@@ -160,7 +161,7 @@ def relaxation(model: Model, equilibrium: Density) -> Float[np.ndarray, " k"]:
 
     **Raises:** `ValueError` for other densities, an internal energy, and a model that is no gradient flow.
     """
-    _require_gradient(model)
+    require_gradient(model)
     require(isinstance(equilibrium, Density) and equilibrium.domain.dim == 1, "this needs a density in dimension 1.")
     require(model.internal is None, "the linearisation is for the entropy of a noise, not for an internal energy.")
     pi = np.asarray(equilibrium.values, np.float64)

@@ -9,11 +9,11 @@ import numpy as np
 
 from mckean.measures import Density
 from mckean.models.energy import entropy
-from mckean.spaces import BoxGrid, Euclidean, FourierGrid, Torus
+from mckean.spaces import BoxGrid, Euclidean
 from mckean.spaces.staggered import axes_of, onto_cells
-from mckean.talk.claims import Chapter, Claim, Figure, Film, Panel, Result, Series
+from mckean.talk.claims import Chapter, Claim, Figure, Film, Panel, Result, Rival, Series
+from mckean.talk.parts.peaks import Peaks, normalise, peak_claims, peak_panels, run_peaks
 from mckean.transport.benamou_brenier import Geodesic, geodesic
-from mckean.transport.distance import wasserstein
 from mckean.transport.tangent_space import helmholtz, inner, tangent
 
 
@@ -28,7 +28,6 @@ class Config:
 _HALF = 4.0
 _MEAN = np.array([0.9, 0.5])
 _WIDTHS = np.array([[0.55, 0.75], [0.75, 0.5]])
-_PEAK, _SHARP = 8**-0.5, 10.0
 _BB = "Benamou and Brenier, Numer. Math. 84 (2000)"
 _BURES = "Bhatia, Jain and Lim, Expo. Math. 37 (2019)"
 _MCCANN = "McCann, Adv. Math. 128 (1997)"
@@ -37,16 +36,7 @@ _HALVED = "what doubling h and τ changes, of which order 2 leaves a third, and 
 
 
 def _gaussian(grid, mean, width) -> Density:
-    return _normalise(grid, np.exp(-0.5 * np.sum(((np.asarray(grid.nodes) - mean) / width) ** 2, axis=1)))
-
-
-def _normalise(grid, values) -> Density:
-    # By numpy: `Density.from_function` compiles each function anew, a tenth of a second for each of sixteen densities.
-    return Density(grid, jnp.asarray(values.reshape(grid.shape) / (values.sum() * grid.cell_volume)))
-
-
-def _bump(z):
-    return np.exp(-0.5 * (z / _PEAK) ** 2)
+    return normalise(grid, np.exp(-0.5 * np.sum(((np.asarray(grid.nodes) - mean) / width) ** 2, axis=1)))
 
 
 def _concave(mu: Density) -> float:
@@ -62,14 +52,15 @@ def run(config: Config, key, progress) -> Result:
     progress(0.5)
     coarse = _between_gaussians(config.cells // 2, config)
     progress(0.7)
-    split, half = (_splitting(n, config) for n in (config.line, config.line // 2))
-    circle = FourierGrid(Torus(1, 1.0), (64,))
-    y = circle.axes[0]
-    bumps = [_normalise(circle, np.exp(_SHARP * np.cos(2 * np.pi * (y - c)))) for c in (0.1, 0.9)]
-    wrap = geodesic(*bumps, times=config.times, tolerance=config.tolerance)
+    peaks = run_peaks(config.line, config.times, config.tolerance)
     progress(1.0)
-    claims = [*_gaussian_claims(flat, coarse, config), *_tangent_claims(flat), *_line_claims(split, half, wrap, config)]
-    return Result(claims, [_film(flat), _curves(flat, split, wrap)])
+    mixed = _mix(flat)
+    claims = [
+        *_gaussian_claims(flat, coarse, mixed, config),
+        *_tangent_claims(flat, mixed),
+        *peak_claims(peaks, config.tolerance),
+    ]
+    return Result(claims, [_film(flat), _curves(flat, peaks)])
 
 
 def _between_gaussians(n: int, config: Config) -> Geodesic:
@@ -80,14 +71,6 @@ def _between_gaussians(n: int, config: Config) -> Geodesic:
         times=config.times * n // config.cells,
         tolerance=config.tolerance,
     )
-
-
-def _splitting(n: int, config: Config) -> Geodesic:
-    line = BoxGrid(Euclidean(1), (n,), (-_HALF,), (_HALF,))
-    one = _gaussian(line, [0.0], [0.5])
-    two = _normalise(line, _bump(line.axes[0] - 1.5) + 0.5 * _bump(line.axes[0] + 1.5))
-    # t = ¼ is one of the times.
-    return geodesic(one, two, times=4 * (n // 12), tolerance=config.tolerance)
 
 
 class _Found(NamedTuple):
@@ -140,13 +123,35 @@ def _along(flat: Geodesic):
     return np.asarray(flat.times), np.array([float(entropy(m)) for m in laws]), np.array([_concave(m) for m in laws])
 
 
+class _Mixture(NamedTuple):
+    """The other curve between the ends, (1 − t)μ + tν: what it has where the geodesic has this."""
+
+    norm: float
+    spread: float
+    field: np.ndarray
+    convexity: float
+    concavity: float
+
+
+def _mix(flat: Geodesic) -> _Mixture:
+    one, two = flat.density(0), flat.density(len(flat.energy))
+    at = lambda t: Density(flat.grid, (1 - t) * one.values + t * two.values)  # noqa: E731
+    times = np.asarray(flat.times)
+    vectors = [tangent(at(t), two.values - one.values) for t in (0.25, 0.5, 0.75)]
+    squares = np.array([float(v.norm) ** 2 for v in vectors])
+    s, c = (np.array([float(of(at(t))) for t in times]) for of in (entropy, _concave))
+    bend, bow = (np.diff(e, 2).mean() * len(flat.energy) ** 2 for e in (s, c))
+    field = np.stack(onto_cells(vectors[1].field, axes_of(flat.grid)), axis=-1)
+    return _Mixture(math.sqrt(squares[1]), float(squares.std() / squares.mean()), field, float(bend), float(bow))
+
+
 def _deviation(h: float, tau: float) -> float:
     """What taking the mean of two faces changes, relative: h²/8 and τ²/8 of second derivatives, width w, speed |v|."""
     w = _WIDTHS.min()
     return ((h / w) ** 2 + (tau * _bures() / w) ** 2) / 8
 
 
-def _gaussian_claims(flat: Geodesic, coarse: Geodesic, config: Config) -> list[Claim]:
+def _gaussian_claims(flat: Geodesic, coarse: Geodesic, mixed: _Mixture, config: Config) -> list[Claim]:
     fine, rough, left = _found(flat), _found(coarse), config.tolerance
     # The two second derivatives of a Gaussian are 2/w² in L²(μ). In L¹(μ) what is thin, where v converges last, has
     # little weight: what is left of the iteration is below the tolerance there, at 16² to 64² cells.
@@ -154,75 +159,88 @@ def _gaussian_claims(flat: Geodesic, coarse: Geodesic, config: Config) -> list[C
     order = math.log2(1 + next_order) + left / fine.off / math.log(2)
     return [
         Claim(
-            statement="W₂ of two Gaussians in the plane over Bures'",
+            statement="The least action between two Gaussians in the plane is Bures' distance: quotient",
             predicted=1.0,
             measured=fine.ratio,
             tolerance=abs(fine.ratio - rough.ratio) + left,
             origin=_HALVED,
+            from_run=True,
+            excludes=Rival("the distance of the means alone", 2 * float(np.linalg.norm(_MEAN)) / _bures()),
             reference=_BB,
         ),
         Claim(
-            statement="order in h and τ of the distance of v from that of Bures' geodesic at t = ½, in L¹(μ)",
+            statement="The velocity at $t = 1/2$ is that of Bures' geodesic, up to the square of h and τ, in "
+            "$L^1(\\mu)$: order",
             predicted=2.0,
             measured=math.log2(rough.off / fine.off),
             tolerance=order,
             origin="next order on the coarse grid, 2((h/w)² + (τ|v|/w)²)/8, and the iteration",
+            excludes=Rival("order 1", 1.0),
             reference=_BURES,
         ),
         Claim(
-            statement="spread of the kinetic energy in time, relative",
+            statement="The kinetic energy does not change along it: its spread in time, relative",
             predicted=0.0,
             measured=fine.spread,
             tolerance=rough.spread + left,
             origin="that of twice h and τ, four times as large at order 2, and the iteration's tolerance",
+            from_run=True,
+            excludes=Rival("the mixture of the ends", mixed.spread),
             reference=_BB,
         ),
         Claim(
-            statement="continuity equation, largest residual, relative",
+            statement="The continuity equation holds to rounding: largest residual, relative",
             predicted=0.0,
             measured=flat.continuity,
             tolerance=_rounding(flat),
             origin="rounding of a Poisson solve: 2e-16 times its condition number",
+            excludes=Rival("to the tolerance of the iteration", left),
             reference=_BB,
         ),
-        *_convexity_claims(np.asarray(flat.times)[1:-1, None], fine, rough, left),
+        *_convexity_claims(np.asarray(flat.times)[1:-1, None], fine, rough, mixed, left),
     ]
 
 
-def _convexity_claims(t: np.ndarray, fine: _Found, rough: _Found, left: float) -> list[Claim]:
+def _convexity_claims(t: np.ndarray, fine: _Found, rough: _Found, mixed: _Mixture, left: float) -> list[Claim]:
     """Second differences along the geodesic at the times t."""
     stretch = _WIDTHS[1] - _WIDTHS[0]
     rates = np.sum((stretch / (_WIDTHS[0] + t * stretch)) ** 2, axis=1)
     return [
         Claim(
-            statement="mean second difference of the entropy along it",
+            statement="The entropy bends as it does on Bures' geodesic: mean second difference",
             predicted=float(rates.mean()),
             measured=fine.convexity,
             tolerance=abs(fine.convexity - rough.convexity) + 10 * left * len(t),
             origin=_HALVED,
+            from_run=True,
+            excludes=Rival("the mixture of the ends", mixed.convexity),
             reference=_MCCANN,
         ),
         Claim(
-            statement="least second difference of the entropy: convex",
+            statement="The entropy is convex along the geodesic: least second difference",
             predicted=0.0,
             measured=fine.least,
-            origin="none: the sign",
+            excludes=Rival("linear along it", 0.0),
             reference=_MCCANN,
             relation="at least",
         ),
         Claim(
-            statement="mean second difference of ½∬W dμdμ, W = −|z|²/2",
+            statement="$\\frac12\\iint W\\,d\\mu\\,d\\mu$ with $W = -|z|^2/2$ bends as it does on Bures' geodesic: "
+            "mean second difference",
             predicted=float(-np.sum(stretch**2)),
             measured=fine.concavity,
             tolerance=abs(fine.concavity - rough.concavity) + 10 * left * len(t),
             origin=_HALVED,
+            from_run=True,
+            excludes=Rival("the mixture of the ends", mixed.concavity),
             reference=_MCCANN,
         ),
         Claim(
-            statement="greatest second difference of ½∬W dμdμ: not convex",
+            statement="$\\frac12\\iint W\\,d\\mu\\,d\\mu$ with $W = -|z|^2/2$ is concave along it: greatest second "
+            "difference",
             predicted=0.0,
             measured=fine.greatest,
-            origin="none: the sign",
+            excludes=Rival("linear along it", 0.0),
             reference=_MCCANN,
             relation="at most",
         ),
@@ -235,7 +253,7 @@ def _rounding(flat: Geodesic) -> float:
     return 2.2e-16 * sum(4 / h**2 for h, _ in axes) * max(side**2 for _, side in axes) / math.pi**2
 
 
-def _tangent_claims(flat: Geodesic) -> list[Claim]:
+def _tangent_claims(flat: Geodesic, mixed: _Mixture) -> list[Claim]:
     steps, grid, h = len(flat.energy), flat.grid, flat.grid.spacing[0]
     before, mu, after = (_interpolant(grid, 0.5 + k / steps) for k in (-1, 0, 1))
     vector = tangent(mu, (after.values - before.values) * steps / 2)
@@ -246,97 +264,35 @@ def _tangent_claims(flat: Geodesic) -> list[Claim]:
     small = _deviation(h, 1 / steps)
     return [
         Claim(
-            statement="|∂_tμ|_{H⁻¹(μ)} of Bures' geodesic at t = ½ over W₂",
+            statement="The speed $|\\partial_t\\mu|_{H^{-1}(\\mu)}$ of Bures' geodesic at $t = 1/2$ is $W_2$: quotient",
             predicted=1.0,
             measured=float(vector.norm) / _bures(),
             tolerance=small,
             origin="h²/8 and τ²/8 of second derivatives",
+            excludes=Rival("the mixture of the ends", mixed.norm / _bures()),
             reference=_OTTO,
         ),
         Claim(
-            statement="v of the geodesic beside its tangent vector ∇ψ at t = ½, relative in L²(μ)",
+            statement="The velocity of the least action at $t = 1/2$ is the tangent vector $\\nabla\\psi$: their "
+            "distance, relative in $L^2(\\mu)$",
             predicted=0.0,
             measured=_apart(flat, mu, field, 2),
             tolerance=2 * small,
             origin="h²/8 and τ²/8 of second derivatives, of norm 2/w² in L²(μ) in the plane",
+            excludes=Rival("the mixture of the ends", _apart(flat, mu, mixed.field, 2)),
             reference=_OTTO,
         ),
         Claim(
-            statement="∫|∇ψ|²dμ, ∇ψ the projection of a rotation at a Gaussian, over (a − b)²/(a + b)",
+            statement="A rotation at a Gaussian has a gradient part with $\\int|\\nabla\\psi|^2d\\mu = "
+            "(a - b)^2/(a + b)$: quotient",
             predicted=1.0,
             measured=float(inner(first, turned.field, turned.field)) * (a + b) / (a - b) ** 2,
             tolerance=2 * (h / _WIDTHS.min()) ** 2 / 8,
             origin="h²/8w² of μ on the faces, twice in a square",
+            excludes=Rival("the whole rotation, a + b", ((a + b) / (a - b)) ** 2),
             reference=_OTTO,
         ),
     ]
-
-
-def _line_claims(split: Geodesic, half: Geodesic, wrap: Geodesic, config: Config) -> list[Claim]:
-    """The claims on the line and the circle.
-
-    Between the two peaks almost no mass arrives, so the map T of the geodesic jumps there, and ρ_t has a gap with edges
-    of width tw, w that of the peaks: T_t = (1 − t)x + tT moves as tT where T' is large. A grid sees the edges once
-    h²/8(tw)² < 1, from t* = h/√8w on. Until then the mass in them, ρt*w, may be displaced by its way |T − x|t*: the
-    square of W₂ is of order h³, W₂ of order 3/2 and not 2. Halving h leaves 2^{−3/2} of such an error, so what the
-    halving changes is at least 2^{3/2} − 1 = 1.8 times what it leaves; at order 1 it is still as much.
-    """
-    ends = split.density(0), split.density(len(split.energy))
-    exact, (fine, rough) = wasserstein(*ends), (run.density(len(run.energy) // 4) for run in (split, half))
-    h = split.grid.spacing[0]
-    return [
-        Claim(
-            statement="W₂ of a peak and two on the line over that of quantiles",
-            predicted=1.0,
-            measured=split.distance / exact,
-            tolerance=(h / _PEAK) ** 2 / 8 + config.tolerance,
-            origin="h²/8w², w the width of the two, and the iteration",
-            reference=_BB,
-        ),
-        Claim(
-            statement="W₂ at t = ¼ from the geodesic of quantiles, over W₂ of the ends",
-            predicted=0.0,
-            measured=_from_quantiles(fine, 0.25, *ends) / exact,
-            tolerance=wasserstein(fine, rough) / exact,
-            origin="what halving h and τ changes at order 3/2, that of the gap which opens",
-            reference=_BB,
-        ),
-        Claim(
-            statement="W₂ of two peaks across the ends of a circle, over the exact",
-            predicted=1.0,
-            measured=wrap.distance / wasserstein(wrap.density(0), wrap.density(len(wrap.energy))),
-            tolerance=(2 * math.pi * math.sqrt(_SHARP) / wrap.grid.size) ** 2 / 8,
-            origin="h²/8w², w = 1/2π√κ",
-            reference=_BB,
-        ),
-    ]
-
-
-def _from_quantiles(found: Density, t: float, one: Density, two: Density) -> float:
-    """W₂ of a density from the geodesic of two others at t, exactly.
-
-    Quantiles are linear between the levels of the three: two points of Gauss in each interval. Equal particles would
-    not do: the one of 20 000 whose mass opens the gap is 1e-3 off.
-    """
-    levels = np.unique(np.concatenate([_levels(mu) for mu in (found, one, two)]))
-    middle, width = 0.5 * (levels[1:] + levels[:-1]), np.diff(levels)
-    total = 0.0
-    for side in (-1, 1):
-        u = middle + side * width / math.sqrt(12)
-        gap = (1 - t) * _quantiles(one, u) + t * _quantiles(two, u) - _quantiles(found, u)
-        total += 0.5 * float(width @ gap**2)
-    return math.sqrt(total)
-
-
-def _levels(mu: Density) -> np.ndarray:
-    """The mass before each edge of a cell."""
-    return np.concatenate([[0.0], np.cumsum(np.asarray(mu.values)) * mu.grid.spacing[0]])
-
-
-def _quantiles(mu: Density, u) -> np.ndarray:
-    """x with μ((−∞, x]) = u, for a density that is constant on its cells."""
-    edges = np.linspace(-_HALF, _HALF, mu.grid.size + 1)
-    return np.interp(u, _levels(mu), edges)
 
 
 def _film(flat: Geodesic) -> Figure:
@@ -352,27 +308,15 @@ def _film(flat: Geodesic) -> Figure:
     return Figure("The geodesic of two Gaussians moves mass; the mixture of the two fades one into the other.", [film])
 
 
-def _curves(flat: Geodesic, split: Geodesic, wrap: Geodesic) -> Figure:
-    x = split.grid.axes[0]
-    steps = len(split.energy)
-    peaks = [Series(x, split.density(k).values, f"t = {k / steps:.2f}") for k in (0, steps // 4, steps // 2, steps)]
-    mean = 0.5 * np.asarray(split.values[0] + split.values[-1])
-    peaks.append(Series(x, mean, "mixture, t = 0.50", kind="dashed"))
+def _curves(flat: Geodesic, peaks: Peaks) -> Figure:
     t, s, c = _along(flat)
     convex = [Series(t, s - s[0], "entropy"), Series(t, c - c[0], r"$\frac{1}{2}\iint W$, $W=-|z|^2/2$")]
-    half = len(wrap.energy) // 2
-    y = wrap.grid.axes[0]
-    around = [Series(y, wrap.density(k).values, f"t = {k / (2 * half):.2f}") for k in (0, half // 2, half, 2 * half)]
+    line, circle = peak_panels(peaks)
     caption = (
         "Left: a peak on the line splits. Middle: along the geodesic of the first figure the entropy is convex, a "
         "concave interaction energy is not. Right: on a circle mass takes the short side, through x = 0."
     )
-    panels = [
-        Panel("x, length", "density, 1/length", peaks),
-        Panel("t, dimensionless", "change since t = 0, energy", convex),
-        Panel("x, length (circle of length 1)", "density, 1/length", around),
-    ]
-    return Figure(caption, panels)
+    return Figure(caption, [line, Panel("t, dimensionless", "change since t = 0, energy", convex), circle])
 
 
 CHAPTER = Chapter(

@@ -3,6 +3,7 @@
 import itertools
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,18 +14,22 @@ from mckean.catalogue.porous_media import barenblatt as profile
 from mckean.catalogue.porous_media import radius, spreading
 from mckean.dynamics import FiniteVolume, evolve
 from mckean.dynamics.jko import JKO
+from mckean.interactions import kernels
 from mckean.measures import Density, Gaussian
 from mckean.measures.lagrangian import Lagrangian
-from mckean.models import Model, energy
+from mckean.models import Model, energy, potentials
 from mckean.models.internal import PorousMedium
 from mckean.spaces import Euclidean
-from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
+from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Rival, Series
+from mckean.talk.parts.inequalities import inequality_claims
 from mckean.transport import wasserstein
 
 _JKO = "Jordan, Kinderlehrer and Otto 1998"
 _SPEED = "Ambrosio, Gigli and Savaré, Gradient flows, theorem 8.3.1 and chapter 11"
 _STIFFNESS, _STRENGTH, _BETA, _START, _WIDTH = 1.0, 0.5, 2.0, 0.7, 0.4
 _AGE = 0.2
+_HOLD, _PULL = 1.0, 5.0
+_FORM = "closed form of the Ornstein–Uhlenbeck step"
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,9 @@ def run(config: Config, key, progress) -> Result:
     progress(0.5)
     speed, record = _speed(config)
     plane = _plane(config)
-    return Result([*linear, *medium, *plane, *speed], _figures(config, line, gaps, record))
+    progress(0.8)
+    claims = [*linear, *medium, *plane, *speed, *inequality_claims()]
+    return Result(claims, _figures(config, line, gaps, record))
 
 
 def closed_form(steps: int, tau: float) -> tuple[float, float]:
@@ -54,16 +61,23 @@ def closed_form(steps: int, tau: float) -> tuple[float, float]:
     return m, s * s
 
 
-def _order(name: str, steps, errors) -> Claim:
-    """The exponent of τ from the last two runs, extrapolated with the one before."""
-    slopes = np.log(np.divide(errors[:-1], errors[1:])) / np.log(np.divide(steps[1:], steps[:-1]))
-    change = abs(slopes[-1] - slopes[-2])
+def _order(name: str, steps, errors, exact, start: float = 0.0) -> Claim:
+    """The exponent of τ from the last two runs, extrapolated with the one before.
+
+    `exact` are the errors by closed form. `start` is how far the start is held from the true one: as the flow
+    contracts, the errors are off by no more, and the exponent by 3/(4 log 2) of its share of the least.
+    """
+    measured, theory = (
+        np.log(np.divide(e[:-1], e[1:])) / np.log(np.divide(steps[1:], steps[:-1])) for e in (errors, exact)
+    )
     return Claim(
-        statement=f"order of JKO in τ, {name}",
+        statement=f"Minimising movements err by the first power of the step τ, {name}: exponent",
         predicted=1.0,
-        measured=float(2 * slopes[-1] - slopes[-2]),
-        tolerance=float(change),
-        origin="the last correction of the extrapolation, as the exponent errs by O(τ)",
+        measured=float(2 * measured[-1] - measured[-2]),
+        tolerance=float(abs(theory[-1] - theory[-2]) + 0.75 / math.log(2) * start / errors[-1]),
+        origin="the exponent's own O(τ), by what a halving of τ changes in it, from the closed form of the steps; how "
+        "near to the true start the cells are",
+        excludes=Rival("order 1/2, which is all that holds for every convex F", 0.5),
         reference=_JKO,
     )
 
@@ -78,30 +92,44 @@ def _linear(config: Config):
     gap = max(abs(float(e.mean[0]) - m) + abs(float(e.covariance[0, 0]) - v)
               for e, (m, v) in zip(ends, forms, strict=True))  # fmt: skip
     errors = [wasserstein(end, exact) for end in ends]
+    theory = [wasserstein(Gaussian(m, v), exact) for m, v in forms]
     grid = Euclidean(1).grid(config.cells, -5.0, 5.0)
     cells = Lagrangian.from_density(Density.from_law(grid, start))
     held = evolve(model, cells, until=1.0, dt=1 / config.steps[0], scheme=JKO()).final
     h = grid.spacing[0]
     claims = [
         Claim(
-            statement="Gaussian JKO beside the closed form, mean and variance",
+            statement="A Gaussian's minimising movements are those of the closed form: gap of mean and variance",
             predicted=0.0,
             measured=gap,
             tolerance=1e-13 * config.steps[-1],
             origin="rounding, 1e-13 a step",
-            reference="closed form of the Ornstein–Uhlenbeck step",
+            excludes=Rival("implicit Euler steps of the moments", _euler_gap(config.steps, forms)),
+            reference=_FORM,
         ),
-        _order("Ornstein–Uhlenbeck, Gaussians", config.steps, errors),
+        _order("Ornstein–Uhlenbeck by Gaussians", config.steps, errors, theory),
         Claim(
-            statement="W₂ of quantile JKO and Gaussian JKO",
+            statement="Quantiles move as the Gaussian does: $W_2$ of the two at the end",
             predicted=0.0,
             measured=wasserstein(held, ends[0]),
             tolerance=h * h / math.sqrt(_WIDTH),
             origin="h²/σ: cells of width h spread a law of width σ evenly",
-            reference="closed form of the Ornstein–Uhlenbeck step",
+            excludes=Rival("no steps, but the solution itself", errors[0]),
+            reference=_FORM,
         ),
     ]
     return claims, errors
+
+
+def _euler_gap(steps, forms) -> float:
+    """The largest gap that v⁺ = v − 2τ(a + c)v⁺ + 2τ/β, with the same mean, has from the closed form."""
+    gaps = []
+    for n, (_, v) in zip(steps, forms, strict=True):
+        other = _WIDTH
+        for _ in range(n):
+            other = (other + 2 / (n * _BETA)) / (1 + 2 * (_STIFFNESS + _STRENGTH) / n)
+        gaps.append(abs(other - v))
+    return max(gaps)
 
 
 def barenblatt(time: float):
@@ -119,44 +147,118 @@ def _barenblatt_line(config: Config):
     exact = Density.from_function(fine, barenblatt(_AGE + 1))
     ends = [evolve(model, start, until=1.0, dt=1 / n, scheme=JKO()).final for n in config.steps]
     gaps = [wasserstein(end, exact) for end in ends]
-    return [_order("porous medium on the line, quantiles", config.steps, gaps)], gaps
+    off = wasserstein(start, Density.from_function(fine, barenblatt(_AGE)))
+    theory = [_dilation_gap(n) for n in config.steps]
+    return [_order("a porous medium by quantiles", config.steps, gaps, theory, off)], gaps
+
+
+def _dilation_gap(steps: int) -> float:
+    """The gap of the dilations after steps of 1/n, r − 1 = τ(E/M)r⁻², from that of the solution, on the line.
+
+    E = ∫ρ² and M = ∫x²ρ of a profile of age t are as 1 to 3t, and a dilation by r divides their quotient by r³.
+    """
+    whole, quotient = 1.0, 1 / (3 * _AGE)
+    for _ in range(steps):
+        r = max(np.roots([1, -1, 0, -quotient / steps]).real)
+        whole, quotient = whole * r, quotient / r**3
+    return abs(whole - ((_AGE + 1) / _AGE) ** (1 / 3))
 
 
 def _plane(config: Config) -> list[Claim]:
-    """A step from Barenblatt's profile in the plane, its dilation by s: 2E s⁻³ = M(s − 1)/τ, E = ∫ρ², M = ∫|x|²ρ."""
-    tau, plane = 0.1, Euclidean(2)
-    grid = plane.grid(config.plane_cells, -2.5, 2.5)
-    reach = radius(2.0, 1.0, 1.0, 2) * spreading(_AGE, 0.0, 2.0, 1.0, 2)
-    start = profile(grid, 2.0, 1.0, 1.0, scale=spreading(_AGE, 0.0, 2.0, 1.0, 2))
-    model = Model(plane, internal=PorousMedium(2.0))
-    end = evolve(model, start, until=tau, dt=tau, scheme=JKO()).final
-    square = lambda mu: float(mu.integrate(lambda x: jnp.sum(x**2)))  # noqa: E731
-    power, moment = float(observables.free_energy(model, start)), square(start)
-    s = max(np.roots([1, -1, 0, 0, -2 * power * tau / moment]).real)
-    ratio = (square(end) / moment - 1) / (s**2 - 1)
+    """Steps of a porous medium in the plane from Barenblatt's profile, free and with V = a|x|²/2, W = c|z|²/2.
+
+    A density on a box moves to the minimiser of ∫(V + W*μ_n)dμ + ∫ρ² + W₂²(μ, μ_n)/2τ: W acts from where the mass was.
+    Here that is a profile again, with the mean m⁺(1 + (a + c)τ) = m(1 + cτ), and about it the dilation by s of
+
+        −2E s⁻³ + (a + c)M s + M(s − 1)/τ = 0,   E = ∫ρ²,  M = ∫|x − m|²ρ.
+    """
+    tau, size, grid = 0.1, spreading(_AGE, 0.0, 2.0, 1.0, 2), Euclidean(2).grid(config.plane_cells, -2.5, 2.5)
+    free, bound = (_plane_step(grid, size, tau, a, c, m) for a, c, m in ((0.0, 0.0, 0.0), (_HOLD, _PULL, 0.3)))
+    # The square of h over the radius R of the support, and the share of the way that an ascent may leave at an edge.
+    cells, left = (grid.spacing[0] / (radius(2.0, 1.0, 1.0, 2) * size)) ** 2, 1e-2
+    way = 1 - _mean_after(tau, _PULL)
+    flow = spreading(_AGE + tau, 0.0, 2.0, 1.0, 2) / size
     return [
         Claim(
-            statement="change of ∫|x|²ρ in a step of a porous medium in the plane, over that of the exact dilation",
+            statement="A step dilates Barenblatt's profile in the plane as it must: quotient of the changes of "
+            "$\\int|x|^2\\rho$",
             predicted=1.0,
-            measured=float(ratio),
-            tolerance=(grid.spacing[0] / reach) ** 2,
+            measured=(free.dilation**2 - 1) / (free.root(0.0) ** 2 - 1),
+            tolerance=cells,
             origin="h²/R²: order 2 in the cells of a support of radius R",
+            excludes=Rival("no step, but the solution itself", (flow**2 - 1) / (free.root(0.0) ** 2 - 1)),
             reference="Barenblatt's profile dilates: 2E s⁻³ = M(s − 1)/τ",
         ),
+        Claim(
+            statement="With an attraction a step of a density minimises the energy in which W acts from the old "
+            "density: $m^+/m$",
+            predicted=_mean_after(tau, _PULL),
+            measured=bound.mean,
+            tolerance=(cells + left) * way,
+            origin="h²/R² of the way, and 1 % of it, to which the ascent goes",
+            excludes=Rival("W from the new density, 1/(1 + aτ)", _mean_after(tau, 0.0)),
+            reference="m⁺ = m(1 + cτ)/(1 + (a + c)τ)",
+        ),
+        Claim(
+            statement="Such a step dilates the profile by the attraction too: s",
+            predicted=bound.root(_HOLD + _PULL),
+            measured=bound.dilation,
+            tolerance=(cells + left) * (1 - bound.root(_HOLD + _PULL)),
+            origin="h²/R² of the way, and 1 % of it, to which the ascent goes",
+            excludes=Rival("half of W", bound.root(_HOLD + _PULL / 2)),
+            reference="−2E s⁻³ + (a + c)M s + M(s − 1)/τ = 0",
+        ),
     ]
+
+
+def _mean_after(tau: float, pull: float) -> float:
+    return (1 + pull * tau) / (1 + (_HOLD + pull) * tau)
+
+
+class _Step(NamedTuple):
+    """m⁺/m, the dilation about the mean, and τE/M of the start."""
+
+    mean: float
+    dilation: float
+    power: float
+    tau: float
+
+    def root(self, curvature: float) -> float:
+        """The s of theory: (1 + τ(a + c))s⁴ − s³ − 2τE/M = 0."""
+        roots = np.roots([1 + self.tau * curvature, -1, 0, 0, -2 * self.power])
+        return float(max(roots[abs(roots.imag) < 1e-9].real))
+
+
+def _plane_step(grid, size: float, tau: float, a: float, c: float, mean: float) -> _Step:
+    place = jnp.array([mean, 0.0])
+    start = profile(grid, 2.0, 1.0, 1.0, centre=place, scale=size)
+    model = Model(
+        grid.space, confinement=potentials.Quadratic(a), interaction=kernels.Quadratic(c), internal=PorousMedium(2.0)
+    )
+    end = evolve(model, start, until=tau, dt=tau, scheme=JKO()).final
+    centres = [np.asarray(mu.integrate(lambda x: x)) for mu in (start, end)]
+    squares = [
+        float(mu.integrate(lambda x: jnp.sum(x**2)) - m @ m) for mu, m in zip((start, end), centres, strict=True)
+    ]
+    power = float(jnp.sum(start.values**2)) * grid.cell_volume
+    ratio = float(centres[1][0] / centres[0][0]) if mean else 1.0
+    return _Step(ratio, math.sqrt(squares[1] / squares[0]), tau * power / squares[0], tau)
+
+
+def _states(model: Model, mu: Density, span: float, count: int) -> list[Density]:
+    """The law at the times 0, span, …, count·span."""
+    steps, states = math.ceil(2 * span / mu.grid.spacing[0] ** 2), [mu]
+    for _ in range(count):
+        states.append(evolve(model, states[-1], until=span, dt=span / steps, scheme=FiniteVolume("explicit")).final)
+    return states
 
 
 def _speed(config: Config):
     """|μ′|, D and v along the solution of a double well with attraction, by finite volumes."""
     model = catalogue.desai_zwanzig(1.0, 2.0).model
     grid = Euclidean(1).grid(config.well_cells, -3.5, 3.5)
-    mu = Density.from_law(grid, Gaussian(0.5, 0.3))
     span = 1.0 / config.segments
-    substeps = math.ceil(2 * span / grid.spacing[0] ** 2)
-    scheme = FiniteVolume("explicit")
-    states = [mu]
-    for _ in range(config.segments):
-        states.append(evolve(model, states[-1], until=span, dt=span / substeps, scheme=scheme).final)
+    states = _states(model, Density.from_law(grid, Gaussian(0.5, 0.3)), span, config.segments)
     free = np.array([float(observables.free_energy(model, s)) for s in states])
     slope = np.array([float(observables.dissipation(model, s)) for s in states])
     squares = np.array([wasserstein(a, b) ** 2 / span**2 for a, b in itertools.pairwise(states)])
@@ -172,30 +274,40 @@ def _speed(config: Config):
     # Both rules err by h²/12 and h²/24 of second derivatives: the pair of step lengths gives the limit, but for h⁴.
     spent, ratio, part = left + (left - double) / 3, ratio + (ratio - broad) / 3, abs(left - double) / 3
     change, space = abs(ratio - broad) / 4, grid.spacing[0] ** 2
-    velocity = _velocity_gap(model, states[2 * at : 2 * at + 3], span)
+    three = states[2 * at : 2 * at + 3]
+    velocity = _velocity_gap(model, three, span)
+    alone = _velocity_gap(Model(model.space, confinement=model.confinement, noise=model.noise), three, span)[0]
+    drop = float(free[0] - free[-1])
     claims = [
         Claim(
-            statement="|μ′|²/D at T/2, double well",
+            statement="The squared speed $|\\mu'|^2$ in $W_2$ is the dissipation, in a double well at half the time: "
+            "quotient",
             predicted=1.0,
             measured=float(ratio),
             tolerance=float(change + space),
             origin="the correction by extrapolation in the time between the measures, and h²",
+            from_run=True,
+            excludes=Rival("a factor ½ in the metric", 0.5),
             reference=_SPEED,
         ),
         Claim(
-            statement="½∫|μ′|² + ½∫D over F(0) − F(T)",
+            statement="Speed and slope share the fall of F: $\\frac12\\int|\\mu'|^2 + \\frac12\\int D$ over it",
             predicted=1.0,
-            measured=spent / float(free[0] - free[-1]),
-            tolerance=float(part / (free[0] - free[-1]) + space),
+            measured=spent / drop,
+            tolerance=part / drop + space,
             origin="the correction by extrapolation in the time between the measures, and h²",
+            from_run=True,
+            excludes=Rival("no ½ before one of them", 1.5),
             reference=_SPEED,
         ),
         Claim(
-            statement="|v + ∇δF| over |v| in L²(μ)",
+            statement="The velocity is $-\\nabla\\delta F$: $|v + \\nabla\\delta F|$ over $|v|$ in $L^2(\\mu)$",
             predicted=0.0,
             measured=velocity[0],
             tolerance=velocity[1],
             origin="what doubling the time between the measures changes, and h²",
+            from_run=True,
+            excludes=Rival("the gradient of F without the interaction", alone),
             reference=_SPEED,
         ),
     ]
@@ -248,16 +360,20 @@ CHAPTER = Chapter(
     statement=(
         "The equation $\\partial_t\\rho = \\nabla\\cdot(\\rho\\nabla\\delta F)$ is the gradient flow of $F$: the "
         "limit $\\tau \\to 0$ of $$\\mu_{n+1} = \\mathrm{argmin}_\\mu\\; F(\\mu) + \\frac{W_2^2(\\mu, "
-        "\\mu_n)}{2\\tau}.$$ "
-        "Its velocity is $v = -\\nabla\\delta F$, its squared speed $|\\mu'|^2$ in $W_2$ is $D = "
-        "\\int|\\nabla\\delta F|^2"
-        "d\\mu$, and $F(\\mu_0) - F(\\mu_T) = \\frac12\\int|\\mu'|^2dt + \\frac12\\int D\\,dt$. For Gaussians the step "
-        "is explicit, $s_{n+1} = \\bigl(s_n + \\sqrt{s_n^2 + 4\\tau k/\\beta}\\bigr)/2k$ with $k = 1 + \\tau(a + c)$."
+        "\\mu_n)}{2\\tau}.$$ Its velocity is $v = -\\nabla\\delta F$, its squared speed $|\\mu'|^2$ in $W_2$ is $D = "
+        "\\int|\\nabla\\delta F|^2d\\mu$, and $F(\\mu_0) - F(\\mu_T) = \\frac12\\int|\\mu'|^2dt + \\frac12\\int "
+        "D\\,dt$. For Gaussians the step is explicit, $s_{n+1} = \\bigl(s_n + \\sqrt{s_n^2 + 4\\tau "
+        "k/\\beta}\\bigr)/2k$ with $k = 1 + \\tau(a + c)$. On a box the step of a density takes $W$ from where the "
+        "mass was: it minimises $$\\int(V + W * \\mu_n)\\,d\\mu + \\int U(\\rho) + \\frac{W_2^2(\\mu, "
+        "\\mu_n)}{2\\tau},$$ $U$ an internal energy or the entropy, of the same order in $\\tau$. Where $D \\ge "
+        "2\\lambda(F - F^*)$ for all measures (Polyak and Łojasiewicz; without $W$ the log-Sobolev inequality), $F - "
+        "F^*$ falls as $e^{-2\\lambda t}$ at least. Such a constant is tried at the measure that fits it worst, "
+        "found by an ascent of $2\\lambda(F - F^*) - D$."
     ),
     what=lambda c: (
         f"Ornstein–Uhlenbeck (a = 1, c = 0.5, β = 2) and the porous medium (m = 2) with up to {c.steps[-1]} steps, "
-        f"{c.cells} cells on the line, {c.plane_cells}² in the plane; a double well with attraction by explicit "
-        f"finite volumes, {c.well_cells} cells."
+        f"{c.cells} cells on the line, {c.plane_cells}² in the plane, there with an attraction too; a double well with "
+        f"attraction by explicit finite volumes, {c.well_cells} cells."
     ),
     run=run,
     config=Config(),

@@ -19,24 +19,25 @@ from mckean.measures import Density, Gaussian, VonMises, entropy_of_chaos, margi
 from mckean.paths import Brownian
 from mckean.spaces import Euclidean, Torus
 from mckean.statistics import replicate
-from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
+from mckean.talk.claims import LEVEL, Chapter, Claim, Figure, Panel, Result, Rival, Series
 
 _STIFFNESS, _ATTRACTION, _CENTRE, _WIDTH, _GAUSSIAN_TIME = 1.0, 1.0, 0.8, 0.4, 0.5
-_STRENGTH, _BETA, _CONCENTRATION, _TIME, _NODES, _RECORDS = 1.0, 1.0, 1.0, 1.0, 20, 20
+_STRENGTH, _BETA, _CONCENTRATION, _TIME, _NODES, _RECORDS = 2.0, 0.5, 1.0, 0.5, 20, 20
 _WIDE = 4
 """Nodes to a cell in which replicas are counted."""
 _POWER = {2: "²", 3: "³"}
 
 _CLOSED = "Gaussian laws of N particles in closed form"
 _BALANCE = "dH(f|π_N)/dt = −I(f|π_N)/β"
+_COUNTS = "χ² test on cells of (X₁, X₂)"
 
 
 @dataclass(frozen=True)
 class Config:
-    boxes: tuple[tuple[int, tuple[int, int]], ...] = ((2, (60, 120)), (3, (32, 64)))
-    """Numbers of particles, each with cells along an axis of a coarse and a fine grid."""
+    boxes: tuple[tuple[int, int], ...] = ((2, 120), (3, 64))
+    """Numbers of particles, each with the cells along an axis."""
     replicas: int = 65536
-    dt: float = 0.0125
+    dt: float = 0.00625
 
 
 def run(config: Config, key, progress) -> Result:
@@ -48,28 +49,27 @@ def run(config: Config, key, progress) -> Result:
         progress((i + 1) / 2)
     caption = (
         "Left: Ornstein–Uhlenbeck particles with attraction, relative entropy of their law to the Gibbs measure; it "
-        "falls at the rate 2a at least, whatever N. Middle: the same of rotators below the transition (K = β = 1), per "
-        "particle, and the limit's free energy. Right: the law of one of N rotators at time 1."
+        "falls at the rate 2a at least, whatever N. Middle: the same of rotators below the transition (βK = 1), per "
+        "particle, and the limit's free energy. Right: the law of one of N rotators at the end."
     )
     return Result(claims, [Figure(caption, panels)])
 
 
 def _gaussian(config: Config, key):
-    """Ornstein–Uhlenbeck with attraction on boxes, by explicit finite volumes on two grids."""
+    """Ornstein–Uhlenbeck with attraction on boxes, by explicit finite volumes."""
     claims, series = [], []
     for n, cells in config.boxes:
-        coarse, fine = (_gaussian_run(n, m) for m in cells)
-        claims += _gaussian_claims(n, cells, coarse, fine)
-        times, entropy, _ = fine
+        times, entropy, chaos, h = _gaussian_run(n, cells)
+        claims += _gaussian_claims(n, times, entropy, chaos, h)
         series += [
-            Series(times, entropy, f"N = {n}, ${cells[1]}^{n}$ cells", kind="points"),
-            Series(times, _entropies(n, times), f"N = {n}, exact"),
+            Series(times, entropy, f"N = {n}, ${cells}^{n}$ cells", kind="points"),
+            Series(times, [_entropy(n, t) for t in times], f"N = {n}, exact"),
         ]
     return claims, [Panel("time t", r"$H(f_t\,|\,\pi_N)$", series, yscale="log")]
 
 
 def _gaussian_run(n: int, cells: int):
-    """Times, H(f_t|π_N) there, and the entropies of chaos per particle at the end."""
+    """Times, H(f_t|π_N) there, the entropy of chaos of a pair per particle at the end, and h."""
     model = catalogue.ornstein_uhlenbeck(_STIFFNESS, _ATTRACTION, 1.0).model
     grid = Euclidean(1).grid(cells, -5.0, 5.0)
     system, start = liouville(model, n), tensor_power(Density.from_law(grid, Gaussian(_CENTRE, _WIDTH)), n)
@@ -80,22 +80,22 @@ def _gaussian_run(n: int, cells: int):
         system, start, until=_GAUSSIAN_TIME, dt=_GAUSSIAN_TIME / steps, every=steps // 10,
         observe={"H": lambda _, f: relative_entropy(f, limit)}, scheme=FiniteVolume("explicit"),
     )  # fmt: skip
-    end = mean(_GAUSSIAN_TIME, _CENTRE, _STIFFNESS)
-    alone = Gaussian(end, variance(_GAUSSIAN_TIME, _WIDTH, _STIFFNESS, _ATTRACTION, 1.0))
-    chaos = entropy_of_chaos(found.final, Density.from_law(grid, alone), 2)
-    return np.asarray(found.times), np.asarray(found.observed["H"]), float(chaos)
+    chaos = entropy_of_chaos(found.final, Density.from_law(grid, Gaussian(*_alone(_GAUSSIAN_TIME))), 2)
+    return np.asarray(found.times), np.asarray(found.observed["H"]), float(chaos), grid.spacing[0]
 
 
-def _entropies(n: int, times) -> np.ndarray:
+def _alone(t: float) -> tuple[float, float]:
+    """Mean and variance of one particle in the limit."""
+    return mean(t, _CENTRE, _STIFFNESS), variance(t, _WIDTH, _STIFFNESS, _ATTRACTION, 1.0)
+
+
+def _entropy(n: int, t: float) -> float:
     """H(f_t|π_N): of the centre √N x̄, and N − 1 times of a direction across."""
-    found = []
-    for t in times:
-        v, w = (
-            [variance(s, _WIDTH, _STIFFNESS, c, 1.0) for s in (t, math.inf)] for c in (0.0, _ATTRACTION)
-        )  # fmt: skip
-        shift = n * mean(t, _CENTRE, _STIFFNESS) ** 2
-        found.append(_gaussian_entropy(shift, *v) + (n - 1) * _gaussian_entropy(0.0, *w))
-    return np.array(found)
+    (v, w), (across, still) = (
+        [variance(s, _WIDTH, _STIFFNESS, c, 1.0) for s in (t, math.inf)] for c in (0.0, _ATTRACTION)
+    )  # fmt: skip
+    shift = n * mean(t, _CENTRE, _STIFFNESS) ** 2
+    return _gaussian_entropy(shift, v, w) + (n - 1) * _gaussian_entropy(0.0, across, still)
 
 
 def _gaussian_entropy(square: float, v: float, w: float) -> float:
@@ -103,42 +103,67 @@ def _gaussian_entropy(square: float, v: float, w: float) -> float:
     return 0.5 * (v / w - 1 - math.log(v / w) + square / w)
 
 
-def _gaussian_claims(n: int, cells, coarse, fine) -> list[Claim]:
-    times, entropy, chaos = fine
-    exact = _entropies(n, times)
-    share = 1.5 / ((cells[1] / cells[0]) ** 2 - 1)
-    origin = "order h²: half as much again as Richardson's estimate from the coarser grid"
-    gap = np.abs(entropy / exact - 1)
-    x = marginal_excess(2, n, _STIFFNESS, _ATTRACTION, 1.0, _GAUSSIAN_TIME, _WIDTH)
+def _pair(n: int, t: float, k: int = 2) -> float:
+    """H(f²|μ^{⊗2})/2; with k = 1 as if the excess of a pair's variance were that of one particle."""
+    return marginal_entropy(marginal_excess(k, n, _STIFFNESS, _ATTRACTION, 1.0, t, _WIDTH)) / 2
+
+
+def _slowness(n: int, h: float) -> float:
+    """The largest share by which the grid slows a relaxation, up to order h⁴.
+
+    With the force f_i = −(Kx)_i, K the matrix of ∇²H_N, the flux of Scharfetter and Gummel is that of the equation with
+    β⁻¹ + βh²f_i²/12 in the place of β⁻¹ and the mean of ρ over two cells. So means obey m_i′ = −(Km)_i(1 − βh²K_ii/6),
+    and variances relax at the rate 2k(1 − βh²k/4) where K is diagonal, k ≤ K_ii: equilibria stay as they are.
+    """
+    return h * h * (_STIFFNESS + _ATTRACTION * (1 - 1 / n)) / 4
+
+
+def _gaussian_claims(n: int, times, entropy, chaos: float, h: float) -> list[Claim]:
+    slow, t = _slowness(n, h), _GAUSSIAN_TIME
+    exact, before = _entropy(n, t), _entropy(n, t * (1 - slow))
+    m, v = _alone(t)
+    alone = n * _gaussian_entropy(m * m, v, _alone(math.inf)[1])
+    pair = _pair(n, t)
     rates = -np.diff(np.log(entropy)) / np.diff(times)
-    least = -np.diff(np.log(_entropies(n, times))) / np.diff(times)
+    origin = "the grid delays relaxations by a share βh²K_ii/4, K = ∇²H_N"
     return [
         Claim(
-            statement=f"N = {n}: largest relative error of H(f_t|π_N) along the run",
-            predicted=0.0,
-            measured=float(gap.max()),
-            tolerance=share * float(np.abs(entropy / coarse[1] - 1).max()),
+            statement=f"For $N = {n}$ the relative entropy $H(f_t|\\pi_N)$ at time {t:g} is that of the closed form: "
+            "their quotient",
+            predicted=1.0,
+            measured=float(entropy[-1]) / exact,
+            tolerance=before / exact - 1,
             origin=origin,
+            excludes=Rival("N independent particles that move as in the limit", alone / exact),
             reference=_CLOSED,
         ),
         Claim(
-            statement=f"N = {n}: entropy of chaos of a pair per particle, H(f²|μ⊗²)/2",
-            predicted=marginal_entropy(x) / 2,
-            measured=chaos,
-            tolerance=share * abs(chaos - coarse[2]),
-            origin=origin,
+            statement=f"For $N = {n}$ a pair is as far from independent as the closed form says: the quotient of the "
+            "entropies of chaos",
+            predicted=1.0,
+            measured=chaos / pair,
+            tolerance=abs(_pair(n, t * (1 - slow)) / pair - 1) + _shift(t, slow) / pair,
+            origin=origin + ", and the square of the delay of the mean",
+            excludes=Rival("the excess of a variance is 1/N, not k/N", _pair(n, t, 1) / pair),
             reference="(x − log(1 + x))/2, x = (2/N)(v_c − v)/v",
         ),
         Claim(
-            statement=f"N = {n}: least rate of decay of H(f_t|π_N)",
+            statement=f"For $N = {n}$ the relative entropy $H(f_t|\\pi_N)$ falls at a rate of $2a$ or more: least rate",
             predicted=2 * _STIFFNESS,
             measured=float(rates.min()),
-            tolerance=float(np.abs(rates - least).max()),
-            origin="the rates' error against the closed form",
+            tolerance=2 * _STIFFNESS * slow,
+            origin=origin,
+            excludes=Rival("the rate 2(a + c) of the motion relative to the centre", 2 * (_STIFFNESS + _ATTRACTION)),
             reference="Bakry–Émery, the same for every N",
             relation="at least",
         ),
     ]
+
+
+def _shift(t: float, slow: float) -> float:
+    """(δm)²/2v, what a delay of the mean adds to the entropy of chaos of a pair, per particle."""
+    m, v = _alone(t)
+    return (_alone(t * (1 - slow))[0] - m) ** 2 / (2 * v)
 
 
 def _rotators(config: Config, key):
@@ -170,73 +195,83 @@ def _rotator_claims(n: int, law) -> list[Claim]:
     turn = np.asarray(law.observed["turn"])
     rate = -math.log(abs(turn[-1] / turn[0])) / _TIME
     balance = energy_balance(times, entropy, _BETA * lost)[-1]
-    coarse = energy_balance(times[::2], entropy[::2], _BETA * lost[::2])[-1]
     drop = entropy[0] - entropy[-1]
     return [
         Claim(
-            statement=f"N = {n} rotators: H(f_0|π_N) of independent ones",
-            predicted=_of_independent(n),
+            statement=f"The relative entropy $H(f_0|\\pi_N)$ of {n} independent rotators is that of the closed form",
+            predicted=_of_independent(n, _STRENGTH),
             measured=float(entropy[0]),
             tolerance=1e-8,
-            origin="quadrature of log Z_N and of the von Mises law",
+            origin="sums over nodes of analytic functions; rounding",
+            excludes=Rival("H_N without the ½ before the pairs", _of_independent(n, 2 * _STRENGTH)),
             reference="closed form, by log Z_N",
         ),
         Claim(
-            statement=f"N = {n} rotators: rate of decay of E e^(iΣx)",
+            statement=f"For $N = {n}$ rotators $E\\,e^{{i\\sum x_j}}$ decays at the rate $N/\\beta$, whatever K: rate",
             predicted=n / _BETA,
             measured=rate,
             tolerance=1e-7,
             origin="spectral accuracy; forces of pairs cancel in the sum",
+            excludes=Rival("forces that do not cancel, N(1 − βK/2)/β", n * (1 - _BETA * _STRENGTH / 2) / _BETA),
             reference="the sum is a Brownian motion",
         ),
         Claim(
-            statement=f"N = {n} rotators: β∫D dt over the fall of H(f|π_N)",
+            statement=f"For $N = {n}$ rotators the fall of $H(f|\\pi_N)$ is $\\beta\\int D\\,dt$: their quotient",
             predicted=1.0,
             measured=1 + balance / drop,
-            tolerance=abs(balance - coarse) / drop,
-            origin="Simpson's rule: its change from twice the records' step",
+            tolerance=2 * _simpson(times[1] - times[0]),
+            origin="Simpson's rule, of order 4, twice its error for rotators that do not interact",
+            excludes=Rival("no factor β", 1 / _BETA),
             reference=_BALANCE,
         ),
         Claim(
-            statement=f"N = {n} rotators: largest rise of H(f|π_N) between records",
+            statement=f"For $N = {n}$ rotators $H(f|\\pi_N)$ never rises: largest change between records",
             predicted=0.0,
             measured=float(np.diff(entropy).max()),
             tolerance=1e-13,
             origin="rounding of H",
+            excludes=Rival("Liouville's equation without noise, which keeps the entropy", 0.0),
             reference=_BALANCE,
             relation="at most",
         ),
     ]
 
 
-def _of_independent(n: int) -> float:
+def _simpson(h: float) -> float:
+    """The relative error of Simpson's rule in ∫D dt for rotators without interaction, Σ s_j(λ_jh)⁴/180.
+
+    The mode j of the density has the share s_j of H, as the square of its size, and falls in it at λ_j = 2j²/β.
+    """
+    j = np.arange(1, 9)
+    size = (special.ive(j, _CONCENTRATION) / special.ive(0, _CONCENTRATION)) ** 2
+    return float(size @ (2 * j**2 / _BETA * h) ** 4 / (180 * size.sum()))
+
+
+def _of_independent(n: int, strength: float) -> float:
     """H(μ^{⊗N}|π_N) = N∫μ log μ + βE H_N + log Z_N, with E H_N = −(K/2)(1 + (N − 1)r²), for a von Mises law."""
     r = float(special.ive(1, _CONCENTRATION) / special.ive(0, _CONCENTRATION))
     entropy = _CONCENTRATION * r - math.log(2 * math.pi * special.iv(0, _CONCENTRATION))
-    energy = -0.5 * _STRENGTH * (1 + (n - 1) * r * r)
-    return n * entropy + _BETA * energy + log_partition(n, _STRENGTH, _BETA)
+    energy = -0.5 * strength * (1 + (n - 1) * r * r)
+    return n * entropy + _BETA * energy + log_partition(n, strength, _BETA)
 
 
 def _limit_claims(laws, flow) -> list[Claim]:
     modes, limit = {n: _first_mode(marginal(law.final, 1, 1)) for n, law in laws.items()}, _first_mode(flow.final)
     last, before = _extrapolate(modes), 3 * modes[3] - 2 * modes[2]
-    gaps = [abs(modes[n] - limit) * n for n in (2, 3)]
+    # One rotator feels no force: its law is known.
+    gap = float(special.ive(1, _CONCENTRATION) / special.ive(0, _CONCENTRATION)) * math.exp(-_TIME / _BETA) - limit
+    slower = limit + _extrapolate({n: gap / math.sqrt(n) for n in (1, 2, 3)})
     return [
         Claim(
-            statement="E cos(X₁ − 1) of N = 1, 2, 3 rotators at time 1, continued to N = ∞",
+            statement="The law of one of N rotators tends to the limit's in powers of $1/N$: $E\\cos(X_1 - 1)$ of "
+            "N = 1, 2, 3 at the end, continued to $N = \\infty$",
             predicted=limit,
             measured=last,
             tolerance=abs(last - before),
             origin="the last correction: N = 1, 2, 3 against N = 2, 3",
+            from_run=True,
+            excludes=Rival("a gap of order 1/√N", slower),
             reference="McKean–Vlasov equation",
-        ),
-        Claim(
-            statement="N·|E cos(X₁ − 1) − limit| of three over that of two rotators",
-            predicted=1.0,
-            measured=gaps[1] / gaps[0],
-            tolerance=1 / 3,
-            origin="1/N corrections, relative",
-            reference="gap of one particle's law of order 1/N",
         ),
     ]
 
@@ -280,26 +315,26 @@ def _in_cells(f: Density) -> np.ndarray:
 
 def _replica_claims(law: Density, counts: np.ndarray) -> list[Claim]:
     joint, one = _in_cells(marginal(law, 2, 1)), _in_cells(marginal(law, 1, 1))
-    total, reference = counts.sum(), "χ² test on cells of (X₁, X₂)"
-    values = [
+    total = counts.sum()
+    on_grid, independent = (
         float(stats.chisquare(counts.ravel(), (p * total / p.sum()).ravel()).pvalue)
         for p in (joint, np.outer(one, one))
-    ]
+    )
     return [
         Claim(
-            statement="p-value of the grid's law of a pair of three rotators, by replicas",
-            predicted=1e-3,
-            measured=values[0],
-            origin="below 10⁻³ by chance once in 1000 runs; Heun's weak error is of order 2",
-            reference=reference,
+            statement="The grid's law of two of three rotators is that of replicas: p-value",
+            predicted=LEVEL,
+            measured=on_grid,
+            excludes=Rival("two independent rotators with the same law of one", independent),
+            reference=_COUNTS,
             relation="at least",
         ),
         Claim(
-            statement="p-value of independence, with the same marginals",
-            predicted=1e-6,
-            measured=values[1],
-            origin="three particles are not independent, and the test sees it",
-            reference=reference,
+            statement="Replicas reject the independence of two of three rotators: p-value",
+            predicted=LEVEL,
+            measured=independent,
+            excludes=Rival("independent rotators, whose p-value has the median ½", 0.5),
+            reference=_COUNTS,
             relation="at most",
         ),
     ]
@@ -345,14 +380,14 @@ CHAPTER = Chapter(
     ),
     what=lambda c: (
         f"Ornstein–Uhlenbeck (a = c = β = 1) from Gaussian particles of mean {_CENTRE} on boxes, "
-        + "; ".join(f"N = {n} with {a}{_POWER[n]} and {b}{_POWER[n]} cells" for n, (a, b) in c.boxes)
-        + f". Kuramoto (K = β = 1) from a von Mises law on "
+        + "; ".join(f"N = {n} with {m}{_POWER[n]} cells" for n, m in c.boxes)
+        + f". Kuramoto (K = {_STRENGTH:g}, β = {_BETA:g}) from a von Mises law on "
         f"{_NODES}^N nodes, N = 1, 2, 3, up to T = {_TIME:g}, dt = {c.dt:g}; {c.replicas} replicas of three particles "
         "by Heun's scheme."
     ),
     run=run,
     config=Config(),
-    quick=Config(((3, (24, 36)),), 16384, 0.025),
+    quick=Config(((3, 36),), 16384, 0.0125),
     references=(
         "H. P. McKean, Proc. Natl. Acad. Sci. 56, 1966.",
         "D. Lacker, Hierarchies, entropy, and quantitative propagation of chaos, arXiv 2105.02983.",

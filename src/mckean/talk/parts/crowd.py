@@ -18,14 +18,16 @@ from mckean.measures import Density, Particles, VonMises
 from mckean.models import Model, langevin
 from mckean.paths import Brownian
 from mckean.spaces import Torus
-from mckean.statistics import average
-from mckean.talk.claims import Claim, Figure, Panel, Series
+from mckean.statistics import Estimate, average, join, log_slope
+from mckean.talk.claims import Claim, Figure, Panel, Rival, Series
 from mckean.transport import wasserstein
 
 _SUMS = "Barnett, Magland and af Klinteberg 2019; Fong and Darve 2009"
 _LIMIT = "propagation of chaos: Sznitman 1991; Cépa and Lépingle 2001"
 _MODES, _REPULSION, _COLD = 1000, 1.0, 4.0
-_FOLLOWED = (1, 2, 3)
+_FOLLOWED = (1, 2)
+# Parts of the crowd: particles in one, and how many.
+_PARTS = ((1, 250), (16, 12))
 _CERTIFIED, _UNTIL = 1e-6, 1.0
 
 
@@ -66,7 +68,7 @@ def run_crowd(config: Crowd, key) -> tuple[list[Claim], Figure]:
     many, *few = [_follow(model, Particles(circle, x), path, config.dt) for x, path in zip(clouds, paths, strict=True)]
     claims = [
         *_mode_claims(config, limit, many, few, float(start.values.max())),
-        _w1_claim(config, limit, many, few),
+        _parts_claim(config, limit, many),
         _certificate_claim(config, model, many.final, sample),
     ]
     return claims, _figure(config, limit, many, few)
@@ -112,36 +114,49 @@ def _spread(config: Crowd, limit: _Course, few: list[_Course]) -> np.ndarray:
 
 
 def _mode_claims(config: Crowd, limit: _Course, many: _Course, few: list[_Course], peak: float) -> list[Claim]:
-    claims, spread = [], _spread(config, limit, few)[-1]
+    """Modes of all clouds together, half way, where the second is still seen."""
+    from scipy.special import ive
+
+    claims, at = [], len(limit.times) // 2
+    total = config.particles + config.replicas * config.replica
+    spread = _spread(config, limit, few)[at] * math.sqrt(config.particles / total)
+    mean = (config.particles * many.modes[at] + config.replica * sum(one.modes[at] for one in few)) / total
     for i, k in enumerate(_FOLLOWED):
         rate = k**2 / _COLD + 0.5 * _REPULSION * k * 2 * math.pi * peak
+        free = float(ive(k, 1.0) / ive(0, 1.0)) * math.exp(-(k**2) * limit.times[at] / _COLD)
         claims.append(
             Claim(
-                statement=f"Re z_{k} at T for N = {config.particles}, a kernel of {_MODES} modes",
-                predicted=float(limit.modes[-1, i]),
-                measured=float(many.modes[-1, i]),
-                stderr=float(spread[i]),
-                tolerance=(rate * config.dt) ** 2 / (6 * math.e),
-                origin=(
-                    f"spread of {config.replicas} replicas, by √N; Heun's error on a relaxation of rate λ, (λdt)²/6e, "
-                    f"with λ = k²/β + kπ max ρ_0 = {rate:.2g}"
-                ),
+                statement=f"{total} particles with a kernel of {_MODES} modes follow the limit: "
+                f"$\\mathrm{{Re}}\\,z_{k}$ at $t = {limit.times[at]:g}$",
+                predicted=float(limit.modes[at, i]),
+                measured=Estimate(float(mean[i]), float(spread[i]), config.replicas),
+                tolerance=(rate * config.dt) ** 2 / (6 * math.e) + 1 / config.replica,
+                origin="Heun's error on a relaxation of rate λ, (λdt)²/6e, with λ = k²/β + kπ max ρ_0 = "
+                f"{rate:.2g}; 1/N of the smaller clouds",
+                excludes=Rival("no interaction", free),
                 reference=_LIMIT,
             )
         )
     return claims
 
 
-def _w1_claim(config: Crowd, limit: _Course, many: _Course, few: list[_Course]) -> Claim:
-    scaled = [wasserstein(run.final, limit.final, p=1) * math.sqrt(run.final.n) for run in (many, *few)]
-    expected = average(scaled[1:])
-    stderr = float(np.hypot(np.std(scaled[1:], ddof=1), expected.stderr))
+def _parts_claim(config: Crowd, limit: _Course, many: _Course) -> Claim:
+    """W₁ of disjoint parts of the crowd to the limit: n of N particles are as n independent ones."""
+    x, unit, start = np.asarray(many.final.positions), config.particles // 500, 0
+    sizes, found = [], []
+    for units, count in _PARTS:
+        n = units * unit
+        parts = x[start : start + n * count].reshape(count, n, 1)
+        start += n * count
+        distances = [wasserstein(Particles(Torus(1), jnp.asarray(part)), limit.final, p=1) for part in parts]
+        sizes.append(n)
+        found.append(average(distances))
     return Claim(
-        statement=f"√N W₁ to the limit at T for N = {config.particles}, against the mean for N = {config.replica}",
-        predicted=float(expected.value),
-        measured=scaled[0],
-        stderr=stderr,
-        origin=f"standard errors of one run and of the mean of {config.replicas} replicas",
+        statement=f"Parts of n of the {config.particles} particles come to the limit as $n^s$ in $W_1$: s, from n = "
+        f"{sizes[0]} to {sizes[1]}",
+        predicted=-0.5,
+        measured=log_slope(sizes, join(found)),
+        excludes=Rival("a law of one particle that is not the limit's", 0.0),
         reference=_LIMIT,
     )
 
@@ -150,10 +165,12 @@ def _certificate_claim(config: Crowd, model: Model, mu: Particles, key) -> Claim
     assert model.interaction is not None, "given"
     found = certificate(model.interaction, mu, key, points=128)
     return Claim(
-        statement=f"certificate at T for N = {config.particles}: error of the force over the rms of the force",
+        statement=f"The certificate at T, N = {config.particles}, is at most what was asked for: error of the force "
+        "over its size",
         predicted=_CERTIFIED,
         measured=found.error,
         origin=f"none: {found.sum}, asked for {_CERTIFIED:g} of the size of ∇W, which is larger than the force",
+        excludes=Rival("a digit less than asked for", 10 * _CERTIFIED),
         reference=_SUMS,
         relation="at most",
     )
