@@ -1,9 +1,7 @@
 """Chapter: transport noise leaves one steady state where the limit equation without noise has many."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,320 +9,339 @@ import numpy as np
 from mckean.catalogue.linear_stability import (
     mean_rates,
     mean_square_rate,
-    mean_square_system,
     mean_square_threshold,
     mean_threshold,
+    rates,
     with_intensity,
 )
-from mckean.catalogue.oscillators import order_parameter
-from mckean.dynamics import Carrier
-from mckean.environments import Growth, linearise, separation
-from mckean.measures import Density
-from mckean.measures.norms import distance
+from mckean.environments import Growth
 from mckean.models import Model
-from mckean.paths import Brownian
-from mckean.statistics import Estimate, average, replicate
-from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
-from mckean.talk.parts.stirring import TORUS, Stirring, density, run_stirring, spot, stirring_model, uniform
+from mckean.statistics import Estimate, average, binomial_interval, combine, join
+from mckean.talk.claims import LEVEL, Chapter, Claim, Figure, Observation, Panel, Result, Rival, Series
+from mckean.talk.parts.stirring import (
+    SPECTRA,
+    Stirring,
+    askew,
+    densities,
+    fisher,
+    from_uniform,
+    norm,
+    order,
+    ripple,
+    run_film,
+    spot,
+    stirring_model,
+    synchronised_distance,
+)
+from mckean.talk.parts.tangents import Tangents, bend, exponents, mean_square_of_steps, threshold
 
 _GESS = "Gess, Gvalani and Martini 2026"
-_JENSEN = "Jensen's inequality; Arnold 1998"
-# Solutions nearer to the uniform density than this share of how far the synchronised state is count as gone.
-_GONE = 0.01
+_ONE = np.array([[1, 0]])
+# Solutions nearer to the uniform density than this share of how far the synchronised state is count as gone, and two
+# that are as near to each other as met.
+_GONE = 0.1
+_TITLES = {"long": "Long waves", "short": "Short waves"}
 
 
 @dataclass(frozen=True)
 class Config:
-    strength: float = 4.0
-    spectra: tuple[str, ...] = ("shears", "shell")
-    intensities: tuple[float, ...] = (0.5, 0.8, 1.0, 1.5, 2.0)
-    environments: int = 24
-    solutions: int = 8
-    linear_nodes: int = 16
-    nodes: int = 24
-    untils: tuple[float, ...] = (24.0, 8.0)
-    steps: tuple[float, ...] = (1 / 64, 1 / 256)
-    film: Stirring = field(default_factory=Stirring)
-    reaches: tuple[int, ...] = (1, 2, 3, 4, 5)
+    """`bracket` holds the thresholds; `about` are three intensities near the almost-sure one, by spectrum."""
 
-    def span(self, spectrum: str) -> tuple[float, float]:
-        """How long a run is, and its step: waves in many directions do not commute, and need shorter steps."""
-        i = self.spectra.index(spectrum)
-        return self.untils[i], self.steps[i]
+    strength: float = 6.0
+    bracket: tuple[float, float] = (1.0, 5.0)
+    about: tuple[tuple[float, float, float], ...] = ((2.3, 2.7, 3.1), (1.7, 2.0, 2.3))
+    passes: int = 4
+    environments: int = 384
+    shared: int = 120
+    ripples: int = 480
+    runs: Stirring = field(default_factory=Stirring)
+    tangents: Tangents = field(default_factory=lambda: Tangents(environments=2048))
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What was measured for one spectrum, by intensity."""
+    """What was measured for one spectrum.
+
+    `weak` and `strong` are the densities of two starts at the ends of the bracket, shape (2, r, t, nodes, nodes);
+    `crossings` the intensities at which an environment carries a spot off by T and by T/2, shape (r, 2); `growth` the
+    exponents of the linear equation by environment, at the three intensities about the threshold.
+    """
 
     spectrum: str
-    until: float
-    fine: list[Growth]
-    coarse: list[Growth]
-    solutions: list[dict[str, np.ndarray]]
-    mean: np.ndarray
-    square: np.ndarray
-    thresholds: tuple[float, float]
+    model: Model
+    about: tuple[float, float, float]
+    weak: np.ndarray
+    strong: np.ndarray
+    crossings: np.ndarray
+    growth: np.ndarray
 
-    def almost_sure(self) -> np.ndarray:
-        """λ by environment and intensity, extrapolated from two steps of which one is half the other."""
-        slopes = [[g.log_norm[:, -1] - g.log_norm[:, 1] for g in runs] for runs in (self.fine, self.coarse)]
-        return (2 * np.array(slopes[0]) - np.array(slopes[1])).T / (self.until - 1)
+    @property
+    def linear(self) -> Estimate:
+        """The threshold of the linear equation."""
+        return threshold(self.about, self.growth)
 
-    def step_error(self) -> np.ndarray:
-        """How much the extrapolation changed λ, by intensity: what is left is smaller, being of second order."""
-        slopes = [[np.mean(g.log_norm[:, -1] - g.log_norm[:, 1]) for g in runs] for runs in (self.fine, self.coarse)]
-        return np.abs(np.array(slopes[0]) - np.array(slopes[1])) / (self.until - 1)
+    @property
+    def nonlinear(self) -> Estimate:
+        """The threshold of solutions from afar: T → ∞ by T and T/2."""
+        return average(2 * self.crossings[:, 0] - self.crossings[:, 1])
 
-
-def _askew(x):
-    """A start that no wave and no reflection leaves as it is."""
-    return jnp.exp(jnp.cos(x[0] - 5.0) + 0.5 * jnp.cos(x[0] + x[1]) + 0.5 * jnp.sin(2 * x[1]))
-
-
-def _linear(key, *, model: Model, nodes: int, until: float, dt: float, coarsen: int):
-    path = Brownian(key).coarsen(coarsen)
-    towards = density(nodes, lambda x: 1 + 0.1 * jnp.cos(x[0]))
-    every = round(1 / dt)
-    run = linearise(model, uniform(nodes), towards, until=until, dt=dt, path=path, every=every)
-    return run.times, run.observed["log_norm"], run.observed["overlap"]
+    def remainder(self, until: float) -> float:
+        """What T and T/2 leave of the limit: (λ″/λ′)y², y = log(1/gone)/(|λ′|T) the distance of K_T from it."""
+        slope = np.polyfit(self.about, self.growth.mean(axis=0), 1)[0]
+        return abs(bend(self.about, self.growth)) * (np.log(_GONE) / (slope * until)) ** 2
 
 
-def _solutions(key, *, model: Model, nodes: int, until: float, dt: float) -> dict[str, Any]:
-    """Two solutions in one environment: how far apart, and how far from the uniform density."""
-    first, second = density(nodes, spot), density(nodes, _askew)
-    observe = {"uniform": eqx.Partial(_from_uniform, uniform=uniform(nodes))}
-    every = round(1 / dt)
-    run = separation(model, first, second, until=until, dt=dt, path=Brownian(key), every=every, observe=observe)
-    return {"times": run.times, **run.observed}
-
-
-def _from_uniform(model: Model, pair: Carrier, *, uniform: Density) -> jax.Array:
-    return jnp.stack([distance(mu, uniform) for mu in pair.measures])
-
-
-def _sweep(config: Config, spectrum: str, key, tick) -> Sweep:
-    until, dt = config.span(spectrum)
+def _sweep(config: Config, i: int, key) -> Sweep:
+    spectrum, about = list(SPECTRA)[i], config.about[i]
     model = stirring_model(config.strength, spectrum)
-    fine, coarse, solutions = [], [], []
-    for intensity in config.intensities:
-        at = with_intensity(model, intensity)
-        for runs, factor in ((fine, 1), (coarse, 2)):
-            run = eqx.Partial(_linear, model=at, nodes=config.linear_nodes, until=until, dt=factor * dt, coarsen=factor)
-            times, log_norm, overlap = replicate(run, key, config.environments)
-            runs.append(Growth(times[0], log_norm, overlap))
-        run = eqx.Partial(_solutions, model=at, nodes=config.nodes, until=until, dt=dt)
-        # The first environments are those of the linear equation.
-        solutions.append(replicate(run, key, config.solutions))
-        tick()
-    fine_k = np.linspace(0.05, 1.1 * config.intensities[-1], 16)
-    models = [with_intensity(model, k) for k in fine_k]
-    mean = np.array([mean_rates(m, np.array([[1, 0]]))[0] for m in models])
-    square = np.array([mean_square_rate(m, 8)[0] for m in models])
-    thresholds = mean_threshold(model), mean_square_threshold(model, 8)
-    return Sweep(spectrum, until, fine, coarse, solutions, np.stack([fine_k, mean]), square, thresholds)
+    keys = jax.random.split(key, config.environments)
+    shared, n = keys[: config.shared], config.shared
+    ends = [
+        densities(model, config.runs, [spot] * n + [askew] * n, [k] * 2 * n, jnp.concatenate([shared, shared]))
+        for k in config.bracket
+    ]
+    weak, strong = (seen.reshape(2, n, *seen.shape[1:]) for seen in ends)
+    last = len(config.runs.times) - 1
+    crossings = np.stack([_crossings(config, model, keys, at) for at in (last, last // 2)], axis=1)
+    growth = exponents(config.tangents, config.strength, spectrum, about, seed=i)
+    return Sweep(spectrum, model, about, weak, strong, crossings, growth)
+
+
+def _crossings(config: Config, model: Model, keys, at: int) -> np.ndarray:
+    """By bisection, the intensity at which each environment carries the spot off by a time: middles of last intervals.
+
+    A middle errs by chance, either way, as what it stands for is spread over many intervals.
+    """
+    low, high = (np.full(len(keys), end) for end in config.bracket)
+    for _ in range(config.passes):
+        middle = (low + high) / 2
+        seen = densities(model, config.runs, [spot] * len(keys), middle, keys)[:, at]
+        gone = from_uniform(seen) < _GONE * synchronised_distance(config.strength)
+        low, high = np.where(gone, low, middle), np.where(gone, middle, high)
+    return (low + high) / 2
 
 
 def run(config: Config, key, progress) -> Result:
-    total = len(config.spectra) * len(config.intensities) + 2
-    done = iter(range(1, total + 1))
-    tick = lambda: progress(next(done) / total)  # noqa: E731
-    ends = config.intensities[0], config.intensities[-1]
-    claims, film = run_stirring(config.film, config.strength, ends, jax.random.fold_in(key, 0))
-    tick()
-    sweeps = [
-        _sweep(config, spectrum, jax.random.fold_in(key, 1 + i), tick) for i, spectrum in enumerate(config.spectra)
-    ]
+    claims, film = run_film(config.runs, config.strength, config.bracket, jax.random.fold_in(key, 0))
+    progress(0.1)
+    claims += _ripple_claims(config, jax.random.fold_in(key, 1))
+    sweeps = []
+    for i in range(len(SPECTRA)):
+        progress(0.2 + 0.4 * i)
+        sweeps.append(_sweep(config, i, jax.random.fold_in(key, 2 + i)))
     for sweep in sweeps:
-        claims += [*_linear_claims(config, sweep), _threshold_claim(config, sweep), *_solution_claims(config, sweep)]
-    return Result(claims, [_rates_figure(config, sweeps), _distances_figure(config, sweeps), film])
+        claims += [*_share_claims(config, sweep), _balance_claim(config, sweep), _threshold_claim(config, sweep)]
+    claims += [_mixing_claim(config, *sweeps), _decay_claim(config, sweeps[0])]
+    seen = [_meeting_below(config, sweep) for sweep in sweeps]
+    return Result(claims, [_thresholds_figure(config, sweeps), _distances_figure(config, sweeps), film], seen)
 
 
-def _linear_claims(config: Config, sweep: Sweep) -> list[Claim]:
-    """Against the exact rates at the intensity nearest to the mean threshold, over the first unit of time."""
-    i = _nearest(config, sweep.thresholds[0])
-    intensity = config.intensities[i]
-    model = with_intensity(stirring_model(config.strength, sweep.spectrum), intensity)
-    # Rounding would show where K is the threshold.
-    exact = round(float(mean_rates(model, np.array([[1, 0]]))[0]), 12) + 0.0
-    first = [Growth(g.times[:2], g.log_norm[:, :2], g.overlap[:, :2]) for g in (sweep.fine[i], sweep.coarse[i])]
-    origin = "order 1 in the step: the change at twice the step, before the extrapolation that removes it"
-    claims = []
-    for what, rate, (fine, coarse) in (
-        ("mean: rate of E⟨η_t, η_0⟩", exact, [g.mean() for g in first]),
-        ("mean square: half the rate of E‖η_t‖²", _exact_square(model), [g.moment(2) for g in first]),
-    ):
-        value = 2 * fine.value - coarse.value
-        error = abs(fine.value - coarse.value)
-        claims.append(
-            Claim(
-                statement=f"{what}, to t = 1, {sweep.spectrum}, K = {intensity:g}",
-                predicted=rate,
-                measured=float(value),
-                stderr=float(fine.stderr),
-                tolerance=float(error),
-                origin=origin,
-                reference="closed linear system of E|η̂_q|²",
-            )
-        )
-    rates = average(sweep.almost_sure())
-    square = np.interp(config.intensities, sweep.mean[0], sweep.square)
-    worst = int(np.argmax(rates.value - square - 4 * rates.stderr))
-    claims.append(
-        Claim(
-            statement=(
-                f"almost-sure rate at the intensity where it is nearest to the mean-square one, {sweep.spectrum}, "
-                f"K = {config.intensities[worst]:g}"
-            ),
-            predicted=float(square[worst]),
-            measured=float(rates.value[worst]),
-            stderr=float(rates.stderr[worst]),
-            tolerance=float(sweep.step_error()[worst]),
-            origin=origin,
-            reference=_JENSEN,
-            relation="at most",
-        )
+def _ripple_claims(config: Config, key) -> list[Claim]:
+    """Three rates of a ripple at the intensity at which its mean stands still."""
+    model, runs, n = stirring_model(config.strength, "long"), config.runs, config.ripples
+    intensity = mean_threshold(model)
+    at = with_intensity(model, intensity)
+    seen = (
+        densities(model, runs, [ripple] * n, [intensity] * n, jax.random.split(key, n)) - 1 / norm(np.ones((1, 1))) ** 2
     )
-    return claims
+    size, first = norm(seen), seen[:, :1]
+    overlap = np.sum(seen * first, axis=(2, 3)) / np.sum(first**2, axis=(2, 3))
+    one = int(np.searchsorted(runs.times, 1.0))
+    growth = Growth(runs.times, np.log(size / size[:, :1]), overlap * size[:, :1] / size)
+    begun = Growth(*(a[..., [0, one]] for a in (growth.times, growth.log_norm, growth.overlap)))
+    exact, stepped = mean_square_of_steps(model, intensity, 1.0, runs.dt)
+    # Rounding would show where K is the threshold.
+    mean = round(float(mean_rates(at, _ONE)[0]), 12) + 0.0
+    linear = average(exponents(config.tangents, config.strength, "long", [intensity], seed=9)[:, 0])
+    eight = int(np.searchsorted(runs.times, config.tangents.until))
+    sure = Growth(runs.times[: eight + 1], growth.log_norm[:, : eight + 1], growth.overlap[:, : eight + 1]).almost_sure(
+        1.0
+    )
+    where = f"long waves, $K = {intensity:g}$"
+    return [
+        Claim(
+            statement=f"The mean of a ripple grows at the rate $\\lambda_q - K|q|^2$: $E\\langle\\eta_t,\\eta_0\\rangle$ to "
+            f"$t = 1$, {where}",
+            predicted=mean,
+            measured=begun.mean(),
+            excludes=Rival("no Itô correction", float(rates(model, _ONE)[0])),
+            reference="closed linear equation of E η̂_q, which the steps solve exactly",
+        ),
+        Claim(
+            statement=f"The mean square of a ripple grows faster: half the rate of $E\\|\\eta_t\\|^2$ to $t = 1$, {where}",
+            predicted=exact,
+            measured=begun.moment(2),
+            tolerance=abs(stepped - exact),
+            origin="the steps' own law, by the semigroups of the closed system in their order",
+            excludes=Rival("the rate of the mean", mean),
+            reference="closed linear system of E|η̂_q|²",
+        ),
+        Claim(
+            statement="A ripple in one environment grows though its mean stands still: the rate of $E\\log\\|\\eta_t\\|$ "
+            f"from $t = 1$ to ${config.tangents.until:g}$ less that of the linear equation in Fourier modes, {where}",
+            predicted=0.0,
+            measured=combine([1, -1], join([sure, linear])),
+            excludes=Rival("the rate of the mean", mean - linear.value),
+            reference="Lyapunov's exponent of the linear equation, by other code",
+        ),
+    ]
 
 
-def _exact_square(model: Model) -> float:
-    """½ log E‖η_1‖²/‖η_0‖² from η_0 = cos x₁, by the exponential of the system."""
-    from scipy.sparse.linalg import expm_multiply
+def _share(statement: str, predicted: float, happened: np.ndarray) -> Claim:
+    k, n = int(happened.sum()), len(happened)
+    return Claim(
+        statement=statement,
+        predicted=predicted,
+        measured=k / n,
+        interval=binomial_interval(k, n, 1 - LEVEL),
+        excludes=Rival("it depends on the environment: one half", 0.5),
+        reference=_GESS,
+    )
 
-    modes, system = mean_square_system(model, 10)
-    start = 0.5 * np.all(np.abs(modes) == [1, 0], axis=1)
-    return float(0.5 * np.log(expm_multiply(system, start).sum()))
+
+def _share_claims(config: Config, sweep: Sweep) -> list[Claim]:
+    level, name = _GONE * synchronised_distance(config.strength), sweep.spectrum
+    weak, strong = config.bracket
+    end = f"at $t = {config.runs.until:g}$, {name} waves"
+    stays, goes = (from_uniform(seen[:, :, -1]) < level for seen in (sweep.weak, sweep.strong))
+    met = norm(sweep.strong[0, :, -1] - sweep.strong[1, :, -1]) < level
+    return [
+        _share(
+            f"A weak noise leaves the uniform density alone nowhere, and its invariant random measure is another: the "
+            f"share of environments in which a solution is gone {end}, $K = {weak:g}$",
+            0.0, stays.any(axis=0),
+        ),
+        _share(
+            f"A strong noise makes every solution uniform: the share of environments in which both are gone {end}, "
+            f"$K = {strong:g}$",
+            1.0, goes.all(axis=0),
+        ),
+        _share(
+            f"Under a strong noise two solutions in one environment meet: the share of environments {end}, "
+            f"$K = {strong:g}$",
+            1.0, met,
+        ),
+    ]  # fmt: skip
 
 
-def almost_sure_threshold(config: Config, sweep: Sweep) -> tuple[Estimate, float]:
-    """The root of λ(K), by the parabola through three intensities about it; and what a chord would change.
+def _meeting_below(config: Config, sweep: Sweep) -> Observation:
+    met = norm(sweep.weak[0, :, -1] - sweep.weak[1, :, -1]) < _GONE * synchronised_distance(config.strength)
+    return Observation(
+        statement=f"Share of environments in which two solutions meet far from the uniform density by "
+        f"$t = {config.runs.until:g}$, {sweep.spectrum} waves, $K = {config.bracket[0]:g}$",
+        measured=average(met.astype(float)),
+        reference="whether a weak noise selects one random steady state is not known",
+    )
 
-    The standard error is the jackknife's, over environments, which the intensities share.
-    """
-    rates, intensities = sweep.almost_sure(), np.array(config.intensities)
-    above = int(np.clip(np.argmax(rates.mean(axis=0) < 0), 1, len(intensities) - 1))
-    first = min(above - 1, len(intensities) - 3)
 
-    def root(values: np.ndarray, chosen: slice) -> float:
-        return float(np.polyfit(values[chosen], intensities[chosen], chosen.stop - chosen.start - 1)[-1])
-
-    n, three = len(rates), slice(first, first + 3)
-    value = root(rates.mean(axis=0), three)
-    left_out = np.array([root(np.delete(rates, i, axis=0).mean(axis=0), three) for i in range(n)])
-    chord = root(rates.mean(axis=0), slice(above - 1, above + 1))
-    return Estimate(value, float(np.sqrt((n - 1) * left_out.var()))), abs(value - chord)
+def _balance_claim(config: Config, sweep: Sweep) -> Claim:
+    """Under the invariant random measure E d/dt∫ρ log ρ = 0, and the noise does not enter it."""
+    half = sweep.weak.shape[2] // 2
+    late = sweep.weak[:, :, half:].mean(axis=0)
+    late = sweep.weak[0, :, half:]
+    information, attraction = fisher(late).mean(axis=1), config.strength * (order(late) ** 2).mean(axis=1)
+    weak, dt = config.bracket[0], config.runs.dt
+    return Claim(
+        statement="Under the invariant random measure below the threshold the attraction alone balances diffusion: "
+        f"$\\kappa E(|z_1|^2 + |z_2|^2)/E\\int|\\nabla\\rho|^2/\\rho$, {sweep.spectrum} waves, $K = {weak:g}$",
+        predicted=1.0,
+        measured=average(1 + (attraction - information) / information.mean()),
+        tolerance=(config.strength * dt) ** 2,
+        origin="weak order 2, with the attraction's rate: (κ dt)²",
+        excludes=Rival("the noise as a diffusivity K: 1 + K", 1 + weak),
+        reference="d/dt∫ρ log ρ = −I + κ|z|², as the noise keeps volume",
+    )
 
 
 def _threshold_claim(config: Config, sweep: Sweep) -> Claim:
-    threshold, bend = almost_sure_threshold(config, sweep)
-    slope = abs(np.polyfit(config.intensities, sweep.almost_sure().mean(axis=0), 1)[0])
-    i = _nearest(config, threshold.value)
+    linear = sweep.linear
+    if sweep.spectrum == "long":
+        rival = Rival("the mean square decides", mean_square_threshold(sweep.model, 8) - linear.value)
+    else:
+        other = stirring_model(config.strength, "long")
+        rival = Rival("the mean square of long waves decides", mean_square_threshold(other, 8) - linear.value)
     return Claim(
-        statement=f"almost-sure threshold K, not above the mean-square one, {sweep.spectrum}",
-        predicted=sweep.thresholds[1],
-        measured=threshold.value,
-        stderr=threshold.stderr,
-        tolerance=float(sweep.step_error()[i] / slope + bend),
-        origin="the step's error of λ over its slope, and the parabola less the chord",
-        reference=_JENSEN,
-        relation="at most",
-    )
-
-
-def _rates(sweep: Sweep, i: int) -> np.ndarray:
-    """d/dt log‖ρ − ρ̄‖ of the solutions over the second half of the run, by environment and start."""
-    half = sweep.solutions[i]["uniform"].shape[1] // 2
-    logs = np.log(sweep.solutions[i]["uniform"])
-    return (logs[:, -1] - logs[:, half]) / (sweep.until - sweep.solutions[i]["times"][0, half])
-
-
-def _gone(sweep: Sweep, i: int, whole: float) -> Estimate:
-    """The share of solutions at the end that are as good as uniform."""
-    ends = sweep.solutions[i]["uniform"][:, -1]
-    return average((ends < _GONE * whole).mean(axis=1))
-
-
-def _solution_claims(config: Config, sweep: Sweep) -> list[Claim]:
-    claims = []
-    for i, share in ((_nearest(config, sweep.thresholds[0]), 0.0), (-1, 1.0)):
-        gone = _gone(sweep, i, _synchronised_distance(config))
-        claims.append(
-            Claim(
-                statement=(
-                    f"share of solutions whose distance from the uniform density is at the end below {_GONE:.0%} of "
-                    f"the synchronised state's, {sweep.spectrum}, K = {config.intensities[i]:g}"
-                ),
-                predicted=share,
-                measured=gone.value,
-                stderr=gone.stderr,
-                reference=_GESS,
-            )
-        )
-    linear, half = sweep.fine[-1], len(sweep.fine[-1].times) // 2
-    span = linear.times[-1] - linear.times[half]
-    tangent = (linear.log_norm[: config.solutions, -1] - linear.log_norm[: config.solutions, half]) / span
-    gap = average(_rates(sweep, -1).mean(axis=1) - tangent)
-    # What the linear equation leaves out is ρ/ρ̄ − 1 of the interaction's rate, κ at most.
-    size = np.mean(sweep.solutions[-1]["uniform"][:, half]) * np.sqrt(TORUS.volume)
-    claim = Claim(
-        statement=(
-            f"rate of ‖ρ − ρ̄‖ less that of ‖η‖ in the same environments, {sweep.spectrum}, "
-            f"K = {config.intensities[-1]:g}"
-        ),
+        statement="Solutions from afar become uniform where ripples do: the intensity at which half of the environments "
+        "carry a spot off, by bisection and in the limit of long times, less that at which the linear equation's "
+        f"exponent vanishes, {sweep.spectrum} waves",
         predicted=0.0,
-        measured=float(gap.value),
-        stderr=float(gap.stderr),
-        tolerance=float(config.strength * size / span),
-        origin="κ times ‖ρ/ρ̄ − 1‖ where the measurement begins, over its length",
-        reference="linearisation",
+        measured=combine([1, -1], join([sweep.nonlinear, linear])),
+        tolerance=sweep.remainder(config.runs.until),
+        origin="what T and T/2 leave of the limit, by the linear equation: (λ″/λ′)(K_T − K)²",
+        excludes=rival,
+        reference=f"{_GESS}; the linear equation in Fourier modes, by other code",
     )
-    return [*claims, claim]
 
 
-def _nearest(config: Config, threshold: float) -> int:
-    return int(np.argmin(np.abs(np.array(config.intensities) - threshold)))
+def _mixing_claim(config: Config, long: Sweep, short: Sweep) -> Claim:
+    until = config.runs.until
+    return Claim(
+        statement="The threshold depends on how the noise mixes, not on its intensity alone: by how much that of the "
+        "nonlinear equation is higher for long waves than for short ones",
+        predicted=long.linear.value - short.linear.value,
+        measured=combine([1, -1], join([long.nonlinear, short.nonlinear])),
+        tolerance=long.remainder(until) + short.remainder(until) + 4 * (long.linear.stderr + short.linear.stderr),
+        origin="what T and T/2 leave of the limit, and 4 standard errors of the prediction, by the linear equation",
+        excludes=Rival("a diffusivity K, whatever the waves", 0.0),
+        reference="Lyapunov's exponents of the linear equation, by other code",
+    )
 
 
-def _synchronised_distance(config: Config) -> float:
-    """‖ρ − ρ̄‖ of the state without noise, a product of von Mises densities: ∫v² = I₀(2κr)/2πI₀(κr)²."""
-    from scipy.special import ive
+def _decay_claim(config: Config, sweep: Sweep) -> Claim:
+    """Late in a run, when solutions are small."""
+    strong, runs = config.bracket[1], config.runs
+    begin = int(np.searchsorted(runs.times, runs.until - 4))
+    size = from_uniform(sweep.strong)
+    rate = average((np.log(size[:, :, -1] / size[:, :, begin]) / 4).mean(axis=0))
+    linear = average(exponents(config.tangents, config.strength, "long", [strong], seed=8)[:, 0])
+    mean = float(mean_rates(with_intensity(sweep.model, strong), _ONE)[0])
+    return Claim(
+        statement="Solutions end as the linear equation does, at the almost-sure rate: that of $E\\log\\|\\rho - "
+        f"\\bar\\rho\\|$ over the last 4 units of time less the exponent, long waves, $K = {strong:g}$",
+        predicted=0.0,
+        measured=combine([1, -1], join([rate, linear])),
+        tolerance=config.strength * float(size[:, :, begin].mean()) * 2 * np.pi / 4,
+        origin="κ‖ρ/ρ̄ − 1‖ where the measurement begins, over its length",
+        from_run=True,
+        excludes=Rival("the rate of the mean", mean - linear.value),
+        reference="linearisation, by other code",
+    )
 
-    k = config.strength * order_parameter(config.strength, 1.0)
-    return float(np.sqrt((ive(0, 2 * k) / ive(0, k) ** 2) ** 2 - 1) / (2 * np.pi))
 
-
-def _rates_figure(config: Config, sweeps: list[Sweep]) -> Figure:
+def _thresholds_figure(config: Config, sweeps: list[Sweep]) -> Figure:
     panels = []
     for sweep in sweeps:
-        rates = average(sweep.almost_sure())
-        solutions = [average(_rates(sweep, i).mean(axis=1)) for i in range(len(config.intensities))]
-        threshold, _ = almost_sure_threshold(config, sweep)
+        k = np.linspace(*config.bracket, 9)
+        models = [with_intensity(sweep.model, one) for one in k]
+        found, limit = average(sweep.growth), sweep.nonlinear
         curves = [
-            Series(sweep.mean[0], sweep.square, "mean square, exact"),
-            Series(sweep.mean[0], sweep.mean[1], "mean, exact", kind="dashed"),
-            Series(config.intensities, rates.value, "almost sure, measured", rates.stderr, "points"),
-            Series(
-                config.intensities, [s.value for s in solutions], "solutions, second half",
-                [s.stderr for s in solutions], "points",
-            ),
-        ]  # fmt: skip
-        title = {"shears": "Four shears", "shell": "Shell |k| ≤ 4"}[sweep.spectrum]
-        lines = ((threshold.value, f"K = {threshold.value:.2f} ± {threshold.stderr:.2f}"),)
-        panels.append(Panel("noise intensity K (length²/time)", "growth rate (1/time)", curves, title, vertical=lines))
-    shells = [mean_square_threshold(stirring_model(config.strength, "shell", n), 8) for n in config.reaches]
-    curves = [
-        Series(config.reaches, shells, "mean square, exact", kind="points"),
-        Series(config.reaches, np.full(len(shells), sweeps[0].thresholds[0]), "mean, exact", kind="dashed"),
-    ]
-    panels.append(
-        Panel("largest wave number of the shell", "threshold K (length²/time)", curves, "Thresholds of shells")
-    )
+            Series(k, [mean_square_rate(m, 6)[0] for m in models], "mean square, exact"),
+            Series(k, [mean_rates(m, _ONE)[0] for m in models], "mean, exact", kind="dashed"),
+            Series(sweep.about, found.value, "almost sure", found.stderr, "points"),
+        ]
+        lines = ((limit.value, f"solutions: K = {limit}"),)
+        panels.append(
+            Panel(
+                "noise intensity K (length²/time)",
+                "growth rate (1/time)",
+                curves,
+                _TITLES[sweep.spectrum],
+                vertical=lines,
+            )
+        )
+    shares = []
+    for sweep in sweeps:
+        for i, part in enumerate(("T", "T/2")):
+            at = np.sort(sweep.crossings[:, i])
+            shares.append(
+                Series(at, np.arange(1, len(at) + 1) / len(at), f"{sweep.spectrum} waves, by {part}", kind="steps")
+            )
+    panels.append(Panel("noise intensity K (length²/time)", "share of environments", shares, "A spot is gone"))
     caption = (
-        "Growth rates at the uniform density against the intensity of the noise: the mean crosses zero first, then the "
-        "almost sure rate, then the mean square. Solutions of the nonlinear equation decay at the almost-sure rate "
-        "where it is negative, and do not decay where it is positive. Right: as the waves become many and short, the "
-        "noise averages itself out, and the thresholds meet."
+        "Growth rates of a ripple against the intensity of the noise, and the intensity above which solutions of the "
+        "nonlinear equation become uniform: it is where the almost-sure rate vanishes, above the zero of the mean or "
+        "below it, and below that of the mean square. Right: the share of environments that carry a spot off by the "
+        f"time T = {config.runs.until:g} and by its half, by bisection in each environment."
     )
     return Figure(caption, panels)
 
@@ -333,32 +350,29 @@ def _distances_figure(config: Config, sweeps: list[Sweep]) -> Figure:
     panels = []
     for sweep in sweeps:
         curves = []
-        for i in (0, -1):
-            seen, label = sweep.solutions[i], f"K = {config.intensities[i]:g}"
-            log = average(np.log(np.maximum(seen["distance"], 1e-16)))
-            away = average(np.log(np.maximum(seen["uniform"].mean(axis=2), 1e-16)))
-            times = seen["times"][0]
-            curves += [
-                Series(times, np.exp(log.value), f"two solutions, {label}", kind="dashed"),
-                Series(times, np.exp(away.value), f"to uniform, {label}"),
-            ]
-        title = {"shears": "Four shears", "shell": "Shell |k| ≤ 4"}[sweep.spectrum]
-        panels.append(Panel("time t", "L² distance, geometric mean (1/length)", curves, title, yscale="log"))
+        for seen, intensity in ((sweep.weak, config.bracket[0]), (sweep.strong, config.bracket[1])):
+            apart, away = norm(seen[0] - seen[1]), from_uniform(seen[0])
+            label = f"K = {intensity:g}"
+            for values, what, kind in ((apart, "two solutions", "dashed"), (away, "to uniform", "line")):
+                log = average(np.log(np.maximum(values, 1e-16)))
+                curves.append(Series(config.runs.times, np.exp(log.value), f"{what}, {label}", kind=kind))
+        panels.append(
+            Panel("time t", "L² distance, geometric mean (1/length)", curves, _TITLES[sweep.spectrum], yscale="log")
+        )
     caption = (
-        "Two solutions from different starts in one environment, and their distance from the uniform density, averaged "
-        "over environments. Under a strong noise both go to the uniform density. Under a weak one they stay away from "
-        "it, and over these times from each other: one environment does not bring them together."
+        "Two solutions from different starts in one environment, and the distance of one from the uniform density, "
+        "averaged over environments. Under a strong noise both go to the uniform density. Under a weak one they stay "
+        "away from it."
     )
     return Figure(caption, panels)
 
 
 def _what(c: Config) -> str:
-    spans = "; ".join(f"{s}: up to t = {c.span(s)[0]:g} with dt = {c.span(s)[1]:g}" for s in c.spectra)
     return (
-        f"κ = {c.strength:g}, β = 1 on the torus of sides 2π, K from {c.intensities[0]:g} to {c.intensities[-1]:g} "
-        f"({spans}). The linearised equation on {c.linear_nodes}² nodes in {c.environments} environments, each with dt "
-        f"and 2dt; two solutions on {c.nodes}² nodes in the first {c.solutions} of these environments; the film on "
-        f"{c.film.nodes}² nodes."
+        f"κ = {c.strength:g}, β = 1 on the torus of sides 2π, {c.runs.nodes}² nodes, up to t = {c.runs.until:g} with dt = "
+        f"{c.runs.dt:g}. For each of two spectra of shears two solutions in {c.shared} environments at K = "
+        f"{c.bracket[0]:g} and {c.bracket[1]:g}, and {c.passes} halvings of that interval in {c.environments} "
+        f"environments, for T and T/2; {c.ripples} ripples; the linear equation in {c.tangents.environments} environments."
     )
 
 
@@ -374,21 +388,16 @@ CHAPTER = Chapter(
         "density tells in three ways: $E\\,\\hat\\eta_q$ grows at the rate $\\lambda_q - K|q|^2$; "
         "$E\\|\\eta\\|^2$ at the top of the spectrum of a closed system for $E|\\hat\\eta_q|^2$; and "
         "$\\|\\eta\\|$ itself, in almost every environment, at a rate that has to be measured, and is at most half "
-        "that of the mean square. What a solution near the uniform density does is decided by the last alone."
+        "that of the mean square. What solutions do is decided by the last alone. Its zero is not that of the mean: it "
+        "lies higher for long waves, which carry a ripple back and forth, and lower for short ones. Below it there is "
+        "another invariant random measure, under which "
+        "$E\\int|\\nabla\\rho|^2/\\rho = \\kappa\\,E(|z_1|^2 + |z_2|^2)$, $z_i = \\int e^{ix_i}\\rho$: the noise does "
+        "not enter this balance."
     ),
     what=_what,
     run=run,
     config=Config(),
-    quick=Config(
-        spectra=("shears",),
-        intensities=(0.5, 1.0, 2.0),
-        environments=24,
-        solutions=6,
-        nodes=20,
-        untils=(20.0,),
-        steps=(1 / 32,),
-        film=Stirring(nodes=32),
-    ),
+    quick=Config(passes=3, environments=96, shared=24, ripples=96, tangents=Tangents()),
     references=(
         "B. Gess, R. S. Gvalani and A. Martini, Ergodicity for SPDEs driven by divergence-free transport noise, arXiv "
         "2601.22056.",
