@@ -74,17 +74,20 @@ def stripe(x):
     return jnp.exp(2 * jnp.cos(x[0] - 5.0))
 
 
-def densities(model: Model, config: Stirring, starts: Sequence[Callable], intensities, keys) -> np.ndarray:
-    """The values along time from each start, with its intensity and in its environment, shape (s, t, nodes, nodes)."""
-    grid, kinds = TORUS.grid(config.nodes), list(dict.fromkeys(starts))
-    values = jnp.stack([Density.from_function(grid, f).values for f in kinds])[
-        jnp.array(list(map(kinds.index, starts)))
-    ]
+def on_grid(config: Stirring, starts: Sequence[Callable]) -> np.ndarray:
+    """The values at the nodes of densities proportional to functions, shape (s, nodes, nodes)."""
+    grid = TORUS.grid(config.nodes)
+    kinds = {f: np.asarray(Density.from_function(grid, f).values) for f in dict.fromkeys(starts)}
+    return np.stack([kinds[f] for f in starts])
+
+
+def densities(model: Model, config: Stirring, starts: np.ndarray, intensities, keys) -> np.ndarray:
+    """The values along time from each start, with its intensity and environment, shape (s, t, nodes, …)."""
     # The last batch is filled up, as one of another size would be another program.
     count = -(-len(starts) // config.batch) * config.batch
     batches = np.resize(np.arange(len(starts)), count).reshape(-1, config.batch)
     intensities = jnp.asarray(intensities, float)
-    one = lambda i: np.asarray(_batch(model, config, values[i], intensities[i], keys[i]))  # noqa: E731
+    one = lambda i: np.asarray(_batch(model, config, jnp.asarray(starts[i]), intensities[i], keys[i]))  # noqa: E731
     return np.concatenate(list(side_by_side(one, list(batches))))[: len(starts)]
 
 
@@ -93,7 +96,7 @@ def _batch(model: Model, config: Stirring, values, intensities, keys):
     def one(start, intensity, key):
         run = evolve(
             eqx.tree_at(lambda m: m.common[0].intensity, model, intensity),
-            Density(TORUS.grid(config.nodes), start), until=config.until, dt=config.dt, path=Brownian(key),
+            Density(model.space.grid(config.nodes), start), until=config.until, dt=config.dt, path=Brownian(key),
             scheme=_SCHEME, observe={"rho": _values}, every=config.every,
         )  # fmt: skip
         return run.observed["rho"]
@@ -144,7 +147,7 @@ def synchronised_distance(strength: float) -> float:
 
 def run_film(config: Stirring, strength: float, weak_strong: tuple[float, float], key) -> tuple[list[Claim], Figure]:
     """Steady states without noise from a spot and a stripe, and a spot under two intensities of the long waves."""
-    starts, intensities = [spot, stripe, spot, spot], (0.0, 0.0, *weak_strong)
+    starts, intensities = on_grid(config, [spot, stripe, spot, spot]), (0.0, 0.0, *weak_strong)
     seen = densities(stirring_model(strength, "long"), config, starts, intensities, jnp.stack([key] * 4))
     return _steady_claims(config, strength, order(seen[:2, -1])), _film(config, seen, intensities)
 

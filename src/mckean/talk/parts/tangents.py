@@ -30,7 +30,7 @@ class Tangents:
 
 
 def exponents(config: Tangents, strength: float, spectrum: str, intensities, seed: int) -> np.ndarray:
-    """The rate of log‖η‖ from `after` to `until`, η_0 = cos x₁, shape (environments, intensities), environments shared."""
+    """The rate of log‖η‖ from `after` to `until`, η_0 = cos x₁, shape (environments, intensities)."""
     columns = [_growth(config, strength, spectrum, k, np.random.default_rng(seed)) for k in intensities]
     return np.stack(columns, axis=1)
 
@@ -98,12 +98,6 @@ def threshold(intensities, growth: np.ndarray) -> Estimate:
     return Estimate(root(total / n), float(np.sqrt((n - 1) * left_out.var())), n - 1)
 
 
-def bend(intensities, growth: np.ndarray) -> float:
-    """λ″/λ′ at the root, what makes times T and T/2 extrapolate with an error; per intensity."""
-    second, first, _ = np.polyfit(intensities, growth.mean(axis=0), 2)
-    return float(2 * second / (2 * second * intensities[1] + first))
-
-
 def mean_square_of_steps(model: Model, intensity: float, until: float, dt: float) -> tuple[float, float]:
     """½ log E‖η_t‖²/‖η_0‖² from η_0 = cos x₁: exactly, and for the scheme's steps.
 
@@ -117,7 +111,8 @@ def mean_square_of_steps(model: Model, intensity: float, until: float, dt: float
     modes, system = mean_square_system(at, 8)
     edges = system.tocoo()
     parts = []
-    for axis in (0, 1):
+    # Waves along the second axis shear along the first.
+    for axis in (1, 0):
         kept = modes[edges.row, axis] != modes[edges.col, axis]
         graph = csr_array((edges.data[kept], (edges.row[kept], edges.col[kept])), shape=system.shape)
         parts.append(graph - csr_array(np.diag(np.asarray(graph.sum(axis=1)).ravel())))
