@@ -40,7 +40,7 @@ class Config:
     intensity: float = 1.0
     token_dim: int = 8
     flow_dim: int = 4
-    chaotic_dim: int = 9
+    chaotic_dim: int = 6
     environments: int = 128
     pairs: int = 256
     clouds: Pullback = field(default_factory=Pullback)
