@@ -172,7 +172,7 @@ def _whole_shift(density: Density, parts: list[tuple[AbstractNoise, Array]]) -> 
     return [jax.lax.slice_in_dim(move[..., axis], 0, 1, axis=axis) for axis in range(d)]
 
 
-def _shift(density: Density, shift: list[Array] | None, share: ArrayLike, forward: bool) -> Density:
+def _shift(density: Density, shift: list[Array] | None, share: float | Array, forward: bool) -> Density:
     """ρ moved by a share of the shift, along one axis after the other."""
     if shift is None:
         return density

@@ -185,10 +185,10 @@ def _exponent_claims(case: _Case, seen: Estimate) -> list[Claim]:
         # Equal by conformality: one figure says all.
         if case.group == "tokens" and i > 0:
             break
-        name = r"each $\lambda$" if case.group == "tokens" else rf"$\lambda_{i + 1}$"
+        name = r"Each exponent $\lambda$" if case.group == "tokens" else rf"The exponent $\lambda_{i + 1}$"
         claims.append(
             Claim(
-                statement=f"Lyapunov's exponents of {case.name} have their closed form: {name}, 1/time",
+                statement=f"{name} of {case.name}, has its closed form, 1/time",
                 predicted=float(case.exact[i]),
                 measured=seen[i],
                 tolerance=float(abs(case.bias[i])),

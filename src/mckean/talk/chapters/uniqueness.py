@@ -163,8 +163,8 @@ def _share_claims(config: Config, sweep: Sweep) -> list[Claim]:
     ]  # fmt: skip
 
 
-def _share(statement: str, predicted: float, relation, happened: np.ndarray, rival: Rival) -> Claim:
-    k, n = int(happened.sum()), len(happened)
+def _share(statement: str, predicted: float, relation, happened, rival: Rival) -> Claim:
+    k, n = int(np.sum(happened)), len(happened)
     return Claim(
         statement=statement,
         predicted=predicted,
@@ -227,14 +227,15 @@ def _balance_claim(config: Config, sweep: Sweep) -> Claim:
     weak, dt = config.weak_strong[0], config.runs.dt
     return Claim(
         statement="Under the invariant random measure below the threshold the attraction alone balances diffusion: "
-        f"$\\kappa E(|z_1|^2 + |z_2|^2)/E\\int|\\nabla\\rho|^2/\\rho$, {sweep.spectrum} waves, $K = {weak:g}$",
+        "what it adds to the mean of $\\int\\rho\\log\\rho$, over what diffusion takes, "
+        f"{sweep.spectrum} waves, $K = {weak:g}$",
         predicted=1.0,
         measured=average(1 + (attraction - information) / information.mean()),
         tolerance=(4 * weak * dt) ** 2 + _GRID,
         origin="two shears in a row, to the second order, (K|k|²dt)² of the shortest wave; and what 20² nodes change "
         "of the integral on 40², in other runs: 3.1 %",
         excludes=Rival("the noise as a diffusivity K: 1 + K", 1 + weak),
-        reference="d/dt∫ρ log ρ = −I + κ|z|², as the noise keeps volume",
+        reference="d/dt∫ρ log ρ = κ(|z₁|² + |z₂|²) − ∫|∇ρ|²/ρ, as the noise keeps volume",
     )
 
 
@@ -265,8 +266,9 @@ def _decay_claim(config: Config, sweep: Sweep) -> Claim:
     linear = average(exponents(config.tangents, config.strength, "long", [strong], seed=8)[:, 0])
     mean = float(mean_rates(with_intensity(sweep.model, strong), _ONE)[0])
     return Claim(
-        statement="Solutions end as the linear equation does, at the almost-sure rate: that of $E\\log\\|\\rho - "
-        f"\\bar\\rho\\|$ over the last third of the run less the exponent, long waves, $K = {strong:g}$",
+        statement="Solutions end as the linear equation does, at the almost-sure rate: that of the mean logarithm of "
+        "the distance from the uniform density, over the last third of the run, less the exponent, long waves, "
+        f"$K = {strong:g}$",
         predicted=0.0,
         measured=combine([1, -1], join([rate, linear])),
         tolerance=config.strength * float(size[:, :, begin].mean()) * 2 * np.pi / span,
@@ -309,9 +311,9 @@ def _distances_figure(config: Config, sweeps: list[Sweep]) -> Figure:
         for seen, intensity in ((sweep.weak, config.weak_strong[0]), (sweep.strong, config.weak_strong[1])):
             apart, away = norm(seen[0] - seen[1]), from_uniform(seen[0])
             label = f"K = {intensity:g}"
-            for values, what, kind in ((apart, "two solutions", "dashed"), (away, "to uniform", "line")):
-                log = average(np.log(np.maximum(values, 1e-16)))
-                curves.append(Series(config.runs.times, np.exp(log.value), f"{what}, {label}", kind=kind))
+            apart, away = (np.exp(np.log(np.maximum(values, 1e-16)).mean(axis=0)) for values in (apart, away))
+            curves.append(Series(config.runs.times, apart, f"two solutions, {label}", kind="dashed"))
+            curves.append(Series(config.runs.times, away, f"to uniform, {label}"))
         panels.append(
             Panel("time t", "L² distance, geometric mean (1/length)", curves, _TITLES[sweep.spectrum], yscale="log")
         )

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import diffrax
 import equinox as eqx
@@ -111,7 +112,7 @@ def _limit_claim(config: Pullback, well: float, key) -> Claim:
 def _pulled(key, *, model: Model, point: Particles, step: float, dt: float):
     depths = (step, 2 * step, 3 * step)
     clouds = pullback(model, point, depths=depths, dt=dt, path=Brownian(key), scheme=diffrax.Heun())
-    return jnp.stack([cloud.positions[0, 0] for cloud in clouds])
+    return jnp.stack([cast(Particles, cloud).positions[0, 0] for cloud in clouds])
 
 
 def _spread_claim(config: Pullback, clouds, intensity: float) -> Claim:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import equinox as eqx
 import jax
@@ -93,10 +94,12 @@ def densities(model: Model, config: Stirring, starts: np.ndarray, intensities, k
 
 @eqx.filter_jit
 def _batch(model: Model, config: Stirring, values, intensities, keys):
+    grid = cast(Torus, model.space).grid(config.nodes)
+
     def one(start, intensity, key):
         run = evolve(
             eqx.tree_at(lambda m: m.common[0].intensity, model, intensity),
-            Density(model.space.grid(config.nodes), start), until=config.until, dt=config.dt, path=Brownian(key),
+            Density(grid, start), until=config.until, dt=config.dt, path=Brownian(key),
             scheme=_SCHEME, observe={"rho": _values}, every=config.every,
         )  # fmt: skip
         return run.observed["rho"]

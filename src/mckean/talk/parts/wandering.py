@@ -80,8 +80,8 @@ def meeting(
     """What is claimed of the rate of a distance up to the end of `within`, with its error and where that is from."""
     verb = "draw together" if rate < 0 else "part"
     claim = Claim(
-        statement=f"The points of {name} {verb}: $dE\\log$ distance$/dt$ from $t = {after:g}$ to "
-        f"${within.times[-1]:g}$, 1/time",
+        statement=f"{name[0].upper()}{name[1:]}, {verb}: the rate of the mean logarithm of their distance from "
+        f"$t = {after:g}$ to ${within.times[-1]:g}$, 1/time",
         predicted=rate,
         measured=within.rate(after),
         tolerance=bias[0],
