@@ -10,9 +10,13 @@ mass is exact.
 
 The environment is made piecewise linear, which gives the Stratonovich integral (Wong and Zakai): over a step its
 velocity Σ_kσ_kΔB_k/dt joins the drift. Where each of its components is independent of its own coordinate (an additive
-noise, waves along the axes), the step goes instead between two halves of its exact flow, which shifts lines of nodes
-along themselves by FFT: the L² norm is kept, and no step is too long for it. Strong order 1 where the fields commute,
-else 1/2, as no Lévy area is drawn.
+noise, waves along the axes), the step has its exact flow instead, which shifts lines of nodes along themselves by FFT:
+the L² norm is kept, and no step is too long for it. An additive noise shifts by half before the step and by half after
+it. Waves along the axes shift before every other step, one axis after the other, and after the steps between, in the
+reverse order. Half before and half after would be of weak order 1 there: with A the generator of a wave and L that of
+the rest, the same increment on both sides adds −(dt/8)[A, [A, L]] to the generator of the mean. The mean of two such
+steps in turn is a product of semigroups that reads the same in both directions, and has weak order 2. Strong order 1
+where the fields commute, else 1/2, as no Lévy area is drawn.
 """
 
 import functools
@@ -53,10 +57,10 @@ class Spectral(AbstractScheme):
     non-finite, and the run ends. Positivity is not kept, but monitored. Smooth densities stay positive up to the error
     of the scheme.
 
-    The strong order under a common noise is 1 if the fields commute, else 1/2. A common noise that is not shifted
-    exactly has a bound from linear stability. A mode q, moved by a velocity of covariance λ|q|²dt = s² in a step and
-    damped by the diffusion D, decays if E log|R(isZ)| < D|q|²dt, with R the polynomial of the Runge–Kutta method and Z
-    ~ N(0, 1). A longer dt is refused, and the error states the bound.
+    The strong order under a common noise is 1 if the fields commute, else 1/2. Waves along the axes have weak order 2.
+    A common noise that is not shifted exactly has a bound from linear stability. A mode q, moved by a velocity of
+    covariance λ|q|²dt = s² in a step and damped by the diffusion D, decays if E log|R(isZ)| < D|q|²dt, with R the
+    polynomial of the Runge–Kutta method and Z ~ N(0, 1). A longer dt is refused, and the error states the bound.
 
     **Arguments:**
 
@@ -107,11 +111,14 @@ class Spectral(AbstractScheme):
         if not model.common:
             return with_unit_mass(measure, _deterministic(model, measure, c, None)), sound(dt.dtype)
         parts = model.common_parts(measure, common_increment(model, measure, path, index, dt))
-        shift = _half_shift(measure, [(noise, b) for noise, b in parts if noise.is_shear])
-        middle = _shift(measure, shift, forward=True)
+        shears = [(noise, b) for noise, b in parts if noise.is_shear]
+        shift = _whole_shift(measure, shears)
+        before = 0.5 if all(noise.additive for noise, _ in shears) else (jnp.asarray(index) + 1) % 2
+        middle = _shift(measure, shift, before, forward=True)
         frozen = _Frozen([(noise, b / dt) for noise, b in parts if not noise.is_shear])
         middle = with_values(middle, _deterministic(model, middle, c, frozen))
-        return with_unit_mass(measure, _shift(middle, shift, forward=False).values), sound(dt.dtype)
+        moved = _shift(middle, shift, 1 - before, forward=False)
+        return with_unit_mass(measure, moved.values), sound(dt.dtype)
 
     def inspect(self, begun: Stepper, measure: Density) -> Status:
         depth = -jnp.min(measure.values) / jnp.max(measure.values)
@@ -154,24 +161,24 @@ def _velocity(parts: list[tuple[AbstractNoise, Array]], density: Density) -> Arr
     return sum((noise.displacement(density.grid, density, rate) for noise, rate in parts), zero)
 
 
-def _half_shift(density: Density, parts: list[tuple[AbstractNoise, Array]]) -> list[Array] | None:
-    """Half the shift along each axis over a step, broadcast over that axis; None for no such noise."""
+def _whole_shift(density: Density, parts: list[tuple[AbstractNoise, Array]]) -> list[Array] | None:
+    """The shift along each axis over a step, broadcast over that axis; None for no such noise."""
     if not parts:
         return None
     grid = _grid(density)
     d = len(grid.shape)
-    move = _velocity([(noise, 0.5 * dB) for noise, dB in parts], density)
+    move = _velocity(parts, density)
     move = jnp.broadcast_to(move, (grid.size, d)).reshape(*grid.shape, d)
     return [jax.lax.slice_in_dim(move[..., axis], 0, 1, axis=axis) for axis in range(d)]
 
 
-def _shift(density: Density, shift: list[Array] | None, forward: bool) -> Density:
-    """ρ moved along one axis after the other."""
+def _shift(density: Density, shift: list[Array] | None, share: float | Array, forward: bool) -> Density:
+    """ρ moved by a share of the shift, along one axis after the other."""
     if shift is None:
         return density
     grid, rho = _grid(density), density.values
     for axis in range(rho.ndim) if forward else reversed(range(rho.ndim)):
-        rho = calculus.shift(grid, rho, axis, shift[axis])
+        rho = calculus.shift(grid, rho, axis, share * shift[axis])
     return with_values(density, rho)
 
 
