@@ -2,7 +2,7 @@
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import diffrax
@@ -19,8 +19,8 @@ from mckean.measures import Particles
 from mckean.models import Heads, Model, Neurons
 from mckean.paths import Brownian
 from mckean.spaces import Sphere
-from mckean.statistics import Estimate, average, replicate
-from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
+from mckean.statistics import Estimate, Jackknife, average, combine, join, replicate
+from mckean.talk.claims import Chapter, Claim, Figure, Observation, Panel, Result, Rival, Series
 from mckean.talk.parts.texts import TEXTS
 
 
@@ -32,10 +32,14 @@ class Config:
     tokens: int = 128
     deviation: float = 0.02
     layers: int = 24
+    replicas: int = 16
+    limits: int = 32
+    # Attention alone, in a smaller network with heads of the same width.
+    narrow: int = 96
+    few: int = 64
     theory: float = 0.09
     until: float = 5.76
-    replicas: int = 6
-    limits: int = 12
+    networks: int = 64
 
 
 _PAPER = "Koubbi, Geshkovski and Rigollet, arXiv 2604.01978"
@@ -117,67 +121,83 @@ def _gelu(z):
 
 
 def run(config: Config, key, progress) -> Result:
-    depth, deviation = round(config.until / config.theory), config.theory**0.25 / math.sqrt(config.dim)
+    small = replace(config, dim=config.narrow, heads=config.narrow * config.heads // config.dim, tokens=config.few)
+    depth, deviation = round(config.until / config.theory), config.theory**0.25 / math.sqrt(config.narrow)
     plans = (
-        (partial(_random, deviation=deviation, layers=depth, plain=True), config.replicas),
-        (partial(_limit, plain=True), config.limits),
-        (partial(_random, deviation=config.deviation, layers=config.layers, plain=False), config.replicas),
-        (partial(_limit, plain=False), config.limits),
+        (partial(_random, config=small, deviation=deviation, layers=depth, plain=True), config.networks),
+        (partial(_limit, config=small, plain=True), config.networks),
+        (
+            partial(_random, config=config, deviation=config.deviation, layers=config.layers, plain=False),
+            config.replicas,
+        ),
+        (partial(_limit, config=config, plain=False), config.limits),
     )
     seen = []
     for i, (one, many) in enumerate(plans):
         # One at a time on each core, as the weights of a layer fill the cache.
-        seen.append(replicate(partial(one, config=config), jax.random.fold_in(key, i), many, 1))
+        seen.append(replicate(one, jax.random.fold_in(key, i), many, 1))
         progress((i + 1) / (len(plans) + 1))
     theory, toy, bert, limit = seen
     trained = _trained_overlaps(config)
-    claims = [*_theory_claims(config, average(theory), average(toy)), *_bert_claims(config, bert, limit)]
-    if trained is not None:
-        claims += _trained_claims(trained)
+    claims = [*_theory_claims(config, theory, toy), *_bert_claims(config, bert, limit)]
     figure = _figure(config, *map(average, seen), trained=trained)
-    return Result(claims, [figure], _NOTE if trained is None else "")
+    if trained is None:
+        return Result(claims, [figure], note=_NOTE)
+    return Result([*claims, _trained_claim(trained)], [figure], _trained_observations(trained))
 
 
-def _theory_claims(config: Config, theory: Estimate, toy: Estimate) -> list[Claim]:
+def _theory_claims(config: Config, theory, toy) -> list[Claim]:
     claims = []
     for fraction in (0.5, 0.75, 1.0):
         s = fraction * config.until
-        measured, predicted = _at(theory, fraction), _at(toy, fraction)
-        slope = predicted.value * (1 - predicted.value)
-        delay = s * (0.5 * config.theory + 2 / config.dim) + config.until / _STEPS
+        half = float(np.mean(_at(toy, fraction / 2)) - np.mean(_at(toy, fraction)))
+        delay = s * (0.5 * config.theory + 2 / config.narrow) + config.until / _STEPS
         claims.append(
             Claim(
-                statement=f"attention alone, layers of h = {config.theory:g}: mean overlap at s = {s:.3g}, homogenised",
-                predicted=float(predicted.value),
-                measured=float(measured.value),
-                stderr=float(np.hypot(predicted.stderr, measured.stderr)),
-                tolerance=float(slope * delay),
-                origin="m′ times the delay of the layers' clock, s(h/2 + 2/d) and a step",
+                statement=(
+                    rf"Layers of attention alone, of $h={config.theory:g}$, have the mean overlap of the homogenised "
+                    rf"equation "
+                    rf"at $s={s:.3g}$: the difference"
+                ),
+                predicted=0.0,
+                measured=_difference(_at(theory, fraction), _at(toy, fraction)),
+                tolerance=0.25 * delay,
+                origin="m′ ≤ ¼ times the delay of the layers' clock, s(h/2 + 2/d) and a step",
+                excludes=Rival("half of the clock", half),
                 reference=_PAPER,
             )
         )
     return claims
 
 
-def _at(estimate: Estimate, fraction: float) -> Estimate:
-    index = round(fraction * (len(estimate.value) - 1))
-    return Estimate(estimate.value[index], estimate.stderr[index])
+def _difference(a, b) -> Estimate:
+    return combine([1.0, -1.0], join([average(a), average(b)]))
+
+
+def _at(seen: np.ndarray, fraction: float) -> np.ndarray:
+    return seen[:, round(fraction * (seen.shape[1] - 1))]
 
 
 def _bert_claims(config: Config, bert, limit) -> list[Claim]:
     """The growth, which varies less than the overlap; a layer of network divides by 1 + k(1), the limit by e^{k(1)}."""
     finite = 0.5 * _step_length(config) + _network(config) + 2 / config.dim
     claims = []
-    for layers in (6, config.layers):
-        measured, predicted = (average(m[:, layers] - m[:, 0]) for m in (bert, limit))
+    for layers in (config.layers // 4, config.layers):
+        grown, predicted = (m[:, layers] - m[:, 0] for m in (bert, limit))
+        half = limit[:, layers // 2] - limit[:, 0]
         claims.append(
             Claim(
-                statement=f"BERT's initialisation: growth of the mean overlap in {layers} layers, with its network",
-                predicted=float(predicted.value),
-                measured=float(measured.value),
-                stderr=float(np.hypot(measured.stderr, predicted.stderr)),
-                tolerance=float(finite * predicted.value),
-                origin="h/2 + k(1) + 2/d of it, the steps of the layers",
+                statement=(
+                    rf"At BERT's initialisation the mean overlap grows in {layers} layers, with their networks, as in "
+                    rf"the "
+                    "homogenised limit: the difference"
+                ),
+                predicted=0.0,
+                measured=_difference(grown, predicted),
+                tolerance=float(finite * np.mean(predicted)),
+                origin="h/2 + k(1) + 2/d of the growth, the steps of the layers",
+                from_run=True,
+                excludes=Rival("half of the clock", float(np.mean(half - predicted))),
                 reference=_PAPER,
             )
         )
@@ -229,42 +249,40 @@ def _pairs(values: np.ndarray) -> Estimate:
     pairs = np.where(np.eye(n, dtype=bool)[..., None], 0.0, values)
     total, rows = pairs.sum(axis=(0, 1)), pairs.sum(axis=1)
     left_out = (total - 2 * rows) / ((n - 1) * (n - 2))
-    return Estimate(total / (n * (n - 1)), np.sqrt((n - 1) * np.mean((left_out - left_out.mean(0)) ** 2, axis=0)))
+    return Jackknife(total / (n * (n - 1)), left_out).estimate
 
 
-def _trained_claims(trained: _Overlaps) -> list[Claim]:
-    within, between, s = average(trained.within), trained.between, float(trained.clock[-1])
-    short = average([logistic(s, m[0], 1.0) - m[-1] for m in trained.within])
-    share = between.value[-2] / within.value[-2]
-    error = share * np.hypot(between.stderr[-2] / between.value[-2], within.stderr[-2] / within.value[-2])
-    chosen = "statistical error over texts; the bound is a chosen size of the departure"
+def _trained_claim(trained: _Overlaps) -> Claim:
+    s = float(trained.clock[-1])
+    return Claim(
+        statement=(
+            rf"Trained layers follow the logistic law in the weights' own clock, $s={s:.3g}$: the law less the mean "
+            rf"overlap"
+        ),
+        predicted=0.0,
+        measured=average([logistic(s, m[0], 1.0) - m[-1] for m in trained.within]),
+        reference="Homogenized Transformers is about random weights",
+        relation="unequal",
+    )
+
+
+def _trained_observations(trained: _Overlaps) -> list[Observation]:
+    within, between = average(trained.within), trained.between
+    last = len(within.value) - 2
+    share = float(between.value[last] / within.value[last])
+    error = share * float(
+        np.hypot(between.stderr[last] / between.value[last], within.stderr[last] / within.value[last])
+    )
     return [
-        Claim(
-            statement=f"trained weights: logistic law in the weights' own clock, s = {s:.3g}, less the mean overlap",
-            predicted=0.5,
-            measured=short.value,
-            stderr=short.stderr,
-            origin=chosen,
-            reference=_PAPER,
-            relation="at least",
-        ),
-        Claim(
-            statement=f"trained weights: overlap between texts over that within, after layer {len(within.value) - 2}",
-            predicted=0.5,
-            measured=float(share),
-            stderr=float(error),
-            origin=chosen,
+        Observation(
+            statement=f"Trained weights: the overlap between texts over that within a text, after layer {last}",
+            measured=Estimate(share, error, len(trained.within) - 1),
             reference="a common mean vector, learned",
-            relation="at least",
         ),
-        Claim(
-            statement="trained weights: fall of the overlap between texts over the last layer (theory: c′ ≥ 0)",
-            predicted=0.1,
-            measured=float(trained.fall.value[0]),
-            stderr=float(trained.fall.stderr[0]),
-            origin=chosen,
-            reference=_PAPER,
-            relation="at least",
+        Observation(
+            statement="Trained weights: the fall of the overlap between texts over the last layer",
+            measured=trained.fall[0],
+            reference="with random weights it does not fall",
         ),
     ]
 
@@ -337,13 +355,15 @@ CHAPTER = Chapter(
         "last layer, trained to tell texts apart, takes the common vector away."
     ),
     what=lambda c: (
-        f"{c.tokens} words of a text, d = {c.dim}, {c.heads} heads, single precision: {round(c.until / c.theory)} "
-        f"layers of attention alone with h = {c.theory:g} up to s = {c.until:g}; {c.layers} layers at BERT's "
-        f"initialisation, σ = {c.deviation:g}; each with {c.replicas} draws of the weights, {c.limits} of the limit. "
+        f"{c.few} words of a text, d = {c.narrow}, single precision: {round(c.until / c.theory)} layers of attention "
+        f"alone with h = {c.theory:g} up to s = {c.until:g}, {c.networks} draws of the weights and as many of the "
+        f"limit; "
+        f"{c.tokens} words, d = {c.dim}, {c.heads} heads: {c.layers} layers at BERT's initialisation, σ = "
+        f"{c.deviation:g}, {c.replicas} draws, {c.limits} of the limit. "
         f"Where it is installed, the trained encoder all-MiniLM-L6-v2 on {len(TEXTS)} texts of {c.tokens} tokens."
     ),
     run=run,
-    config=Config(layers=72, theory=0.045, replicas=16, limits=48),
+    config=Config(layers=72, theory=0.045, replicas=32, limits=64, networks=256),
     quick=Config(),
     references=(
         "H. Koubbi, B. Geshkovski and P. Rigollet, Homogenized Transformers, arXiv 2604.01978.",
