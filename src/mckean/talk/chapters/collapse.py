@@ -32,9 +32,9 @@ class Config:
     replicas: int = 2048
     # Two tokens until they have met or parted, in the time t/d.
     overlaps: tuple[float, ...] = (-0.8, -0.4, 0.0, 0.4, 0.8)
-    cold: float = 6.0
-    end: float = 20.0
-    pairs: int = 8192
+    cold: float = 3.0
+    end: float = 14.0
+    pairs: int = 2**15
     walkers: int = 50_000
     # A grid of one-dimensional models.
     nodes: int = 48
@@ -57,7 +57,7 @@ def run(config: Config, key, progress) -> Result:
         rates = replicate(one, jax.random.fold_in(key, dim), config.replicas, batch=min(256, config.replicas))
         near[dim] = rates["fine"], rates["coarse"]
         progress(0.4 * (i + 1) / len(config.dims))
-    ends = replicate(partial(_ends, config=config), jax.random.fold_in(key, 1001), config.pairs)
+    ends = replicate(partial(_ends, config=config), jax.random.fold_in(key, 1001), config.pairs, config.pairs // 4)
     walks = _walks(config, jax.random.fold_in(key, 1002))
     progress(0.55)
     grid = _grid(config, jax.random.fold_in(key, 1003))
@@ -154,9 +154,7 @@ def _share(beta, dim, config: Config, key):
 
 
 def _threshold_claims(config: Config, near) -> list[Claim]:
-    # A step of length h adds log(1 + h) = h − h²/2 + h³/3: a sixth of h² is left by the extrapolation.
-    remainder = (config.span / config.steps) ** 2
-    origin = "order 2 after extrapolation: log(1 + h) leaves h²/6, allowed for six times"
+    remainder, origin = _remainder(config), "order 2 after extrapolation: log(1 + h) leaves h²/6, allowed for twice"
     claims, wrong, missed, points = [], 0, 0, 0
     for dim, (fine, coarse) in near.items():
         theory = antipode_rate(dim, np.array(config.betas))
@@ -206,6 +204,11 @@ def _threshold_claims(config: Config, near) -> list[Claim]:
         )
     )
     return claims
+
+
+def _remainder(config: Config) -> float:
+    """A step of length h adds log(1 + h) = h − h²/2 + h³/3: a sixth of h² is left by the extrapolation."""
+    return (config.span / config.steps) ** 2 / 3
 
 
 def _blind_rate(dim: int, beta: float) -> float:
@@ -282,7 +285,7 @@ def _phase_figure(config: Config, near, ends, walks) -> Figure:
     growth = []
     for dim, (fine, coarse) in near.items():
         rate = average(2 * fine - coarse)
-        certain = _certain(rate, (config.span / config.steps) ** 2)
+        certain = _certain(rate, _remainder(config))
         for beta, sign in zip(config.betas, np.where(certain, np.sign(rate.value), 0.0), strict=True):
             signs[sign][0].append(beta)
             signs[sign][1].append(dim)
@@ -346,9 +349,9 @@ CHAPTER = Chapter(
     quick=Config(
         dims=(3, 8, 32),
         betas=(0.4, 0.8, 1.2, 1.6, 2.0, 2.4),
-        replicas=512,
+        replicas=768,
         overlaps=(-0.5, 0.5),
-        pairs=2048,
+        pairs=8192,
         walkers=10_000,
         nodes=24,
         grid_pairs=200,
