@@ -107,7 +107,8 @@ def test_pairs_of_texts_have_a_jackknife_error():
 def test_the_chapter_says_what_is_not_installed(monkeypatch):
     monkeypatch.setattr(encoder, "PACKAGE", "no_such_package")
     config, rng = real.Config(layers=6), np.random.default_rng(6)
-    monkeypatch.setattr(real, "replicate", lambda *_: rng.uniform(size=(2, config.layers + 1)))
+    seen = {"m": rng.uniform(size=(2, config.layers + 1)), "gram": np.ones((2, 3, 3))}
+    monkeypatch.setattr(real, "replicate", lambda *_: seen)
     result = real.run(config, jax.random.key(0), lambda fraction: None)
     assert "pip install '.[real]'" in result.note
     assert not any("trained" in claim.statement for claim in result.claims)
