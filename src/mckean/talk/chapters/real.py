@@ -217,8 +217,8 @@ def _bert_claims(config: Config, bert, law) -> list[Claim]:
         claims.append(
             Claim(
                 statement=(
-                    rf"At BERT's initialisation the mean overlap grows in {layers} layers, with their networks, as the law "
-                    r"for $d\to\infty$ says: the difference"
+                    rf"At BERT's initialisation the mean overlap grows in {layers} layers, with their networks, as the "
+                    r"law for $d\to\infty$ says: the difference"
                 ),
                 predicted=0.0,
                 measured=average(grown - predicted),
@@ -376,10 +376,9 @@ CHAPTER = Chapter(
     ),
     what=lambda c: (
         f"{c.few} words of a text, d = {c.narrow}, single precision: {round(c.until / c.theory)} layers of attention "
-        f"alone with h = {c.theory:g} up to s = {c.until:g}, {c.networks} draws of the weights and as many of the "
-        f"limit; "
+        f"alone with h = {c.theory:g} up to s = {c.until:g}, {c.networks} draws of the weights and of the limit; "
         f"{c.tokens} words, d = {c.dim}, {c.heads} heads: {c.layers} layers at BERT's initialisation, σ = "
-        f"{c.deviation:g}, {c.replicas} draws. "
+        f"{c.deviation:g}, {c.replicas} draws; each network with its opposite. "
         f"Where it is installed, the trained encoder all-MiniLM-L6-v2 on {len(TEXTS)} texts of {c.tokens} tokens."
     ),
     run=run,

@@ -138,8 +138,7 @@ def _rate_claims(config: Config, seen) -> list[Claim]:
         "toy": (
             config.sizes, "all", _CHAOS,
             "For the toy Transformer the distance of $n$ tokens from $n'$ in one environment is a power of "
-            "$1/n-1/n'$: the "
-            "exponent",
+            "$1/n-1/n'$: the exponent",
         ),
         "heads": (
             config.attending, "all", _CHAOS,
@@ -147,8 +146,8 @@ def _rate_claims(config: Config, seen) -> list[Claim]:
         ),
         "own": (
             config.sizes, "repeated", "the sampling term of propagation of chaos",
-            "With a noise of their own, which the first $n$ share, tokens from equal initial measures part by a power of "
-            "$1/n-1/n'$ too: the exponent",
+            "With a noise of their own, which the first $n$ share, tokens from equal initial measures part by such a "
+            "power too: the exponent",
         ),
     }  # fmt: skip
     claims = []

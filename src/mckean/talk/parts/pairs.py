@@ -193,8 +193,8 @@ def _clock_claims(config: Pairs, runs) -> list[Claim]:
             claims.append(
                 Claim(
                     statement=(
-                        rf"Under {_depth(config, eta, heads)} layers of {_count(heads)}, $\eta={eta:g}$, the mean {name} "
-                        rf"of two tokens is that of the limit at $s=L\eta^2/H={end:g}$, with $E_A$ in its coefficients"
+                        rf"Under {_depth(config, eta, heads)} layers of {_count(heads)}, $\eta={eta:g}$, the mean "
+                        rf"{name} of two tokens is that of the limit at $s=L\eta^2/H={end:g}$, with $E_A$ in it"
                     ),
                     predicted=value,
                     measured=average(of(seen[:, -1])),
