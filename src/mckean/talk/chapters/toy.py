@@ -172,7 +172,7 @@ def _independence(config: Config, dim: int, seen) -> Observation:
             rf"$E\langle x_t,x_0\rangle-E\,e^{{-\frac{{d-1}}2\int\kappa}}$ for $d={dim}$ at $\alpha t={config.early:g}$"
         ),
         measured=average(seen["turned"][:, 1] - np.exp(-0.5 * seen["clock"])),
-        reference="zero if the clock were independent of the token, which it is not; the product above needs no such thing",
+        reference="zero if the clock were independent of the token, which the product above need not be",
     )
 
 
