@@ -123,7 +123,7 @@ def _order_claims(config: Config, errors) -> list[Claim]:
         Claim(
             statement=told[name][0],
             predicted=order,
-            measured=order_of(values),
+            measured=_order_of(values),
             tolerance=config.steps[-3],
             origin="second order in η after extrapolation, and less than the largest η",
             excludes=told[name][1],
@@ -133,7 +133,7 @@ def _order_claims(config: Config, errors) -> list[Claim]:
     ]
 
 
-def order_of(errors: Jackknife) -> Estimate:
+def _order_of(errors: Jackknife) -> Estimate:
     """The exponent p of three errors at h, h/2 and h/4, extrapolated.
 
     Errors Ch^p(1 + ah + …) give p + ah/(2 log 2) and p + ah/(4 log 2) between neighbours: twice the second less the

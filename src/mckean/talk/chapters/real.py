@@ -367,7 +367,11 @@ CHAPTER = Chapter(
         "m(1-m)$. BERT's $\\sigma = 0.02$ gives $h = 0.024$, so that six layers are a time of $0.14$. The network of "
         "each layer is one more common noise, isotropic, whose covariance $k$ depends on the overlap. It draws tokens "
         "together also where they do not see one another, as a gelu has a positive mean: $R$ moves by $k(R)-Rk(1)$, at "
-        "BERT's $\\sigma$ by $0.002$ a layer at $R=0$, and next to nothing beyond $R = 0.4$.\n\n"
+        "BERT's $\\sigma$ by $0.002$ a layer at $R=0$, and next to nothing beyond $R = 0.4$. As $d\\to\\infty$ "
+        "overlaps are "
+        "deterministic, $$R\\leftarrow\\frac{R+hm}{1+hm},\\qquad R\\leftarrow\\frac{R+k(R)}{1+k(1)}$$ for attention "
+        "and for "
+        "the network of a layer, with $m$ the mean over all pairs.\n\n"
         "To trained weights the theory does not apply, and here is where they leave it. They are larger, and dependent "
         "between layers; $Q$ and $K$ are learned, and the softmax is far from uniform; gains and biases of $N$, and "
         "embeddings of positions, give all tokens of all texts a common mean vector. What then grows is not a "
@@ -382,7 +386,7 @@ CHAPTER = Chapter(
         f"Where it is installed, the trained encoder all-MiniLM-L6-v2 on {len(TEXTS)} texts of {c.tokens} tokens."
     ),
     run=run,
-    config=Config(layers=72, theory=0.045, replicas=48, networks=256),
+    config=Config(layers=72, theory=0.045, replicas=24, networks=256),
     quick=Config(),
     references=(
         "H. Koubbi, B. Geshkovski and P. Rigollet, Homogenized Transformers, arXiv 2604.01978.",
