@@ -30,8 +30,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.linalg import solve_banded
-from scipy.special import expit, roots_genlaguerre, roots_laguerre
 
 from mckean.catalogue.facts import Entry, Fact
 from mckean.catalogue.transformer import toy_transformer
@@ -103,6 +101,8 @@ class _RandomPairNoise(eqx.Module):
 
 def _random_pair(dim: int, beta: float, spread: float) -> tuple[_Table, _Table]:
     """a and g of the module by quadrature: Laguerre's for χ²_d and X, the trapezoidal rule for θ."""
+    from scipy.special import expit, roots_genlaguerre, roots_laguerre
+
     square, first = roots_genlaguerre(8, dim / 2 - 1)
     expo, second = roots_laguerre(32)
     weights = np.outer(first, second).ravel()
@@ -288,6 +288,8 @@ def expected_overlap(model: Model, overlap: float, times, of: Callable = lambda 
     **Raises:** `ValueError` for another overlap or other times, and for a model elsewhere or without a noise of its
     own.
     """
+    from scipy.linalg import solve_banded
+
     require(-1 < overlap < 1, f"an overlap before the end is between −1 and 1, but {overlap} was given.")
     waits = np.diff(np.atleast_1d(np.asarray(times, float)), prepend=0.0)
     require(np.all(waits >= 0), "times increase from 0 on.")

@@ -80,7 +80,8 @@ def _ends(key, config: Pairs):
     finest = config.steps[-1]
     weights = Brownian(key).environment.record(round(config.until / finest), finest, config.dim**2).increments
 
-    def end(eta: float, mean, beta, intensity, sign):
+    def end(eta: float, case, sign):
+        mean, beta, intensity = case
         path = Brownian(key, Record(sign * weights, finest)).coarsen(round(eta / finest))
         noise = Heads(beta, intensity=intensity)
         model = Model(Sphere(config.dim), drift=Attention(beta, value=mean), common=noise)
@@ -88,7 +89,7 @@ def _ends(key, config: Pairs):
         return x[0] @ x[1]
 
     cases, signs = jnp.asarray(list(_CASES.values())), jnp.asarray([1.0, -1.0])
-    both = lambda eta: jax.vmap(lambda case: jax.vmap(lambda sign: end(eta, *case, sign))(signs))(cases)  # noqa: E731
+    both = lambda eta: jax.vmap(lambda case: jax.vmap(lambda sign: end(eta, case, sign))(signs))(cases)  # noqa: E731
     return jnp.stack([both(eta) for eta in config.steps])
 
 
