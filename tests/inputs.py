@@ -137,6 +137,21 @@ REFUSED = {
             "between −1 and 1",
         ),
     },
+    "catalogue.expected_overlap": {
+        "on a circle": (lambda: mk.catalogue.expected_overlap(MODEL, 0.0, [1.0]), "on the line"),
+        "a met pair": (
+            lambda: mk.catalogue.expected_overlap(mk.catalogue.two_tokens(3, 1.0).model, 1.0, [1.0]),
+            "between −1 and 1",
+        ),
+        "times that fall": (
+            lambda: mk.catalogue.expected_overlap(mk.catalogue.two_tokens(3, 1.0).model, 0.0, [1.0, 0.5]),
+            "times increase",
+        ),
+    },
+    "catalogue.toy_pair": {
+        "one dimension": (lambda: mk.catalogue.toy_pair(1), "d ≥ 2"),
+        "another calculus": (lambda: mk.catalogue.toy_pair(3, calculus="backward"), "calculus"),
+    },
     "catalogue.entry": {"a misspelt name": (lambda: mk.catalogue.entry("kuramotto"), "kuramoto")},
     "environments.ensemble": {
         "nothing": (lambda: mk.environments.ensemble(lambda k: jnp.ones(()), KEY, 0), "at least one"),

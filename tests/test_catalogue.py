@@ -17,6 +17,7 @@ PARAMETERS = {
     "self_attention": [{}, {"dim": 5, "beta": 2.0, "normalised": False, "temperature": 0.3}, {"beta": 1e4}],
     "isotropic_flow": [{}],
     "two_tokens": [{}, {"dim": 16, "beta": 3.0}],
+    "toy_pair": [{}, {"dim": 5, "alpha": 2.0, "calculus": "stratonovich"}],
     "low_temperature": [{}],
     "simplex": [{"n": 8}, {"n": 8, "beta": 3.0, "normalised": False}],
     "high_dimension": [{"n": 8}, {"n": 8, "beta": 3.0}],

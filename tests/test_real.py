@@ -85,6 +85,17 @@ def test_a_layer_of_attention_adds_its_clock():
         assert abs(square.mean() - dim**2 * deviation**4) < 4.5 * square.std() / math.sqrt(draws)
 
 
+def test_the_clock_sees_the_gain():
+    """The mean over all signs ε of |OV(g∘ε)|², over |g|², for weights and gains that go together."""
+    rng, signs = np.random.default_rng(7), np.array(np.meshgrid(*[[-1.0, 1.0]] * D)).reshape(D, -1).T
+    gain, layer = np.geomspace(0.2, 5.0, D), jax.tree.map(lambda a: a[0], weights(1))
+    product = rng.normal(size=(D, D)) * gain
+    layer = layer._replace(value=layer.value._replace(weight=jnp.asarray(product)))
+    added = (signs * gain) @ product.T @ np.asarray(layer.output.weight).T
+    expected = np.mean(np.sum(added**2, axis=1)) / np.sum(gain**2)
+    assert float(encoder.clock(layer, jnp.asarray(gain))) == pytest.approx(expected, rel=1e-12)
+
+
 def test_pairs_of_texts_have_a_jackknife_error():
     """For values f_a + f_b the jackknife is exact: twice the standard error of the mean of f."""
     f = np.random.default_rng(4).normal(size=9)
@@ -96,7 +107,8 @@ def test_pairs_of_texts_have_a_jackknife_error():
 def test_the_chapter_says_what_is_not_installed(monkeypatch):
     monkeypatch.setattr(encoder, "PACKAGE", "no_such_package")
     config, rng = real.Config(layers=6), np.random.default_rng(6)
-    monkeypatch.setattr(real, "replicate", lambda *_: rng.uniform(size=(2, config.layers + 1)))
+    seen = {"m": rng.uniform(size=(2, config.layers + 1)), "gram": np.ones((2, 3, 3))}
+    monkeypatch.setattr(real, "replicate", lambda *_: seen)
     result = real.run(config, jax.random.key(0), lambda fraction: None)
     assert "pip install '.[real]'" in result.note
     assert not any("trained" in claim.statement for claim in result.claims)

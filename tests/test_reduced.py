@@ -11,7 +11,7 @@ import pytest
 import mckean as mk
 from mckean.catalogue import toy_transformer
 from mckean.catalogue.equiangular import equiangular, high_dimension, logistic_overlap, passage_time, simplex
-from mckean.catalogue.reduced import low_temperature, meeting_probability, two_tokens
+from mckean.catalogue.reduced import expected_overlap, low_temperature, meeting_probability, toy_pair, two_tokens
 from mckean.catalogue.transformer import stratonovich_drift
 from mckean.interactions import Attention
 from mckean.models import convert
@@ -80,6 +80,42 @@ def test_meeting_probabilities_are_harmonic():
     # Weak order 1: rates are at most 1.
     assert np.all(np.abs(h.mean(axis=1) - expected) < 5 * h.std(axis=1) / 100 + 0.02 * 0.5)
     assert np.all(h.std(axis=1) > 0.1)
+
+
+def test_random_heads_of_two_tokens():
+    """a, b and g by quadrature, against S and P from draws of A = WW′ᵀ."""
+    d, beta, spread, r = 4, 1.2, 3.0, 0.3
+    x = jnp.zeros((2, d)).at[:, 0].set(jnp.asarray([1.0, r])).at[1, 1].set(math.sqrt(1 - r**2))
+    tokens = mk.Particles(mk.Sphere(d), x)
+    means = np.asarray(Heads.quadrature(beta, d, 20_000, spread, jax.random.key(1)).barycentres(x, tokens))
+    across = np.sum(means[:, 0] * means[:, 1], axis=1)
+    square = 0.5 * np.sum(means**2, axis=(1, 2))
+    u = jnp.full((1, 1), math.atanh(r))
+    model, cloud = two_tokens(d, beta, spread).model, mk.Particles(mk.Euclidean(1), u)
+    assert model.noise is not None
+    slope = 1 - r * r
+    bracket = slope**2 * float(model.noise.diffusion(u, cloud)[0, 0, 0])
+    drift = slope * float(model.velocity(u, cloud)[0, 0]) - r / slope * bracket
+    # D = ((d − 2 + R²)S − (d − 1)RP)/d and d⟨R⟩ = (2/d)(1 − R²)(P − RS)dt, by the mean over A.
+    for found, draws in (
+        (drift, ((d - 2 + r * r) * across - (d - 1) * r * square) / d), (bracket, 2 / d * slope * (square - r * across))
+    ):  # fmt: skip
+        assert abs(found - draws.mean()) < 5 * draws.std() / math.sqrt(len(draws)) + 1e-4
+
+
+def test_expected_overlaps():
+    """R is a martingale for b = σ²tanh u; a Gaussian u without drift; and the two readings of the toy model differ."""
+    times = [0.5, 2.0]
+    noise = mk.Additive(0.7)
+    fair = mk.Model(mk.Euclidean(1), drift=lambda u, mu: 0.49 * jnp.tanh(u), noise=noise)
+    np.testing.assert_allclose(expected_overlap(fair, 0.4, times), 0.4, atol=1e-5)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(120)
+    free = [weights @ np.tanh(math.atanh(0.4) + 0.7 * math.sqrt(t) * nodes) / math.sqrt(2 * math.pi) for t in times]
+    np.testing.assert_allclose(expected_overlap(mk.Model(mk.Euclidean(1), noise=noise), 0.4, times), free, atol=1e-5)
+    ito, other = (expected_overlap(toy_pair(3, 1.0, c).model, 0.0, [0.01])[0] for c in ("ito", "stratonovich"))
+    # The drift at R = 0 over a short time, to the second order.
+    assert ito == pytest.approx(0.01 / 6, abs=1e-5)
+    assert other - ito == pytest.approx(0.01 * stratonovich_drift(0.0, 1 / 3), abs=1e-5)
 
 
 def test_a_grid_of_two_tokens_is_one_program():

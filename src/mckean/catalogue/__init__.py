@@ -12,7 +12,7 @@ from mckean.catalogue.oscillators import critical_strength, kuramoto, mean_squar
 from mckean.catalogue.porous_media import porous_medium
 from mckean.catalogue.random_layers import random_transformer
 from mckean.catalogue.random_matrices import log_gas
-from mckean.catalogue.reduced import low_temperature, meeting_probability, two_tokens
+from mckean.catalogue.reduced import expected_overlap, low_temperature, meeting_probability, toy_pair, two_tokens
 from mckean.catalogue.self_attention_flows import self_attention
 from mckean.catalogue.swarms import morse
 from mckean.catalogue.transformer import toy_transformer
@@ -26,6 +26,7 @@ __all__ = [
     "critical_strength",
     "desai_zwanzig",
     "entry",
+    "expected_overlap",
     "granular_media",
     "high_dimension",
     "isotropic_flow",
@@ -45,6 +46,7 @@ __all__ = [
     "random_transformer",
     "self_attention",
     "simplex",
+    "toy_pair",
     "toy_transformer",
     "transport",
     "two_tokens",
@@ -65,6 +67,7 @@ MODELS = {
     "self_attention": self_attention,
     "isotropic_flow": isotropic_flow,
     "two_tokens": two_tokens,
+    "toy_pair": toy_pair,
     "low_temperature": low_temperature,
     "simplex": simplex,
     "high_dimension": high_dimension,

@@ -11,9 +11,19 @@ u″ = 2R/(1 − R²)², obeys
 smooth, nowhere degenerate and without boundary. As u → −∞, b → 1/(2cosh²β): log(1 + R) has the mean rate
 2((d − 1)/(2cosh²β) − 1)/d, and the antipodal state attracts iff (d − 1)/cosh²β < 2. As u → ∞, a = b = ½: log(1 − R)
 falls at (d − 1)/d. For β → ∞, in the time t/d, dy = tanh y dt + √2 dB, and arcsin R is a martingale.
+
+**Random A = QᵀK.** The weights p and q that the two tokens give to themselves differ. With a = E_A[pq + (1−p)(1−q)],
+b = 1 − a and g = E_A(p − q)²/(1 + R), S = aR + b and P = a + bR + g(1 − R²) give by the same steps
+
+    du = ((d − 2)b + aR − (d − 3)gR)/d dt + √(2(a + g)/d) dB.
+
+For A = WW′ᵀ with ⟨Ax, y⟩ of standard deviation s, p = 1/(1 + e^{−z_1}) and q = 1/(1 + e^{−z_2}), where z_1 and z_2 are
+βs√(2(1 − R)χ²_d/d) times Gaussians of variance 1 and correlation −R: z = ℓcos(θ ∓ φ), cos φ = √((1 − R)/2), with θ
+uniform and ℓ² = 4β²s²(1 − R)Xχ²_d/d, X exponential of mean 1.
 """
 
 import math
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -22,15 +32,18 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mckean.catalogue.facts import Entry, Fact
+from mckean.catalogue.transformer import toy_transformer
 from mckean.checks import require, traced
 from mckean.interactions.parameters import parameter
 from mckean.measures import AbstractMeasure, Particles
-from mckean.models import Additive, Model, Multiplicative
+from mckean.models import Additive, Calculus, Model, Multiplicative
+from mckean.models.noise import require_calculus
 from mckean.spaces import Euclidean
 
 _HOMOGENISED = "Koubbi, Geshkovski and Rigollet, Homogenized Transformers, arXiv 2604.01978"
 # tanh of it is 1 to 1e-17: here the fields are those at the ends.
 _FAR = 20.0
+_TABLE = np.linspace(-_FAR, _FAR, 2001)
 _OVERLAP = 0.3
 
 
@@ -58,6 +71,55 @@ class _PairNoise(eqx.Module):
         return jnp.sqrt(2 * (1 - _exchange(self.beta, x[0])) / self.dim)
 
 
+class _Table(eqx.Module):
+    """A function of u by linear interpolation between the nodes `_TABLE`."""
+
+    values: Float[Array, " k"]
+
+    def __call__(self, u: Array) -> Array:
+        return jnp.interp(u, jnp.asarray(_TABLE), self.values)
+
+
+class _RandomPairDrift(eqx.Module):
+    a: _Table
+    g: _Table
+    dim: int = eqx.field(static=True)
+
+    def __call__(self, x: Float[Array, "1"], mu: AbstractMeasure) -> Float[Array, "1"]:
+        a, r, d = self.a(x), jnp.tanh(x), self.dim
+        return ((d - 2) * (1 - a) + a * r - (d - 3) * self.g(x) * r) / d
+
+
+class _RandomPairNoise(eqx.Module):
+    a: _Table
+    g: _Table
+    dim: int = eqx.field(static=True)
+
+    def __call__(self, x: Float[Array, "1"], mu: AbstractMeasure) -> Float[Array, ""]:
+        return jnp.sqrt(2 * (self.a(x[0]) + self.g(x[0])) / self.dim)
+
+
+def _random_pair(dim: int, beta: float, spread: float) -> tuple[_Table, _Table]:
+    """a and g of the module by quadrature: Laguerre's for χ²_d and X, the trapezoidal rule for θ."""
+    from scipy.special import expit, roots_genlaguerre, roots_laguerre
+
+    square, first = roots_genlaguerre(8, dim / 2 - 1)
+    expo, second = roots_laguerre(32)
+    weights = np.outer(first, second).ravel()
+    weights, reach = weights / weights.sum(), np.sqrt(4 * np.outer(2 * square / dim, expo)).ravel()
+    theta = np.pi * np.arange(32) / 32
+    a, g = np.empty_like(_TABLE), np.empty_like(_TABLE)
+    for i, u in enumerate(_TABLE):
+        # 1 − R and 1 + R keep their digits at both ends.
+        less, more = 2 * expit(-2 * u), 2 * expit(2 * u)
+        size = beta * spread * np.sqrt(less) * reach[:, None]
+        turn = np.arctan2(np.sqrt(more), np.sqrt(less))
+        p, q = expit(size * np.cos(theta - turn)), expit(size * np.cos(theta + turn))
+        a[i] = weights @ np.mean(p * q + (1 - p) * (1 - q), axis=1)
+        g[i] = weights @ np.mean((p - q) ** 2, axis=1) / more
+    return _Table(jnp.asarray(a)), _Table(jnp.asarray(g))
+
+
 def antipode_rate(dim, beta):
     """2((d − 1)/(2cosh²β) − 1)/d, the mean rate of log(1 + R) at R = −1, 1/time; negative where it attracts."""
     # 1/cosh²β without overflow.
@@ -65,17 +127,20 @@ def antipode_rate(dim, beta):
     return ((dim - 1) * 4 * tail / (1 + tail) ** 2 - 2) / dim
 
 
-def two_tokens(dim=3, beta=1.0) -> Entry:
+def two_tokens(dim=3, beta=1.0, spread: float | None = None) -> Entry:
     """Two tokens of a homogenised Transformer with one head in each layer, QᵀK = βI: u = artanh⟨x_1, x_2⟩ on the line,
 
         du = ((d − 2)b + aR)/d dt + √(2a/d) dB,   R = tanh u,   a = p² + (1 − p)²,   b = 2p(1 − p),
 
-    p = 1/(1 + e^{−β(1−R)}). Both parameters may be arrays under `vmap`, which sweeps a grid of them.
+    p = 1/(1 + e^{−β(1−R)}). Both parameters may be arrays under `vmap`, which sweeps a grid of them. With random heads
+    QᵀK = βA, of any number, the coefficients are means over A, by quadrature to about 1e-4.
 
     **Arguments:**
 
     - `dim`: d ≥ 2. Default: 3.
     - `beta`: β, finite. Default: 1.
+    - `spread`: the standard deviation of ⟨Ax, y⟩ for unit vectors and random A; `dim` and `beta` are then numbers.
+      Default: None, A = I.
 
     **Returns:** an `Entry`: the model and its facts.
 
@@ -85,6 +150,10 @@ def two_tokens(dim=3, beta=1.0) -> Entry:
     """
     require(dim >= 2, f"two tokens on S^{{d−1}} need d ≥ 2, but d = {dim} was given.")
     require_finite_beta(beta)
+    if spread is not None:
+        a, g = _random_pair(dim, beta, spread)
+        noise = Multiplicative(_RandomPairNoise(a, g, dim))
+        return Entry(Model(Euclidean(1), drift=_RandomPairDrift(a, g, dim), noise=noise), {})
     noise = Multiplicative(_PairNoise(beta, dim))
     model = Model(Euclidean(1), drift=_PairDrift(beta, dim), noise=noise)
     if traced((dim, beta)):
@@ -111,6 +180,39 @@ def two_tokens(dim=3, beta=1.0) -> Entry:
             2 / dim * (1 - r * r) * (a + b * r - r * (a * r + b)), _HOMOGENISED, lambda: _of_overlap(model)[1], 1e-12,
         ),
     }  # fmt: skip
+    return Entry(model, facts)
+
+
+def toy_pair(dim: int = 3, alpha: float = 1.0, calculus: Calculus = "ito") -> Entry:
+    """Two tokens of the toy Transformer: u = artanh⟨x_1, x_2⟩ on the line, with κ = c(1 + R)/2, c = α/d.
+
+        du = (c/2)(d − 2 + R) dt + √c dB   (Itô's reading),   (c/4)(1 − R) dt more in Stratonovich's,   R = tanh u
+
+    The bracket of R is 2κ(1 − R)²(1 + R) = c(1 − R²)².
+
+    **Arguments:**
+
+    - `dim`: d ≥ 2. Default: 3.
+    - `alpha`: α > 0, 1/time. Default: 1.
+    - `calculus`: how √κ P_x dB is read, "ito" or "stratonovich". Default: "ito".
+
+    **Returns:** an `Entry`: the model and its facts.
+
+    **Raises:** `ValueError` for other values.
+
+    **Source:** Koubbi, Geshkovski and Rigollet, Homogenized Transformers, arXiv 2604.01978, in Itô's reading.
+    """
+    require(dim >= 2 and alpha > 0, f"two tokens need d ≥ 2 and α > 0, but {dim} and {alpha} were given.")
+    require_calculus(calculus)
+    c, further = alpha / dim, 0.25 if calculus == "stratonovich" else 0.0
+    drift = lambda u, mu: c * (0.5 * (dim - 2 + jnp.tanh(u)) + further * (1 - jnp.tanh(u)))  # noqa: E731
+    model = Model(Euclidean(1), drift=drift, noise=Additive(math.sqrt(c)))
+    tokens = toy_transformer(dim, alpha, calculus=calculus)
+    routes = {"overlap drift": lambda: _of_overlap(model)[0], "overlap bracket": lambda: _of_overlap(model)[1]}
+    facts = {
+        name: Fact(f"{name} for R = 0.3, as that of the tokens", tokens[name], _HOMOGENISED, route, 1e-12 * (1 + alpha))
+        for name, route in routes.items()
+    }
     return Entry(model, facts)
 
 
@@ -151,14 +253,10 @@ def meeting_probability(model: Model, overlap) -> np.ndarray:
 
     **Raises:** `ValueError` for another overlap, and for a model elsewhere or without a noise of its own.
     """
-    noise = model.noise
-    if noise is None or model.space != Euclidean(1):
-        raise ValueError("u lives on the line, with a noise of its own.")
     require(np.all(np.abs(overlap) <= 1), f"an overlap is between −1 and 1, but {overlap} was given.")
     u = np.linspace(-2 * _FAR, 2 * _FAR, 80_001)
-    points = jnp.asarray(u)[:, None]
-    cloud = Particles(model.space, points)
-    ratio = 2 * np.asarray(model.velocity(points, cloud)[:, 0] / noise.diffusion(points, cloud)[:, 0, 0])
+    drift, square = _coefficients(model, u)
+    ratio = 2 * drift / square
     if ratio[0] >= 0:
         return np.ones(np.shape(overlap))
     exponent = -_cumulative(ratio, u)
@@ -168,6 +266,58 @@ def meeting_probability(model: Model, overlap) -> np.ndarray:
     with np.errstate(divide="ignore"):
         at = np.arctanh(overlap)
     return np.asarray(np.interp(at, u, below) / (below[-1] + scale[-1] / ratio[-1]))
+
+
+def expected_overlap(model: Model, overlap: float, times, of: Callable = lambda r: r) -> np.ndarray:
+    """E f(R_t) of two tokens with the overlap R_0 at first, by Kolmogorov's backward equation for u = artanh R.
+
+        ∂_t v = bv′ + ½σ²v″,   v(0, u) = f(tanh u),   E f(R_t) = v(t, artanh R_0)
+
+    By central differences and Crank and Nicolson's steps, both of second order, on a grid of width 0.01 for |u| ≤ 20
+    and in steps of at most 0.01: to about 1e-5 where b and σ are of order one. Beyond, R is ±1 and stays.
+
+    **Arguments:**
+
+    - `model`: a model for u, such as that of `two_tokens`.
+    - `overlap`: R_0, between −1 and 1.
+    - `times`: t ≥ 0, a number or an increasing array.
+    - `of`: f, a function of arrays. Default: R itself.
+
+    **Returns:** E f(R_t), shape of `times`.
+
+    **Raises:** `ValueError` for another overlap or other times, and for a model elsewhere or without a noise of its
+    own.
+    """
+    from scipy.linalg import solve_banded
+
+    require(-1 < overlap < 1, f"an overlap before the end is between −1 and 1, but {overlap} was given.")
+    waits = np.diff(np.atleast_1d(np.asarray(times, float)), prepend=0.0)
+    require(np.all(waits >= 0), "times increase from 0 on.")
+    u = np.linspace(-_FAR, _FAR, 4001)
+    h = u[1] - u[0]
+    drift, square = (part / h**power for part, power in zip(_coefficients(model, u), (1, 2), strict=True))
+    below, above = 0.5 * (square - drift), 0.5 * (square + drift)
+    below[[0, -1]] = above[[0, -1]] = 0.0
+    v, found = of(np.tanh(u)), []
+    for wait in waits:
+        steps = math.ceil(wait / 0.01)
+        for _ in range(steps):
+            half = 0.5 * wait / steps
+            bands = np.stack([-half * np.roll(above, 1), 1 + half * (below + above), -half * np.roll(below, -1)])
+            change = below * np.roll(v, 1) - (below + above) * v + above * np.roll(v, -1)
+            v = solve_banded((1, 1), bands, v + half * change)
+        found.append(np.interp(math.atanh(overlap), u, v))
+    return np.reshape(found, np.shape(times))
+
+
+def _coefficients(model: Model, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """b and σ² of a model on the line at points."""
+    noise = model.noise
+    if noise is None or model.space != Euclidean(1):
+        raise ValueError("u lives on the line, with a noise of its own.")
+    points = jnp.asarray(u)[:, None]
+    cloud = Particles(model.space, points)
+    return np.asarray(model.velocity(points, cloud)[:, 0]), np.asarray(noise.diffusion(points, cloud)[:, 0, 0])
 
 
 def require_finite_beta(beta) -> None:

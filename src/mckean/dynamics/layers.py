@@ -89,8 +89,8 @@ def modified(model: Model, dt: float) -> Model:
         Pb − dt(½∇_{Pb}Pb + ⟨x, b⟩Pb),
 
     ∇ along the motion of all tokens: N(x + b dt) = x + Pb dt − (½|Pb|²x + ⟨x, b⟩Pb)dt² + O(dt³), against the flow of a
-    field f, x + f dt + ½(∇_ff − |f|²x)dt² + O(dt³). The last term is due to the radial part of b; for layers that add
-    tangent vectors it is missing (Koubbi, Geshkovski and Rigollet, arXiv 2604.01978, have b − (η/2)∇_bb).
+    field f, x + f dt + ½(∇_ff − |f|²x)dt² + O(dt³). The last term is due to the radial part of b; layers that add
+    tangent vectors have none, and follow b − (dt/2)∇_bb.
     **Raises** `ValueError`, when used, but for particles on the model's space.
     """
     still = eqx.tree_at(lambda m: (m.common, m.noise), model, ((), None), is_leaf=lambda v: v is None)

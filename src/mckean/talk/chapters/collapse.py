@@ -16,8 +16,8 @@ from mckean.models import Model
 from mckean.models.heads import Heads
 from mckean.paths import Brownian
 from mckean.spaces import Sphere
-from mckean.statistics import Estimate, average, replicate
-from mckean.talk.claims import Chapter, Claim, Figure, Film, Panel, Result, Series
+from mckean.statistics import Estimate, average, binomial_interval, jackknife, replicate
+from mckean.talk.claims import LEVEL, Chapter, Claim, Figure, Film, Panel, Result, Rival, Series
 from mckean.talk.parts.contexts import Contexts, run_contexts
 
 
@@ -32,9 +32,9 @@ class Config:
     replicas: int = 2048
     # Two tokens until they have met or parted, in the time t/d.
     overlaps: tuple[float, ...] = (-0.8, -0.4, 0.0, 0.4, 0.8)
-    cold: float = 6.0
-    end: float = 20.0
-    pairs: int = 8192
+    cold: float = 3.0
+    end: float = 14.0
+    pairs: int = 2**15
     walkers: int = 50_000
     # A grid of one-dimensional models.
     nodes: int = 48
@@ -57,7 +57,7 @@ def run(config: Config, key, progress) -> Result:
         rates = replicate(one, jax.random.fold_in(key, dim), config.replicas, batch=min(256, config.replicas))
         near[dim] = rates["fine"], rates["coarse"]
         progress(0.4 * (i + 1) / len(config.dims))
-    ends = replicate(partial(_ends, config=config), jax.random.fold_in(key, 1001), config.pairs)
+    ends = replicate(partial(_ends, config=config), jax.random.fold_in(key, 1001), config.pairs, config.pairs // 4)
     walks = _walks(config, jax.random.fold_in(key, 1002))
     progress(0.55)
     grid = _grid(config, jax.random.fold_in(key, 1003))
@@ -154,69 +154,81 @@ def _share(beta, dim, config: Config, key):
 
 
 def _threshold_claims(config: Config, near) -> list[Claim]:
-    origin = "weak order 1: the change at half the step, before the extrapolation that removes it"
-    claims, wrong, points = [], 0, 0
+    remainder, origin = _remainder(config), "order 2 after extrapolation: log(1 + h) leaves h²/6, allowed for twice"
+    claims, wrong, missed, points = [], 0, 0, 0
     for dim, (fine, coarse) in near.items():
         theory = antipode_rate(dim, np.array(config.betas))
-        rate, change = _extrapolate(fine, coarse)
-        certain = np.abs(rate.value) > 4 * rate.stderr + change
+        rate = average(2 * fine - coarse)
+        certain = _certain(rate, remainder)
         wrong += int(np.sum(certain & (np.sign(rate.value) != np.sign(theory))))
+        missed += int(np.sum(certain & (rate.value < 0)))
         points += int(np.sum(certain))
         i = int(np.argmin(np.abs(theory)))
         claims.append(
             Claim(
-                statement=f"d = {dim}, β = {config.betas[i]:g}: mean rate of log(1 + R) of two nearly opposite tokens",
+                statement=(
+                    rf"Near the antipode $\log(1+R)$ of two tokens has the mean rate $2((d-1)/(2\cosh^2\beta)-1)/d$: "
+                    rf"$d={dim}$, $\beta={config.betas[i]:g}$"
+                ),
                 predicted=float(theory[i]),
-                measured=float(rate.value[i]),
-                stderr=float(rate.stderr[i]),
-                tolerance=float(change[i]),
+                measured=rate[i],
+                tolerance=remainder,
                 origin=origin,
+                excludes=Rival("no Itô correction of the logarithm", _blind_rate(dim, config.betas[i])),
                 reference=_PAPER,
             )
         )
         if dim > 3:
-            root, error = _root(config, dim, fine, coarse)
             claims.append(
                 Claim(
-                    statement=f"d = {dim}: (d − 1)/cosh²β where the antipodal state begins to attract",
+                    statement=rf"For $d={dim}$ the antipodal state begins to attract where $(d-1)/\cosh^2\beta$ is",
                     predicted=2.0,
-                    measured=root.value,
-                    stderr=root.stderr,
-                    tolerance=error,
-                    origin=origin,
+                    measured=_root(config, dim, 2 * fine - coarse),
+                    tolerance=dim * remainder,
+                    origin=f"d times that of the rate. {origin}",
+                    excludes=Rival("cosh²β = d − 1, a factor 2 that is missing", 1.0),
                     reference=_PAPER,
                 )
             )
     claims.append(
         Claim(
             statement=(
-                f"points (d, β), of the {points} where the sign of the rate is certain, at which it is not that of "
-                "(d − 1)/cosh²β − 2"
+                rf"The antipodal state attracts if and only if $(d-1)/\cosh^2\beta<2$: exceptions among the {points} "
+                rf"points "
+                r"$(d,\beta)$ where the sign of the rate is certain"
             ),
             predicted=0.0,
             measured=float(wrong),
+            excludes=Rival("it repels always, as without Itô's correction", float(missed)),
             reference=_PAPER,
         )
     )
     return claims
 
 
-def _extrapolate(fine, coarse) -> tuple[Estimate, np.ndarray]:
-    """The rates without their error of first order in the step, and that error."""
-    return average(2 * fine - coarse), np.abs(np.mean(fine - coarse, axis=0))
+def _remainder(config: Config) -> float:
+    """A step of length h adds log(1 + h) = h − h²/2 + h³/3: a sixth of h² is left by the extrapolation."""
+    return (config.span / config.steps) ** 2 / 3
 
 
-def _root(config: Config, dim: int, fine, coarse) -> tuple[Estimate, float]:
-    """Where the rate, which is linear in g = (d − 1)/cosh²β, is zero; the jackknife over replicas gives the error."""
+def _blind_rate(dim: int, beta: float) -> float:
+    """The rate of log(1 + R) from the drift of R alone, ((d − 2)b + a)2/d, b = 1/(2cosh²β), a = 1 − b."""
+    b = 0.5 / np.cosh(beta) ** 2
+    return float(2 * ((dim - 2) * b + 1 - b) / dim)
+
+
+def _certain(rate: Estimate, remainder: float) -> np.ndarray:
+    """Where an interval of the talk's level has no zero."""
+    low, high = rate.interval(1 - LEVEL)
+    return (low > remainder) | (high < -remainder)
+
+
+def _root(config: Config, dim: int, rates) -> Estimate:
+    """Where the rate, which is linear in g = (d − 1)/cosh²β, is zero."""
     g = (dim - 1) / np.cosh(np.array(config.betas)) ** 2
     design = np.linalg.pinv(np.stack([np.ones_like(g), g]))
-    root = lambda rates: -(rates @ design)[..., 0] / (rates @ design)[..., 1]  # noqa: E731
-    best = 2 * fine - coarse
-    n = len(best)
-    left_out = root((best.sum(axis=0) - best) / (n - 1))
-    value = float(root(best.mean(axis=0)))
-    stderr = float(np.sqrt((n - 1) * left_out.var()))
-    return Estimate(value, stderr), abs(value - float(root(fine.mean(axis=0))))
+    found = jackknife(rates).map(lambda mean: -(mean @ design)[..., 0] / (mean @ design)[..., 1]).estimate
+    return Estimate(float(found.value), float(found.stderr), float(found.freedom))
 
 
 def _cold_claims(config: Config, ends, walks) -> list[Claim]:
@@ -225,39 +237,55 @@ def _cold_claims(config: Config, ends, walks) -> list[Claim]:
     model = two_tokens(3, config.cold).model
     claims = []
     for i, overlap in enumerate(config.overlaps):
-        met = average(walks[:, i] > 0)
+        martingale = Rival("R a martingale, (1 + R₀)/2", 0.5 * (1 + overlap))
+        limit = low_temperature(overlap)["meeting probability"]
+        share, interval = _share_met(walks[:, i])
         claims.append(
             Claim(
-                statement=f"low temperature, R₀ = {overlap:g}: P(R_∞ = 1) = ½ + arcsin(R₀)/π",
-                predicted=low_temperature(overlap)["meeting probability"],
-                measured=float(met.value),
-                stderr=float(met.stderr),
+                statement=(
+                    rf"As $\beta\to\infty$ two tokens with $R_0={overlap:g}$ meet with probability "
+                    r"$1/2+\arcsin(R_0)/\pi$"
+                ),
+                predicted=limit,
+                measured=share,
+                interval=interval,
                 tolerance=open_end,
                 origin="the sign of R at the end, Φ(−√(T/2)); the step's own error is of second order",
+                excludes=martingale,
                 reference=_PAPER,
             )
         )
-        met = average(ends[:, i] > 0)
+        share, interval = _share_met(ends[:, i])
         claims.append(
             Claim(
-                statement=f"tokens on S², β = {config.cold:g}, R₀ = {overlap:g}: P(R_∞ = 1) by the scale function",
+                statement=(
+                    rf"Two tokens on $S^2$, $\beta={config.cold:g}$, $R_0={overlap:g}$, meet with the probability "
+                    rf"that the "
+                    "scale function of their overlap gives"
+                ),
                 predicted=float(meeting_probability(model, overlap)),
-                measured=float(met.value),
-                stderr=float(met.stderr),
+                measured=share,
+                interval=interval,
                 tolerance=open_end + _step(config),
                 origin="the sign of R at the end, Φ(−√(T/2)), and weak order 1 in the clock t/d",
+                excludes=Rival("the limit of infinite β", limit),
                 reference=_PAPER,
             )
         )
     return claims
 
 
+def _share_met(ends) -> tuple[float, tuple[float, float]]:
+    met = int(np.sum(ends > 0))
+    return met / len(ends), binomial_interval(met, len(ends), 1 - LEVEL)
+
+
 def _phase_figure(config: Config, near, ends, walks) -> Figure:
     signs = {1.0: ([], []), -1.0: ([], []), 0.0: ([], [])}
     growth = []
     for dim, (fine, coarse) in near.items():
-        rate, change = _extrapolate(fine, coarse)
-        certain = np.abs(rate.value) > 4 * rate.stderr + change
+        rate = average(2 * fine - coarse)
+        certain = _certain(rate, _remainder(config))
         for beta, sign in zip(config.betas, np.where(certain, np.sign(rate.value), 0.0), strict=True):
             signs[sign][0].append(beta)
             signs[sign][1].append(dim)
@@ -321,9 +349,9 @@ CHAPTER = Chapter(
     quick=Config(
         dims=(3, 8, 32),
         betas=(0.4, 0.8, 1.2, 1.6, 2.0, 2.4),
-        replicas=512,
+        replicas=768,
         overlaps=(-0.5, 0.5),
-        pairs=2048,
+        pairs=8192,
         walkers=10_000,
         nodes=24,
         grid_pairs=200,

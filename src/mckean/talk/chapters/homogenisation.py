@@ -1,7 +1,6 @@
 """Chapter: deep random Transformers, and the equations to which their layers tend."""
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import diffrax
 import equinox as eqx
@@ -10,16 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from mckean import observables
-from mckean.catalogue import random_transformer, toy_transformer
-from mckean.dynamics import Layers, Moebius, ParticleScheme, evolve
+from mckean.dynamics import Layers, evolve
 from mckean.dynamics.layers import modified
 from mckean.interactions import Attention
 from mckean.measures import Particles
 from mckean.models import Heads, Model
 from mckean.paths import Brownian, Record
 from mckean.spaces import Sphere
-from mckean.statistics import Estimate, average, log_slope, replicate, root_mean_square
-from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
+from mckean.statistics import Estimate, Jackknife, jackknife, replicate
+from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Rival, Series
+from mckean.talk.parts.pairs import Pairs, run_pairs
 
 
 @dataclass(frozen=True)
@@ -28,20 +27,14 @@ class Config:
     tokens: int = 6
     beta: float = 1.0
     depth: float = 1.0  # t = Lη of the regimes with a mean field
-    steps: tuple[float, ...] = (0.25, 0.125, 0.0625)  # η
+    steps: tuple[float, ...] = (1 / 16, 1 / 32, 1 / 64)  # η, each half of the one before
     heads: int = 64
-    replicas: int = 512
-    clock: float = 2.0  # s = Lη²/H of the regime with common noise
-    layers: tuple[int, ...] = (4, 8, 16)
-    pairs: int = 32768
-    wide: int = 64
-    networks: int = 256
-    clocks: tuple[tuple[float, int], ...] = ((0.4, 4), (0.2, 1), (0.4, 16))  # η and H
-    fine: float = 0.005
+    replicas: int = 1024
+    pairs: Pairs = field(default_factory=Pairs)
 
 
 _PAPER = "Koubbi, Geshkovski and Rigollet, Homogenized Transformers, arXiv 2604.01978"
-_OBSERVE = {"m": observables.mean_overlap}
+_LAYERS = "the square of a layer's step, expanded, with the radial part of b"
 
 
 def _model(config: Config, intensity) -> Model:
@@ -54,231 +47,117 @@ def _start(config: Config) -> Particles:
     return Particles(Sphere(config.dim), jnp.eye(config.tokens, config.dim))
 
 
-def _network(key, config: Config, eta: float, intensity):
-    """Mean overlap at depth t of one network and of that with the opposite fluctuations, whose mean is more precise."""
-    model = _model(config, intensity)
-    weights = Brownian(key).environment.record(round(config.depth / eta), eta, config.dim**2).increments
+def _networks(key, config: Config):
+    """Mean overlaps at depth t, shape (2, steps, 2): H fixed or H = 1/η, each η, the weights or their opposites.
 
-    def end(sign):
-        path = Brownian(key, Record(sign * weights, eta))
+    All networks see one environment, in layers of different length: their errors, and the noise in them, are alike. The
+    mean of a network and of that with the opposite fluctuations is more precise than each.
+    """
+    finest = config.steps[-1]
+    weights = Brownian(key).environment.record(round(config.depth / finest), finest, config.dim**2).increments
+
+    def end(eta: float, intensity, sign):
+        path = Brownian(key, Record(sign * weights, finest)).coarsen(round(eta / finest))
+        model = _model(config, intensity)
         run = evolve(model, _start(config), until=config.depth, dt=eta, path=path, scheme=Layers())
         return observables.mean_overlap(model, run.final)
 
-    return jax.vmap(end)(jnp.asarray([1.0, -1.0]))
+    signs = jnp.asarray([1.0, -1.0])
+    regimes = lambda eta: jnp.asarray([eta / config.heads, eta**2])  # noqa: E731
+    both = lambda eta: jax.vmap(lambda c: jax.vmap(lambda s: end(eta, c, s))(signs))(regimes(eta))  # noqa: E731
+    return jnp.stack([both(eta) for eta in config.steps], axis=1)
 
 
-def _flow(model: Model, config: Config) -> float:
-    """The mean overlap at depth t under a deterministic model."""
+def _flow(config: Config, dt) -> float:
+    """The mean overlap at depth t under the equation that layers of step dt follow; x′ = Pb for dt = 0."""
+    model = modified(_model(config, 0.0), dt)
     run = evolve(model, _start(config), until=config.depth, dt=config.depth / 64, scheme=diffrax.Tsit5())
     return float(observables.mean_overlap(model, run.final))
 
 
-def _couple(key, config: Config, layers: int):
-    """Mean overlaps at s of the network of so many layers, and of that of twice as many in the same environment."""
-    model = random_transformer(config.dim, config.beta).model
-    coarse = {"until": config.clock, "scheme": Layers(), "observe": _OBSERVE}
-    run = lambda path, dt: evolve(model, _start(config), path=path, dt=dt, **coarse).observed["m"][-1]  # noqa: E731
-    dt = config.clock / layers
-    return jnp.stack([run(Brownian(key), dt), run(Brownian(key).refine(2), dt / 2)])
-
-
-def _clocks(config: Config) -> list:
-    """Model, step and scheme of networks with random QᵀK and their limit, of one at β = 0 and of the toy model."""
-    deep = [(random_transformer(config.wide // 4, 1.0, heads, spread=1.0).model, eta**2 / heads, Layers())
-            for eta, heads in config.clocks]  # fmt: skip
-    limit = (random_transformer(config.wide // 4, 1.0, 1, spread=1.0).model, config.fine, ParticleScheme())
-    hot = (random_transformer(config.wide, 0.0).model, 4 * config.fine, Layers())
-    return [*deep, limit, hot, (toy_transformer(config.wide).model, 2 * config.fine, Moebius())]
-
-
-def _along(key, config: Config, model: Model, dt: float, scheme):
-    """Mean overlap of orthonormal tokens along the clock."""
-    start = Particles(model.space, jnp.eye(config.tokens, model.space.dim))
-    run = evolve(model, start, until=config.clock, dt=dt, path=Brownian(key), scheme=scheme, observe=_OBSERVE,
-                 every=round(config.clock / dt) // 10)  # fmt: skip
-    return run.observed["m"]
-
-
 def run(config: Config, key, progress) -> Result:
-    keys = jax.random.split(key, 4)
-    work = _Work(config, progress)
-    few, many = (
-        [work(_network, jax.random.fold_in(k, i), config.replicas, eta=eta, intensity=jnp.asarray(eta / heads(eta)))
-         for i, eta in enumerate(config.steps)]
-        for k, heads in ((keys[0], lambda eta: config.heads), (keys[1], lambda eta: 1 / eta))
-    )  # fmt: skip
-    levels = [work(_couple, jax.random.fold_in(keys[2], layers), config.pairs, layers=layers)
-              for layers in config.layers]  # fmt: skip
-    runs = [
-        work(_along, jax.random.fold_in(keys[3], i), config.networks, model=model, dt=dt, scheme=scheme)
-        for i, (model, dt, scheme) in enumerate(_clocks(config))
-    ]
-    limit = _flow(modified(_model(config, 0.0), 0.0), config)
-    near = [_flow(modified(_model(config, 0.0), eta), config) for eta in config.steps]
-    claims = [
-        *_ode_claims(config, few, limit),
-        *_modified_claims(config, many, limit, near),
-        *_noise_claims(config, levels),
-        *_clock_claims(config, runs),
-    ]
-    return Result(claims, [_figure(config, few, many, limit, near, levels, runs)])
+    first, second = jax.random.split(key)
+    seen = replicate(eqx.Partial(_networks, config=config), first, config.replicas, config.replicas // 4)
+    progress(0.4)
+    flows = np.asarray([_flow(config, dt) for dt in (0.0, *config.steps)])
+    progress(0.45)
+    errors = _errors(seen, flows)
+    claims, panels = run_pairs(config.pairs, second, lambda done: progress(0.45 + 0.55 * done))
+    return Result([*_order_claims(config, errors), *claims], [Figure(_CAPTION, [_regimes(config, errors), *panels])])
 
 
-class _Work:
-    """Replicas of one thing after another, with the progress of all."""
-
-    def __init__(self, config: Config, progress):
-        self.config, self.progress, self.done = config, progress, 0
-        self.total = 2 * len(config.steps) + len(config.layers) + len(config.clocks) + 3
-
-    def __call__(self, one, key, replicas: int, **options):
-        found = replicate(eqx.Partial(one, config=self.config, **options), key, replicas)
-        self.done += 1
-        self.progress(self.done / self.total)
-        return found
-
-
-def _bias(samples, reference: float) -> Estimate:
-    """|E m − reference| from pairs of networks with opposite fluctuations."""
-    mean = average(samples.mean(axis=1))
-    return Estimate(abs(mean.value - reference), mean.stderr)
+def _errors(seen, flows: np.ndarray) -> dict[str, tuple[float, Jackknife]]:
+    """What falls with η, by which power, and its values."""
+    bias = lambda regime, law: jackknife(seen[:, regime].mean(axis=2) - law).map(np.abs)  # noqa: E731
+    # The part that is odd in the fluctuations is half of the difference of a pair.
+    spread = jackknife((0.5 * (seen[:, 0, :, 0] - seen[:, 0, :, 1])) ** 2, root=2)
+    return {
+        "ODE, H fixed": (1.0, bias(0, flows[0])),
+        "standard deviation, H fixed": (0.5, spread),
+        "ODE, H = 1/η": (1.0, bias(1, flows[0])),
+        "modified ODE, H = 1/η": (2.0, bias(1, flows[1:])),
+    }
 
 
-def _spread(samples, reference: float) -> Estimate:
-    """√E(m − E m)²: the odd part in the fluctuations, half of the difference of a pair."""
-    return root_mean_square(0.5 * (samples[:, 0] - samples[:, 1]))
-
-
-def _stack(estimates) -> Estimate:
-    return Estimate(np.array([e.value for e in estimates]), np.array([e.stderr for e in estimates]))
-
-
-def _order(name: str, order: float, h, errors: Estimate, reference: str) -> Claim:
-    """The exponent of the finest two errors.
-
-    Errors Ch^p(1 + ah + bh² + …) have exponents p + (ah + …): twice the last change of them covers what is left but for
-    bh < −a/5.
-    """
-    h = np.asarray(h, float)
-    last, before = (
-        log_slope(h[i], Estimate(errors.value[i], errors.stderr[i])) for i in (slice(-2, None), slice(-3, -1))
-    )
-    change = abs(last.value - before.value)
-    return Claim(
-        statement=name,
-        predicted=order,
-        measured=last.value,
-        stderr=last.stderr,
-        tolerance=2 * change,
-        origin="next order: twice the last change of the exponent",
-        reference=reference,
-    )
-
-
-def _ode_claims(config: Config, few, limit: float) -> list[Claim]:
-    bias = _stack([_bias(s, limit) for s in few])
-    spread = _stack([_spread(s, limit) for s in few])
+def _order_claims(config: Config, errors) -> list[Claim]:
+    told = {
+        "ODE, H fixed": (
+            rf"With a mean field and $H={config.heads}$ heads, the mean overlap at depth $t=L\eta$ tends to that of "
+            r"$x'=Pb$ as a power of $\eta$: the exponent", Rival("the strong order of noise, 1/2", 0.5), _PAPER,
+        ),
+        "standard deviation, H fixed": (
+            r"Its standard deviation over networks falls as $\sqrt\alpha=\sigma\sqrt{\eta/H}$: the exponent of "
+            r"$\eta$",
+            Rival("that of a mean, 1", 1.0), _PAPER,
+        ),
+        "ODE, H = 1/η": (
+            r"With $H=1/\eta$ heads the mean overlap tends to that of $x'=Pb$: the exponent of $\eta$",
+            Rival("that of the modified equation, 2", 2.0), _PAPER,
+        ),
+        "modified ODE, H = 1/η": (
+            r"From the modified equation it differs by a higher power of $\eta$: the exponent",
+            Rival("without the radial part of b, 1", 1.0), _LAYERS,
+        ),
+    }  # fmt: skip
     return [
-        _order("mean field, H fixed: order in η of |E m − m_ODE| at t = Lη", 1.0, config.steps, bias, _PAPER),
-        _order("mean field, H fixed: order in η of the standard deviation of m, √α = √(η/H)", 0.5, config.steps, spread,
-               _PAPER),
-    ]  # fmt: skip
-
-
-def _modified_claims(config: Config, many, limit: float, near) -> list[Claim]:
-    first = _stack([_bias(s, limit) for s in many])
-    second = _stack([_bias(s, m) for s, m in zip(many, near, strict=True)])
-    return [
-        _order("mean field, H = 1/η: order in η of |E m − m_ODE|", 1.0, config.steps, first, _PAPER),
-        _order("mean field, H = 1/η: order in η of |E m − m| for the modified ODE", 2.0, config.steps, second,
-               "arXiv 2604.01978, with the term of the radial part of b restored"),
-    ]  # fmt: skip
-
-
-def _noise_claims(config: Config, levels) -> list[Claim]:
-    ds = [config.clock / layers for layers in config.layers]
-    change = _stack([_change(pair) for pair in levels])
-    return [
-        _order(f"no mean field, β = {config.beta:g}: order in η²/H of E m at s = {config.clock:g}", 1.0, ds, change,
-               _PAPER),
-    ]  # fmt: skip
-
-
-def _change(pair) -> Estimate:
-    mean = average(pair[:, 0] - pair[:, 1])
-    return Estimate(abs(mean.value), mean.stderr)
-
-
-def _clock_claims(config: Config, runs) -> list[Claim]:
-    *deep, limit, hot, toy = [average(seen) for seen in runs]
-    at = f"mean overlap at s = {config.clock:g}"
-
-    def claim(name: str, mean: Estimate, law: Estimate, step: float) -> Claim:
-        error = math.hypot(mean.stderr[-1], law.stderr[-1])
-        origin = "weak order 1: the sum of both steps"
-        return Claim(
-            statement=name,
-            predicted=float(law.value[-1]),
-            measured=float(mean.value[-1]),
-            stderr=error,
-            tolerance=step,
-            origin=origin,
-            reference=_PAPER,
+        Claim(
+            statement=told[name][0],
+            predicted=order,
+            measured=_order_of(values),
+            tolerance=config.steps[-3],
+            origin="second order in η after extrapolation, and less than the largest η",
+            excludes=told[name][1],
+            reference=told[name][2],
         )
-
-    random = [
-        claim(f"random QᵀK, {_label(config, eta, heads)}: {at} against that in steps of {config.fine:g}", mean, limit,
-              eta**2 / heads + config.fine)
-        for (eta, heads), mean in zip(config.clocks, deep, strict=True)
-    ]  # fmt: skip
-    return [*random, claim(f"β = 0, d = {config.wide}: {at} against the toy model", hot, toy, 6 * config.fine)]
+        for name, (order, values) in errors.items()
+    ]
 
 
-def _label(config: Config, eta: float, heads: int) -> str:
-    return f"η = {eta:g}, H = {heads}, L = {round(config.clock * heads / eta**2)}"
+def _order_of(errors: Jackknife) -> Estimate:
+    """The exponent p of three errors at h, h/2 and h/4, extrapolated.
+
+    Errors Ch^p(1 + ah + …) give p + ah/(2 log 2) and p + ah/(4 log 2) between neighbours: twice the second less the
+    first is p + O(h²).
+    """
+    found = errors.map(lambda e: np.log2(e[..., -3:]) @ np.array([-1.0, 3.0, -2.0])).estimate
+    return Estimate(float(found.value), float(found.stderr), float(found.freedom))
 
 
-def _figure(config: Config, few, many, limit, near, levels, runs) -> Figure:
+def _regimes(config: Config, errors) -> Panel:
     eta = np.asarray(config.steps)
-    curves = [
-        ("ODE, H fixed", _stack([_bias(s, limit) for s in few])),
-        ("standard deviation, H fixed", _stack([_spread(s, limit) for s in few])),
-        ("ODE, H = 1/η", _stack([_bias(s, limit) for s in many])),
-        ("modified ODE, H = 1/η", _stack([_bias(s, m) for s, m in zip(many, near, strict=True)])),
-    ]
-    regimes = [Series(eta, e.value, name, e.stderr, "points") for name, e in curves]
-    regimes += [
-        Series(eta, e.value[-1] * (eta / eta[-1]) ** p, kind="dashed")
-        for (_, e), p in zip(curves, (1.0, 0.5, 1.0, 2.0), strict=True)
-    ]
-    ds = np.asarray([config.clock / layers for layers in config.layers])
-    change = _stack([_change(pair) for pair in levels])
-    noise = [
-        Series(ds, change.value, "change from halving the step", change.stderr, "points"),
-        Series(ds, change.value[-1] * ds / ds[-1], "order 1", kind="dashed"),
-    ]
-    *deep, limit, hot, toy = [average(seen) for seen in runs]
-    times = np.linspace(0, config.clock, len(limit.value))
-    collapse = [
-        Series(times, limit.value, rf"limit, $d$ = {config.wide // 4}, $\beta$ = 1"),
-        Series(times, toy.value, f"toy model, $d$ = {config.wide}", kind="dashed"),
-        Series(times, hot.value, rf"layers, $d$ = {config.wide}, $\beta$ = 0", hot.stderr, "points"),
-    ]
-    collapse += [
-        Series(times, mean.value, _label(config, eta, heads), mean.stderr, "points")
-        for (eta, heads), mean in zip(config.clocks, deep, strict=True)
-    ]
-    caption = (
-        "Left: with a mean field, errors of the mean overlap at depth t = Lη; dashed: orders 1, ½, 1 and 2. Middle: "
-        "without one, the change of the mean overlap as the step η²/H is halved in one environment. Right: networks of "
-        "very different depth on one clock."
-    )
-    panels = [
-        Panel(r"$\eta$", "error of the mean overlap", regimes, xscale="log", yscale="log"),
-        Panel(r"$\eta^2/H$", "change of the mean overlap", noise, xscale="log", yscale="log"),
-        Panel(r"clock $s = L\eta^2/H$", "mean overlap of distinct tokens", collapse),
-    ]
-    return Figure(caption, panels)
+    series = []
+    for name, (order, values) in errors.items():
+        found = values.estimate
+        series.append(Series(eta, found.value, name, found.stderr, "points"))
+        series.append(Series(eta, found.value[-1] * (eta / eta[-1]) ** order, kind="dashed"))
+    return Panel(r"$\eta$", "error of the mean overlap", series, xscale="log", yscale="log")
+
+
+_CAPTION = (
+    "Left: with a mean field, errors of the mean overlap at depth t = Lη; dashed: orders 1, ½, 1 and 2. Middle: where "
+    "the noise stays, the overlap of two tokens against its stochastic equation, by the length of a layer. Right: "
+    "networks of very different depth on one clock."
+)
 
 
 CHAPTER = Chapter(
@@ -292,21 +171,26 @@ CHAPTER = Chapter(
         "noise common to all tokens. With Gaussian values and $b=0$ the network has the law of an Euler step of length "
         "$\\eta^2/H$ of that equation: depth, heads and step enter through the clock $s=L\\eta^2/H$ alone, up to "
         "$O(\\eta^2/H)$. The modified equation is "
-        "$$x'=Pb-\\eta\\big(\\tfrac12\\nabla_{Pb}Pb+\\langle x,b\\rangle Pb\\big).$$ Its last term, due to the "
-        "radial part of $b$, is missing in $b-\\tfrac\\eta2\\nabla_bb$, which is right for layers that add tangent "
-        "vectors; without it the second order is not there."
+        "$$x'=Pb-\\eta\\big(\\tfrac12\\nabla_{Pb}Pb+\\langle x,b\\rangle Pb\\big).$$ Its last term is due to the "
+        "radial part of $b$. Layers that add tangent vectors have no such part, and follow "
+        "$b-\\tfrac\\eta2\\nabla_bb$.\n\n"
+        "Two tokens have an overlap that is a diffusion of its own, in every regime: its drift and bracket are known, "
+        "and "
+        "Kolmogorov's equation gives its mean, with which the layers are compared."
     ),
     what=lambda c: (
-        f"Mean field: values I plus Gaussian ones, β = {c.beta:g}, {c.tokens} orthonormal tokens in R^{c.dim}, "
-        f"depth t = {c.depth:g}, η = {', '.join(f'{e:g}' for e in c.steps)}, H = {c.heads} or 1/η, {c.replicas} "
-        f"networks and their opposites. None: {', '.join(map(str, c.layers))} layers up to s = {c.clock:g}, {c.pairs} "
-        f"environments. Clocks: {c.networks} networks each, d = {c.wide // 4} with random QᵀK, d = {c.wide} at β = 0."
+        f"Mean field: values I plus Gaussian ones, β = {c.beta:g}, {c.tokens} orthonormal tokens in R^{c.dim}, depth "
+        f"t = "
+        f"{c.depth:g}, η = 1/{', 1/'.join(f'{1 / e:g}' for e in c.steps)}, H = {c.heads} or 1/η, {c.replicas} "
+        f"networks and "
+        f"their opposites. Two tokens in R^{c.pairs.dim}, η/H = ½ or 2, t = {c.pairs.until:g}: η = "
+        f"1/{', 1/'.join(f'{1 / e:g}' for e in c.pairs.steps)} in {c.pairs.replicas} environments and their opposites; "
+        f"random QᵀK, ⟨Ax, y⟩ of standard deviation {c.pairs.spread:g}, {c.pairs.networks} networks up to s = "
+        f"{c.pairs.clock:g}."
     ),
     run=run,
-    config=Config(
-        steps=(0.25, 0.125, 0.0625, 0.03125), replicas=4096, layers=(4, 8, 16, 32), pairs=2**17, networks=1024
-    ),
-    quick=Config(replicas=256, pairs=8192, networks=96),
+    config=Config(),
+    quick=Config(replicas=256, pairs=Pairs.quick()),
     references=(
         "H. Koubbi, B. Geshkovski and P. Rigollet, Homogenized Transformers, arXiv 2604.01978.",
         "B. Geshkovski, C. Letrouit, Y. Polyanskiy and P. Rigollet, A mathematical perspective on Transformers.",

