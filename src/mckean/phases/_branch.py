@@ -4,8 +4,8 @@ With y = (u, p), G(y) = u − S(u; p) and the tangent τ of the curve G = 0, the
 
     G(y) + Σ_jc_jt_j = 0,   ⟨t_j, δu⟩ = 0,   ⟨τ, y − y_0⟩ = s,
 
-where t_j span the translations of u (Keller's pseudo-arclength with phase conditions). At a fold τ_p changes its sign; at
-a branch point a curvature of F does, and τ_p does not.
+where t_j span the translations of u (Keller's pseudo-arclength with phase conditions). At a fold τ_p changes its sign;
+at a branch point a curvature of F does, and τ_p does not.
 """
 
 from collections.abc import Callable, Sequence
@@ -144,7 +144,8 @@ def continuation(
     - `parameter`: its parameter.
     - `within`: the least and the largest parameter; the curve ends where it leaves them.
     - `forward`: whether the parameter grows at first. Default: True.
-    - `step`: the first length of a step, in units of log ρ (root mean square) and of the largest |parameter|. Default: 0.1.
+    - `step`: the first length of a step, in units of log ρ (root mean square) and of the largest |parameter|. Default:
+      0.1.
     - `most`: the most points. Default: 200.
     - `along`: a change of log ρ, an array of the grid's shape, in which to leave a branch point. Default: None.
 
@@ -180,8 +181,8 @@ def coexistence(first: Branch, second: Branch) -> list[tuple[float, SteadyState,
 
     **Arguments:**
 
-    - `first`, `second`: two branches of the same model. Where the second passes a parameter more than once, its state of
-      least free energy counts.
+    - `first`, `second`: two branches of the same model. Where the second passes a parameter more than once, its state
+      of least free energy counts.
 
     **Returns:** for each such parameter, which is found to twelve digits, the parameter and the two states.
     """
@@ -232,8 +233,8 @@ class _Walk:
             jax.eval_shape(lambda q: _image(self.model_of, self.grid, jnp.zeros(self.grid.shape), q), jnp.asarray(p))
         except Exception as error:
             raise ValueError(
-                "the model cannot be built from a parameter that JAX traces: place W before, W = "
-                "mckean.interactions.place(kernel, space), and let β be the parameter, or the coefficients of a FourierSeries."
+                "the model cannot be built from a parameter that JAX traces: place W before, "
+                "W = mckean.interactions.place(kernel, space), and let β be the parameter, or coefficients of a series."
             ) from error
 
     def start(self, u: Any, p: float, sign: float, along: Any) -> _Point:
@@ -258,7 +259,8 @@ class _Walk:
                 return there, length * (1.5 if cosine > 0.995 else 1.0)
             length *= 0.5
         raise ArithmeticError(
-            f"the branch is lost after p = {here.p:.8g}: the next point is {residual:.2g} off; begin there with another step, or with more nodes."
+            f"the branch is lost after p = {here.p:.8g}: the next point is {residual:.2g} off; begin there with another "
+            "step, or with more nodes."
         )
 
     def step(self, here: _Point, length: float) -> tuple[_Point, float, float]:

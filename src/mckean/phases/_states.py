@@ -107,8 +107,8 @@ def steady_states(
 
     The starts are those given, the uniform density, single waves of several amplitudes (on a box: bumps of several
     widths at several places), and random ones. From each, Newton's method runs after a few steps of descent,
-    deflated by the states that are known (Farrell, Birkisson and Funke), and after many. States that differ by a translation
-    or a reflection are one state; an exchange of axes makes another one.
+    deflated by the states that are known (Farrell, Birkisson and Funke), and after many. On a torus, states that differ
+    by a translation or a reflection are one state; an exchange of axes makes another one.
 
     **Arguments:**
 
