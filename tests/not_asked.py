@@ -143,4 +143,8 @@ NOT_ASKED = {
     "transport.otto",
     "transport.tangent",
     "transport.wasserstein_gradient",
+    "phases.Branch",
+    "phases.Event",
+    "phases.LinearThreshold",
+    "phases.SteadyState",
 }

@@ -1,12 +1,13 @@
 """Every verb of the wings on every kind of model, in cheap sizes."""
 
+import dataclasses
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 
 import mckean as mk
-from mckean import couplings, energetics, environments, equilibrium
+from mckean import couplings, energetics, environments, equilibrium, phases
 
 LINE, CIRCLE = mk.Euclidean(1), mk.Torus(1)
 BOX, RING = LINE.grid(32, -4.0, 4.0), CIRCLE.grid(8)
@@ -96,6 +97,16 @@ VERBS = {
     "equilibrium.invariance": lambda m, mu, nu: equilibrium.invariance(m, clouds(mu), LOOK, key=KEY, **SPAN),
     "equilibrium.stationarity": lambda m, mu, nu: equilibrium.stationarity(m, clouds(mu), LOOK),
     "equilibrium.gibbs_drift": lambda m, mu, nu: equilibrium.gibbs_drift(m, mu),
+    "phases.linear_threshold": lambda m, mu, nu: phases.linear_threshold(m),
+    "phases.steady_state": lambda m, mu, nu: phases.steady_state(m, mu),
+    "phases.steady_states": lambda m, mu, nu: (
+        phases.steady_states(m, mu.grid, key=KEY, random=0)
+        if isinstance(mu, mk.Density)
+        else phases.steady_states(m, RING, key=KEY, random=0)
+    ),
+    "phases.continuation": lambda m, mu, nu: phases.continuation(
+        lambda beta: dataclasses.replace(m, noise=mk.Thermal(beta)), phases.steady_state(m, mu), 2.0, (1.9, 2.1)
+    ),
 }
 # Functions of numbers, of what a run has left, or of a function of a key: no model is run.
 OF_NUMBERS = {
@@ -109,6 +120,7 @@ OF_NUMBERS = {
     "energetics.energy_balance",
     "environments.ensemble",
     "equilibrium.log_partition",
+    "phases.coexistence",
 }
 CALLS = {
     f"{verb}: {kind}": partial(lambda call, model, measure: call(model, measure(0.0), measure(0.5)), call, *of)

@@ -138,6 +138,7 @@ __all__ = [
     "marginal",
     "measures",
     "observables",
+    "phases",
     "potentials",
     "relative_entropy",
     "sinkhorn",

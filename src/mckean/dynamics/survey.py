@@ -30,7 +30,7 @@ _RESOLVED = 32
 def require_functions(model: Model, measure: AbstractMeasure, points: Points) -> None:
     """Raise `ValueError` for functions that are not finite at the initial state, or not periodic on a torus.
 
-    V, W between some of the points, and the drift are looked at, with the place of the first point where one is not
+    V, W and ∇W between some of the points, ∇V and b are looked at, with the place of the first point where one is not
     finite; b and σ, with the measure as it is, are compared at points of a torus that are a side apart.
     """
     found = _survey(model, measure, points)
@@ -55,8 +55,8 @@ def _survey(model: Model, mu: AbstractMeasure, points: Points) -> dict[str, Any]
     x = interactions.at(points, mu)
     bad = {
         "the confinement V": ~confined(model, x),
-        "the interaction W between two points": ~interacting(model, x),
-        "the drift −∇V − ∇W*μ + b": ~jnp.all(jnp.isfinite(model.velocity(points, mu)), axis=1),
+        "the interaction W between two points": ~interacting(model, x, slopes=True),
+        "the drift −∇V + b": ~_drifting(model, mu, x),
     }
     fields, shifted = point_fields(model, mu), {}
     if isinstance(model.space, Torus):
@@ -65,6 +65,16 @@ def _survey(model: Model, mu: AbstractMeasure, points: Points) -> dict[str, Any]
         lattice = jnp.asarray(np.concatenate([y[None], y + np.diag(sides)[:, None]]), x.dtype)
         shifted = {name: jnp.stack([field(y) for y in lattice]) for name, field in fields.items()}
     return {"bad": bad, "shifted": shifted}
+
+
+def _drifting(model: Model, mu: AbstractMeasure, x: Float[Array, "n d"]) -> Bool[Array, " n"]:
+    """Where −∇V + b is finite. The sum −∇W*μ is the run's own: to compile it here as well would take as long."""
+    total = jnp.zeros_like(x)
+    if model.confinement is not None:
+        total = total - jax.vmap(jax.grad(model.confinement))(x)
+    if not isinstance(model.drift, interactions.AbstractField):
+        total = total + drift_at(model.drift, x, mu)
+    return jnp.all(jnp.isfinite(total), axis=1)
 
 
 def point_fields(model: Model, mu: AbstractMeasure) -> dict[str, Callable]:
@@ -127,17 +137,19 @@ def confined(model: Model, x: Float[Array, "n d"]) -> Bool[Array, " n"]:
     return jnp.isfinite(jax.vmap(model.confinement)(x))
 
 
-def interacting(model: Model, x: Float[Array, "n d"]) -> Bool[Array, " m"]:
-    """Where W is finite, from some of the points to three others; a series of Fourier is finite everywhere."""
+def interacting(model: Model, x: Float[Array, "n d"], slopes: bool = False) -> Bool[Array, " m"]:
+    """Where W, and ∇W if asked for, is finite, from some of the points to three others; a Fourier series always is."""
     x, n = x[:_PAIRS], min(x.shape[0], _PAIRS)
     fine = jnp.ones(n, bool)
     if model.interaction is None or isinstance(model.interaction.kernel, FourierSeries):
         return fine
-    value = jax.vmap(model.interaction.kernel.value)
+    kernel = model.interaction.kernel
     for shift in sorted({1, n // 3, n // 2}):
         other = jnp.roll(x, shift, 0)
         z = model.space.displacement(x, other) if isinstance(model.space, Torus) else x - other
-        fine = fine & jnp.isfinite(value(z))
+        fine = fine & jnp.isfinite(jax.vmap(kernel.value)(z))
+        if slopes:
+            fine = fine & jnp.all(jnp.isfinite(jax.vmap(kernel.gradient)(z)), axis=1)
     return fine
 
 

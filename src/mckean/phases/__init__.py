@@ -2,8 +2,9 @@
 
 - Which steady state is reached from a density? `steady_state`: a `SteadyState`.
 - Which are there? `steady_states`, from many starts.
-- When does the uniform state lose its stability? `linear_threshold`.
-- How does a state go on as a parameter changes, through folds and past branch points? `continuation`: a `Branch`.
+- When does the uniform state lose its stability? `linear_threshold`: a `LinearThreshold`.
+- How does a state go on as a parameter changes, through folds and past branch points? `continuation`: a `Branch` with
+  its `Event`s.
 - Where have two branches the same free energy? `coexistence`.
 """
 

@@ -1,30 +1,22 @@
-"""Continuation of a steady state in a parameter, through folds and past branch points.
-
-With y = (u, p), G(y) = u − S(u; p) and the tangent τ of the curve G = 0, the next point solves
-
-    G(y) + Σ_jc_jt_j = 0,   ⟨t_j, δu⟩ = 0,   ⟨τ, y − y_0⟩ = s,
-
-where t_j span the translations of u (Keller's pseudo-arclength with phase conditions). At a fold τ_p changes its sign; at
-a branch point a curvature of F does, and τ_p does not.
-"""
+"""Continuation of a steady state in a parameter, through folds and past branch points."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from mckean.checks import number, require
 from mckean.models import Model, energy
+from mckean.phases import _arc as arc
 from mckean.phases import _equation as equation
 from mckean.phases._states import SteadyState, describe
 from mckean.spaces import AbstractGrid
 
-_SOLVED, _STEPS = 1e-9, 12
+_SOLVED = 1e-9
 # Neighbouring tangents are this near: their cosine.
 _STRAIGHT = 0.97
 
@@ -144,7 +136,8 @@ def continuation(
     - `parameter`: its parameter.
     - `within`: the least and the largest parameter; the curve ends where it leaves them.
     - `forward`: whether the parameter grows at first. Default: True.
-    - `step`: the first length of a step, in units of log ρ (root mean square) and of the largest |parameter|. Default: 0.1.
+    - `step`: the first length of a step, in units of log ρ (root mean square) and of the largest |parameter|. Default:
+      0.1.
     - `most`: the most points. Default: 200.
     - `along`: a change of log ρ, an array of the grid's shape, in which to leave a branch point. Default: None.
 
@@ -153,7 +146,7 @@ def continuation(
     **Raises:**
 
     - `ValueError` for a function that JAX cannot trace, and for a model without a Gibbs map.
-    - `ArithmeticError` where the branch is lost: where, with the residual, and the last good point.
+    - `RuntimeError` where the branch is lost: where, with the residual, and the last good point.
     """
     p, (low, high) = number("the parameter", parameter), (number("an end of the parameter", end) for end in within)
     require(
@@ -180,13 +173,17 @@ def coexistence(first: Branch, second: Branch) -> list[tuple[float, SteadyState,
 
     **Arguments:**
 
-    - `first`, `second`: two branches of the same model. Where the second passes a parameter more than once, its state of
-      least free energy counts.
+    - `first`, `second`: two branches of the same model. Where the second passes a parameter more than once, its state
+      of least free energy counts.
 
     **Returns:** for each such parameter, which is found to twelve digits, the parameter and the two states.
+
+    **Raises:** `ValueError` for what is no branch.
     """
     from scipy.optimize import brentq
 
+    both = isinstance(first, Branch) and isinstance(second, Branch)
+    require(both, "coexistence is one of two branches, as continuation returns them.")
     low, high = second.parameters.min(), second.parameters.max()
     found = []
     for i in range(len(first.parameters) - 1):
@@ -229,21 +226,21 @@ class _Walk:
 
     def require_traceable(self, p: float) -> None:
         try:
-            jax.eval_shape(lambda q: _image(self.model_of, self.grid, jnp.zeros(self.grid.shape), q), jnp.asarray(p))
+            jax.eval_shape(lambda q: arc.image(self.model_of, self.grid, jnp.zeros(self.grid.shape), q), jnp.asarray(p))
         except Exception as error:
             raise ValueError(
-                "the model cannot be built from a parameter that JAX traces: place W before, W = "
-                "mckean.interactions.place(kernel, space), and let β be the parameter, or the coefficients of a FourierSeries."
+                "the model cannot be built from a parameter that JAX traces: place W before, "
+                "W = mckean.interactions.place(kernel, space), and let β be the parameter, or coefficients of a series."
             ) from error
 
     def start(self, u: Any, p: float, sign: float, along: Any) -> _Point:
         if along is not None:
             change = jnp.asarray(along, float) / -self.model_of(p).beta
             require(change.shape == self.grid.shape, f"a change of log ρ has the grid's shape, not {change.shape}.")
-            size = float(_norm(self.model_of(p).beta, change, jnp.zeros(()), self.scale))
+            size = float(arc.norm(self.model_of(p).beta, change, jnp.zeros(()), self.scale))
             require(size > 0, "a direction in which to leave a branch point is not zero.")
             return _Point(u, p, change / size, 0.0)
-        du, dp = _tangent(
+        du, dp = arc.tangent(
             self.model_of, self.grid, u, jnp.asarray(p), jnp.zeros_like(u), jnp.ones(()), self.axes, self.scale
         )
         turn = sign * np.sign(float(dp)) or 1.0
@@ -257,12 +254,13 @@ class _Walk:
             if residual <= _SOLVED and cosine > _STRAIGHT:
                 return there, length * (1.5 if cosine > 0.995 else 1.0)
             length *= 0.5
-        raise ArithmeticError(
-            f"the branch is lost after p = {here.p:.8g}: the next point is {residual:.2g} off; begin there with another step, or with more nodes."
+        raise RuntimeError(
+            f"the branch is lost after p = {here.p:.8g}: the next point is {residual:.2g} off; begin there with "
+            "another step, or with more nodes."
         )
 
     def step(self, here: _Point, length: float) -> tuple[_Point, float, float]:
-        u, p, residual, du, dp, cosine = _advance(
+        u, p, residual, du, dp, cosine = arc.advance(
             self.model_of,
             self.grid,
             here.u,
@@ -295,7 +293,7 @@ class _Walk:
         from scipy.optimize import brentq
 
         beta = self.model_of(here.p).beta
-        reach = float(_inner(beta, here.du, there.u - here.u, here.dp, there.p - here.p, self.scale))
+        reach = float(arc.inner(beta, here.du, there.u - here.u, here.dp, there.p - here.p, self.scale))
         seen: dict[float, tuple[_Point, SteadyState]] = {}
 
         def value(s: float) -> float:
@@ -320,76 +318,3 @@ class _Walk:
 
 def _potential(model: Model, state: SteadyState) -> Array:
     return energy.potential(model, state.density)
-
-
-def _image(model_of: Callable, grid: AbstractGrid, u: Array, p: Array) -> Array:
-    return equation.image(model_of(p), grid, u)
-
-
-def _inner(beta: Any, du: Array, dv: Array, dp: Any, dq: Any, scale: float) -> Array:
-    """⟨τ, σ⟩: the mean over nodes of changes of log ρ, and changes of the parameter in units of its scale."""
-    return beta**2 * jnp.mean(du * dv) + dp * dq / scale**2
-
-
-def _norm(beta: Any, du: Array, dp: Array, scale: float) -> Array:
-    return jnp.sqrt(_inner(beta, du, du, dp, dp, scale))
-
-
-def _system(model_of: Callable, grid: AbstractGrid, u: Array, p: Array, axes: tuple[int, ...]):
-    """S(u; p), the linear operator I − DS, −∂S/∂p and the translations."""
-    flat = lambda v, q: _image(model_of, grid, v.reshape(grid.shape), q).ravel()  # noqa: E731
-    value, linear = jax.linearize(flat, u.ravel(), p)
-    zero = jnp.zeros_like(p)
-    operator = lambda h: h - linear(h, zero)  # noqa: E731
-    return value, operator, -linear(jnp.zeros(u.size, u.dtype), jnp.ones_like(p)), equation.tangents(grid, u, axes)
-
-
-def _solve(operator: Any, slope: Array, moves: Array, row: Array, last: Array, right: tuple) -> tuple[Array, Array]:
-    """x and q with A x + q·slope + Σc_jt_j = f, ⟨t_j, x⟩ = 0 and ⟨row, x⟩ + last·q = g."""
-    k = len(moves)
-    corner = jnp.zeros((k + 1, k + 1), row.dtype).at[:k, :k].set(equation.empty_rows(moves)).at[k, k].set(last)
-    rows, columns = jnp.concatenate([moves, row[None]]), jnp.concatenate([moves, slope[None]])
-    f, g = right
-    x, c = equation.bordered(operator, columns, rows, corner, (f, jnp.zeros(k + 1, row.dtype).at[k].set(g)))
-    return x, c[k]
-
-
-@eqx.filter_jit
-def _tangent(model_of, grid, u, p, du, dp, axes, scale) -> tuple[Float[Array, "..."], Float[Array, ""]]:
-    """The unit tangent at a point, at an acute angle to (du, dp)."""
-    beta = model_of(p).beta
-    _, operator, slope, moves = _system(model_of, grid, u, p, axes)
-    row = beta**2 * du.ravel() / u.size
-    x, q = _solve(operator, slope, moves, row, dp / scale**2, (jnp.zeros(u.size, u.dtype), 1.0))
-    size = _norm(beta, x, q, scale)
-    return (x / size).reshape(grid.shape), q / size
-
-
-@eqx.filter_jit
-def _advance(model_of, grid, u0, p0, du, dp, length, axes, scale):
-    """The point at a distance along the tangent: u, p, the residual, its tangent, and the cosine of the two."""
-
-    def step(state):
-        u, p, _, before, count = state
-        beta = model_of(p).beta
-        value, operator, slope, moves = _system(model_of, grid, u.reshape(grid.shape), p, axes)
-        off = value - u
-        ahead = _inner(beta, du.ravel(), u - u0.ravel(), dp, p - p0, scale) - length
-        row = beta**2 * du.ravel() / u.size
-        x, q = _solve(operator, slope, moves, row, dp / scale**2, (off, -ahead))
-        now = beta * jnp.max(jnp.abs(off))
-        steady = equation.keep(now + jnp.abs(ahead), beta * u, jnp.ones((), u.dtype))
-        return u + steady * x, p + steady * q, before, now, count + 1
-
-    def go_on(state):
-        _, _, before, now, count = state
-        return (count < _STEPS) & ((now > 1e-9) | (now < 0.25 * before)) & jnp.isfinite(now)
-
-    big = jnp.asarray(jnp.finfo(u0.dtype).max, u0.dtype)
-    start = ((u0 + length * du).ravel(), p0 + length * dp, big, big / 10, 0)
-    u, p, *_ = jax.lax.while_loop(go_on, step, start)
-    u = u.reshape(grid.shape)
-    beta = model_of(p).beta
-    residual = beta * jnp.max(jnp.abs(u - _image(model_of, grid, u, p)))
-    new_u, new_p = _tangent(model_of, grid, u, p, du, dp, axes, scale)
-    return u, p, residual, new_u, new_p, _inner(beta, du, new_u, dp, new_p, scale)

@@ -4,9 +4,9 @@ A steady state of a gradient flow with temperature is a fixed point of the effec
 
     u = S(u),   S(u) = V + W_s*ρ(u),   ρ(u) = e^{−βu}/∫e^{−βu},
 
-and S is smoothing: DS(u)h = −βW_s*(ρ(h − ⟨h⟩_ρ)), so that I − DS is the identity and a compact operator. Where V does not
-depend on x_j, a moved state is a state, and ∂_ju is in the kernel of I − DS. Newton's equations are bordered: with the
-orthonormal t_j that span the ∂_ju, (I − DS)δ + Σc_jt_j = −r and ⟨t_j, δ⟩ = 0, where all c_j are 0 at a solution.
+and S is smoothing: DS(u)h = −βW_s*(ρ(h − ⟨h⟩_ρ)), so that I − DS is the identity and a compact operator. Where V does
+not depend on x_j, a moved state is a state, and ∂_ju is in the kernel of I − DS. Newton's equations are bordered: with
+the orthonormal t_j that span the ∂_ju, (I − DS)δ + Σc_jt_j = −r and ⟨t_j, δ⟩ = 0, where all c_j are 0 at a solution.
 """
 
 from typing import Any

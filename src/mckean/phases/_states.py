@@ -79,9 +79,11 @@ def steady_state(model: Model, start: Density, picard: int = 200) -> SteadyState
     **Raises:**
 
     - `ValueError` for a model without a Gibbs map: a drift, an internal energy, a common noise, no temperature.
-    - `ArithmeticError` where no state is found, with the residual.
+    - `RuntimeError` where no state is found, with the residual.
     """
-    require(isinstance(start, Density), f"a search for steady states starts at a density, not at {start!r}.")
+    require(
+        isinstance(start, Density), f"a search for steady states starts at a density, not at {type(start).__name__}."
+    )
     grid = start.grid
     equation.require_states(model, grid)
     axes = equation.symmetric_axes(model, grid)
@@ -89,7 +91,7 @@ def steady_state(model: Model, start: Density, picard: int = 200) -> SteadyState
     u = equation.descend(model, grid, u, picard) if picard else u
     u, residual = equation.newton(model, grid, u, axes)
     if not float(residual) <= _SOLVED:
-        raise ArithmeticError(
+        raise RuntimeError(
             f"no steady state was found: log ρ is {float(residual):.2g} off after Newton's method; start nearer to one."
         )
     return describe(model, grid, u, axes)
@@ -107,8 +109,8 @@ def steady_states(
 
     The starts are those given, the uniform density, single waves of several amplitudes (on a box: bumps of several
     widths at several places), and random ones. From each, Newton's method runs after a few steps of descent,
-    deflated by the states that are known (Farrell, Birkisson and Funke), and after many. States that differ by a translation
-    or a reflection are one state; an exchange of axes makes another one.
+    deflated by the states that are known (Farrell, Birkisson and Funke), and after many. On a torus, states that differ
+    by a translation or a reflection are one state; an exchange of axes makes another one.
 
     **Arguments:**
 

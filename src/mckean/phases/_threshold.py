@@ -52,6 +52,7 @@ def linear_threshold(model: Model) -> LinearThreshold:
     require(model.interaction is not None, "without an interaction W the uniform state is stable for ever.")
     plain = model.confinement is None and model.drift is None and model.internal is None
     require(plain, "this is the threshold of W alone: leave out V, the drift b and the internal energy.")
+    require(not model.common, "a common noise has a threshold of its own: leave it out.")
     require(model.noise is not None, "without a temperature no multiple of W is small enough.")
     assert model.interaction is not None, "required above"
     kernel = model.interaction.kernel
