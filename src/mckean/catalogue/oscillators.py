@@ -135,7 +135,7 @@ def poisson_kernel_order(
 
         dz = (K/2)(1 − |z|²)z dt + (s/2)(1 − z²)∘dB⁰.
 
-    Each step holds the environment's velocity ΔB/dt still (Wong and Zakai), and takes four Runge–Kutta steps of order 4.
+    Each step holds the environment's velocity ΔB/dt still (Wong and Zakai), in four Runge–Kutta steps of order 4.
 
     **Arguments:**
 

@@ -210,7 +210,7 @@ CHAPTER = Chapter(
     ),
     run=run,
     config=Config(),
-    quick=Config(environments=1024, pullbacks=512),
+    quick=Config(environments=1024, pullbacks=1024),
     references=(
         "H. Crauel and F. Flandoli, Attractors for random dynamical systems, Probab. Theory Relat. Fields 100, 1994.",
     ),

@@ -191,14 +191,14 @@ def _extrema_claims(config: Config, record: dict[str, np.ndarray]) -> list[Claim
     return [
         Claim(
             statement="No environment of shears raises $\\max\\rho$ above its start; largest rise at any time",
-            measured=float((top - top[:, :1]).max()),
+            measured=float((top[:, 1:] - top[:, :1]).max()),
             excludes=Rival("fields with a divergence of 1/length", float(top[0, 0]) * growth),
             relation="at most",
             **common,
         ),
         Claim(
             statement="No environment of shears lets $\\min\\rho$ fall below its start; largest fall at any time",
-            measured=float((bottom - bottom[:, :1]).min()),
+            measured=float((bottom[:, 1:] - bottom[:, :1]).min()),
             excludes=Rival("fields with a divergence of 1/length", -float(bottom[0, 0]) * growth),
             relation="at least",
             **common,
