@@ -185,7 +185,7 @@ def _power_claims(config: Config, model: Model, key) -> list[Claim]:
             "mean; power paid over that",
             predicted=1.0,
             measured=average(1 + (paid - expected) / expected.mean()),
-            tolerance=_RATE * config.steps[1],
+            tolerance=_RATE * config.steps[0] / 4,
             origin=f"weak order 1: {_RATE:g}dt relatively",
             excludes=Rival("Itô's correction without its ½", 2.0),
             reference="½Σ_k 𝒜_k𝒜_kF, Itô's correction",
@@ -198,7 +198,8 @@ def _pairs(config: Config, model: Model, key) -> tuple[np.ndarray, np.ndarray]:
 
     The pair takes out of the work what is odd in B, which is the most of its scatter and none of its mean.
     """
-    dt, steps = config.steps[1], round(config.until / config.steps[1])
+    dt = config.steps[0] / 4
+    steps = round(config.until / dt)
     law = Density.from_function(Torus(1).grid(config.nodes), lambda x: jnp.exp(-_BETA * _wells(x)))
 
     def one(k, sign):
@@ -350,7 +351,7 @@ CHAPTER = Chapter(
     ),
     run=run,
     config=Config(),
-    quick=Config(environments=64, wells=512, long=4.0, long_dt=0.01),
+    quick=Config(steps=(0.01, 0.000625), environments=128, wells=512, long=4.0, long_dt=0.01),
     references=(
         "F. Otto, The geometry of dissipative evolution equations, Comm. PDE 26, 2001.",
         "K. Sekimoto, Stochastic Energetics, Springer, 2010.",
