@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from mckean.couplings import ItoDecomposition
-from mckean.couplings._decomposition import Martingale
+from mckean.couplings._decomposition import ItoDecomposition, Martingale
 from mckean.talk.chapters.common_noise import CHAPTER, Run, judge
 
 _CONFIG = CHAPTER.quick

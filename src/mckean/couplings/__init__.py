@@ -9,13 +9,13 @@
 - How fast do correlations of k particles vanish as N grows? `chaos_rate`.
 - … from means that I have recorded? `distinct_means`, `joint_cumulant`.
 - How far is the law of k particles from μ^{⊗k}? `marginals`: `Marginals`.
-- Which part of ⟨μ^N, φ⟩ is drift, which fluctuation? `ito_decomposition`: an `ItoDecomposition`.
+- Which part of ⟨μ^N, φ⟩ is drift, which fluctuation? `ito_decomposition`.
 
 How far N independent points are from their law: see `mckean.transport`.
 """
 
 from mckean.couplings._chaos import chaos_rate, distinct_means, joint_cumulant
-from mckean.couplings._decomposition import ItoDecomposition, ito_decomposition
+from mckean.couplings._decomposition import ito_decomposition
 from mckean.couplings._gronwall import gronwall, lipschitz, visited
 from mckean.couplings._marginals import Marginals, marginals
 from mckean.couplings._reflection import coupling_distance, reflection_coupling
@@ -23,7 +23,6 @@ from mckean.couplings._resolution import across_steps, nested
 from mckean.couplings._synchronous import coupling_terms, synchronous_coupling
 
 __all__ = [
-    "ItoDecomposition",
     "Marginals",
     "across_steps",
     "chaos_rate",

@@ -1,6 +1,7 @@
 """Chapter: a common noise does not average out: its part of the martingale keeps its size as N grows."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mckean import catalogue, observables
-from mckean.couplings import ItoDecomposition, ito_decomposition
+from mckean.couplings import ito_decomposition
 from mckean.dynamics import evolve
 from mckean.measures import Gaussian
 from mckean.models import Multiplicative, langevin
@@ -84,11 +85,12 @@ def _model(config: Config, beta, common):
 class Run:
     """The decomposition of a system, and what wrong theories make of the run; replicas along the leading axis.
 
+    - `parts`: an `ItoDecomposition`.
     - `squares`: ∫⟨(σφ′)²⟩dt where the square of the mean belongs.
     - `second`: ∫½⟨aφ″⟩dt, the term of second order, a = σ² + 2/β.
     """
 
-    parts: ItoDecomposition
+    parts: Any
     squares: np.ndarray
     second: np.ndarray
 
