@@ -294,7 +294,7 @@ CHAPTER = Chapter(
     ),
     run=run,
     config=Config(),
-    quick=Config(sizes=(32, 128, 512)),
+    quick=Config(sizes=(32, 512), replicas=576),
     references=(
         "H. Koubbi, Interacting particle systems: idiosyncratic noise, common noise, and mean-field limits (talk).",
         "D. Lacker, M. Shkolnikov and J. Zhang, Superposition and mimicking theorems for conditional McKean–Vlasov "

@@ -273,7 +273,7 @@ CHAPTER = Chapter(
     run=run,
     config=Config(),
     quick=Config(
-        sizes=(64, 256, 1024),
+        sizes=(64, 1024),
         environments=128,
         averaged=1024,
         dobrushin=Dobrushin(sizes=(64, 1024)),

@@ -106,7 +106,7 @@ def _linear_claims(config: Config, found) -> list[Claim]:
         Claim(
             statement="Its width is $v = 1/(\\beta(a + c))$ in every environment; mean of $v$",
             predicted=variance,
-            measured=found.mean["variance"],
+            measured=float(found.mean["variance"]),
             tolerance=forgotten,
             origin="e^{−2aT} of the start",
             excludes=Rival("the common noise as one of the particles' own", variance + square / (2 * rate)),
