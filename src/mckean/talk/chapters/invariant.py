@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import diffrax
 import jax
@@ -79,7 +79,7 @@ def _clouds(key, *, config: Config, beta: float, size: int) -> dict[str, Any]:
     model = _stirred(catalogue.desai_zwanzig(config.theta).model, beta, config.common)
     start = Particles(model.space, jnp.linspace(-2.0, 2.0, size)[:, None])
     clouds = pullback(model, start, depths=config.depths, dt=config.dt, path=Brownian(key), scheme=diffrax.Heun())
-    x = jnp.stack([cloud.positions[:, 0] for cloud in clouds])
+    x = jnp.stack([cast(Particles, cloud).positions[:, 0] for cloud in clouds])
     centre = x.mean(axis=1)
     return {
         "points": x,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -87,10 +87,11 @@ _MEAN, _VARIANCE = 1.0, 0.6
 def _movement(key, *, config: Landscape, tau: float) -> dict[str, Any]:
     path = Brownian(key)
     run = moving_frame(_model(config), Gaussian(_MEAN, _VARIANCE), until=1.0, dt=tau, path=path, scheme=JKO())
+    final = cast(Gaussian, run.final)
     fine = path.refine(_FINER).environment.record(_FINER * round(1 / tau), tau / _FINER, 1)
     return {
-        "mean": run.final.mean[0] + run.shift[-1, 0],
-        "variance": run.final.covariance[0, 0],
+        "mean": final.mean[0] + run.shift[-1, 0],
+        "variance": final.covariance[0, 0],
         "balance": run.change[-1] + run.dissipated[-1] - run.work[-1],
         "increments": fine.increments[:, 0],
     }

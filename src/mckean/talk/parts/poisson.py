@@ -95,11 +95,10 @@ def _of_particles(key, *, config: Poisson, dt: float) -> dict:
     # The Möbius map of the disc that takes 0 to z takes uniform points to points of Poisson's kernel.
     x = np.angle((w + config.start) / (1 + np.conj(config.start) * w))
     path, scheme = Brownian(key), diffrax.Heun()
-    final = evolve(
-        _model(config), Particles(_CIRCLE, x[:, None]), until=config.until, dt=dt, path=path, scheme=scheme
-    ).final
+    model, cloud = _model(config), Particles(_CIRCLE, x[:, None])
+    final = evolve(model, cloud, until=config.until, dt=dt, path=path, scheme=scheme).final
     fine = path.refine(_FINER).environment.record(_FINER * round(config.until / dt), dt / _FINER, 1)
-    return {"z": observables.mode(1)(None, final), "increments": fine.increments[:, 0]}
+    return {"z": observables.mode(1)(model, final), "increments": fine.increments[:, 0]}
 
 
 def _path(config: Poisson, increments: np.ndarray, dt: float) -> np.ndarray:
