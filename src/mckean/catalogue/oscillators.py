@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float, PRNGKeyArray
 
 from mckean.catalogue.facts import Entry, Fact
-from mckean.checks import require, require_key
+from mckean.checks import require, require_finite, require_key
 from mckean.interactions import kernels
 from mckean.measures import Density, VonMises
 from mckean.models import Model, energy, langevin
@@ -147,11 +147,13 @@ def poisson_kernel_order(
 
     **Returns:** z before the first and after each step, shape (…, s + 1).
 
-    **Raises:** `ValueError` for |z| ≥ 1.
+    **Raises:** `ValueError` for |z| ≥ 1, dt ≤ 0, and increments that are not finite.
 
     **Source:** Ott and Antonsen, Chaos 18 (2008); Marvel, Mirollo and Strogatz, Chaos 19 (2009), for the Möbius maps.
     """
     require(abs(start) < 1, f"Poisson's kernel has |z| < 1, not {abs(start):g}.")
+    require(0 < dt < math.inf, f"the length of a step must be positive, but dt = {dt:g}.")
+    require_finite("an increment of the environment", increments)
     increments, h = np.asarray(increments, float), dt / 4
     path = [np.full(increments.shape[:-1], start, complex)]
     for dB in np.moveaxis(increments, -1, 0):

@@ -188,7 +188,8 @@ def _mean_law(config: Config, pairs, averaged, still) -> list[Claim]:
     less = float(np.exp(-(config.common**2) * config.until / 2))
     x, y = pairs[config.sizes[-1]]
     closed = _closed(config, _Field(config.common, 0.0))[0].real / still[0].real
-    uneven = _closed(config, _uneven())[0].real - y[:, 0].real.mean()
+    mean = np.mean([density[:, 0].real.mean() for _, density in pairs.values()])
+    uneven = _closed(config, _uneven())[0].real - mean
     bias = config.strength * (config.dt + 1 / config.sizes[-1])
     return [
         Claim(

@@ -32,8 +32,8 @@ class Poisson:
     common: float = 0.5
     start: complex = 0.3 + 0.3j
     until: float = 1.0
-    nodes: int = 96
-    dt: float = 1 / 256
+    nodes: int = 128
+    dt: float = 1 / 512
     environments: int = 32
     particles: int = 64
     steps: tuple[float, ...] = (1 / 8, 1 / 32, 1 / 128)
