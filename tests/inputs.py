@@ -126,6 +126,11 @@ REFUSED = {
         "half a particle": (lambda: mk.catalogue.mean_square_order(1.5, 1.0, 1.0), "positive integer"),
         "a strength that repels": (lambda: mk.catalogue.mean_square_order(2, -1.0, 1.0), "positive"),
     },
+    "catalogue.poisson_kernel_order": {
+        "a point": (lambda: mk.catalogue.poisson_kernel_order(1.0, 1.0, 1.0, np.zeros(3), 0.1), "|z| < 1"),
+        "no step": (lambda: mk.catalogue.poisson_kernel_order(0.5, 1.0, 1.0, np.zeros(3), 0.0), "positive"),
+        "no environment": (lambda: mk.catalogue.poisson_kernel_order(0.5, 1.0, 1.0, np.full(3, np.nan), 0.1), "finite"),
+    },
     "catalogue.mean_square_threshold": {
         "without its noise": (lambda: mk.catalogue.mean_square_threshold(MODEL), "transport noise")
     },

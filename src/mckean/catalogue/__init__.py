@@ -8,7 +8,7 @@ from mckean.catalogue.facts import Entry, Fact
 from mckean.catalogue.granular import granular_media
 from mckean.catalogue.linear_stability import mean_square_threshold, mean_threshold, transport
 from mckean.catalogue.mean_reversion import ornstein_uhlenbeck
-from mckean.catalogue.oscillators import critical_strength, kuramoto, mean_square_order
+from mckean.catalogue.oscillators import critical_strength, kuramoto, mean_square_order, poisson_kernel_order
 from mckean.catalogue.porous_media import porous_medium
 from mckean.catalogue.random_layers import random_transformer
 from mckean.catalogue.random_matrices import log_gas
@@ -42,6 +42,7 @@ __all__ = [
     "morse",
     "ornstein_uhlenbeck",
     "pair_covariance",
+    "poisson_kernel_order",
     "porous_medium",
     "random_transformer",
     "self_attention",

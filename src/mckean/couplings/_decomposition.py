@@ -13,6 +13,8 @@ from mckean.dynamics import Trajectory
 class Martingale:
     """One part of M on the recorded times, shape (…, t).
 
+    **Attributes:**
+
     - `path`: the part itself.
     - `realised`: Σ(ΔM)², from 0.
     - `predicted`: ∫d⟨M⟩ as the theory gives it along the same run, from 0.
@@ -26,6 +28,8 @@ class Martingale:
 @dataclass(frozen=True)
 class ItoDecomposition:
     """⟨μ_t, φ⟩ − ⟨μ_0, φ⟩ = ∫drift ds + M_t on the recorded times; arrays of shape (…, t).
+
+    **Attributes:**
 
     - `times`: shape (t,).
     - `drift`: ∫drift ds.
