@@ -86,8 +86,8 @@ def _claims(config: Contexts, seen) -> list[Claim]:
             claims.append(
                 Claim(
                     statement=(
-                        rf"The mean overlap of $n={n}$ orthonormal tokens, $\beta={beta:g}$, tends as $d\to\infty$ to "
-                        rf"the law of equal overlaps, in the same steps, at $t={half:.3g}$, where that is near ½"
+                        rf"The mean overlap of $n={n}$ orthonormal tokens, $\beta={beta:g}$, tends as $d\to\infty$ "
+                        rf"to the law of equal overlaps, in the same steps, at $t={half:.3g}$, where that is near ½"
                     ),
                     predicted=float(np.interp(half, times, _equal(config, n, beta))),
                     measured=combine(np.array([-low, high]) / (high - low), at),
