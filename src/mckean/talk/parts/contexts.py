@@ -92,7 +92,7 @@ def _claims(config: Contexts, seen) -> list[Claim]:
                     predicted=float(np.interp(half, times, _equal(config, n, beta))),
                     measured=combine(np.array([-low, high]) / (high - low), at),
                     tolerance=(8 * half) ** 2 / (low * high) / 4,
-                    origin="order 1/d² after extrapolation, by the variance 4t/d of the logit and its bias, 4t/d at most",
+                    origin="order 1/d² after extrapolation, by variance and bias of the logit, both at most 4t/d",
                     excludes=Rival("half of E_A, a clock of half the pace", _overlap_at(n, beta, 0.5 * half)),
                     reference=_PAPER,
                 )
