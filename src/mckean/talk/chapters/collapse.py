@@ -342,7 +342,8 @@ CHAPTER = Chapter(
         f"{c.replicas} replicas, with the martingale part of log(1 + R) as a control variate; {c.pairs} pairs of cold "
         f"tokens on S² and {c.walkers} walks of their limit; a grid of {c.nodes}² one-dimensional models; n = "
         f"{', '.join(map(str, c.contexts.sizes))} orthonormal tokens for d = {', '.join(map(str, c.contexts.dims))}, "
-        f"{c.contexts.environments} environments, {c.contexts.steps} steps up to t = {c.contexts.until:g}."
+        f"{c.contexts.environments} environments and their opposites, {c.contexts.steps} steps up to t = "
+        f"{c.contexts.until:g}."
     ),
     run=run,
     config=Config(),

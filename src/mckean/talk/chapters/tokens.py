@@ -113,7 +113,7 @@ def run(config: Config, key, progress) -> Result:
     seen = {}
     for i, (name, (make, sizes, environments)) in enumerate(plans.items()):
         one = partial(_measures, config=config, make=make, sizes=sizes)
-        seen[name] = replicate(one, jax.random.fold_in(key, i), environments, environments // 4)
+        seen[name] = replicate(one, jax.random.fold_in(key, i), environments, 16)
         progress((i + 1) / 4)
     pairs = replicate(partial(_nearby, config=config, size=config.sizes[0]), jax.random.fold_in(key, 3), config.pairs)
     claims = [
