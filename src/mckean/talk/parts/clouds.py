@@ -30,7 +30,7 @@ class Clouds:
     plane: tuple[int, ...] = (64, 256, 1024)
     solid: tuple[int, ...] = (64, 216, 512, 1000)
     atoms: tuple[int, ...] = (64, 256, 1024, 4096, 16384)
-    replicas: int = 512
+    replicas: int = 256
 
     @classmethod
     def quick(cls) -> "Clouds":
