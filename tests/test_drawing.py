@@ -5,14 +5,14 @@ import re
 import matplotlib
 import numpy as np
 import pytest
-from pages import Reader, film, panel
+from pages import Reader, claim, control, film, panel
 
 from mckean.digits import measurement, number
 from mckean.talk.claims import Series
 from mckean.talk.report.figures import _log_label, film_svg, panel_svg
 from mckean.talk.report.labels import wrap
 from mckean.talk.report.mathematics import inline, mathml, paragraphs
-from mckean.talk.report.numbers import duration, prediction
+from mckean.talk.report.numbers import band, duration, prediction, strain
 
 
 @pytest.mark.parametrize("xscale", ["linear", "log"])
@@ -104,8 +104,14 @@ def test_numbers_have_the_digits_they_warrant():
     assert number(-1.5e-13, 3) == "−1.5×10⁻¹³"
     assert number(float("nan")) == "—"
     assert number(float("-inf")) == "−∞"
-    assert prediction(0.5, "at most") == "≤ 0.5"
-    assert prediction(float("nan"), "equal") == "—"
+    assert prediction(claim(predicted=0.5, relation="at most")) == "≤ 0.5"
+    assert prediction(claim(predicted=float("nan"))) == "—"
+    assert prediction(control(predicted=0.5)) == "= 0.5"
+    assert band(0.48212, 0.51779) == "[0.4821, 0.5178]"
+    assert band(-1e-9, 3e-9) == "[−1×10⁻⁹, 3×10⁻⁹]"
+    assert band(8.0, 8.0) == "[8, 8]"
+    assert band(float("nan"), 1.0) == "[—, 1]"
+    assert [strain(share) for share in (0.0, 0.871, float("inf"))] == ["0.00", "0.87", "∞"]
     assert measurement(0.724158, 0.00035) == "0.72416 ± 0.00035"
     assert measurement(-1234.5, 120.0) == "−1234 ± 120"
     assert measurement(1.234e-7, 5e-9) == "(1.234 ± 0.050)×10⁻⁷"

@@ -96,6 +96,22 @@ class Claim:
         return float(low - self.tolerance), float(high + self.tolerance)
 
     @property
+    def strain(self) -> float:
+        """How far the measured number is off, as a share of what the band allows: above 1 the claim fails.
+
+        A bound that is kept has none, and a negative control, which is to fail, has NaN.
+        """
+        low, high = self.band
+        gap = self.predicted - self.value
+        kept = {"at most": gap >= 0, "at least": gap <= 0}.get(self.relation, gap == 0)
+        if self.relation == "unequal":
+            return np.nan
+        if kept:
+            return 0.0
+        reach = high - self.value if gap > 0 else self.value - low
+        return abs(gap) / reach if reach > 0 else np.inf
+
+    @property
     def verdict(self) -> Verdict:
         """What the run says of the claim. A number that is not finite fails."""
         low, high = self.band
@@ -222,3 +238,21 @@ class Chapter:
     config: Any
     quick: Any
     references: Sequence[str] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the talk.
+
+    **Arguments:**
+
+    - `title`: its title.
+    - `opening`: the paragraph that opens it, prose with TeX between dollar signs.
+    - `chapters`: its chapters, in their order.
+    - `picture`: the name of the chapter whose first panel stands at its head.
+    """
+
+    title: str
+    opening: str
+    chapters: Sequence[Chapter]
+    picture: str
