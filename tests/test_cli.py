@@ -60,7 +60,7 @@ def test_all_claims_hold(mckean_, tmp_path, capsys):
     # What holds is counted, not listed.
     assert "the value in" not in said.out
     assert "2 of 2 claims hold" in said.out
-    assert re.search(r"I +limit +1 +1 +0 +0 +0\.00 ", said.out)
+    assert re.search(r"I +limit +1 of 1 +0 +0 +0\.00 ", said.out)
     assert said.out.rstrip().endswith("mckean-report/report.html")
     told = said.err.splitlines()
     assert {"started limit", "started coupling"} < set(told)

@@ -81,6 +81,14 @@ def test_prose_becomes_html():
 
 
 @pytest.mark.parametrize(
+    ("tex", "pieces"),
+    [(r"x = y,\qquad y = z", 2), (r"\frac{a\qquad b}{c}", 1), (r"\begin{aligned}a\qquad b\end{aligned}", 1), ("x", 1)],
+)
+def test_a_display_is_parted_at_its_wide_spaces(tex, pieces):
+    assert paragraphs(f"$${tex}$$").count("<math") == pieces
+
+
+@pytest.mark.parametrize(
     ("tex", "holds"),
     [
         (r"\mathrm{d}X_t", "<mtext>d</mtext>"),
@@ -110,6 +118,7 @@ def test_numbers_have_the_digits_they_warrant():
     assert band(0.48212, 0.51779) == "[0.4821, 0.5178]"
     assert band(-1e-9, 3e-9) == "[−1×10⁻⁹, 3×10⁻⁹]"
     assert band(8.0, 8.0) == "[8, 8]"
+    assert band(3 - 1e-7, 3 + 1e-7) == "3 ± 1×10⁻⁷"
     assert band(float("nan"), 1.0) == "[—, 1]"
     assert [strain(share) for share in (0.0, 0.871, float("inf"))] == ["0.00", "0.87", "∞"]
     assert measurement(0.724158, 0.00035) == "0.72416 ± 0.00035"

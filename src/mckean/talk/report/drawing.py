@@ -1,10 +1,11 @@
 """What is drawn for a chapter: its figures, and the panel that may open a part of the talk."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from mckean.talk import chapters
 from mckean.talk.claims import Figure, Film, Panel
 from mckean.talk.report.figures import film_svg, panel_svg
 from mckean.talk.report.mathematics import inline
@@ -17,7 +18,7 @@ _HALF, _THIRD = (5.3, 3.1), (3.6, 2.7)
 
 @dataclass(frozen=True)
 class Drawing:
-    """The figures of a chapter, and its first panel, as HTML."""
+    """The figures of a chapter, and the panel that opens a part of the talk, as HTML."""
 
     figures: str
     picture: str
@@ -32,9 +33,14 @@ def draw(outcome: Outcome, stopped: Callable[[], bool] = lambda: False) -> Drawi
         if drawn is None:
             return Drawing(_UNDRAWN, "")
         parts.append(drawn)
+    return Drawing("\n".join(parts), "" if stopped() else _picture(outcome.chapter.name, figures))
+
+
+def _picture(name: str, figures: Sequence[Figure]) -> str:
+    """The first panel of a chapter that opens a part of the talk with it."""
     first = next((panel for figure in figures for panel in figure.panels if isinstance(panel, Panel)), None)
-    picture = "" if first is None or stopped() else _panel(first, f"{outcome.chapter.name}-opening", _HALF)
-    return Drawing("\n".join(parts), picture)
+    opens = name in [part.picture for part in chapters.PARTS]
+    return _panel(first, f"{name}-opening", _HALF) if opens and first is not None else ""
 
 
 def figure_html(figure: Figure, prefix: str, stopped: Callable[[], bool] = lambda: False) -> str | None:

@@ -79,8 +79,18 @@ def _function(match: re.Match[str]) -> str:
 def _block(part: str) -> str:
     whole = _MATH.fullmatch(part)
     if whole and whole["display"]:
-        return f'<div class="display">{mathml(whole["display"], display=True)}</div>'
+        pieces = "".join(mathml(piece, display=True) for piece in _pieces(whole["display"]))
+        return f'<div class="display">{pieces}</div>'
     return f"<p>{inline(part)}</p>"
+
+
+def _pieces(tex: str) -> list[str]:
+    """A display parted at its wide spaces, so that a narrow page may set the pieces below one another."""
+    found, depth = [""], 0
+    for token in re.split(r"(\\qquad(?![a-zA-Z])|\\begin|\\end|\\left|\\right|(?<!\\)[{}])", tex):
+        depth += (token in (r"\begin", r"\left", "{")) - (token in (r"\end", r"\right", "}"))
+        found = [*found, ""] if token == r"\qquad" and depth == 0 else [*found[:-1], found[-1] + token]
+    return [piece for piece in found if piece.strip()]
 
 
 def _formula(match: re.Match[str]) -> str:

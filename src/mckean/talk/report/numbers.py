@@ -15,13 +15,15 @@ def prediction(claim: Claim) -> str:
 
 
 def band(low: float, high: float) -> str:
-    """An interval, its ends to three digits of its width: [0.482, 0.517]."""
+    """An interval, its ends to three digits of its width: [0.482, 0.517]; a narrow one as 3 ± 1×10⁻⁷."""
     width = high - low
     if not math.isfinite(width) or width <= 0:
         return f"[{number(low)}, {number(high)}]"
     largest = max(abs(low), abs(high))
     digits = 3 + max(0, math.floor(math.log10(largest)) - math.floor(math.log10(width)))
-    return f"[{number(low, min(digits, 15))}, {number(high, min(digits, 15))}]"
+    if digits > 8:
+        return f"{number((low + high) / 2)} ± {number(width / 2, 2)}"
+    return f"[{number(low, digits)}, {number(high, digits)}]"
 
 
 def strain(share: float) -> str:

@@ -148,16 +148,15 @@ def _parts(order: Sequence[Place], talk: Talk, drawn: Mapping[str, Drawing]) -> 
 
 
 def _opening(place: Place, order: Sequence[Place], drawn: Mapping[str, Drawing]) -> str:
-    """The head of a part: its title, a paragraph, and a picture, that of its own choice where that was run."""
-    mine = [each for each in order if each.part is place.part]
-    first = sorted(mine, key=lambda each: each.outcome.chapter.name != place.part.picture)
-    shown = next((each for each in first if drawn.get(each.outcome.chapter.name, Drawing("", "")).picture), None)
+    """The head of a part: its title, a paragraph, and a picture from one of its chapters where that was run."""
     picture = ""
-    if shown is not None:
-        name, title = escape(shown.outcome.chapter.name, quote=True), inline(shown.outcome.chapter.title)
-        caption = f"<figcaption>From chapter {shown.number}, <a href='#{name}'>{title}</a>.</figcaption>"
-        panel = drawn[shown.outcome.chapter.name].picture
-        picture = f"<figure class='one'><div class='panels'><div class='panel'>{panel}</div></div>{caption}</figure>"
+    for each in order:
+        chapter = each.outcome.chapter
+        if chapter.name == place.part.picture and chapter.name in drawn and drawn[chapter.name].picture:
+            link = f"<a href='#{escape(chapter.name, quote=True)}'>{inline(chapter.title)}</a>"
+            panel = f"<div class='panels'><div class='panel'>{drawn[chapter.name].picture}</div></div>"
+            caption = f"<figcaption>From chapter {each.number}, {link}.</figcaption>"
+            picture = f"<figure class='one'>{panel}{caption}</figure>"
     return f"""<section id="{place.anchor}" class="part" aria-labelledby="{place.anchor}-title">
 <h2 id="{place.anchor}-title"><span class="count">Part {place.numeral}</span> {inline(place.part.title)}</h2>
 <div class="opening">{paragraphs(place.part.opening)}</div>

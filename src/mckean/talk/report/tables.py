@@ -40,15 +40,15 @@ def rule(talk: Talk) -> str:
 
 def summary(talk: Talk, places: Sequence[Place]) -> str:
     """A line a chapter, grouped by the parts of the talk."""
-    head = _head("", "Chapter", "Claims", "Hold", "Undecided", "Fail", "Worst z / band", "Time")
+    head = _head("", "Chapter", "Hold", "Undecided", "Fail", "Worst z / band", "Time")
     rows = []
     for index, place in enumerate(places):
         if index == 0 or places[index - 1].part is not place.part:
             title = f"<a href='#{place.anchor}'>{place.numeral}. {inline(place.part.title)}</a>"
-            rows.append(f"<tr class='part'><th scope='rowgroup' colspan='8'>{title}</th></tr>")
+            rows.append(f"<tr class='part'><th scope='rowgroup' colspan='7'>{title}</th></tr>")
         rows.append(_line(place))
     rows += [
-        f"<tr class='missing'><td></td><th scope='row'>{escape(name)}</th><td colspan='6'>has not ended</td></tr>"
+        f"<tr class='missing'><td></td><th scope='row'>{escape(name)}</th><td colspan='5'>has not ended</td></tr>"
         for name in talk.missing
     ]
     return f"<table class='summary'>{head}<tbody>{''.join(rows)}</tbody></table>"
@@ -107,9 +107,12 @@ def _number_of(name: str, places: Sequence[Place]) -> int:
 
 def _line(place: Place) -> str:
     outcome = place.outcome
-    counts = [len(outcome.claims), *(outcome.count(verdict) for verdict in ("holds", "undecided", "fails"))]
-    names = ("", "", " open" if counts[2] else "", " bad" if counts[3] else "")
-    cells = "".join(f"<td class='number{name}'>{count}</td>" for count, name in zip(counts, names, strict=True))
+    undecided, fail = outcome.count("undecided"), outcome.count("fails")
+    cells = (
+        f"<td class='number'>{outcome.count('holds')} of {len(outcome.claims)}</td>"
+        f"<td class='number{' open' if undecided else ''}'>{undecided}</td>"
+        f"<td class='number{' bad' if fail else ''}'>{fail}</td>"
+    )
     title = f"<a href='#{escape(outcome.chapter.name, quote=True)}'>{inline(outcome.chapter.title)}</a>"
     note = "<small>broke</small>" if outcome.broke else "<small>in part</small>" if outcome.note else ""
     return (
@@ -179,4 +182,4 @@ def _head(*names: str) -> str:
     return f"<thead><tr>{cells}</tr></thead>"
 
 
-_CLAIM_HEAD = _head("Claim", "Predicted", "Measured ± s.e.", "Band [a, b]", "Nearest wrong theory", "Verdict")
+_CLAIM_HEAD = _head("Claim", "Predicted", "Measured ± s.e.", "Band", "Nearest wrong theory", "Verdict")

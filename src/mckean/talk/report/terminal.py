@@ -109,13 +109,14 @@ def chapters_table(talk: Talk) -> Table:
     table = Table(box=box.SIMPLE, pad_edge=False)
     table.add_column("")
     table.add_column("chapter", no_wrap=True)
-    for name in ("claims", "hold", "undecided", "fail", "worst z / band", "time"):
+    for name in ("hold", "undecided", "fail", "worst z / band", "time"):
         table.add_column(name, justify="right")
     for place in places(talk):
         outcome = place.outcome
-        counts = [outcome.count(verdict) for verdict in ("holds", "undecided", "fails")]
-        style = "bold red" if counts[2] else "yellow" if counts[1] else ""
-        words = (f"{len(outcome.claims)}", *map(str, counts), strain(outcome.strain), duration(outcome.seconds))
+        undecided, fail = outcome.count("undecided"), outcome.count("fails")
+        style = "bold red" if fail else "yellow" if undecided else ""
+        held = f"{outcome.count('holds')} of {len(outcome.claims)}"
+        words = (held, str(undecided), str(fail), strain(outcome.strain), duration(outcome.seconds))
         table.add_row(place.numeral, Text(outcome.chapter.name, style), *words)
     return table
 
