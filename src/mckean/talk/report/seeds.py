@@ -67,7 +67,7 @@ def verdict(calibration: Calibration) -> str:
     return ", ".join(words) or "all claims hold, and the errors are what they are said to be"
 
 
-_COLUMNS = ("Chapter", "Exact", "Others", "Root mean z²", "Largest |z|", "Undecided", "Fail")
+_COLUMNS = ("Chapter", "Exact", "Others", "Root mean square z", "Largest |z|", "Undecided", "Fail")
 
 
 def chapters(calibration: Calibration) -> Iterator[tuple[str, ...]]:
