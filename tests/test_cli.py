@@ -256,7 +256,7 @@ def test_bars_on_a_terminal(mckean_, monkeypatch, capsys):
 def test_list_names_chapters_and_models(mckean_, capsys):
     assert mckean_("list", chapter("limit", claim())) == 0
     said = capsys.readouterr().out
-    assert re.search(r"limit +On limit & x +30\.0 s +1 min 30 s", said)
+    assert re.search(r"limit +On limit & x +30 s +1 min 30 s", said)
     assert "Noisy phase oscillators." in said
     assert "More about them" not in said
 

@@ -128,6 +128,8 @@ def test_numbers_have_the_digits_they_warrant():
     assert measurement(0.25, float("inf")) == "0.25 ± ∞"
     assert measurement(0.0, 0.01) == "0.000 ± 0.010"
     assert duration(4.24) == "4.2 s"
+    assert duration(42.4) == "42 s"
+    assert duration(59.7) == "1 min 0 s"
     assert duration(192.0) == "3 min 12 s"
     assert duration(7500.0) == "2 h 5 min"
 

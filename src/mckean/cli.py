@@ -125,14 +125,16 @@ def list_() -> None:
     from mckean.talk.report.numbers import duration
 
     console = _console()
+    table = Table(title="Chapters", title_justify="left", box=box.SIMPLE, pad_edge=False)
+    for name in ("", "", "quick", "full"):
+        table.add_column(name, justify="right" if name else "left")
     for part in PARTS:
-        table = Table(title=plain(part.title), title_justify="left", box=box.SIMPLE, pad_edge=False)
-        for name in ("chapter", "", "quick", "full"):
-            table.add_column(name, justify="right" if name in ("quick", "full") else "left")
+        table.add_section()
+        table.add_row("", Text(plain(part.title), "italic"))
         for chapter in part.chapters:
             times = [duration(seconds) for seconds in SECONDS.get(chapter.name, ())]
             table.add_row(Text(chapter.name, "bold"), Text(plain(chapter.title)), *times)
-        console.print(table)
+    console.print(table)
     table = Table(title="Models", title_justify="left", box=box.SIMPLE, show_header=False, pad_edge=False)
     for name, model in MODELS.items():
         table.add_row(Text(name, "bold"), Text((model.__doc__ or "").strip().partition("\n")[0]))

@@ -32,9 +32,9 @@ def strain(share: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words: 4.2 s, 3 min 12 s, 2 h 5 min."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
+    """Seconds in words: 4.2 s, 42 s, 3 min 12 s, 2 h 5 min."""
+    if round(seconds) < 60:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{round(seconds)} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest} s"
