@@ -117,7 +117,7 @@ def test_numbers_have_the_digits_they_warrant():
     assert prediction(control(predicted=0.5)) == "= 0.5"
     assert band(0.48212, 0.51779) == "[0.4821, 0.5178]"
     assert band(-1e-9, 3e-9) == "[−1×10⁻⁹, 3×10⁻⁹]"
-    assert band(8.0, 8.0) == "[8, 8]"
+    assert band(8.0, 8.0) == "the measured value alone"
     assert band(3 - 1e-7, 3 + 1e-7) == "3 ± 1×10⁻⁷"
     assert band(float("nan"), 1.0) == "[—, 1]"
     assert [strain(share) for share in (0.0, 0.871, float("inf"))] == ["0.00", "0.87", "∞"]

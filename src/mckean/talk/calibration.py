@@ -139,7 +139,7 @@ def _score(claim: Claim, outcome: Outcome) -> Score | None:
         return None
     z = (claim.value - claim.predicted) / s
     allowed = claim.tolerance / s
-    exact = claim.relation == "equal" and allowed <= _NEGLIGIBLE
+    exact = claim.relation == "equal" and bool(allowed <= _NEGLIGIBLE)
     if exact:
         u = _below(z, claim.freedom)
     elif claim.relation == "equal":

@@ -17,7 +17,9 @@ def prediction(claim: Claim) -> str:
 def band(low: float, high: float) -> str:
     """An interval, its ends to three digits of its width: [0.482, 0.517]; a narrow one as 3 ± 1×10⁻⁷."""
     width = high - low
-    if not math.isfinite(width) or width <= 0:
+    if width == 0:
+        return "the measured value alone"
+    if not math.isfinite(width):
         return f"[{number(low)}, {number(high)}]"
     largest = max(abs(low), abs(high))
     digits = 3 + max(0, math.floor(math.log10(largest)) - math.floor(math.log10(width)))

@@ -107,7 +107,7 @@ def _claim(chapter: Chapter, claim: Claim) -> dict[str, Any]:
         "interval": None if claim.interval is None else [_finite(end) for end in claim.interval],
         "tolerance": _finite(claim.tolerance),
         "origin": claim.origin,
-        "from_run": claim.from_run,
+        "from_run": bool(claim.from_run),
         "band": [_finite(end) for end in claim.band],
         "excludes": None if rival is None else dataclasses.asdict(rival) | {"value": _finite(rival.value)},
         "verdict": claim.verdict,
