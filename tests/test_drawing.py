@@ -11,7 +11,7 @@ from mckean.digits import measurement, number
 from mckean.talk.claims import Series
 from mckean.talk.report.figures import _log_label, film_svg, panel_svg
 from mckean.talk.report.labels import wrap
-from mckean.talk.report.mathematics import inline, mathml, paragraphs
+from mckean.talk.report.mathematics import inline, mathml, paragraphs, plain
 from mckean.talk.report.numbers import band, duration, prediction, strain
 
 
@@ -105,6 +105,10 @@ def test_a_display_is_parted_at_its_wide_spaces(tex, pieces):
 )
 def test_tex_becomes_mathml(tex, holds):
     assert holds in mathml(tex)
+
+
+def test_a_formula_on_a_terminal_has_signs_for_its_commands():
+    assert plain(r"at \$5 $\alpha t \le 2$, $\sqrt N$, $\nosuch x$") == r"at $5 αt ≤2, √N, \nosuch x"
 
 
 def test_numbers_have_the_digits_they_warrant():

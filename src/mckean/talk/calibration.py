@@ -20,8 +20,9 @@ import numpy as np
 from mckean.talk.claims import TALK_LEVEL, Claim
 from mckean.talk.run import Outcome
 
-# A tolerance below this share of the standard error moves u by less than 0.4 of it, as Student's density is below 0.4.
-_NEGLIGIBLE = 0.05
+# A tolerance below this share of the standard error moves u by less than 0.4 of it, as Student's density is below 0.4:
+# by less than what a few hundred claims resolve.
+_NEGLIGIBLE = 0.1
 # Fewer groups than this have too few signs for a p-value.
 FEWEST = 10
 _DRAWS, _CELLS = 20_000, 200

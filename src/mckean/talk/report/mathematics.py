@@ -4,7 +4,9 @@ import re
 from html import escape
 
 from latex2mathml.converter import convert
+from latex2mathml.symbols_parser import convert_symbol
 
+_COMMAND = re.compile(r"(\\[a-zA-Z]+) ?")
 _MATH = re.compile(r"\$\$(?P<display>.+?)\$\$|(?<!\\)\$(?P<inline>.+?)(?<!\\)\$", re.DOTALL)
 
 # What the converter renders wrongly or as old markup that browsers ignore, said in a way it renders well.
@@ -65,8 +67,14 @@ def paragraphs(prose: str) -> str:
 
 
 def plain(prose: str) -> str:
-    """Prose where no formula can be shown: the dollar signs go, the TeX stays."""
-    return re.sub(r"(?<!\\)\$+", "", prose).replace(r"\$", "$")
+    """Prose where no formula can be shown: the dollar signs go, and signs stand for the commands that have one."""
+    return _COMMAND.sub(_sign, re.sub(r"(?<!\\)\$+", "", prose)).replace(r"\$", "$")
+
+
+def _sign(match: re.Match[str]) -> str:
+    """The sign of a command; the command itself where it has none."""
+    code = convert_symbol(match[1])
+    return chr(int(code, 16)) if code else match[0]
 
 
 def _function(match: re.Match[str]) -> str:

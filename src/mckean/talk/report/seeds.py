@@ -64,7 +64,9 @@ def verdict(calibration: Calibration) -> str:
     ]
     if not words and not calibration.holds:
         words = ["a claim drifts"]
-    return ", ".join(words) or "all claims hold, and the errors are what they are said to be"
+    few = not all(np.isfinite(test.p_value) for test in calibration.tests[:2])
+    law = "too few runs to judge their errors" if few else "and the errors are what they are said to be"
+    return ", ".join(words) or f"all claims hold, {law}"
 
 
 _COLUMNS = ("Chapter", "Exact", "Others", "Root mean square z", "Largest |z|", "Undecided", "Fail")
