@@ -29,7 +29,7 @@ def talk(number: int, *, together: float = 0.0, share: float = 1.0, shift: float
 
 
 def test_right_errors_pass_although_claims_depend_on_one_another():
-    """Of 12 p-values 4 or more are below 1/100 with a probability of 5e-6; by Kolmogorov's own table half of them are."""
+    """Of 12 p-values 4 or more are below 1/100 with a probability of 5e-6; by Kolmogorov's table half are."""
     talks = [talk(number, together=0.9) for number in range(6)]
     assert sum(test.p_value < 0.01 for each in talks for test in each.tests[:2]) <= 3
     tables = [kstest([score.u for score in each.scores], "uniform").pvalue for each in talks]

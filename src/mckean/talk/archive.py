@@ -54,7 +54,7 @@ class Archive:
             "result": _plain(outcome.result, arrays),
         })  # fmt: skip
         buffer = io.BytesIO()
-        named = {f"array_{number}": array for number, array in enumerate(arrays)}
+        named: dict[str, Any] = {f"array_{number}": array for number, array in enumerate(arrays)}
         np.savez(buffer, outcome=np.frombuffer(text.encode(), np.uint8), **named)
         path = self._path(outcome.chapter.name, outcome.seed)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from jaxtyping import PRNGKeyArray
 
 from mckean.checks import nearest, require
 from mckean.talk import chapters
-from mckean.talk.claims import SHARES, Chapter, Claim, Observation, Result, Rival, Verdict
+from mckean.talk.claims import SHARES, Chapter, Claim, Observation, Result, Rival
 
 # jax.random.key takes a signed 64-bit integer, and folds a negative one onto a positive one.
 LARGEST_SEED = 2**63 - 1
@@ -79,7 +79,7 @@ class Outcome:
         """True where every claim holds."""
         return all(claim.holds for claim in self.claims)
 
-    def count(self, verdict: Verdict) -> int:
+    def count(self, verdict: str) -> int:
         """How many claims have the verdict."""
         return sum(claim.verdict == verdict for claim in self.claims)
 
