@@ -112,7 +112,8 @@ def that_sets(one: Chapter, ended: threading.Event) -> Chapter:
 def press(number: int, times: int = 1) -> None:
     for _ in range(times):
         os.kill(os.getpid(), number)
-        time.sleep(0.02)
+        # So short that the run has not ended: the next one would end the tests.
+        time.sleep(0.001)
 
 
 @pytest.mark.parametrize(("number", "times"), [(signal.SIGINT, 1), (signal.SIGINT, 3), (signal.SIGTERM, 1)])

@@ -1,6 +1,5 @@
 """The command line: `mckean talk` and `mckean list`. What is heavy is imported only by what needs it."""
 
-import atexit
 import contextlib
 import io
 import os
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from importlib import metadata
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
@@ -61,7 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _discard_output()
         return _refuse(f"the standard output cannot be written: {error.strerror or error}.")
     except KeyboardInterrupt:
-        return INTERRUPTED
+        status = INTERRUPTED
+    if status == INTERRUPTED and words == sys.argv[1:]:
+        _leave(status)
     return status
 
 
@@ -189,6 +191,7 @@ class _Job:
     path: Path | None = None
     start: float = field(default_factory=time.perf_counter)
     stop: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self) -> int:
         """Run it, say what came out, and return the exit status."""
@@ -211,7 +214,7 @@ class _Job:
 
     @cached_property
     def report(self) -> "Report":
-        """Made with the first chapter that has ended: by then what draws has had the time to be imported."""
+        """Made where the first chapter has ended: what draws takes long to import. To be asked for under the lock."""
         from mckean.talk.report.writing import Report
 
         return Report(self.archive.folder, stopped=self.stop.is_set)
@@ -236,7 +239,9 @@ class _Job:
         from mckean.talk.report.terminal import progress
         from mckean.talk.run import run_chapters
 
-        skip = {(outcome.chapter.name, outcome.seed) for outcome in self.done}
+        news, skip = SimpleQueue(), {(outcome.chapter.name, outcome.seed) for outcome in self.done}
+        scribe = threading.Thread(target=self._scribe, args=(news,), daemon=True)
+        scribe.start()
         with progress(_console(error=True), self.names, self.seeds) as shown:
             for outcome in self.done:
                 shown.close(outcome)
@@ -247,14 +252,31 @@ class _Job:
                     self.done.append(outcome)
                     _unless_closed(shown.close)(outcome)
                     if outcome.seed == self.seeds[0]:
-                        self._write()
+                        news.put(self.talk)
             except KeyboardInterrupt:
                 self.stop.set()
+        news.put(None)
+        while scribe.is_alive() and not self.stop.is_set():
+            scribe.join(0.1)
+
+    def _scribe(self, news: SimpleQueue) -> None:
+        """Draw and write the report as chapters end: who is asked to stop need not wait for a figure."""
+        while (talk := news.get()) is not None:
+            # What goes wrong here goes wrong once more at the end, where it is heard.
+            with contextlib.suppress(Exception):
+                with self.lock:
+                    report = self.report
+                for outcome in talk.outcomes:
+                    report.draw(outcome)
+                with self.lock:
+                    if not self.stop.is_set() and news.empty():
+                        report.write(talk)
 
     def _write(self) -> None:
         """Write the report as far as it is; a disk that is full is no reason to lose what is shown."""
         try:
-            self.path = self.report.write(self.talk, *self._calibrated())
+            with self.lock:
+                self.path = self.report.write(self.talk, *self._calibrated())
         except OSError as error:
             self.path = None
             self.trouble = f"the report could not be written to '{self.archive.folder}': {error.strerror or error}."
@@ -307,7 +329,6 @@ def _asked_to_stop(stop: threading.Event) -> Iterator[None]:
     """
     before = {}
     if threading.current_thread() is threading.main_thread():
-        atexit.register(_abandon)
         for number in (signal.SIGINT, signal.SIGTERM):
             before[number] = signal.signal(number, lambda *_: stop.set())
     try:
@@ -315,24 +336,14 @@ def _asked_to_stop(stop: threading.Event) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        if not before or not any(_at_work()):
-            atexit.unregister(_abandon)
 
 
-def _at_work() -> Iterator[threading.Thread]:
-    """The chapters that still run."""
-    from mckean.talk.run import WORKER
-
-    return (thread for thread in threading.enumerate() if thread.name == WORKER)
-
-
-def _abandon() -> None:
-    """End the process though chapters run: a compilation cannot be stopped, and nobody waits for it."""
-    if any(_at_work()):
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                stream.flush()
-        os._exit(INTERRUPTED)
+def _leave(status: int) -> None:
+    """End the process at once: threads that compile or compute cannot be stopped, and Python would wait for some."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
 
 
 def _console(error: bool = False):

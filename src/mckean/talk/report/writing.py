@@ -15,7 +15,7 @@ from mckean.talk.report import seeds
 from mckean.talk.report.drawing import Drawing, draw
 from mckean.talk.report.page import page
 from mckean.talk.report.setting import Setting
-from mckean.talk.run import Talk
+from mckean.talk.run import Outcome, Talk
 
 # Where a report goes that has fewer chapters than the one that is there.
 PARTIAL = "partial"
@@ -37,6 +37,11 @@ class Report:
         self.drawn: dict[str, Drawing] = {}
         self.before = chapters_in(self.folder)
 
+    def draw(self, outcome: Outcome) -> None:
+        """Draw the figures of a chapter, once."""
+        if outcome.chapter.name not in self.drawn:
+            self.drawn[outcome.chapter.name] = draw(outcome, self.stopped)
+
     def write(self, talk: Talk, calibration: Calibration | None = None) -> Path:
         """Draw what is new, write `report.html` and `claims.json` and return the path of the page.
 
@@ -44,8 +49,7 @@ class Report:
         place; a failure leaves the folder as it was.
         """
         for outcome in talk.outcomes:
-            if outcome.chapter.name not in self.drawn:
-                self.drawn[outcome.chapter.name] = draw(outcome, self.stopped)
+            self.draw(outcome)
         calibrated = "" if calibration is None else seeds.section(calibration)
         texts = {
             PAGE: page(talk, self.setting, self.drawn, calibrated),
