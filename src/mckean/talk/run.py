@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue, SimpleQueue
 from threading import Event, Thread
 from typing import Any
 
@@ -196,7 +196,8 @@ class _Crew:
     progress: TalkProgress
     keep: Keep
     waiting: SimpleQueue = field(default_factory=SimpleQueue)
-    ended: SimpleQueue = field(default_factory=SimpleQueue)
+    # No SimpleQueue: its `get` forgets its timeout where a signal comes in the last moment of it (CPython 3.11).
+    ended: Queue = field(default_factory=Queue)
 
     def run(self, work: Sequence[tuple[Chapter, Sequence[int]]]) -> Iterator[Outcome]:
         """The outcomes as they come; those of an interrupt that came already, and then no more."""
