@@ -70,6 +70,13 @@ def test_a_claim_that_cannot_reject_its_rival_is_undecided():
         assert (judged.verdict, judged.holds) == (verdict, verdict == "holds")
 
 
+def test_a_claim_names_its_rival_and_the_origin_of_its_tolerance():
+    with pytest.raises(ValueError, match=r"names no wrong theory that it excludes\.$"):
+        claim(excludes=None)
+    with pytest.raises(ValueError, match=r"^the tolerance of .* needs an origin\.$"):
+        claim(origin="")
+
+
 def test_a_control_holds_where_the_run_rejects_it():
     assert control(1.0).holds
     assert control(0.001).verdict == "fails"

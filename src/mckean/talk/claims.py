@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from mckean.checks import require
 from mckean.statistics import Estimate
 
 # The probability that chance alone makes a talk in which everything is right say that a claim fails, …
@@ -72,6 +73,11 @@ class Claim:
     excludes: Rival | None = None
     reference: str
     relation: Literal["equal", "at most", "at least", "unequal"] = "equal"
+
+    def __post_init__(self) -> None:
+        require(not self.tolerance or bool(self.origin), f"the tolerance of '{self.statement}' needs an origin.")
+        control = self.relation == "unequal"
+        require(control or self.excludes is not None, f"'{self.statement}' names no wrong theory that it excludes.")
 
     @property
     def value(self) -> float:
