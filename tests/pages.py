@@ -5,35 +5,35 @@ from html.parser import HTMLParser
 
 import numpy as np
 
-from mckean.talk.claims import Chapter, Claim, Figure, Film, Panel, Result, Series
+from mckean.statistics import Estimate
+from mckean.talk import chapters
+from mckean.talk.claims import Chapter, Claim, Figure, Film, Panel, Part, Result, Rival, Series
 
 VOID = {"meta", "link", "br", "img", "hr", "input", "wbr"}
 
 
 @dataclasses.dataclass(frozen=True)
-class Part:
-    runs: int = 77
-
-
-@dataclasses.dataclass(frozen=True)
 class Config:
     particles: int = 100_000
-    sizes: tuple[int, ...] = (10, 20)
-    beta: float = 0.5
-    part: Part = dataclasses.field(default_factory=Part)
 
 
-def claim(**changes) -> Claim:
+def claim(value: float = -0.499, stderr: float = 0.002, freedom: float = 31.0, **changes) -> Claim:
     given = {
-        "quantity": "slope of $\\log W_1$ where $a < b$",
+        "statement": "The distance falls as $N^s$ where $a < b$; s",
         "predicted": -0.5,
-        "measured": -0.499,
-        "stderr": 0.002,
+        "measured": Estimate(value, stderr, freedom) if stderr else value,
         "tolerance": 0.001,
         "origin": "time step & grid",
+        "excludes": Rival("order <1>", -1.0),
         "reference": "Theorem 1 of <somebody>",
     }
     return Claim(**(given | changes))
+
+
+def control(value: float = 1.0, **changes) -> Claim:
+    """A false statement, which a run must reject: that 1 is 0."""
+    false = {"statement": "Noises cancel", "predicted": 0.0, "relation": "unequal", "excludes": None}
+    return claim(value, **(false | changes))
 
 
 def panel(**changes) -> Panel:
@@ -60,17 +60,26 @@ def film(**changes) -> Film:
     return Film(**(given | {"label": "density ρ"} | changes))
 
 
-def chapter(name: str, *claims: Claim, raises: BaseException | None = None, panels=()) -> Chapter:
+def chapter(name: str, *claims: Claim, raises: BaseException | None = None, panels=(), seen=()) -> Chapter:
     def run(config, key, progress) -> Result:
         progress(0.5)
         if raises is not None:
             raise raises
-        return Result(claims, [Figure("What $x$ shows.", panels)] if panels else ())
+        return Result(claims, [Figure("What $x$ shows.", panels)] if panels else (), seen)
 
     return Chapter(
-        name, f"On {name} & $x$", "If $a < b$ then\n\n$$\\int_a^b \\rho = 1.$$", lambda c: f"{c.particles} & more.",
-        run, Config(), Config(particles=10), ["Somebody, 2020."],
+        name, f"On {name} & $x$", "If $a < b$ then\n\n$$\\int_a^b \\rho = 1.$$",
+        lambda c: f"A run of {c.particles} & more.", run, Config(), Config(particles=10), ["Somebody, 2020."],
     )  # fmt: skip
+
+
+def give(monkeypatch, *given: Chapter) -> None:
+    """Let the talk consist of these chapters, in two parts: the first one, and the others."""
+    groups = [("First $x$", "It begins with $y$.", given[:1]), ("Others", "It goes on.", given[1:])]
+    parts = tuple(Part(title, opening, mine, mine[-1].name) for title, opening, mine in groups if mine)
+    monkeypatch.setattr(chapters, "PARTS", parts)
+    monkeypatch.setattr(chapters, "CHAPTERS", {chapter.name: chapter for chapter in given})
+    monkeypatch.setattr(chapters, "SECONDS", {chapter.name: (30, 90) for chapter in given})
 
 
 class Reader(HTMLParser):

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,27 +13,17 @@ from importlib import metadata
 
 import matplotlib
 import pytest
+from pages import chapter, give
+from pages import claim as judged
 
 import mckean.catalogue
 from mckean import cli
-from mckean.talk.claims import Chapter, Claim, Result
-from mckean.talk.report import writing
+from mckean.talk import archive
+from mckean.talk.claims import Chapter, Claim
 
 
-def claim(measured: float = 1.0) -> Claim:
-    return Claim(
-        statement="the value in [0, 1] of $x$", predicted=1.0, measured=measured, stderr=0.01, reference="Theorem 1"
-    )
-
-
-def chapter(name: str, *claims: Claim, raises: BaseException | None = None) -> Chapter:
-    def run(config, key, progress) -> Result:
-        progress(0.5)
-        if raises is not None:
-            raise raises
-        return Result(claims, ())
-
-    return Chapter(name, f"On {name}", "Theory.", lambda c: f"A run of {c['size']}.", run, {"size": 9}, {"size": 1})
+def claim(value: float = -0.5, **changes) -> Claim:
+    return judged(value, **({"statement": "the value in [0, 1] of $x$"} | changes))
 
 
 def kuramoto():
@@ -51,15 +42,14 @@ def mckean_(monkeypatch, tmp_path):
     monkeypatch.setattr(mckean.catalogue, "MODELS", {"kuramoto": kuramoto}, raising=False)
 
     def run(line: str, *chapters: Chapter) -> int:
-        known = {chapter.name: chapter for chapter in chapters}
-        monkeypatch.setattr("mckean.talk.chapters.CHAPTERS", known)
+        give(monkeypatch, *chapters)
         return cli.main(line.split())
 
     return run
 
 
 def rows(folder) -> list[dict]:
-    return json.loads((folder / "claims.json").read_text(encoding="utf-8"))
+    return json.loads((folder / "claims.json").read_text(encoding="utf-8"))["claims"]
 
 
 def test_all_claims_hold(mckean_, tmp_path, capsys):
@@ -67,31 +57,90 @@ def test_all_claims_hold(mckean_, tmp_path, capsys):
     folder = tmp_path / "mckean-report"
     assert [row["chapter"] for row in rows(folder)] == ["limit", "coupling"]
     said = capsys.readouterr()
-    assert "the value in [0, 1] of x" in said.out
+    # What holds is counted, not listed.
+    assert "the value in" not in said.out
     assert "2 of 2 claims hold" in said.out
+    assert re.search(r"I +limit +1 of 1 +0 +0 +0\.00 ", said.out)
     assert said.out.rstrip().endswith("mckean-report/report.html")
-    assert said.err.splitlines()[0].startswith("limit: 1 of 1 claims hold")
-    assert len(said.err.splitlines()) == 2
+    told = said.err.splitlines()
+    assert {"started limit", "started coupling"} < set(told)
+    assert sum(line.startswith(("limit: 1 of 1 claims hold (", "coupling: 1 of 1 claims hold (")) for line in told) == 2
+    assert len(told) == 4
 
 
-def test_a_claim_that_fails(mckean_, tmp_path):
-    assert mckean_("talk --out a/b", chapter("limit", claim(), claim(2.0))) == 1
-    assert [row["holds"] for row in rows(tmp_path / "a" / "b")] == [True, False]
+def test_what_fails_or_is_undecided_is_said_in_full(mckean_, tmp_path, capsys):
+    assert mckean_("talk --out a/b", chapter("limit", claim(), claim(2.0), claim(-0.9, stderr=0.1))) == 1
+    assert [row["verdict"] for row in rows(tmp_path / "a" / "b")] == ["holds", "fails", "undecided"]
+    said = capsys.readouterr()
+    assert "limit fails: the value in [0, 1] of x: predicted = −0.5, measured 2.0000 ± 0.0020, band [" in said.out
+    assert "limit undecided: the value in [0, 1] of x" in said.out
+    assert "1 of 3 claims hold, 1 fails, 1 undecided" in said.out
 
 
 def test_a_chapter_that_breaks(mckean_, tmp_path, capsys):
     chapters = chapter("bad", raises=FloatingPointError("NaN at t = 1.")), chapter("good", claim())
     assert mckean_("talk --out out", *chapters) == 1
-    assert {row["chapter"] for row in rows(tmp_path / "out") if row["holds"]} == {"good"}
+    assert {row["chapter"] for row in rows(tmp_path / "out") if row["verdict"] == "holds"} == {"good"}
     assert "bad: broke: NaN at t = 1." in capsys.readouterr().err
     assert "NaN at t = 1." in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
-def test_an_interrupt_keeps_what_is_finished(mckean_, tmp_path):
-    chapters = chapter("one", claim()), chapter("two", raises=KeyboardInterrupt()), chapter("three", claim())
-    assert mckean_("talk --out out", *chapters) == 130
+def endless(name: str, press, after: threading.Event) -> Chapter:
+    """A chapter that presses Ctrl-C once `after` is set, and has words of progress for ever."""
+
+    def run(config, key, progress):
+        assert after.wait(30)
+        time.sleep(0.3)
+        press()
+        while True:
+            progress(0.5)
+            time.sleep(0.01)
+
+    return dataclasses.replace(chapter(name), run=run)
+
+
+def that_sets(one: Chapter, ended: threading.Event) -> Chapter:
+    """The chapter, which says that it has ended."""
+
+    def run(config, key, progress):
+        threading.Timer(0.1, ended.set).start()
+        return one.run(config, key, progress)
+
+    return dataclasses.replace(one, run=run)
+
+
+def press(number: int, times: int = 1) -> None:
+    for _ in range(times):
+        os.kill(os.getpid(), number)
+        # So short that the run has not ended: the next one would end the tests.
+        time.sleep(0.001)
+
+
+@pytest.mark.parametrize(("number", "times"), [(signal.SIGINT, 1), (signal.SIGINT, 3), (signal.SIGTERM, 1)])
+def test_ctrl_c_and_sigterm_keep_what_is_finished(mckean_, tmp_path, capsys, number, times):
+    """Also a second Ctrl-C, and the run goes on from there."""
+    before, ended = signal.getsignal(number), threading.Event()
+    first, last = that_sets(chapter("one", claim()), ended), endless("two", lambda: press(number, times), ended)
+    assert mckean_("talk --out out --seed 5", first, last) == 130
+    assert signal.getsignal(number) is before
     assert [row["chapter"] for row in rows(tmp_path / "out")] == ["one"]
-    assert "not finished: two, three." in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "not finished: two." in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    said = capsys.readouterr()
+    assert "stopped, and 1 chapter is left; the same command with --resume goes on." in said.err
+    assert "1 of 1 claims hold" in said.out
+    never = dataclasses.replace(first, run=chapter("one", raises=AssertionError("ran again")).run)
+    assert mckean_("talk --out out --seed 5 --resume", never, chapter("two", claim())) == 0
+    assert [row["chapter"] for row in rows(tmp_path / "out")] == ["one", "two"]
+
+
+def test_a_run_is_not_resumed_from_another(mckean_, capsys):
+    assert mckean_("talk --out out", chapter("one", claim())) == 0
+    for line in ("talk --out out --resume --seed 1", "talk --out out --resume --quick"):
+        assert mckean_(line, chapter("one", raises=AssertionError("nothing may run"))) == 2
+        said = capsys.readouterr().err
+        assert "nothing can be resumed: the chapters in 'out' are of full at seed 0" in said
+    # A folder without any is one to begin in: a job that a batch system starts again need not know.
+    assert mckean_("talk --out new --resume", chapter("one", claim())) == 0
 
 
 def test_a_stop_before_the_first_chapter_ends_leaves_an_older_report(mckean_, tmp_path, capsys):
@@ -102,36 +151,57 @@ def test_a_stop_before_the_first_chapter_ends_leaves_an_older_report(mckean_, tm
     assert "stopped before a chapter had ended; 'out' is as it was." in capsys.readouterr().err
 
 
-def test_sigterm_keeps_what_is_finished(mckean_, tmp_path):
-    started, done, first = signal.getsignal(signal.SIGTERM), threading.Event(), chapter("one", claim())
-
-    def before_the_second(config, key, progress):
-        threading.Timer(0.5, done.set).start()
-        return first.run(config, key, progress)
-
-    def after_the_first(config, key, progress):
-        done.wait(30)
-        os.kill(os.getpid(), signal.SIGTERM)
-        while True:
-            progress(0.5)
-            time.sleep(0.01)
-
-    chapters = (
-        dataclasses.replace(first, run=before_the_second),
-        dataclasses.replace(chapter("two"), run=after_the_first),
-    )
-    assert mckean_("talk --out out", *chapters) == 130
-    assert [row["chapter"] for row in rows(tmp_path / "out")] == ["one"]
-    assert signal.getsignal(signal.SIGTERM) is started
+def test_a_report_with_more_chapters_stays(mckean_, tmp_path, capsys):
+    chapters = chapter("one", claim()), chapter("two", claim())
+    assert mckean_("talk --out out", *chapters) == 0
+    before = (tmp_path / "out" / "report.html").read_bytes()
+    assert mckean_("talk one --out out", *chapters) == 0
+    assert (tmp_path / "out" / "report.html").read_bytes() == before
+    assert [row["chapter"] for row in rows(tmp_path / "out" / "partial")] == ["one"]
+    said = capsys.readouterr().out
+    assert "The report in 'out' has more chapters, and stays as it was." in said
+    assert said.rstrip().endswith("out/partial/report.html")
 
 
 def test_chapters_seed_and_size_are_chosen(mckean_, tmp_path):
     chapters = [chapter(name, claim()) for name in ("one", "two", "three")]
     assert mckean_("talk three one three --quick --seed 5 --out out", *chapters) == 0
-    assert [row["chapter"] for row in rows(tmp_path / "out")] == ["three", "one"]
     text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert "A run of 1." in text
-    assert "<span>--seed 5</span> <span>--quick</span>" in text
+    assert {row["chapter"] for row in rows(tmp_path / "out")} == {"one", "three"}
+    assert "A run of 10 &amp; more." in text
+    # The command that was typed, and one for each chapter.
+    assert "<span>talk</span> <span>three</span> <span>one</span> <span>three</span> <span>--quick</span>" in text
+    assert "<span>one</span> <span>--quick</span> <span>--seed</span> <span>5</span>" in text
+
+
+def test_several_seeds(mckean_, tmp_path, capsys):
+    """Errors that are what they are said to be pass, ones that are half as large as they are do not."""
+
+    def noisy(name: str, share: float) -> Chapter:
+        def run(config, key, progress):
+            import jax
+            import numpy as np
+
+            noise = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+            values = -0.5 + 0.002 * noise.standard_t(31, 8)
+            claims = [claim(v, stderr=0.002 * share, tolerance=0.0, origin="") for v in values]
+            return dataclasses.replace(chapter(name, *claims).run(config, key, progress))
+
+        return dataclasses.replace(chapter(name), run=run)
+
+    for share, status in ((1.0, 0), (0.5, 1)):
+        chapters = [noisy(name, share) for name in "abcd"]
+        assert mckean_(f"talk --seeds 6 --out {status}", *chapters) == status
+        record = json.loads((tmp_path / str(status) / "seeds.json").read_text())
+        assert record["seeds"] == [0, 1, 2, 3, 4, 5]
+        assert len(record["scores"]) == 4 * 6 * 8
+        assert all((test["p_value"] is None) == (test["count"] == 0) for test in record["tests"])
+        assert all(test["p_value"] > 2.5e-4 for test in record["tests"][:2]) == (status == 0)
+        assert len(rows(tmp_path / str(status))) == 4 * 8
+        said = capsys.readouterr()
+        assert ("the errors are not what they are said to be" in said.out) == (status == 1)
+        assert ("b at seed 5: 8 of 8 claims hold" in said.err) or status
+    assert 'id="seeds"' in (tmp_path / "0" / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -142,6 +212,8 @@ def test_chapters_seed_and_size_are_chosen(mckean_, tmp_path):
         ("talk --seed 9223372036854775808", "seed must be between 0"),
         ("talk --seed one", "--seed"),
         ("talk --seed 1.5", "--seed: it must be an integer, not '1.5'"),
+        ("talk --seeds 0", "number of seeds must be at least 1"),
+        ("talk --seed 9223372036854775807 --seeds 2", "seed must be between 0"),
         ("talk --nosuch", "--nosuch"),
         ("tolk", "talk"),
         ("talk --out file/below", "output folder 'file/below' cannot be written"),
@@ -163,7 +235,8 @@ def test_a_disk_that_fills_up_still_shows_the_claims(mckean_, monkeypatch, capsy
     def full(texts):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(writing, "_replace", full)
+    monkeypatch.setattr("mckean.talk.report.writing.put", full)
+    monkeypatch.setattr(archive, "put", full)
     assert mckean_("talk", chapter("limit", claim())) == 2
     said = capsys.readouterr()
     assert "1 of 1 claims hold" in said.out
@@ -184,7 +257,7 @@ def test_bars_on_a_terminal(mckean_, monkeypatch, capsys):
 def test_list_names_chapters_and_models(mckean_, capsys):
     assert mckean_("list", chapter("limit", claim())) == 0
     said = capsys.readouterr().out
-    assert "On limit" in said
+    assert re.search(r"limit +On limit & x +30 s +1 min 30 s", said)
     assert "Noisy phase oscillators." in said
     assert "More about them" not in said
 
@@ -240,13 +313,16 @@ import jax, jax.numpy as jnp
 jnp.zeros(3) + 1
 from mckean import cli
 from mckean.talk import chapters
-from mckean.talk.claims import Chapter, Claim, Result
+from mckean.talk.claims import Chapter, Claim, Part, Result, Rival
 
 def run(config, key, progress):
     size = jax.jit(lambda x: jnp.sin(x) @ x)(jnp.ones(5)).dtype.itemsize
-    return Result([Claim(statement="bytes of a number", predicted=8.0, measured=float(size), reference="")], ())
+    single = Rival("single precision", 4.0)
+    claim = Claim(statement="A number has 8 bytes", predicted=8.0, measured=float(size), excludes=single, reference="")
+    return Result([claim], ())
 
-chapters.CHAPTERS = {"one": Chapter("one", "One", "", lambda config: "", run, None, None)}
+one = Chapter("one", "One", "", lambda config: "", run, None, None)
+chapters.CHAPTERS, chapters.PARTS = {"one": one}, (Part("All", "", (one,), "one"),)
 sys.exit(cli.main(sys.argv[1:]))
 """
 
@@ -262,7 +338,8 @@ def run_talk(folder, *options: str) -> list[str]:
 
 
 def test_programs_are_kept_from_run_to_run_and_in_silence(tmp_path):
-    (line,) = run_talk(tmp_path)
+    began, line = run_talk(tmp_path)
+    assert began == "started one"
     assert line.startswith("one: 1 of 1 claims hold")
     (folder,) = (tmp_path / "mckean").iterdir()
     assert folder.name.startswith(f"jaxlib-{metadata.version('jaxlib')}-")
@@ -270,10 +347,10 @@ def test_programs_are_kept_from_run_to_run_and_in_silence(tmp_path):
     assert kept
     # A run that was killed leaves such an entry; the others are loaded.
     kept[0].write_bytes(kept[0].read_bytes()[:50])
-    assert len(run_talk(tmp_path)) == 1
+    assert len(run_talk(tmp_path)) == 2
     assert sorted(folder.iterdir()) == kept
 
 
 def test_no_programs_are_kept_if_asked_not_to(tmp_path):
-    assert len(run_talk(tmp_path, "--no-cache")) == 1
+    assert len(run_talk(tmp_path, "--no-cache")) == 2
     assert [file.name for file in tmp_path.iterdir()] == ["out"]

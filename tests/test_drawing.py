@@ -5,14 +5,14 @@ import re
 import matplotlib
 import numpy as np
 import pytest
-from pages import Reader, film, panel
+from pages import Reader, claim, control, film, panel
 
 from mckean.digits import measurement, number
 from mckean.talk.claims import Series
 from mckean.talk.report.figures import _log_label, film_svg, panel_svg
 from mckean.talk.report.labels import wrap
-from mckean.talk.report.mathematics import inline, mathml, paragraphs
-from mckean.talk.report.numbers import duration, prediction
+from mckean.talk.report.mathematics import inline, mathml, paragraphs, plain
+from mckean.talk.report.numbers import band, duration, prediction, strain
 
 
 @pytest.mark.parametrize("xscale", ["linear", "log"])
@@ -81,6 +81,14 @@ def test_prose_becomes_html():
 
 
 @pytest.mark.parametrize(
+    ("tex", "pieces"),
+    [(r"x = y,\qquad y = z", 2), (r"\frac{a\qquad b}{c}", 1), (r"\begin{aligned}a\qquad b\end{aligned}", 1), ("x", 1)],
+)
+def test_a_display_is_parted_at_its_wide_spaces(tex, pieces):
+    assert paragraphs(f"$${tex}$$").count("<math") == pieces
+
+
+@pytest.mark.parametrize(
     ("tex", "holds"),
     [
         (r"\mathrm{d}X_t", "<mtext>d</mtext>"),
@@ -99,13 +107,24 @@ def test_tex_becomes_mathml(tex, holds):
     assert holds in mathml(tex)
 
 
+def test_a_formula_on_a_terminal_has_signs_for_its_commands():
+    assert plain(r"at \$5 $\alpha t \le 2$, $\sqrt N$, $\nosuch x$") == r"at $5 αt ≤2, √N, \nosuch x"
+
+
 def test_numbers_have_the_digits_they_warrant():
     assert number(0.724158717626) == "0.724159"
     assert number(-1.5e-13, 3) == "−1.5×10⁻¹³"
     assert number(float("nan")) == "—"
     assert number(float("-inf")) == "−∞"
-    assert prediction(0.5, "at most") == "≤ 0.5"
-    assert prediction(float("nan"), "equal") == "—"
+    assert prediction(claim(predicted=0.5, relation="at most")) == "≤ 0.5"
+    assert prediction(claim(predicted=float("nan"))) == "—"
+    assert prediction(control(predicted=0.5)) == "= 0.5"
+    assert band(0.48212, 0.51779) == "[0.4821, 0.5178]"
+    assert band(-1e-9, 3e-9) == "[−1×10⁻⁹, 3×10⁻⁹]"
+    assert band(8.0, 8.0) == "the measured value alone"
+    assert band(3 - 1e-7, 3 + 1e-7) == "3 ± 1×10⁻⁷"
+    assert band(float("nan"), 1.0) == "[—, 1]"
+    assert [strain(share) for share in (0.0, 0.871, float("inf"))] == ["0.00", "0.87", "∞"]
     assert measurement(0.724158, 0.00035) == "0.72416 ± 0.00035"
     assert measurement(-1234.5, 120.0) == "−1234 ± 120"
     assert measurement(1.234e-7, 5e-9) == "(1.234 ± 0.050)×10⁻⁷"
@@ -113,6 +132,8 @@ def test_numbers_have_the_digits_they_warrant():
     assert measurement(0.25, float("inf")) == "0.25 ± ∞"
     assert measurement(0.0, 0.01) == "0.000 ± 0.010"
     assert duration(4.24) == "4.2 s"
+    assert duration(42.4) == "42 s"
+    assert duration(59.7) == "1 min 0 s"
     assert duration(192.0) == "3 min 12 s"
     assert duration(7500.0) == "2 h 5 min"
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from mckean.checks import require
 from mckean.statistics import Estimate
 
 # The probability that chance alone makes a talk in which everything is right say that a claim fails, …
@@ -73,6 +74,11 @@ class Claim:
     reference: str
     relation: Literal["equal", "at most", "at least", "unequal"] = "equal"
 
+    def __post_init__(self) -> None:
+        require(not self.tolerance or bool(self.origin), f"the tolerance of '{self.statement}' needs an origin.")
+        control = self.relation == "unequal"
+        require(control or self.excludes is not None, f"'{self.statement}' names no wrong theory that it excludes.")
+
     @property
     def value(self) -> float:
         """The measured number."""
@@ -94,6 +100,22 @@ class Claim:
         estimate = self.measured if isinstance(self.measured, Estimate) else Estimate(self.value, 0.0, np.inf)
         low, high = self.interval or estimate.interval(1 - LEVEL)
         return float(low - self.tolerance), float(high + self.tolerance)
+
+    @property
+    def strain(self) -> float:
+        """How far the measured number is off, as a share of what the band allows: above 1 the claim fails.
+
+        A bound that is kept has none, and a negative control, which is to fail, has NaN.
+        """
+        low, high = self.band
+        gap = self.predicted - self.value
+        kept = {"at most": gap >= 0, "at least": gap <= 0}.get(self.relation, gap == 0)
+        if self.relation == "unequal":
+            return np.nan
+        if kept:
+            return 0.0
+        reach = high - self.value if gap > 0 else self.value - low
+        return abs(gap) / reach if reach > 0 else np.inf
 
     @property
     def verdict(self) -> Verdict:
@@ -222,3 +244,21 @@ class Chapter:
     config: Any
     quick: Any
     references: Sequence[str] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the talk.
+
+    **Arguments:**
+
+    - `title`: its title.
+    - `opening`: the paragraph that opens it, prose with TeX between dollar signs.
+    - `chapters`: its chapters, in their order.
+    - `picture`: the name of the chapter whose first panel stands at its head.
+    """
+
+    title: str
+    opening: str
+    chapters: Sequence[Chapter]
+    picture: str

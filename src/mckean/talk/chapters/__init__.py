@@ -1,4 +1,4 @@
-"""The chapters of the talk, each run and judged."""
+"""The chapters of the talk, each run and judged, in the parts of the talk."""
 
 from mckean.talk.chapters import (
     chaos,
@@ -27,35 +27,111 @@ from mckean.talk.chapters import (
     transition,
     uniqueness,
 )
+from mckean.talk.claims import Part
 
-CHAPTERS = {
-    module.CHAPTER.name: module.CHAPTER
-    for module in (
-        fluctuations,
-        limit,
-        coupling,
-        chaos,
+
+def _part(title: str, opening: str, *modules, picture) -> Part:
+    return Part(title, opening, tuple(module.CHAPTER for module in modules), picture.CHAPTER.name)
+
+
+PARTS = (
+    _part(
+        "Particles and their energy",
+        "Begin with $N$ particles. Each has an energy $V(x_i)$ of its own and shares an energy $W(x_i - x_j)$ with "
+        "every other; together they have $H_N = \\sum_iV(x_i) + \\frac1{2N}\\sum_{i,j}W(x_i - x_j)$. They move down "
+        "this energy and are shaken by independent noises. The law of all of them solves a linear equation in "
+        "dimension $Nd$, and comes to rest at the Gibbs measure $e^{-\\beta H_N}/Z_N$. Nothing is approximated yet, "
+        "but little can be computed: a grid serves for three particles, exact draws for a few dozen, and sums over "
+        "all pairs grow as $N^2$.",
         liouville,
         gibbs,
+        summation,
+        picture=gibbs,
+    ),
+    _part(
+        "The limit, and chaos",
+        "Now let $N$ grow. A test function of the empirical measure $\\mu^N$ obeys an equation that closes on "
+        "$\\mu^N$ itself, up to a martingale of variance $1/N$. So $\\mu^N$ tends to the solution of the "
+        "McKean–Vlasov equation, and particles that start independent stay nearly so: chaos propagates. A coupling "
+        "with independent copies of the limit process shows how fast, and where the interaction is singular the limit "
+        "itself may cease to exist.",
+        limit,
+        fluctuations,
+        coupling,
+        chaos,
+        singular,
+        picture=limit,
+    ),
+    _part(
+        "The gradient flow, and long times",
+        "The limit equation has a free energy $F$, that of the energy and of the entropy, and descends it as steeply "
+        "as the Wasserstein metric allows. That says what a step of the flow is, how fast $F$ falls, and, where $F$ "
+        "is convex enough, that there is one steady state, reached exponentially fast. Where it is not, there are "
+        "several: a phase transition.",
         dissipation,
-        transition,
         geodesics,
         gradient_flow,
         long_time,
-        singular,
-        summation,
+        transition,
+        picture=transition,
+    ),
+    _part(
+        "A common noise, and its limit",
+        "Let one noise move all particles alike. It does not average out: as $N \\to \\infty$ the empirical measure "
+        "tends to a random measure, the law of one particle given the environment, which solves a stochastic "
+        "Fokker–Planck equation. In mean such a noise looks like a diffusion. In one environment it is none.",
         common_noise,
         conditional,
         invariant,
-        ledger,
         passive,
-        uniqueness,
-        synchronisation,
+        picture=conditional,
+    ),
+    _part(
+        "Tokens, synchronisation, uniqueness, and what replaces the free energy",
+        "A layer of a Transformer with random weights moves all its tokens by one random field: that is a common "
+        "noise. Its tokens collapse, although each of them alone wanders over the whole sphere. Elsewhere, too, a "
+        "common noise lets points meet that would stay apart, and leaves one steady state where there were many. The "
+        "free energy no longer falls; a ledger of dissipation and of the work of the environment takes its place.",
         toy,
         homogenisation,
         collapse,
         tokens,
         real,
-    )
-}
+        synchronisation,
+        uniqueness,
+        ledger,
+        picture=toy,
+    ),
+)
+"""The parts of the talk, in order."""
+
+CHAPTERS = {chapter.name: chapter for part in PARTS for chapter in part.chapters}
 """The chapters by name, in the order of the talk."""
+
+SECONDS = {
+    "liouville": (33, 52),
+    "gibbs": (16, 52),
+    "summation": (59, 140),
+    "limit": (40, 72),
+    "fluctuations": (24, 41),
+    "coupling": (14, 65),
+    "chaos": (21, 83),
+    "singular": (19, 69),
+    "dissipation": (8, 11),
+    "geodesics": (5, 18),
+    "gradient_flow": (24, 21),
+    "long_time": (34, 38),
+    "transition": (15, 57),
+    "common": (43, 68),
+    "conditional": (55, 70),
+    "passive": (15, 47),
+    "toy": (28, 32),
+    "homogenisation": (74, 192),
+    "collapse": (85, 138),
+    "tokens": (36, 41),
+    "real": (11, 32),
+    "synchronisation": (59, 97),
+    "uniqueness": (33, 126),
+    "ledger": (88, 109),
+}
+"""How long a chapter takes, quick and full, on one of two cores of an AMD EPYC where nothing is kept compiled."""

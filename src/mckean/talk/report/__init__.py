@@ -1,6 +1,4 @@
-"""The report: figures, tables and the page made of them. The only floor that imports matplotlib."""
+"""The report: figures, tables and the page made of them. The only floor that imports matplotlib.
 
-from mckean.talk.report.setting import Setting
-from mckean.talk.report.writing import prepare, write
-
-__all__ = ["Setting", "prepare", "write"]
+It takes half a second to import: `writing` and `page` wait until the first chapter has begun.
+"""

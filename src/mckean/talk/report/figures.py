@@ -19,8 +19,6 @@ from mckean.talk.report.curves import draw_series
 from mckean.talk.report.labels import wrap
 from mckean.talk.report.mathematics import plain
 
-# About the width of a third of the page, so that the text is as large there as it is here, in points.
-_WIDTH, _HEIGHT = 3.6, 2.7
 # A colour that nothing is drawn in, replaced by the page's own.
 _INK = "#010203"
 
@@ -52,12 +50,15 @@ _STYLE: dict[str, Any] = {
 } | dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "grid.color"), _INK)
 
 
-def panel_svg(panel: Panel, prefix: str) -> str:
-    """The panel as an SVG element whose ids all begin with `prefix`, the same bytes for the same panel."""
+def panel_svg(panel: Panel, prefix: str, size: tuple[float, float] = (3.6, 2.7)) -> str:
+    """The panel as an SVG element whose ids all begin with `prefix`, the same bytes for the same panel.
+
+    `size` is its width and its height in inches; what stands above and below the axes is added to the height.
+    """
     with _look(prefix):
-        figure = Canvas(figsize=(_WIDTH, _HEIGHT), layout="constrained")
-        rows = _draw(figure.add_subplot(), panel)
-        figure.set_figheight(_HEIGHT + 13 * rows / 72)
+        figure = Canvas(figsize=size, layout="constrained")
+        rows = _draw(figure.add_subplot(), panel, size[0] / 3.6)
+        figure.set_figheight(size[1] + 13 * rows / 72)
         _legend(figure, panel)
         return _written(figure, prefix, describe(panel))
 
@@ -119,8 +120,8 @@ def describe(panel: Panel) -> str:
     return f"{title}{plain(panel.ylabel)} against {plain(panel.xlabel)}{curves}."
 
 
-def _draw(axes: Axes, panel: Panel) -> int:
-    """Draw the panel; returns the rows of labels above the axes."""
+def _draw(axes: Axes, panel: Panel, room: float) -> int:
+    """Draw the panel, whose lines of text may be `room` times as long; returns the rows of labels above the axes."""
     axes.set_xscale(panel.xscale)
     axes.set_yscale(panel.yscale)
     draw_series(axes, panel)
@@ -128,11 +129,11 @@ def _draw(axes: Axes, panel: Panel) -> int:
     for axis in (axes.xaxis, axes.yaxis):
         if axis.get_scale() == "log":
             _log_ticks(axis)
-    axes.set_xlabel(wrap(panel.xlabel, 38))
+    axes.set_xlabel(wrap(panel.xlabel, round(38 * room)))
     axes.set_ylabel(wrap(panel.ylabel, 28))
     rows = _verticals(axes, panel)
     if panel.title:
-        axes.set_title(wrap(panel.title, 42), pad=6 + 13 * rows)
+        axes.set_title(wrap(panel.title, round(42 * room)), pad=6 + 13 * rows)
     return rows
 
 

@@ -4,7 +4,9 @@ import re
 from html import escape
 
 from latex2mathml.converter import convert
+from latex2mathml.symbols_parser import convert_symbol
 
+_COMMAND = re.compile(r"(\\[a-zA-Z]+) ?")
 _MATH = re.compile(r"\$\$(?P<display>.+?)\$\$|(?<!\\)\$(?P<inline>.+?)(?<!\\)\$", re.DOTALL)
 
 # What the converter renders wrongly or as old markup that browsers ignore, said in a way it renders well.
@@ -65,8 +67,14 @@ def paragraphs(prose: str) -> str:
 
 
 def plain(prose: str) -> str:
-    """Prose where no formula can be shown: the dollar signs go, the TeX stays."""
-    return re.sub(r"(?<!\\)\$+", "", prose).replace(r"\$", "$")
+    """Prose where no formula can be shown: the dollar signs go, and signs stand for the commands that have one."""
+    return _COMMAND.sub(_sign, re.sub(r"(?<!\\)\$+", "", prose)).replace(r"\$", "$")
+
+
+def _sign(match: re.Match[str]) -> str:
+    """The sign of a command; the command itself where it has none."""
+    code = convert_symbol(match[1])
+    return chr(int(code, 16)) if code else match[0]
 
 
 def _function(match: re.Match[str]) -> str:
@@ -79,8 +87,18 @@ def _function(match: re.Match[str]) -> str:
 def _block(part: str) -> str:
     whole = _MATH.fullmatch(part)
     if whole and whole["display"]:
-        return f'<div class="display">{mathml(whole["display"], display=True)}</div>'
+        pieces = "".join(mathml(piece, display=True) for piece in _pieces(whole["display"]))
+        return f'<div class="display">{pieces}</div>'
     return f"<p>{inline(part)}</p>"
+
+
+def _pieces(tex: str) -> list[str]:
+    """A display parted at its wide spaces, so that a narrow page may set the pieces below one another."""
+    found, depth = [""], 0
+    for token in re.split(r"(\\qquad(?![a-zA-Z])|\\begin|\\end|\\left|\\right|(?<!\\)[{}])", tex):
+        depth += (token in (r"\begin", r"\left", "{")) - (token in (r"\end", r"\right", "}"))
+        found = [*found, ""] if token == r"\qquad" and depth == 0 else [*found[:-1], found[-1] + token]
+    return [piece for piece in found if piece.strip()]
 
 
 def _formula(match: re.Match[str]) -> str:

@@ -1,17 +1,17 @@
 """The page: one HTML file with everything in it, read on any screen and on paper, without a script."""
 
-import warnings
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib import resources
 
-from mckean.talk.claims import Figure, Film, Panel
-from mckean.talk.report.figures import film_svg, panel_svg
+from mckean.talk.report.drawing import Drawing
 from mckean.talk.report.mathematics import inline, paragraphs
 from mckean.talk.report.numbers import duration
+from mckean.talk.report.order import Place, places
 from mckean.talk.report.setting import Setting
-from mckean.talk.report.tables import all_claims, chapter_claims, fields, settings
-from mckean.talk.run import Outcome, Talk, sentence
+from mckean.talk.report.tables import all_claims, chapter_claims, mark, observations, rule, settings, summary
+from mckean.talk.run import Talk
 
 _TITLE = "Interacting particles and their mean-field limits"
 _ABOUT = (
@@ -19,13 +19,22 @@ _ABOUT = (
     "number $N$ grows, the solution $\\mu$ of a nonlinear partial differential equation; under a noise that "
     "all of them share they follow a stochastic one. Theory says how near they stay, how fast they settle "
     "and when they come to agree. On this page each such statement is a number: predicted, then measured in "
-    "a simulation by the library mckean, with its standard error, and judged by a rule fixed beforehand."
+    "a simulation by the library mckean, with its standard error, and judged by a rule fixed beforehand, which "
+    "also names the nearest wrong theory and asks that the run rejects it."
 )
 
 
-def page(talk: Talk, setting: Setting) -> str:
-    """The whole report as one HTML document."""
-    sections = "\n".join(_section(outcome, talk) for outcome in talk.outcomes)
+def page(talk: Talk, setting: Setting, drawn: Mapping[str, Drawing], calibrated: str = "") -> str:
+    """The whole report as one HTML document.
+
+    **Arguments:**
+
+    - `talk`: what was run.
+    - `setting`: where and when.
+    - `drawn`: the figures, by the names of the chapters.
+    - `calibrated`: a section on the law of the errors over several seeds.
+    """
+    order = places(talk)
     style = resources.files("mckean.talk.report").joinpath("page.css").read_text(encoding="utf-8")
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -38,123 +47,153 @@ def page(talk: Talk, setting: Setting) -> str:
 {style}</style>
 </head>
 <body>
+{_contents(order, bool(calibrated))}
+<div class="page">
 <header>
 <h1>{_TITLE}</h1>
 {paragraphs(_ABOUT)}
-<h2 class="small">How it was made</h2>
-{settings(_making(talk, setting))}
-{_command(talk.names, talk)}
+{_command(talk.command)}
 </header>
 <main>
-<section id="claims" aria-labelledby="claims-title">
-<h2 id="claims-title">{headline(talk)}</h2>
+<section id="summary" aria-labelledby="summary-title">
+<h2 id="summary-title">{headline(talk)}</h2>
 {_notices(talk)}
-{all_claims(talk) if talk.outcomes else ""}
+{summary(talk, order)}
+<p class="rule">{rule(talk)}</p>
+{settings(_making(talk, setting))}
 </section>
-{sections}
+{_parts(order, talk, drawn)}
+{calibrated}
+<section id="claims" aria-labelledby="claims-title">
+<h2 id="claims-title">All claims</h2>
+{all_claims(order)}
+</section>
 </main>
+</div>
 </body>
 </html>
 """
 
 
 def headline(talk: Talk) -> str:
-    """How many claims hold."""
-    claims = talk.claims
-    holding = sum(claim.holds for _, claim in claims)
-    return f"{holding} of {len(claims)} claims hold"
+    """How many claims hold, and how many of the others fail or are undecided."""
+    claims = [claim for _, claim in talk.claims]
+    counts = {verdict: sum(claim.verdict == verdict for claim in claims) for verdict in ("holds", "fails", "undecided")}
+    others = [
+        *([f"{counts['fails']} fail{'s' if counts['fails'] == 1 else ''}"] if counts["fails"] else []),
+        *([f"{counts['undecided']} undecided"] if counts["undecided"] else []),
+    ]
+    return f"{counts['holds']} of {len(claims)} claims hold{''.join(f', {other}' for other in others)}"
+
+
+def _contents(order: Sequence[Place], calibrated: bool) -> str:
+    """The list that stays in view beside a wide page."""
+    items = ["<li><a href='#summary'>At a glance</a></li>"]
+    for index, place in enumerate(order):
+        if index == 0 or order[index - 1].part is not place.part:
+            title = f"{place.numeral}. {inline(place.part.title)}"
+            items.append(f"<li class='part'><a href='#{place.anchor}'>{title}</a></li>")
+        chapter = place.outcome.chapter
+        link = f"<a href='#{escape(chapter.name, quote=True)}'>{place.number} {inline(chapter.title)}</a>"
+        items.append(f"<li>{mark(place.outcome)} {link}</li>")
+    if calibrated:
+        items.append("<li class='part'><a href='#seeds'>Many seeds</a></li>")
+    items.append("<li class='part'><a href='#claims'>All claims</a></li>")
+    return f"<nav aria-label='Contents'><ol>{''.join(items)}</ol></nav>"
 
 
 def _notices(talk: Talk) -> str:
-    """What a reader must know before the table: chapters that broke or left something out, an interruption."""
+    """What a reader must know before the table: chapters that broke or left something out, a run that has not ended."""
     texts = [
         f"The chapter “{outcome.chapter.name}” broke and counts as a claim that fails: {outcome.error}"
         for outcome in talk.outcomes
         if outcome.broke
     ]
     texts += [f"{outcome.chapter.name}: {outcome.note}" for outcome in talk.outcomes if outcome.note]
-    if talk.interrupted:
-        missing = ", ".join(talk.missing) or "none"
-        texts.append(f"The run was interrupted; chapters asked for and not finished: {missing}.")
+    if talk.missing:
+        missing = ", ".join(talk.missing)
+        texts.append(
+            f"The run has not come to its end; chapters asked for and not finished: {missing}. The same command with "
+            f"--resume goes on from here."
+        )
+    if talk.excess:
+        texts.append(
+            f"The talk has {talk.excess} claims more than share its level, so that its rate of error is larger than "
+            f"is stated: raise SHARES in mckean/talk/claims.py."
+        )
     return "".join(f"<p class='notice' role='note'>{escape(text)}</p>" for text in texts)
 
 
-def _making(talk: Talk, setting: Setting) -> dict[str, object]:
+def _making(talk: Talk, setting: Setting) -> dict[str, str]:
     return {
-        "mckean": setting.version,
+        "mckean": f"{setting.version}, code {setting.code}",
         "jax": setting.jax,
         "numbers": setting.precision,
         "device": setting.device,
-        "cores": setting.cores,
+        "cores": str(setting.cores),
         "seed": str(talk.seed),
         "size": "quick" if talk.quick else "full",
-        "wall time": duration(talk.seconds),
+        "time": duration(talk.seconds),
         "date": setting.date,
     }
 
 
-def _section(outcome: Outcome, talk: Talk) -> str:
-    """A chapter: what theory says, what was run, what came out."""
-    chapter, name = outcome.chapter, escape(outcome.chapter.name, quote=True)
-    broke = f"<p class='notice' role='note'>The chapter broke: {escape(outcome.error)}</p>" if outcome.broke else ""
-    note = f"<p class='notice' role='note'>{escape(outcome.note)}</p>" if outcome.note else ""
-    run = fields(outcome.config)
-    return f"""<section id="{name}" class="chapter" aria-labelledby="{name}-title">
-<h2 id="{name}-title">{inline(chapter.title)}</h2>
-<div class="statement">{paragraphs(chapter.statement)}</div>
-<h3>What was run</h3>
-{paragraphs(outcome.what)}
-{settings(run) if run else ""}
-{broke}{note}
-{_figures(outcome)}
-{chapter_claims(outcome)}
-{_references(chapter.references)}
-<p class="again">Took {duration(outcome.seconds)}. To repeat it, with the same numbers:</p>
-{_command([chapter.name], talk)}
+def _parts(order: Sequence[Place], talk: Talk, drawn: Mapping[str, Drawing]) -> str:
+    sections = []
+    for index, place in enumerate(order):
+        if index == 0 or order[index - 1].part is not place.part:
+            sections.append(_opening(place, order, drawn))
+        sections.append(_chapter(place, talk, drawn.get(place.outcome.chapter.name)))
+    return "\n".join(sections)
+
+
+def _opening(place: Place, order: Sequence[Place], drawn: Mapping[str, Drawing]) -> str:
+    """The head of a part: its title, a paragraph, and a picture from one of its chapters where that was run."""
+    picture = ""
+    for each in order:
+        chapter = each.outcome.chapter
+        if chapter.name == place.part.picture and chapter.name in drawn and drawn[chapter.name].picture:
+            link = f"<a href='#{escape(chapter.name, quote=True)}'>{inline(chapter.title)}</a>"
+            panel = f"<div class='panels'><div class='panel'>{drawn[chapter.name].picture}</div></div>"
+            caption = f"<figcaption>From chapter {each.number}, {link}.</figcaption>"
+            picture = f"<figure class='one'>{panel}{caption}</figure>"
+    return f"""<section id="{place.anchor}" class="part" aria-labelledby="{place.anchor}-title">
+<h2 id="{place.anchor}-title"><span class="count">Part {place.numeral}</span> {inline(place.part.title)}</h2>
+<div class="opening">{paragraphs(place.part.opening)}</div>
+{picture}
 </section>"""
 
 
-def _figures(outcome: Outcome) -> str:
-    figures = outcome.result.figures if outcome.result is not None else ()
-    name = outcome.chapter.name
-    return "\n".join(_figure(figure, f"{name}-{number}") for number, figure in enumerate(figures, 1))
-
-
-def _figure(figure: Figure, prefix: str) -> str:
-    panels = "".join(
-        f"<div class='{_classes(panel)}'>{_panel(panel, f'{prefix}-{number}')}</div>"
-        for number, panel in enumerate(figure.panels, 1)
-    )
-    curves = [series for panel in figure.panels if isinstance(panel, Panel) for series in panel.series]
-    kinds = {series.kind for series in curves if series.error is not None}
-    marks = [*(["Bars"] if "points" in kinds else []), *(["Bands"] if kinds - {"points"} else [])]
-    errors = f" {' and '.join(marks).capitalize()}: ±1 standard error." if marks else ""
-    caption = f"<figcaption>{inline(figure.caption)}{errors}</figcaption>"
-    return f"<figure><div class='panels of-{len(figure.panels)}'>{panels}</div>{caption}</figure>"
-
-
-def _classes(panel: Panel | Film) -> str:
-    """A film has the width of the page."""
-    return "panel film" if isinstance(panel, Film) else "panel"
-
-
-def _panel(panel: Panel | Film, prefix: str) -> str:
-    """The drawn panel; what cannot be drawn is said in its place: a figure is no reason to lose numbers."""
-    try:
-        return film_svg(panel, prefix) if isinstance(panel, Film) else panel_svg(panel, prefix)
-    except Exception as error:
-        warnings.warn(f"the panel {prefix} could not be drawn: {sentence(error)}", stacklevel=2)
-        return f"<p class='notice' role='note'>This panel could not be drawn: {escape(sentence(error))}</p>"
+def _chapter(place: Place, talk: Talk, drawn: Drawing | None) -> str:
+    """A chapter: what theory says, what was run, what came out."""
+    outcome = place.outcome
+    chapter, name = outcome.chapter, escape(outcome.chapter.name, quote=True)
+    broke = f"<p class='notice' role='note'>The chapter broke: {escape(outcome.error)}</p>" if outcome.broke else ""
+    note = f"<p class='notice' role='note'>{escape(outcome.note)}</p>" if outcome.note else ""
+    size = " --quick" if talk.quick else ""
+    return f"""<section id="{name}" class="chapter" aria-labelledby="{name}-title">
+<h3 id="{name}-title"><span class="count">{place.number}</span> {inline(chapter.title)}</h3>
+<div class="statement">{paragraphs(chapter.statement)}</div>
+<h4>What was run</h4>
+{paragraphs(outcome.what)}
+{broke}{note}
+{drawn.figures if drawn is not None else ""}
+<h4>What came out</h4>
+{chapter_claims(outcome)}
+{observations(outcome.observations) if outcome.observations else ""}
+{_references(chapter.references)}
+<p class="again">Took {duration(outcome.seconds)}. To repeat it, with the same numbers:</p>
+{_command(f"mckean talk {shlex.quote(chapter.name)}{size} --seed {talk.seed}")}
+</section>"""
 
 
 def _references(references: Sequence[str]) -> str:
     if not references:
         return ""
     items = "".join(f"<li>{inline(reference)}</li>" for reference in references)
-    return f"<h3>References</h3><ul class='references'>{items}</ul>"
+    return f"<h4>References</h4><ul class='references'>{items}</ul>"
 
 
-def _command(names: Sequence[str], talk: Talk) -> str:
-    words = ["mckean talk", *names, f"--seed {talk.seed}", *(["--quick"] if talk.quick else [])]
+def _command(line: str) -> str:
     # In spans, so that a narrow page breaks the command between its words only.
-    return f"<pre><code>{' '.join(f'<span>{escape(word)}</span>' for word in words)}</code></pre>"
+    return f"<pre><code>{' '.join(f'<span>{escape(word)}</span>' for word in line.split(' '))}</code></pre>"

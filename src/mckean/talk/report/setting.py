@@ -8,12 +8,15 @@ from importlib import metadata
 import jax
 import jax.numpy as jnp
 
+from mckean.talk.archive import code
+
 
 @dataclass(frozen=True)
 class Setting:
-    """The versions, the machine and the date of a report."""
+    """The versions, the machine and the date of a report; `code` tells the version of what computes."""
 
     version: str
+    code: str
     jax: str
     device: str
     cores: int
@@ -26,6 +29,7 @@ class Setting:
         devices = jax.devices()
         return cls(
             version=metadata.version("mckean"),
+            code=code(),
             jax=jax.__version__,
             device=f"{len(devices)} × {devices[0].device_kind}",
             cores=_cores(),

@@ -1,57 +1,105 @@
-"""The report on disk: whole or not at all."""
+"""The report on disk: whole or not at all, and never in the place of one with more chapters."""
 
 import dataclasses
 import json
 import math
-import os
-import tempfile
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mckean.talk.claims import Chapter, Claim
+from mckean.talk.archive import CLAIMS, PAGE, SEEDS, put
+from mckean.talk.calibration import Calibration
+from mckean.talk.claims import LEVEL, SHARES, TALK_LEVEL, Chapter, Claim, Observation
+from mckean.talk.report import seeds
+from mckean.talk.report.drawing import Drawing, draw
 from mckean.talk.report.page import page
 from mckean.talk.report.setting import Setting
-from mckean.talk.run import Talk
+from mckean.talk.run import Outcome, Talk
 
-PAGE, CLAIMS = "report.html", "claims.json"
+# Where a report goes that has fewer chapters than the one that is there.
+PARTIAL = "partial"
 
 
-def prepare(folder: Path) -> None:
-    """Make the folder and see that a report can be written there, before anything is run for it.
+class Report:
+    """The report of a run, written anew as each chapter ends.
 
-    Raises `ValueError` with the cause where it cannot.
+    **Arguments:**
+
+    - `folder`: where it goes. While it has fewer chapters than a report that is there, it goes to `partial` in it.
+    - `setting`: where and when the run is made.
+    - `stopped`: once it says so, nothing more is drawn.
     """
+
+    def __init__(self, folder: Path, setting: Setting | None = None, stopped: Callable[[], bool] = lambda: False):
+        self.folder, self.stopped = Path(folder), stopped
+        self.setting = setting or Setting.here()
+        self.drawn: dict[str, Drawing] = {}
+        self.before = chapters_in(self.folder)
+
+    def draw(self, outcome: Outcome) -> None:
+        """Draw the figures of a chapter, once."""
+        if outcome.chapter.name not in self.drawn:
+            self.drawn[outcome.chapter.name] = draw(outcome, self.stopped)
+
+    def write(self, talk: Talk, calibration: Calibration | None = None) -> Path:
+        """Draw what is new, write `report.html` and `claims.json` and return the path of the page.
+
+        With a calibration they have a section on it, and `seeds.json` beside them. All are complete before any is in
+        place; a failure leaves the folder as it was.
+        """
+        for outcome in talk.outcomes:
+            self.draw(outcome)
+        calibrated = "" if calibration is None else seeds.section(calibration)
+        texts = {
+            PAGE: page(talk, self.setting, self.drawn, calibrated),
+            CLAIMS: _json(record(talk, self.setting)),
+            **({} if calibration is None else {SEEDS: _json(calibration.record())}),
+        }
+        place = self.folder / PARTIAL if len(talk.outcomes) < self.before else self.folder
+        place.mkdir(exist_ok=True)
+        put({place / name: text.encode() for name, text in texts.items()})
+        if place == self.folder:
+            shutil.rmtree(self.folder / PARTIAL, ignore_errors=True)
+        return place / PAGE
+
+
+def chapters_in(folder: Path) -> int:
+    """How many chapters the report in a folder has; 0 where there is none that can be read."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        cause = error.strerror or str(error)
-        raise ValueError(f"the output folder '{folder}' cannot be written: {cause}.") from error
-    for name in (PAGE, CLAIMS):
-        if (folder / name).is_dir():
-            raise ValueError(f"the output folder '{folder}' cannot be used: '{name}' in it is a folder.")
+        return len(json.loads((folder / CLAIMS).read_text(encoding="utf-8"))["chapters"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
 
 
-def write(talk: Talk, folder: Path, setting: Setting | None = None) -> Path:
-    """Write `report.html` and `claims.json` into `folder` and return the path of the page.
+def record(talk: Talk, setting: Setting) -> dict[str, Any]:
+    """The run as plain values, from which a reader can judge it anew; a number that JSON has no word for is null."""
+    return {
+        "command": talk.command,
+        "seed": talk.seed,
+        "mode": "quick" if talk.quick else "full",
+        "versions": {"mckean": setting.version, "code": setting.code, "jax": setting.jax},
+        "machine": {"device": setting.device, "cores": setting.cores, "precision": setting.precision},
+        "date": setting.date,
+        "seconds": round(talk.seconds, 2),
+        "missing": list(talk.missing),
+        "level": {"talk": TALK_LEVEL, "shares": SHARES, "claim": float(LEVEL)},
+        "chapters": [
+            {
+                "chapter": outcome.chapter.name, "title": outcome.chapter.title, "seconds": round(outcome.seconds, 2),
+                "what": outcome.what, "error": outcome.error, "note": outcome.note,
+            }
+            for outcome in talk.outcomes
+        ],
+        "claims": [_claim(chapter, claim) for chapter, claim in talk.claims],
+        "observations": [
+            _observation(outcome.chapter, each) for outcome in talk.outcomes for each in outcome.observations
+        ],
+    }  # fmt: skip
 
-    Both are complete before either is in place; a failure leaves the folder as it was.
-    """
-    folder = Path(folder)
-    markup = page(talk, setting or Setting.here())
-    rows = json.dumps(claim_rows(talk), indent=1, ensure_ascii=False, allow_nan=False)
-    _replace({folder / PAGE: markup, folder / CLAIMS: rows + "\n"})
-    return folder / PAGE
 
-
-def claim_rows(talk: Talk) -> list[dict[str, Any]]:
-    """The claims as plain values; a number that JSON has no word for is null."""
-    return [_row(chapter, claim) for chapter, claim in talk.claims]
-
-
-def _row(chapter: Chapter, claim: Claim) -> dict[str, Any]:
+def _claim(chapter: Chapter, claim: Claim) -> dict[str, Any]:
+    rival = claim.excludes
     return {
         "chapter": chapter.name,
         "claim": claim.statement,
@@ -60,28 +108,31 @@ def _row(chapter: Chapter, claim: Claim) -> dict[str, Any]:
         "measured": _finite(claim.value),
         "stderr": _finite(claim.stderr),
         "freedom": _finite(claim.freedom),
+        "interval": None if claim.interval is None else [_finite(end) for end in claim.interval],
         "tolerance": _finite(claim.tolerance),
         "origin": claim.origin,
-        "from_run": claim.from_run,
+        "from_run": bool(claim.from_run),
         "band": [_finite(end) for end in claim.band],
-        "excludes": None if claim.excludes is None else dataclasses.asdict(claim.excludes),
+        "excludes": None if rival is None else dataclasses.asdict(rival) | {"value": _finite(rival.value)},
         "verdict": claim.verdict,
         "reference": claim.reference,
     }
 
 
+def _observation(chapter: Chapter, each: Observation) -> dict[str, Any]:
+    return {
+        "chapter": chapter.name,
+        "statement": each.statement,
+        "measured": _finite(float(each.measured)),
+        "stderr": _finite(getattr(each.measured, "stderr", 0.0)),
+        "reference": each.reference,
+    }
+
+
+def _json(values: dict[str, Any]) -> str:
+    return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def _finite(value: Any) -> float | None:
+    """The number, or None where JSON has no word for it."""
     return float(value) if math.isfinite(float(value)) else None
-
-
-def _replace(texts: Mapping[Path, str]) -> None:
-    """Put the texts in place of the files, through temporary files beside them."""
-    parts = {path: path.with_name(f".{path.name}.{os.getpid()}.part") for path in texts}
-    try:
-        for path, text in texts.items():
-            parts[path].write_text(text, encoding="utf-8")
-        for path, part in parts.items():
-            os.replace(part, path)
-    finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
