@@ -12,7 +12,6 @@ environments that hardly ever come (Arnold, Random Dynamical Systems, 1998; Khas
 """
 
 import contextlib
-import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -60,14 +59,6 @@ def tangent(measure: AbstractMeasure, towards: AbstractMeasure) -> Carrier:
     require(norm > 0, "a tangent needs a direction: another measure than the one that it starts from.")
     direction = jax.tree.map(lambda x: x / norm, gap)
     return Carrier((measure,), TangentSums(direction, direction, jnp.zeros((), dtype_of(measure))))
-
-
-def differentiable(scheme: AbstractScheme) -> AbstractScheme:
-    """The scheme with its diffrax solver, if it has one, in the form that forward differentiation goes through."""
-    solver: Any = getattr(scheme, "solver", None)
-    if getattr(solver, "scan_kind", "lax") is not None:
-        return scheme
-    return eqx.tree_at(lambda s: s.solver, scheme, dataclasses.replace(solver, scan_kind="lax"))
 
 
 @contextlib.contextmanager
@@ -278,7 +269,7 @@ def growth(
 
 
 def _flow(scheme: AbstractScheme) -> CarrierScheme:
-    return CarrierScheme((differentiable(scheme),), _grow)
+    return CarrierScheme((scheme,), _grow)
 
 
 def _follow(key: PRNGKeyArray, *, model: Model, state: Carrier, flow: CarrierScheme, **times) -> tuple:
