@@ -2,18 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from mckean import (
-    catalogue,
-    couplings,
-    energetics,
-    environments,
-    equilibrium,
-    interactions,
-    measures,
-    observables,
-    statistics,
-    transport,
-)
+from mckean import interactions, measures, observables
 from mckean.dynamics import (
     JKO,
     AbstractScheme,
@@ -71,7 +60,10 @@ from mckean.models import (
 )
 from mckean.paths import Brownian, Record
 from mckean.spaces import BoxGrid, Euclidean, FourierGrid, Sphere, Torus
-from mckean.transport import sinkhorn, sliced, wasserstein
+
+if TYPE_CHECKING:
+    from mckean import catalogue, couplings, energetics, environments, equilibrium, statistics, transport
+    from mckean.transport import sinkhorn, sliced, wasserstein
 
 __version__: str
 
@@ -154,11 +146,17 @@ def __dir__() -> list[str]:
 
 
 if not TYPE_CHECKING:
+    # Imported when they are asked for: together they take as long as the rest of the library.
+    _LATER = {"catalogue", "couplings", "energetics", "environments", "equilibrium", "statistics", "transport"}
 
     def __getattr__(name: str):
-        # Read when it is asked for: a look at what is installed takes a tenth of a second.
-        if name == "__version__":
-            from importlib.metadata import version
+        from importlib import import_module, metadata
 
-            return version("mckean")
+        if name in _LATER:
+            return import_module(f"mckean.{name}")
+        if name in {"sinkhorn", "sliced", "wasserstein"}:
+            return getattr(import_module("mckean.transport"), name)
+        # A look at what is installed takes a tenth of a second.
+        if name == "__version__":
+            return metadata.version("mckean")
         raise AttributeError(f"module 'mckean' has no attribute '{name}'")
