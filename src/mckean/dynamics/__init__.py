@@ -15,6 +15,7 @@ from mckean.dynamics._increments import Increments as Increments
 from mckean.dynamics._increments import increments as increments
 from mckean.dynamics.carrier import Carrier as Carrier
 from mckean.dynamics.carrier import CarrierScheme as CarrierScheme
+from mckean.dynamics.carrier import require_coupling as require_coupling
 from mckean.dynamics.carrier import together as together
 from mckean.dynamics.choice import Scheme as Scheme
 from mckean.dynamics.choice import scheme_for as scheme_for
