@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from mckean import interactions, measures, observables
+from mckean import interactions, measures
 from mckean.dynamics import (
-    JKO,
     AbstractScheme,
     FiniteVolume,
     FluxLimited,
@@ -62,7 +61,8 @@ from mckean.paths import Brownian, Record
 from mckean.spaces import BoxGrid, Euclidean, FourierGrid, Sphere, Torus
 
 if TYPE_CHECKING:
-    from mckean import catalogue, couplings, energetics, environments, equilibrium, statistics, transport
+    from mckean import catalogue, couplings, energetics, environments, equilibrium, observables, statistics, transport
+    from mckean.dynamics.jko import JKO
     from mckean.transport import sinkhorn, sliced, wasserstein
 
 __version__: str
@@ -147,15 +147,25 @@ def __dir__() -> list[str]:
 
 if not TYPE_CHECKING:
     # Imported when they are asked for: together they take as long as the rest of the library.
-    _LATER = {"catalogue", "couplings", "energetics", "environments", "equilibrium", "statistics", "transport"}
+    _LATER = {
+        "catalogue",
+        "couplings",
+        "energetics",
+        "environments",
+        "equilibrium",
+        "observables",
+        "statistics",
+        "transport",
+    }
+    _FROM = {"JKO": "dynamics.jko", "sinkhorn": "transport", "sliced": "transport", "wasserstein": "transport"}
 
     def __getattr__(name: str):
         from importlib import import_module, metadata
 
         if name in _LATER:
             return import_module(f"mckean.{name}")
-        if name in {"sinkhorn", "sliced", "wasserstein"}:
-            return getattr(import_module("mckean.transport"), name)
+        if name in _FROM:
+            return getattr(import_module(f"mckean.{_FROM[name]}"), name)
         # A look at what is installed takes a tenth of a second.
         if name == "__version__":
             return metadata.version("mckean")

@@ -1,7 +1,8 @@
 """The verb: a curve in the space of probability measures."""
 
+import contextlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from types import FunctionType
 from typing import Any
@@ -88,9 +89,25 @@ def evolve(
     run = Run(scheme.begin(model, measure, dt), path, observe)
     plan = Plan(first, steps, stride, dt)
     attributes = _describe_run(model=run.model, scheme=scheme, path=path, dt=dt, start=start, until=until, every=stride)
-    if _in_one_program(run, measure):
-        return run_whole(run, plan, measure, attributes)
-    return run_in_chunks(run, plan, measure, attributes, progress)
+    with forward_derivatives():
+        whole = _in_one_program(run, measure)
+        return (run_whole if whole else partial(run_in_chunks, progress=progress))(run, plan, measure, attributes)
+
+
+@contextlib.contextmanager
+def forward_derivatives() -> Iterator[None]:
+    """A run that may have tangents. **Raises** `ValueError` for a scheme that defines only its reverse derivative.
+
+    JAX finds that out as it traces or compiles the run.
+    """
+    try:
+        yield
+    except TypeError as error:
+        if "custom_vjp" not in str(error):
+            raise
+        raise ValueError(
+            "a step of this scheme has no forward derivative, which jvp and tangents need: take grad or vjp."
+        ) from error
 
 
 def _in_one_program(run: Run, measure: AbstractMeasure) -> bool:

@@ -32,7 +32,7 @@ class Interaction(eqx.Module):
 
     **Raises:**
 
-    - `ValueError` for a tolerance outside these bounds, a kernel that is none, and a sum that is no `AbstractSum`.
+    - `ValueError` for a tolerance outside these bounds, what is not a kernel, and a sum that is no `AbstractSum`.
     """
 
     kernel: AbstractKernel
