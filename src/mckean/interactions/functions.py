@@ -43,7 +43,7 @@ class Closure(eqx.Module):
     - `values`: what stands there.
     """
 
-    function: FunctionType = eqx.field(static=True)
+    function: Any = eqx.field(static=True)
     places: tuple[tuple[str, Any], ...] = eqx.field(static=True)
     values: tuple[Any, ...]
 

@@ -80,7 +80,9 @@ class Heads(AbstractMatrixNoise):
         require(query_key is None or spread is None, "heads have a query_key that is given, or a spread, not both.")
         _require_count("heads", heads)
         self.spread = None if spread is None else _number("spread", spread)
-        require(spread is None or self.spread >= 0, f"the spread of heads must not be negative, but it is {spread}.")
+        require(
+            self.spread is None or self.spread >= 0, f"the spread of heads must not be negative, but it is {spread}."
+        )
         self.query_key = None if query_key is None else _matrices(query_key)
         given = 1 if self.query_key is None else self.query_key.shape[0]
         require(self.spread is not None or heads in (1, given), _ALIKE)

@@ -93,8 +93,8 @@ def near_force(kernel: AbstractKernel, mu: AbstractMeasure, x: Array, radius: fl
 
 def support(kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> float | None:
     """A distance, below the extent, beyond which W is constant in every direction tried; None for none."""
-    torus = isinstance(mu.domain, Torus)
-    extent = 0.5 * min(mu.domain.lengths) if torus else rung(extent_of(mu, points))
+    space = mu.domain
+    extent = 0.5 * min(space.lengths) if isinstance(space, Torus) else rung(extent_of(mu, points))
     return None if traced(kernel) else _constant_from(kernel, mu.domain.dim, extent)
 
 
