@@ -43,6 +43,7 @@ from mckean.interactions.memory import once
 NARROW = mk.kernels.Gaussian(1.0, 0.05)  # some 10⁴ modes on the oblong torus
 SMOOTH = mk.kernels.Gaussian(1.0, 0.8)
 CONFIDENCE = mk.kernels.Function(lambda z: bounded_confidence(10 * z))  # zero from 0.07 on
+BOUNDED = mk.kernels.Function(lambda z: jnp.minimum(jnp.sum(z**2), 0.05**2))
 
 # kernel, space, particles, what is chosen, and what is said of it
 CHOICES = {
@@ -52,7 +53,8 @@ CHOICES = {
     "quadratic": (mk.kernels.Quadratic(1.0), PLANE, 10, PowerSums, "PowerSums: the kernel is a polynomial"),
     "power 4": (mk.kernels.PowerLaw(1.0, 4.0), PLANE, 10, PowerSums, "PowerSums: the kernel is a polynomial"),
     "polynomial": (mk.kernels.Function(quartic), PLANE, 3000, PowerSums, "PowerSums: the kernel is a polynomial"),
-    "compact support": (CONFIDENCE, LINE, 20_000, Cells, "Cells: the kernel vanishes beyond 0.07, where"),
+    "compact support": (CONFIDENCE, LINE, 20_000, Cells, "Cells: the kernel has no force beyond 0.07, where"),
+    "constant at infinity": (BOUNDED, PLANE, 20_000, Cells, "Cells: the kernel has no force beyond 0.05, where"),
     "smooth": (SMOOTH, PLANE, 10_000, NUFFT, "NUFFT: the kernel is smooth"),
     "few pairs": (SMOOTH, PLANE, 2048, Direct, "Direct: 4194304 pairs are few"),
     "few pairs, singular": (mk.kernels.PowerLaw(1.0, 0.0), PLANE, 10, Direct, "Direct: 100 pairs are few"),
@@ -69,7 +71,7 @@ def test_choices_and_their_reasons(kernel, space, n, sum_, reason):
         assert choose(kernel, mu).sum == choice.sum
         assert explain(kernel, mu) == str(choice)
     if sum_ is Cells:
-        assert choice.sum.radius == pytest.approx(0.07, rel=1e-6)
+        assert choice.sum.radius == pytest.approx(0.07 if kernel is CONFIDENCE else 0.05, rel=1e-6)
 
 
 @pytest.mark.parametrize(("n", "tolerance"), [(3000, 1e-9), (20_000, 1e-3)])
@@ -81,9 +83,15 @@ def test_a_kernel_that_is_not_smooth_at_0_is_expanded_where_the_estimate_says_so
     assert choice.sum.name == min(estimates, key=estimates.get)
     assert n < 20_000 or isinstance(choice.sum, FMM)
     why = {name: sentence for name, seconds, sentence in choice.others if seconds is None}
-    assert "does not vanish" in why["Cells"]
+    assert "has a force at every distance" in why["Cells"]
     assert "not smooth" in why["NUFFT"]
     assert "no polynomial" in why["PowerSums"]
+
+
+def test_what_costs_more_at_the_least_is_not_tried():
+    """A tree takes 10 ms for any kernel, the pairs of 500 points a tenth of one."""
+    why = {name: sentence for name, _, sentence in choose(mk.kernels.Morse(), cloud(LINE, 500)).others}
+    assert "ms at least, for any kernel" in why["FMM"]
 
 
 def test_densities_act_on_their_own_grid_by_fft():
@@ -190,8 +198,13 @@ REFUSALS = {
         CIRCLE,
         r"PowerSums serves on R\^d",
     ),
-    "cells": (SMOOTH, Cells(), LINE, "Cells needs a kernel that is zero from some distance on"),
-    "cells, series": (mk.kernels.Cosine(1.0), Cells(1.0), CIRCLE, "compact support, which a Fourier series has not"),
+    "cells": (SMOOTH, Cells(), LINE, "Cells needs a kernel without force from some distance on"),
+    "cells, series": (
+        mk.kernels.Cosine(1.0),
+        Cells(1.0),
+        CIRCLE,
+        "without force from some distance on, which a Fourier",
+    ),
     "cells, wide": (mk.kernels.MinimalImage(bounded_confidence), Cells(2.0), OBLONG, "at most half the shortest side"),
     "fmm, series": (mk.kernels.Cosine(1.0), FMM(), CIRCLE, "FMM expands a kernel in space"),
     "fmm of a kink away from 0": (CONFIDENCE, FMM(), LINE, "not touch meets the tolerance 1e-09: it is not smooth"),

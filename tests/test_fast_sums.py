@@ -123,7 +123,10 @@ def check(entry: PlannedEntry, fields, y, w, x, dtype=np.float64):
         if isinstance(entry.entry.kernel, FourierSeries):
             slack += 1e-6 if dtype == np.float32 else 1e-14  # what interactions.trig states
         assert wrong.max() <= slack * largest * math.sqrt(space.dim)
-        assert np.abs(off).max() <= slack * max(np.abs(values).max(), high, largest * reach)
+        # Cells take off what W is at their radius, and put it back.
+        edge = jnp.zeros(space.dim).at[0].set(getattr(entry.plan, "radius", None) or 0.0)
+        level = abs(float(entry.entry.kernel.value(edge)))
+        assert np.abs(off).max() <= slack * max(np.abs(values).max(), high, largest * reach, level)
         return
     assert np.sqrt(np.mean(wrong**2)) <= 10 * entry.tolerance * steep
     assert np.sqrt(np.mean(off**2)) <= 10 * entry.tolerance * (high + steep * reach)

@@ -2,21 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from mckean import (
-    catalogue,
-    couplings,
-    energetics,
-    environments,
-    equilibrium,
-    interactions,
-    measures,
-    observables,
-    phases,
-    statistics,
-    transport,
-)
+from mckean import interactions, measures
 from mckean.dynamics import (
-    JKO,
     AbstractScheme,
     FiniteVolume,
     FluxLimited,
@@ -72,7 +59,21 @@ from mckean.models import (
 )
 from mckean.paths import Brownian, Record
 from mckean.spaces import BoxGrid, Euclidean, FourierGrid, Sphere, Torus
-from mckean.transport import sinkhorn, sliced, wasserstein
+
+if TYPE_CHECKING:
+    from mckean import (
+        catalogue,
+        couplings,
+        energetics,
+        environments,
+        equilibrium,
+        observables,
+        phases,
+        statistics,
+        transport,
+    )
+    from mckean.dynamics.jko import JKO
+    from mckean.transport import sinkhorn, sliced, wasserstein
 
 __version__: str
 
@@ -156,11 +157,28 @@ def __dir__() -> list[str]:
 
 
 if not TYPE_CHECKING:
+    # Imported when they are asked for: together they take as long as the rest of the library.
+    _LATER = {
+        "catalogue",
+        "couplings",
+        "energetics",
+        "environments",
+        "equilibrium",
+        "observables",
+        "phases",
+        "statistics",
+        "transport",
+    }
+    _FROM = {"JKO": "dynamics.jko", "sinkhorn": "transport", "sliced": "transport", "wasserstein": "transport"}
 
     def __getattr__(name: str):
-        # Read when it is asked for: a look at what is installed takes a tenth of a second.
-        if name == "__version__":
-            from importlib.metadata import version
+        from importlib import import_module, metadata
 
-            return version("mckean")
+        if name in _LATER:
+            return import_module(f"mckean.{name}")
+        if name in _FROM:
+            return getattr(import_module(f"mckean.{_FROM[name]}"), name)
+        # A look at what is installed takes a tenth of a second.
+        if name == "__version__":
+            return metadata.version("mckean")
         raise AttributeError(f"module 'mckean' has no attribute '{name}'")

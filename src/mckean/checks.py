@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -203,9 +204,14 @@ def require_periodic(f: Any, lengths: tuple[float, ...], name: str, mend: str = 
     x = np.random.default_rng(0).uniform(-0.5, 0.5, (32, dim)) * np.asarray(lengths)
     lattice = np.concatenate([x[None], x + np.diag(np.asarray(lengths))[:, None]])
     with jax.ensure_compile_time_eval():
-        values = jax.jit(jax.vmap(jax.vmap(f)))(jnp.asarray(lattice, float))
+        values = _at_all(f, jnp.asarray(lattice, float))
     if not traced(values):
         require_same(name, lengths, np.asarray(values), mend)
+
+
+@eqx.filter_jit
+def _at_all(f: Any, points: jax.Array) -> jax.Array:
+    return jax.vmap(jax.vmap(f))(points)
 
 
 def require_same(name: str, lengths: tuple[float, ...], values: np.ndarray, mend: str = "") -> None:

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from mckean.catalogue.facts import Entry, Fact
 from mckean.catalogue.reduced import require_finite_beta
 from mckean.catalogue.transformer import rates_of_two
-from mckean.checks import require
+from mckean.checks import positive_integer, require
 from mckean.models import AbstractNoise, Heads, Model, Neurons, PreNormalised
 from mckean.spaces import Euclidean, Sphere
 
@@ -61,6 +61,7 @@ def random_transformer(
         normalisation in ("post", "pre"),
         f"the normalisation is 'post' or 'pre', but {normalisation!r} was given.",
     )
+    heads = positive_integer("the number of heads is a positive integer", heads)
     attention = Heads(beta, spread=spread, heads=1 if spread is None else heads)
     parts: list[AbstractNoise] = [attention]
     if activation is not None:

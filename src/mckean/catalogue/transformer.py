@@ -29,7 +29,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mckean.catalogue.facts import Entry, Fact
-from mckean.checks import require
+from mckean.checks import positive_integer, require
 from mckean.interactions.parameters import parameter
 from mckean.measures import AbstractMeasure, Particles
 from mckean.models import Calculus, Isotropic, Model, convert
@@ -85,6 +85,7 @@ def toy_transformer(
 
     **Source:** Koubbi, Geshkovski and Rigollet, Homogenized Transformers, arXiv 2604.01978.
     """
+    require(positive_integer("the dimension of tokens is an integer", dim) >= 2, f"tokens need d ≥ 2, but d = {dim}.")
     require(alpha >= 0, f"alpha must not be negative, but {alpha} was given.")
     require(
         normalisation in ("talk", "paper"), f"the normalisation is 'talk' or 'paper', but {normalisation!r} was given."

@@ -93,6 +93,7 @@ def joint_cumulant(means: Any) -> Jackknife:
 
     **Raises:** `ValueError` for a last axis of another length than 3 or 7.
     """
+    require(np.ndim(means) >= 2, "the means of replicas are an array of shape (r, …, 2^k − 1).")
     k = {3: 2, 7: 3}.get(np.shape(means)[-1])
     require(k is not None, f"means over pairs and triples are 3 and 7 numbers, not {np.shape(means)[-1]}.")
     items = tuple(range(k or 0))
@@ -111,8 +112,12 @@ def distinct_means(model: Model, mu: Particles, *, functions: tuple[Callable, ..
     - `functions`: f_1, …, f_k, real functions of a point, shape (d,).
 
     **Returns:** an array of shape (2^k − 1,).
+
+    **Raises:** `ValueError` for another measure, no function, and more functions than particles.
     """
+    require(isinstance(mu, Particles), f"different particles are those of a cloud, not of a {type(mu).__name__}.")
     n, k = len(mu.positions), len(functions)
+    require(1 <= k <= n, f"{k} functions need at least one particle each, and one function, but there are {n}.")
     values = [jax.vmap(f)(mu.positions) for f in functions]
     sums = {block: jnp.sum(math.prod(values[a] for a in block)) for block in _sets(k)}
     return jnp.stack([_over_distinct(sums.__getitem__, block) / math.perm(n, len(block)) for block in _sets(k)])

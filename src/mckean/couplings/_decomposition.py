@@ -63,6 +63,7 @@ def ito_decomposition(trajectory: Trajectory, name: str, environment=None) -> It
 
     **Raises:** `ValueError` if there is no record of that name, or the increments are not t − 1.
     """
+    require(isinstance(trajectory, Trajectory), f"a record is one of a run, not of a {type(trajectory).__name__}.")
     require(name in trajectory.observed, f"the run has no record '{name}'.")
     record = {key: np.asarray(value) for key, value in trajectory.observed[name].items()}
     times = np.asarray(trajectory.times)

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mckean.checks import require
-from mckean.dynamics import Carrier
+from mckean.checks import require, require_finite
+from mckean.dynamics import Carrier, require_coupling
 from mckean.models import Model
 from mckean.spaces import Torus
 
@@ -21,6 +21,7 @@ def visited(model: Model, state: Carrier) -> dict[str, Float[Array, " d"]]:
 
     **Returns:** `lower` and `upper`, shape (d,) each; length.
     """
+    require_coupling(state, 2)
     both = jnp.concatenate([cloud.positions for cloud in state.measures[:2]])
     return {"lower": both.min(axis=0), "upper": both.max(axis=0)}
 
@@ -85,9 +86,14 @@ def gronwall(times, sampling, constants: tuple[float, float]) -> np.ndarray:
 
     **Returns:** the bound at the times, shape (t,), by the trapezoidal rule; length.
 
+    **Raises:** `ValueError` for times that do not increase, another number of ε, and values that are not finite.
+
     **Source:** Sznitman, Topics in propagation of chaos (1991).
     """
-    times, sampling = np.asarray(times), np.asarray(sampling)
+    times, sampling = np.asarray(times, float), np.asarray(sampling, float)
+    require(times.ndim == 1 and np.all(np.diff(times) > 0), "the times of a bound are a list that increases.")
+    require(sampling.shape == times.shape, f"there is an ε for each of the {times.size} times, not {sampling.shape}.")
+    require_finite("the sampling error ε", sampling)
     rate = constants[0] + 2 * constants[1]
     bound = np.zeros_like(sampling)
     for i, dt in enumerate(np.diff(times)):

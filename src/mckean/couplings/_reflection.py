@@ -47,6 +47,7 @@ from mckean.dynamics import (
     Trajectory,
     evolve,
     increments,
+    require_coupling,
     scheme_for,
 )
 from mckean.dynamics.pair import Pair
@@ -164,6 +165,7 @@ def coupling_distance(model: Model, state: Carrier) -> dict[str, Float[Array, ""
     **Returns:** a dictionary: `mean`, (1/N)Σ|X_i − Y_i| ≥ W_1 of the clouds, length, and `apart`, the fraction with X_i
     ≠ Y_i.
     """
+    require_coupling(state, 2)
     x, y = (cloud.positions for cloud in state.measures[:2])
     gaps = state.domain.distance(x, y)
     return {"mean": jnp.mean(gaps), "apart": jnp.mean(jnp.any(x != y, axis=1).astype(gaps.dtype))}

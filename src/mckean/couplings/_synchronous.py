@@ -32,6 +32,7 @@ from mckean.dynamics import (
     Trajectory,
     evolve,
     increments,
+    require_coupling,
     scheme_for,
 )
 from mckean.dynamics.particles import solve, with_positions
@@ -144,6 +145,7 @@ def coupling_terms(model: Model, state: Carrier) -> dict[str, Float[Array, ""]]:
 
     **Source:** Sznitman, Topics in propagation of chaos (1991).
     """
+    require_coupling(state, 3)
     x, y, law = state.measures
     square = lambda v: jnp.mean(jnp.sum(v**2, axis=-1))  # noqa: E731
     field = lambda mu, at: _acting(model, mu, at.positions)  # noqa: E731

@@ -1,8 +1,8 @@
 """Time: `evolve`, and the schemes that it steps.
 
 - Particles: `ParticleScheme`, `RandomBatch`; on spheres `GeodesicEuler`, `Moebius`, `Layers`.
-- Densities: `Spectral`, `FiniteVolume`, `FluxLimited`, and `JKO` for gradient flows.
-- Gaussians: `Moments`, `JKO`.
+- Densities: `Spectral`, `FiniteVolume`, `FluxLimited`, and for gradient flows `jko.JKO`, imported when it is asked for.
+- Gaussians: `Moments`, `jko.JKO`.
 - The law of a few particles on a grid: `liouville`, `gibbs_density`.
 - The result of a run: `Trajectory`; its errors: `RunError`, `Interrupted`.
 - For a scheme of your own: `AbstractScheme`, `Stepper`, `Increments`, `increments`; around another one: `Carrier`,
@@ -15,12 +15,12 @@ from mckean.dynamics._increments import Increments as Increments
 from mckean.dynamics._increments import increments as increments
 from mckean.dynamics.carrier import Carrier as Carrier
 from mckean.dynamics.carrier import CarrierScheme as CarrierScheme
+from mckean.dynamics.carrier import require_coupling as require_coupling
 from mckean.dynamics.carrier import together as together
 from mckean.dynamics.choice import Scheme as Scheme
 from mckean.dynamics.choice import scheme_for as scheme_for
 from mckean.dynamics.geodesic import GeodesicEuler as GeodesicEuler
 from mckean.dynamics.gibbs import log_density as log_density
-from mckean.dynamics.jko import JKO as JKO
 from mckean.dynamics.layers import Layers as Layers
 from mckean.dynamics.limited import FluxLimited as FluxLimited
 from mckean.dynamics.loop import Interrupted as Interrupted

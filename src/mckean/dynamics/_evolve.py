@@ -1,7 +1,10 @@
 """The verb: a curve in the space of probability measures."""
 
+import contextlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from types import FunctionType
 from typing import Any
 
 import equinox as eqx
@@ -21,6 +24,7 @@ from mckean.checks import (
 from mckean.dynamics.choice import Scheme, scheme_for
 from mckean.dynamics.loop import Plan, Run, run_in_chunks, run_whole
 from mckean.dynamics.trajectory import MeasureT, Trajectory, reserved_names
+from mckean.interactions.functions import as_module
 from mckean.measures import AbstractMeasure, Particles
 from mckean.models import Model, in_precision
 from mckean.paths import Brownian
@@ -58,9 +62,9 @@ def evolve(
       bit, the run from 0 to t, if their sums are planned once, by `interactions.plan`.
     - `path`: the noise. Particles of a model with noise need it; so does any measure if the model has a common noise.
     - `scheme`: a scheme, or a diffrax solver for particles and Gaussians. Default: the scheme of the measure's class.
-    - `observe`: functions of (model, measure) by name, which JAX can trace; values are arrays or trees of arrays. They
-      are recorded at the start and after each `every` steps.
-    - `every`: steps between records, a divisor of the number of steps. Default: records at the start and the end only.
+    - `observe`: functions of (model, measure) by name, which JAX can trace; values are arrays or trees of arrays. One
+      that is written in the call, and refers to what may change (a list, NumPy's arrays), compiles at each call.
+    - `every`: steps between records, a divisor of their number. Default: records at the start and the end only.
     - `progress`: whether to show a progress bar. Default: no.
 
     **Returns:** a `Trajectory`. Memory grows with the records, not with the steps.
@@ -85,9 +89,25 @@ def evolve(
     run = Run(scheme.begin(model, measure, dt), path, observe)
     plan = Plan(first, steps, stride, dt)
     attributes = _describe_run(model=run.model, scheme=scheme, path=path, dt=dt, start=start, until=until, every=stride)
-    if _in_one_program(run, measure):
-        return run_whole(run, plan, measure, attributes)
-    return run_in_chunks(run, plan, measure, attributes, progress)
+    with forward_derivatives():
+        whole = _in_one_program(run, measure)
+        return (run_whole if whole else partial(run_in_chunks, progress=progress))(run, plan, measure, attributes)
+
+
+@contextlib.contextmanager
+def forward_derivatives() -> Iterator[None]:
+    """A run that may have tangents. **Raises** `ValueError` for a scheme that defines only its reverse derivative.
+
+    JAX finds that out as it traces or compiles the run.
+    """
+    try:
+        yield
+    except TypeError as error:
+        if "custom_vjp" not in str(error):
+            raise
+        raise ValueError(
+            "a step of this scheme has no forward derivative, which jvp and tangents need: take grad or vjp."
+        ) from error
 
 
 def _in_one_program(run: Run, measure: AbstractMeasure) -> bool:
@@ -144,7 +164,7 @@ def _check_observables(observe: Observables | None, measure: AbstractMeasure) ->
             isinstance(name, str) and name not in reserved_names(measure) and not name.startswith("final_"),
             f"an observable cannot be called {name!r}, which names a coordinate or the final measure of a run.",
         )
-    return observe
+    return jax.tree.map(lambda part: as_module(part) if isinstance(part, FunctionType | partial) else part, observe)
 
 
 def _describe_run(**made: Any) -> tuple[tuple[str, str], ...]:

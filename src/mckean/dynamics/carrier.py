@@ -38,6 +38,15 @@ class Carrier(AbstractMeasure):
         return self.measures[0].integrate(phi)
 
 
+def require_coupling(state: Any, number: int) -> None:
+    """**Raises** `ValueError` unless a state is that of a coupling of so many measures."""
+    require(
+        isinstance(state, Carrier) and len(state.measures) >= number,
+        f"this is asked of {number} measures that move together, as the state of a coupling has them, not of a "
+        f"{type(state).__name__}.",
+    )
+
+
 Rule = Callable[[Stepper, Carrier, Brownian | None, Any], tuple[Carrier, Status]]
 """One step: the carrier's stepper, whose `shared` are the steppers of its measures; the carrier; path; index."""
 

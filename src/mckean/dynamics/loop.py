@@ -98,58 +98,50 @@ class Plan:
 
 @dataclass(frozen=True)
 class Chunk:
-    """`records` times `stride` steps, begun after `done` steps; whether the records are taken inside."""
+    """So many `steps`, begun after `done` steps; whether the records on the way are taken inside."""
 
     done: int
-    stride: int
-    records: int
+    steps: int
     inside: bool
 
     @property
     def end(self) -> int:
-        return self.done + self.stride * self.records
+        return self.done + self.steps
 
 
 class Pace:
     """How long the next chunk is: a twentieth of the run at most, and about a second.
 
-    Lengths are traced, so that none of them compiles anew. The first two chunks are short: one that compiles, and one
-    that tells how long a step takes. Periods are gathered while they are short, and cut where one takes too long.
+    Lengths are traced, so that none of them compiles anew, and a chunk may end in the midst of a period. The first two
+    are of one step: one that compiles, and one that tells how long a step takes. Periods that are long are recorded
+    between chunks, the others inside.
     """
 
     def __init__(self, plan: Plan, observed: bool):
-        self.plan, self.inside = plan, observed
-        self.period = plan.stride if observed else plan.steps
+        self.plan, self.period = plan, plan.stride if observed else plan.steps
         self.target = min(plan.steps, max(_SHORTEST_CHUNK, -(-plan.steps // _CHUNKS)))
+        self.inside = observed and self.period <= self.target
         # The room is compiled: a power of two serves runs of many lengths.
         self.most = 1 << min(_MOST_RECORDS, max(1, self.target // self.period)).bit_length() - 1
-        self.chunks, self.allowed = 0, min(self.target, _SHORTEST_CHUNK)
+        self.chunks, self.allowed = 0, 1
 
     def next(self, done: int) -> Chunk:
         """The chunk that begins after so many steps."""
-        limit = self.target if self.chunks < 2 else self.allowed
-        # Only from a record: a period that was cut is made to its end.
-        if self.period <= limit and done % self.period == 0:
-            left = (self.plan.steps - done) // self.period
-            return Chunk(done, self.period, min(self.most, left, max(1, self.allowed // self.period)), self.inside)
-        left = self.period - done % self.period
-        return Chunk(done, min(self.allowed, left), 1, inside=False)
+        room = (self.most if self.inside else 1) * self.period - done % self.period
+        return Chunk(done, min(self.allowed, room, self.plan.steps - done), self.inside)
 
     def learn(self, chunk: Chunk, seconds: float) -> None:
         """What the time of a chunk, which did not compile, says of the next."""
         self.chunks += 1
         if self.chunks > 1:
-            per_step = seconds / (chunk.end - chunk.done)
-            self.allowed = max(1, min(self.target, int(min(_SECONDS / max(per_step, 1e-9), self.target))))
+            self.allowed = max(1, min(self.target, int(_SECONDS * chunk.steps / max(seconds, 1e-9))))
 
 
 def run_whole(run: Run, plan: Plan, measure: MeasureT, made: tuple) -> Trajectory[MeasureT]:
     """The run under a transformation of JAX: one chunk. A bad end is told to who watches, else JAX's own error."""
     start = run.record(measure)
     require_names(_leading(start))
-    at = jnp.asarray(plan.first)
-    records = plan.steps // plan.stride
-    final, observed, _, found = _advance(run, measure, at, plan.stride, records, records, True, whole=True)
+    final, observed, found = _advance_whole(run, measure, plan.first, plan.steps, plan.stride)
     end = plan.first + plan.steps
     if not tell(Failure(found, jnp.asarray(end, jnp.result_type(int)), jnp.asarray(end * plan.dt))):
         sentences = [fault.value.replace("{:.3g}", "…") for fault in FAULTS]
@@ -177,24 +169,28 @@ def run_in_chunks(run: Run, plan: Plan, measure: MeasureT, made: tuple, progress
         except KeyboardInterrupt as stop:
             raise Interrupted(_so_far(run, plan, *kept, made)) from stop
         whole = _so_far(run, plan, *kept, made)
+    # Pressed after the last look, as the records were joined.
+    if asked():
+        raise Interrupted(whole)
     return whole
 
 
 def _advance_by(run: Run, plan: Plan, chunk: Chunk, most: int, kept: _Kept) -> _Kept:
     """The state, the number of steps and the records after a chunk: one value, so that an interruption finds all."""
     measure, done, pieces = kept
-    at = np.asarray(plan.first + done)
+    at, begun = np.asarray(plan.first + done), done % plan.stride
     # Traced counts: XLA would write out a loop of one step and round it differently from longer ones.
-    counts = np.asarray(chunk.stride), np.asarray(chunk.records)
-    most = most if chunk.inside else 1
-    new, observed, count, found = _advance(run, measure, at, *counts, most, chunk.inside, like=pieces[0])
+    counts = (begun, chunk.steps, plan.stride) if chunk.inside else (0, chunk.steps, chunk.steps)
+    room = Room(most, pieces[0]) if chunk.inside else Room(1, {})
+    new, observed, count, found = _advance(run, measure, at, tuple(map(np.asarray, counts)), room)
     _judge(run, plan, measure, chunk, int(count), found)
+    records = (begun + chunk.steps) // plan.stride
     if chunk.inside:
         # A copy: a view would keep the room of all records alive.
-        observed = jax.tree.map(lambda a: np.array(np.asarray(a)[: chunk.records]), observed)
-    elif chunk.end % plan.stride == 0:
+        observed = jax.tree.map(lambda a: np.array(np.asarray(a)[:records]), observed)
+    elif records:
         observed = _record_once(run, new)
-    return new, chunk.end, [*pieces, observed] if observed else pieces
+    return new, chunk.end, [*pieces, observed] if observed and records else pieces
 
 
 @contextlib.contextmanager
@@ -219,9 +215,6 @@ def asked_to_stop() -> Iterator[Callable[[], bool]]:
         raise
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    # Pressed after the last look, as the records were joined.
-    if pressed:
-        raise KeyboardInterrupt
 
 
 def _so_far(run: Run, plan: Plan, measure: MeasureT, done: int, pieces: list, made: tuple) -> Trajectory[MeasureT]:
@@ -251,62 +244,68 @@ def _judge(run: Run, plan: Plan, before: AbstractMeasure, chunk: Chunk, count: i
         return
     first = plan.first + chunk.done
     if found.fault is Fault.NON_FINITE:
-        last, steps = _first_bad(run, before, np.asarray(first), np.asarray(chunk.end - chunk.done))
+        last, steps = _first_bad(run, before, np.asarray(first), np.asarray(chunk.steps))
         count, found = int(steps), run.stepper.inspect(last).then(found)
     raise RunError(found.sentence, first + count, (first + count) * plan.dt)
 
 
+class Room(eqx.Module):
+    """For how many records a chunk has room; one in the form of the first, which is made if `like` is not empty."""
+
+    most: int = eqx.field(static=True)
+    like: dict
+
+
 @eqx.filter_jit
 def _advance(
-    run: Run,
-    measure: MeasureT,
-    at: Any,
-    stride: Any,
-    records: Any,
-    most: int,
-    observing: bool,
-    whole: bool = False,
-    like: dict | None = None,
+    run: Run, measure: MeasureT, at: Any, counts: tuple[Any, Any, Any], room: Room
 ) -> tuple[MeasureT, dict, Int[Array, ""], Status]:
-    """`records` times `stride` steps: the end, the observables after each stride, if asked, and what went wrong.
+    """A chunk: its end, the observables at the end of each period, how many steps were made, and what went wrong.
 
-    There is room for `most` records; those beyond `records` are zeros in the form of `like`, a first record.
-
-    With it the number of steps that were made: a loop that is not `whole` ends at a step that fails. A whole one has a
-    length that is known before, so that it can be differentiated backwards. `at`, the index of the first step,
-    `stride` and `records` are integers, traced but for the counts of a whole one.
+    It ends at a step that fails. `at` is the index of the first step. `counts` are the steps that the period has had
+    before, those to be made, and those of a period. Records that are not made are zeros.
     """
+    begun, steps, stride = counts
 
-    def one(begin, k, mu):
-        return run.stepper.step(mu, run.path, begin + k)
+    def move(state):
+        mu, count, _ = state
+        mu, found = run.stepper.step(mu, run.path, at + count)
+        return mu, count + 1, found
 
     def period(state, r):
-        mu, count, found = state
-        begin = at + r * stride
-        if whole:
-
-            def move(k, state):
-                mu, found = state
-                mu, new = one(begin, k, mu)
-                return mu, found.then(new)
-
-            mu, found = jax.lax.fori_loop(0, stride, move, (mu, found))
-        else:
-            go_on = lambda state: (state[0] < jnp.where(r < records, stride, 0)) & ~state[2].bad  # noqa: E731
-            move_on = lambda state: (state[0] + 1, *one(begin, state[0], state[1]))  # noqa: E731
-            steps, mu, found = jax.lax.while_loop(go_on, move_on, (jnp.zeros_like(at), mu, found))
-            count = count + steps
-        if not observing or most == 1 or whole:
-            return (mu, count, found), run.record(mu) if observing else {}
+        due = (r + 1) * stride - begun
+        go_on = lambda state: (state[1] < jnp.minimum(steps, due)) & ~state[2].bad  # noqa: E731
+        state = jax.lax.while_loop(go_on, move, state)
         seen = lambda mu: jax.tree.map(jnp.asarray, run.record(mu))  # noqa: E731
-        none = lambda mu: jax.tree.map(lambda a: jnp.zeros(a.shape[1:], a.dtype), like)  # noqa: E731
-        return (mu, count, found), jax.lax.cond(r < records, seen, none, mu)
+        none = lambda mu: jax.tree.map(lambda a: jnp.zeros(a.shape[1:], a.dtype), room.like)  # noqa: E731
+        return state, jax.lax.cond(state[1] == due, seen, none, state[0]) if room.like else {}
 
     start = (measure, jnp.zeros_like(at), run.sound())
-    (final, count, found), observed = jax.lax.scan(period, start, jnp.arange(most))
-    lost = ~tree_finite(final)
-    found = found.then(status(Fault.NON_FINITE, lost, jnp.zeros_like(run.stepper.dt)))
-    return final, observed, count, found.then(run.stepper.inspect(final))
+    (final, count, found), observed = jax.lax.scan(period, start, jnp.arange(room.most))
+    return final, observed, count, found.then(_look(run, final))
+
+
+@eqx.filter_jit
+def _advance_whole(run: Run, measure: MeasureT, first: int, steps: int, stride: int) -> tuple[MeasureT, dict, Status]:
+    """All steps, whatever befalls: their number is known before, so that they can be differentiated backwards."""
+
+    def period(state, r):
+        def move(k, state):
+            mu, found = state
+            mu, new = run.stepper.step(mu, run.path, first + r * stride + k)
+            return mu, found.then(new)
+
+        state = jax.lax.fori_loop(0, stride, move, state)
+        return state, run.record(state[0])
+
+    (final, found), observed = jax.lax.scan(period, (measure, run.sound()), jnp.arange(steps // stride))
+    return final, observed, found.then(_look(run, final))
+
+
+def _look(run: Run, final: AbstractMeasure) -> Status:
+    """What is wrong with the end of a chunk."""
+    lost = status(Fault.NON_FINITE, ~tree_finite(final), jnp.zeros_like(run.stepper.dt))
+    return lost.then(run.stepper.inspect(final))
 
 
 def _record_once(run: Run, measure: AbstractMeasure) -> dict:

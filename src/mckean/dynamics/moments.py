@@ -19,7 +19,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean.checks import require, traced
 from mckean.dynamics._increments import increments
-from mckean.dynamics.particles import Solver, check_solver, ode_order
+from mckean.dynamics.particles import Solver, both_ways, check_solver, ode_order
 from mckean.dynamics.scheme import AbstractScheme, Stepper, require_same_space, require_stratonovich, step_length
 from mckean.dynamics.survey import point_fields
 from mckean.faults import Status, sound
@@ -83,7 +83,8 @@ class Moments(AbstractScheme):
         rate = None if dB is None else dB / dt
         term = diffrax.ODETerm(lambda t, y, args: _rates(model, measure, rate, *y))
         y0, zero = (measure.mean, measure.covariance), jnp.zeros((), dt.dtype)
-        y1, *_ = self.solver.step(term, zero, dt, y0, None, self.solver.init(term, zero, dt, y0, None), False)
+        solver = both_ways(self.solver)
+        y1, *_ = solver.step(term, zero, dt, y0, None, solver.init(term, zero, dt, y0, None), False)
         covariance = 0.5 * (y1[1] + y1[1].T)
         return eqx.tree_at(lambda g: (g.mean, g.covariance), measure, (y1[0], covariance)), sound(dt.dtype)
 

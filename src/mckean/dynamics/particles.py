@@ -1,5 +1,6 @@
 """N particles: any diffrax solver that needs no Lévy area, driven by counter-based increments, then retracted."""
 
+import dataclasses
 from typing import Any, ClassVar
 
 import diffrax
@@ -35,6 +36,11 @@ def ode_order(solver: Solver) -> int:
     if order is None:
         raise ValueError(f"the solver {type(solver).__name__} declares no order.")
     return order
+
+
+def both_ways(solver: Solver) -> Solver:
+    """The solver in the form that can be differentiated forwards as well as backwards."""
+    return solver if getattr(solver, "scan_kind", "") is not None else dataclasses.replace(solver, scan_kind="bounded")
 
 
 def begin_particles(scheme: AbstractScheme, model: Model, measure: Particles, dt: float) -> Stepper:
@@ -143,7 +149,7 @@ def solve(
 
 def _solver_step(solver: Solver, drift: diffrax.ODETerm, model: Model, acting, y0, noise: Increments, dt) -> Array:
     term = diffrax.MultiTerm(drift, _NoiseTerm(model, acting, noise)) if model.has_noise else drift
-    zero = jnp.zeros((), dt.dtype)
+    zero, solver = jnp.zeros((), dt.dtype), both_ways(solver)
     y1, *_ = solver.step(term, zero, dt, y0, None, solver.init(term, zero, dt, y0, None), False)
     return y1
 

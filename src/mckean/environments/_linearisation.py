@@ -11,9 +11,7 @@ They differ, and say different things: a solution goes back to a steady state wh
 environments that hardly ever come (Arnold, Random Dynamical Systems, 1998; Khasminskii, Stochastic Stability, 2012).
 """
 
-import contextlib
-import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -60,28 +58,6 @@ def tangent(measure: AbstractMeasure, towards: AbstractMeasure) -> Carrier:
     require(norm > 0, "a tangent needs a direction: another measure than the one that it starts from.")
     direction = jax.tree.map(lambda x: x / norm, gap)
     return Carrier((measure,), TangentSums(direction, direction, jnp.zeros((), dtype_of(measure))))
-
-
-def differentiable(scheme: AbstractScheme) -> AbstractScheme:
-    """The scheme with its diffrax solver, if it has one, in the form that forward differentiation goes through."""
-    solver: Any = getattr(scheme, "solver", None)
-    if getattr(solver, "scan_kind", "lax") is not None:
-        return scheme
-    return eqx.tree_at(lambda s: s.solver, scheme, dataclasses.replace(solver, scan_kind="lax"))
-
-
-@contextlib.contextmanager
-def forward_derivatives() -> Iterator[None]:
-    """A run with tangents. **Raises** `ValueError` for a scheme that defines only its reverse derivative.
-
-    JAX finds that out as it compiles the run.
-    """
-    try:
-        yield
-    except TypeError as error:
-        if "custom_vjp" not in str(error):
-            raise
-        raise ValueError("a step of this scheme has no forward derivative, which a tangent needs.") from error
 
 
 def push(move: Callable, measure: AbstractMeasure, eta: Any) -> tuple[AbstractMeasure, Any, Status]:
@@ -234,8 +210,7 @@ def linearise(
     **Raises:** `ValueError` for measures of different classes, or equal ones, and as `evolve` does.
     """
     state, flow = tangent(measure, towards), _flow(scheme_for(model, measure, scheme))
-    with forward_derivatives():
-        return evolve(model, state, until=until, dt=dt, path=path, scheme=flow, observe=_OBSERVE, every=every)
+    return evolve(model, state, until=until, dt=dt, path=path, scheme=flow, observe=_OBSERVE, every=every)
 
 
 def growth(
@@ -272,13 +247,12 @@ def growth(
     # Refused, and planned, while the values are known.
     planned = flow.begin(model, state, dt).model
     run = eqx.Partial(_follow, model=planned, state=state, flow=flow, until=until, dt=dt, every=every)
-    with forward_derivatives():
-        times, log_norm, overlap = replicate(run, key, replicas, batch)
+    times, log_norm, overlap = replicate(run, key, replicas, batch)
     return Growth(times[0], log_norm, overlap)
 
 
 def _flow(scheme: AbstractScheme) -> CarrierScheme:
-    return CarrierScheme((differentiable(scheme),), _grow)
+    return CarrierScheme((scheme,), _grow)
 
 
 def _follow(key: PRNGKeyArray, *, model: Model, state: Carrier, flow: CarrierScheme, **times) -> tuple:

@@ -23,7 +23,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
 from mckean.checks import require
 from mckean.dynamics import Carrier, CarrierScheme, RunError, Scheme, Stepper, evolve, scheme_for
-from mckean.environments._linearisation import differentiable, push
+from mckean.environments._linearisation import push
 from mckean.faults import Status
 from mckean.measures import AbstractMeasure, Particles
 from mckean.models import Model
@@ -239,7 +239,7 @@ def _prepare(model, particles, until, dt, after, count, every, scheme) -> tuple[
         f"{after:g} must be multiples of that time, with 0 ≤ after < until.",
     )
     rule = eqx.Partial(_stretch, every=every, after=round(after / dt))
-    flow = CarrierScheme((differentiable(scheme_for(model, particles, scheme)),), rule)
+    flow = CarrierScheme((scheme_for(model, particles, scheme),), rule)
     return flow.begin(model, state, dt).model, flow, state
 
 

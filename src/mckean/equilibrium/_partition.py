@@ -49,6 +49,9 @@ def log_partition(model: Model, sample: GibbsSample) -> LogPartition:
     **Raises:** `ValueError` for another ladder, for a model without an interaction, and for one with a V in dimension 2
     or more, where ∫e^{−βV} is not computed here.
     """
+    require(
+        isinstance(sample, GibbsSample), f"log Z_N is computed from `sample_gibbs`, not from a {type(sample).__name__}."
+    )
     ladder = sample.couplings
     good = ladder.size >= 3 and ladder.size % 2 == 1 and ladder[0] == 0
     require(good, "thermodynamic integration needs an odd number of couplings, three or more, from 0 to 1.")

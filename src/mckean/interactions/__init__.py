@@ -6,6 +6,7 @@ from mckean.interactions.attention import Attention
 from mckean.interactions.choice import Choice, choose, explain
 from mckean.interactions.evaluation import force, potential
 from mckean.interactions.field import AbstractField
+from mckean.interactions.hegselmann_krause import HegselmannKrause
 from mckean.interactions.interaction import Interaction, place
 from mckean.interactions.planning import inspect, plan
 from mckean.interactions.sums.compact import Cells
@@ -28,6 +29,7 @@ __all__ = [
     "Certificate",
     "Choice",
     "Direct",
+    "HegselmannKrause",
     "Interaction",
     "Modes",
     "Points",

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from mckean.checks import require
+from mckean.checks import positive_integer, require, require_key
 from mckean.interactions.evaluation import force
 from mckean.interactions.interaction import Interaction
 from mckean.interactions.kernels import AbstractKernel, FourierSeries
@@ -65,9 +65,11 @@ def certificate(
 
     **Raises:**
 
-    - `ValueError` for a measure that is no cloud.
+    - `ValueError` for a measure that is no cloud, no points, and another key.
     """
     require(isinstance(mu, Particles), "a certificate is for the force between particles.")
+    points = positive_integer("a certificate takes a positive number of points", points)
+    require_key(key)
     interaction = plan(kernel, mu)
     assert interaction.sum is not None, "planned"
     sample = jax.random.choice(key, mu.n, (min(points, mu.n),), replace=False)

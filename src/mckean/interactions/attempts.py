@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from mckean.interactions import costs
 from mckean.interactions.kernels import AbstractKernel
-from mckean.interactions.sums import compact, fmm, fourier, moments
+from mckean.interactions.sums import box, compact, fmm, fourier, moments
 from mckean.interactions.sums.compact import Cells
 from mckean.interactions.sums.fmm import FMM
 from mckean.interactions.sums.fourier import NUFFT
@@ -22,6 +22,13 @@ class Attempt(NamedTuple):
     reason: str
 
 
+def least(name: str, n: int, dim: int, tolerance: float) -> float:
+    """Seconds that a sum takes at least, whatever the kernel: what is not worth a trial."""
+    if name == "NUFFT":
+        return costs.seconds(fourier.work(n, float(box.FEWEST) ** dim, dim, tolerance))
+    return costs.seconds({costs.FMM_POINT: n, costs.FMM_CALL: 1}) if name == "FMM" else 0.0
+
+
 def by_moments(kernel: AbstractKernel, mu: AbstractMeasure, points: Points, tolerance: float, n: int) -> Attempt:
     if isinstance(mu.domain, Torus):
         return Attempt(None, None, "on a torus the nearest image is no polynomial.")
@@ -36,9 +43,9 @@ def by_moments(kernel: AbstractKernel, mu: AbstractMeasure, points: Points, tole
 def by_cells(kernel: AbstractKernel, mu: AbstractMeasure, points: Points, tolerance: float, n: int) -> Attempt:
     radius = compact.support(kernel, mu, points)
     if radius is None:
-        return Attempt(None, None, "the kernel does not vanish beyond a distance.")
+        return Attempt(None, None, "the kernel has a force at every distance.")
     near = compact.candidates_within(mu, points, radius)
-    reason = f"the kernel vanishes beyond {radius:.4g}, where a point has {near:.3g} others."
+    reason = f"the kernel has no force beyond {radius:.4g}, where a point has {near:.3g} others."
     return Attempt(costs.seconds(compact.work(n, near, mu.domain.dim)), Cells(radius), reason)
 
 

@@ -80,6 +80,7 @@ def choose(
 
     - `ValueError` for a measure in a form that the kernel cannot act for, and for points of another space.
     """
+    require_measure(mu)
     points = own_points(mu) if points is None else points
     check_points(points, mu)
     placed = cast(place(kernel, mu.domain, tolerance), dtype_of(mu))
@@ -125,6 +126,14 @@ def explain(
     - `ValueError` as `choose` does.
     """
     return str(choose(kernel, mu, tolerance, points))
+
+
+def require_measure(mu: AbstractMeasure) -> None:
+    """**Raises** `ValueError` for anything but a measure, which comes after the kernel."""
+    require(
+        isinstance(mu, AbstractMeasure),
+        f"the kernel comes first, then the measure that acts, not a {type(mu).__name__}.",
+    )
 
 
 def own_points(mu: AbstractMeasure) -> Points:
@@ -189,8 +198,13 @@ def _of_function(kernel: AbstractKernel, mu: AbstractMeasure, points: Points, to
     found: list[tuple[float, AbstractSum, str]] = [
         (by_pairs, Direct(), "no other sum meets the tolerance at less cost.")
     ]
+    n = (targets + sources) // 2
     for name, (attempt, last) in _ATTEMPTS.items():
-        seconds, sum_, reason = attempt(kernel, mu, points, tolerance, (targets + sources) // 2)
+        least, fastest = attempts.least(name, n, mu.domain.dim, tolerance), min(s for s, _, _ in found)
+        if least >= fastest:
+            others.append((name, None, f"it takes {1e3 * least:.3g} ms at least, for any kernel."))
+            continue
+        seconds, sum_, reason = attempt(kernel, mu, points, tolerance, n)
         others.append((name, seconds, reason))
         if sum_ is not None and seconds is not None:
             found.append((seconds, sum_, reason))

@@ -10,7 +10,7 @@ from mckean.checks import require
 from mckean.interactions.kernels import AbstractKernel, FourierSeries
 from mckean.interactions.kernels._catalogue import as_kernel
 from mckean.interactions.kernels._series import sampled_series
-from mckean.interactions.sums.sum import AbstractSum
+from mckean.interactions.sums.sum import AbstractSum, require_sum_tolerance
 from mckean.measures import AbstractMeasure, Density
 from mckean.spaces import AbstractSpace, Torus
 
@@ -32,7 +32,7 @@ class Interaction(eqx.Module):
 
     **Raises:**
 
-    - `ValueError` for a tolerance outside these bounds, and for a sum that is no `AbstractSum`.
+    - `ValueError` for a tolerance outside these bounds, what is not a kernel, and a sum that is no `AbstractSum`.
     """
 
     kernel: AbstractKernel
@@ -44,9 +44,11 @@ class Interaction(eqx.Module):
 
     def __check_init__(self):
         require(
-            self.tolerance is None or 1e-15 < self.tolerance < 0.5,
-            f"the tolerance of a sum lies between 1e-15 and 0.5, but {self.tolerance!r} was given.",
+            isinstance(self.kernel, AbstractKernel),
+            f"an interaction holds a kernel, not {self.kernel!r}: mckean.interactions.place makes one of a function.",
         )
+        if self.tolerance is not None:
+            require_sum_tolerance(self.tolerance)
         require(
             self.sum is None or isinstance(self.sum, AbstractSum),
             f"a kernel is summed by a sum such as mckean.interactions.Direct(), not by {self.sum!r}.",

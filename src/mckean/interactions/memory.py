@@ -1,6 +1,7 @@
 """Plans are tried out, which takes seconds: what was found for a kernel is kept for when it is asked for again."""
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
@@ -44,6 +45,11 @@ def once(function: F) -> F:
         return answer(question)
 
     return cast(F, call)
+
+
+def rung(size: float) -> float:
+    """The size, up to the next of steps of 2^{1/4}, so that clouds of nearly one extent ask one question; 1 for 0."""
+    return 2.0 ** (math.ceil(4 * math.log2(size)) / 4) if size > 0 else 1.0
 
 
 def _number(leaf):

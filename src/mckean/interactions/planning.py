@@ -4,10 +4,10 @@ import dataclasses
 import warnings
 from collections.abc import Callable
 
-from mckean.checks import traced
+from mckean.checks import require, traced
 from mckean.faults import Status, sound
 from mckean.interactions import attempts, costs
-from mckean.interactions.choice import Choice, choose
+from mckean.interactions.choice import Choice, choose, require_measure
 from mckean.interactions.evaluation import require_serves
 from mckean.interactions.interaction import Interaction, place
 from mckean.interactions.kernels import AbstractKernel
@@ -34,6 +34,7 @@ def plan(kernel: AbstractKernel | Callable | Interaction, mu: AbstractMeasure) -
 
     - `ValueError` for a given sum that does not serve this measure.
     """
+    require_measure(mu)
     placed = place(kernel, mu.domain)
     if not isinstance(mu, Particles) or traced((placed, mu)):
         return placed
@@ -56,6 +57,10 @@ def inspect(interaction: Interaction | None, mu: AbstractMeasure) -> Status:
 
     **Returns:** a `Status`: a fault and its size, such as a cloud that has spread further than the plan allows for.
     """
+    require(
+        interaction is None or isinstance(interaction, Interaction),
+        f"what is planned is an interaction, as `place` makes it, not a {type(interaction).__name__}.",
+    )
     if interaction is None or interaction.sum is None or not isinstance(mu, Particles):
         return sound(dtype_of(mu))
     return interaction.sum.inspect(mu, mu.positions)

@@ -156,6 +156,7 @@ def entropy_of_chaos(density: Density, mu: Density, k: int) -> Float[Array, ""]:
 
 
 def _number(density: Density, dim: int) -> int:
+    require(isinstance(density, Density), f"the law of n particles is a Density, not a {type(density).__name__}.")
     whole = density.grid.space.dim
     require(
         isinstance(dim, int) and dim >= 1 and whole % dim == 0,

@@ -16,9 +16,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mckean import interactions
+from mckean.checks import require
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of
 from mckean.measures.lagrangian import Lagrangian
-from mckean.models.model import Model
+from mckean.models.model import Model, require_model
 from mckean.spaces import FourierGrid, calculus
 from mckean.spaces.staggered import axes_of, gradient, onto_faces
 
@@ -57,6 +58,9 @@ def _compile(functional: _Functional) -> _Functional:
 
     @functools.wraps(functional)
     def value(model: Model, mu: AbstractMeasure):
+        require_model(model)
+        require(isinstance(mu, AbstractMeasure), f"an energy is that of a measure, not of a {type(mu).__name__}.")
+        require(mu.domain == model.space, f"the model lives on {model.space}, but the measure on {mu.domain}.")
         return functional(model, mu) if isinstance(mu, Particles) else program(model, mu)
 
     return cast(_Functional, value)
@@ -120,6 +124,10 @@ def hamiltonian(model: Model, particles: Particles) -> Float[Array, ""]:
 
     **Raises:** `ValueError` for weighted particles.
     """
+    require(
+        isinstance(particles, Particles),
+        f"H_N is the energy of particles, not of a {type(particles).__name__}: `energy` takes any measure.",
+    )
     if particles.weights is not None:
         raise ValueError("H_N is defined for particles of equal weight.")
     return particles.n * energy(model, particles)
@@ -253,6 +261,7 @@ def score(mu: Density) -> Float[Array, "n d"]:
 
     **Returns:** an array of shape (n, d).
     """
+    mu = _density("the score", mu)
     return calculus.gradient(cast(FourierGrid, mu.grid), mu.values) / floor(mu.values).reshape(-1, 1)
 
 

@@ -26,7 +26,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from mckean import interactions
 from mckean.checks import array, require, require_finite, require_key
 from mckean.interactions.attention import softmax_mean
-from mckean.interactions.parameters import as_module, parameter
+from mckean.interactions.functions import as_module
+from mckean.interactions.parameters import parameter
 from mckean.interactions.sums.sum import atoms
 from mckean.measures import AbstractMeasure, Particles
 from mckean.models.noise import AbstractMatrixNoise, AbstractNoise, Calculus, require_calculus
@@ -79,6 +80,9 @@ class Heads(AbstractMatrixNoise):
         require(query_key is None or spread is None, "heads have a query_key that is given, or a spread, not both.")
         _require_count("heads", heads)
         self.spread = None if spread is None else _number("spread", spread)
+        require(
+            self.spread is None or self.spread >= 0, f"the spread of heads must not be negative, but it is {spread}."
+        )
         self.query_key = None if query_key is None else _matrices(query_key)
         given = 1 if self.query_key is None else self.query_key.shape[0]
         require(self.spread is not None or heads in (1, given), _ALIKE)

@@ -13,8 +13,8 @@ from jaxtyping import Array, Float
 from mckean import interactions
 from mckean.checks import calling, require, require_arguments, require_real, traced
 from mckean.interactions import Interaction
+from mckean.interactions.functions import as_module
 from mckean.interactions.kernels import AbstractKernel
-from mckean.interactions.parameters import as_module
 from mckean.measures import AbstractMeasure, cast, dtype_of
 from mckean.models.internal import AbstractInternalEnergy
 from mckean.models.noise import AbstractNoise, Additive, Thermal

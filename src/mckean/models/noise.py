@@ -15,7 +15,8 @@ from jaxtyping import Array, Float
 
 from mckean import interactions
 from mckean.checks import array, calling, concrete, require, require_arguments, require_finite
-from mckean.interactions.parameters import as_module, parameter
+from mckean.interactions.functions import as_module
+from mckean.interactions.parameters import parameter
 from mckean.measures import AbstractMeasure
 
 Calculus = Literal["ito", "stratonovich"]

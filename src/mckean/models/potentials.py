@@ -6,8 +6,9 @@ from jaxtyping import Array, Float
 
 from mckean.checks import require, require_finite, require_periodic, scalar_field
 from mckean.interactions import place
+from mckean.interactions.functions import as_module
 from mckean.interactions.kernels import AbstractKernel, FourierSeries, Function
-from mckean.interactions.parameters import as_module, parameter
+from mckean.interactions.parameters import parameter
 from mckean.spaces import AbstractSpace, Torus
 
 __all__ = ["DoubleWell", "Quadratic"]
@@ -96,6 +97,7 @@ def as_potential(potential, space: AbstractSpace):
             else AtDisplacement(kernel, space)
         )
     require(callable(potential), f"a confinement must be a function of a point, not {potential!r}.")
+    potential = as_module(potential)
     scalar_field(potential, space.dim, "a confinement")
     if isinstance(space, Torus):
         require_periodic(potential, space.lengths, "the confinement")
@@ -104,4 +106,4 @@ def as_potential(potential, space: AbstractSpace):
             f"the centre of a quadratic potential in dimension {space.dim} is a number or has shape ({space.dim},), "
             f"not {potential.centre.shape}."
         )
-    return as_module(potential)
+    return potential

@@ -34,8 +34,10 @@ def pair_distance(model: Model, mu: Particles) -> Float[Array, ""]:
     - `mu`: particles, two at least.
 
     **Returns:** a number.
+
+    **Raises:** `ValueError` for another measure.
     """
-    x = mu.positions
+    x = positions(model, mu)
     return jnp.sqrt(jnp.mean(mu.space.distance(x, jnp.roll(x, 1, axis=0)) ** 2))
 
 
@@ -48,6 +50,8 @@ def radius(model: Model, mu: Particles) -> Float[Array, ""]:
     - `mu`: particles.
 
     **Returns:** a number.
+
+    **Raises:** `ValueError` for another measure.
     """
-    x = mu.positions
+    x = positions(model, mu)
     return jnp.max(mu.space.distance(x, x[:1]))

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from mckean.checks import require
+from mckean.checks import require, require_arguments
 from mckean.interactions.trig import cos_sin_turns
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of
 from mckean.models import Model, differs
@@ -137,6 +137,7 @@ def average(phi: Callable) -> Callable[[Model, AbstractMeasure], Any]:
 
     **Returns:** a function of (model, measure).
     """
+    _require_function(phi)
     return eqx.Partial(_average, phi=phi)
 
 
@@ -159,7 +160,13 @@ def ito(phi: Callable) -> Callable[[Model, AbstractMeasure], dict[str, Array]]:
     **Raises:** when used, `ValueError` for other measures, and for a noise in Stratonovich form, unless that is the
     same.
     """
+    _require_function(phi)
     return eqx.Partial(_ito, phi=phi)
+
+
+def _require_function(phi: Any) -> None:
+    require(callable(phi), f"what is averaged is a function of a point, not {phi!r}.")
+    require_arguments("what is averaged", phi, "x")
 
 
 def _integers(k) -> tuple[int, ...]:

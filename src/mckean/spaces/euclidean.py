@@ -6,6 +6,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from mckean.checks import require
 from mckean.spaces.grids import AbstractGrid, check_shape, per_dimension
 from mckean.spaces.space import AbstractFlatSpace, check_dim
 
@@ -82,6 +83,7 @@ class BoxGrid(AbstractGrid):
     upper: tuple[float, ...] = eqx.field(static=True)
 
     def __check_init__(self):
+        require(isinstance(self.space, Euclidean), f"a box is a part of R^d, not of {self.space!r}.")
         check_shape(self.shape, self.space.dim, 4)
         if not len(self.lower) == len(self.upper) == self.space.dim:
             raise ValueError(f"the corners of a box in dimension {self.space.dim} have as many coordinates each.")

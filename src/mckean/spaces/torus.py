@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from mckean.checks import require
 from mckean.spaces.grids import AbstractGrid, check_shape, integer_modes, per_dimension
 from mckean.spaces.space import AbstractFlatSpace, check_dim
 
@@ -96,6 +97,7 @@ class FourierGrid(AbstractGrid):
     shape: tuple[int, ...] = eqx.field(static=True)
 
     def __check_init__(self):
+        require(isinstance(self.space, Torus), f"a Fourier grid is one of a torus, not of {self.space!r}.")
         check_shape(self.shape, self.space.dim, 4)
 
     @property

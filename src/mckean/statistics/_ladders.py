@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key, PRNGKeyArray
 
-from mckean.checks import require, require_key
+from mckean.checks import positive_integer, require, require_key
 from mckean.faults import value_of, watch
 from mckean.statistics._rates import Rate, fit_rate, jackknife, largest
 from mckean.statistics._replicas import side_by_side
@@ -34,7 +34,8 @@ def ladder(smallest: int, largest: int, rungs: int | None = None) -> tuple[int, 
 
     **Raises:** `ValueError` for other ends, or one rung.
     """
-    require(1 <= smallest < largest, f"a ladder rises from 1 or more, but {smallest} and {largest} were given.")
+    smallest, largest = (positive_integer("a rung of a ladder is a positive integer", n) for n in (smallest, largest))
+    require(smallest < largest, f"a ladder rises from 1 or more, but {smallest} and {largest} were given.")
     if rungs is None:
         rungs = max(3, 1 + math.ceil(math.log(largest / smallest, 4) - 1e-9))
     require(rungs >= 2, f"a ladder has at least two rungs, not {rungs}.")
@@ -68,8 +69,8 @@ def samples(
 
     **Raises:** `ValueError` for sizes, replicas or a batch below 1.
     """
-    sizes = tuple(int(n) for n in sizes)
-    require(len(sizes) >= 1 and min(sizes) >= 1, f"a ladder is made of numbers of particles, not {sizes}.")
+    require(len(sizes) >= 1, "a ladder is made of numbers of particles, but there is none.")
+    sizes = tuple(positive_integer("a ladder is made of positive numbers of particles", n) for n in sizes)
     require(replicas >= 1, f"there must be a replica at least, but {replicas} were asked for.")
     require(batch is None or batch >= 1, f"a batch holds one replica at least, not {batch}.")
     require_key(key)
@@ -103,6 +104,7 @@ def study(
 
     **Raises:** `ValueError` for a result with more axes, and as `samples`, `largest` and `fit_rate` do.
     """
+    require(0 < root < math.inf, f"the root of a mean is positive and finite, but {root!r} was given.")
     found = samples(run, sizes, key, replicas, batch, progress)
     require(
         found.ndim <= 3, f"a run returns a number, or numbers along times, not an array of shape {found.shape[2:]}."

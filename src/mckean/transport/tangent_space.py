@@ -136,6 +136,7 @@ def helmholtz(mu: Density, field: Callable[[Float[Array, " d"]], Any] | Field) -
     **Raises:** `ValueError` for a field of another shape, and what `tangent` raises.
     """
     _density(mu)
+    require(callable(field) or isinstance(field, tuple | list), f"a field is a function or a tuple, not {field!r}.")
     faces = on_faces(mu, field) if callable(field) else field
     expected = tuple(part.shape for part in gradient(mu.values, axes_of(mu.grid)))
     if tuple(np.shape(part) for part in faces) != expected:
@@ -189,7 +190,11 @@ def variation(functional: Callable[[Density], Any], mu: Density) -> Float[Array,
     **Raises:** `ValueError` for another measure, and if δF/δμ is not finite.
     """
     _density(mu)
-    slope = jax.grad(lambda values: functional(eqx.tree_at(lambda m: m.values, mu, values)))(mu.values)
+    require(callable(functional), f"a functional is a function of a Density, not {functional!r}.")
+    of_values = lambda values: functional(eqx.tree_at(lambda m: m.values, mu, values))  # noqa: E731
+    shape = jnp.shape(jax.eval_shape(of_values, mu.values))
+    require(shape == (), f"a functional is a number for each density, not an array of shape {shape}.")
+    slope = jax.grad(of_values)(mu.values)
     require_finite("the first variation of the functional", slope)
     return slope / mu.grid.cell_volume
 

@@ -1,12 +1,22 @@
 """Pair energies W(x − y), in the unit of energy; how each one acts is said by `mckean.interactions.place`."""
 
-from mckean.interactions.kernels._catalogue import Cosine, Function, Gaussian, MinimalImage, Morse, PowerLaw, Quadratic
+from mckean.interactions.kernels._catalogue import (
+    BoundedConfidence,
+    Cosine,
+    Function,
+    Gaussian,
+    MinimalImage,
+    Morse,
+    PowerLaw,
+    Quadratic,
+)
 from mckean.interactions.kernels._kernel import AbstractKernel, AbstractRadialKernel
 from mckean.interactions.kernels._series import FourierSeries
 
 __all__ = [
     "AbstractKernel",
     "AbstractRadialKernel",
+    "BoundedConfidence",
     "Cosine",
     "FourierSeries",
     "Function",

@@ -11,9 +11,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mckean.checks import concrete, require, scalar_field, traced
+from mckean.interactions.functions import as_module
 from mckean.interactions.kernels._kernel import AbstractKernel, AbstractRadialKernel, require_kernel
 from mckean.interactions.kernels._series import FourierSeries, half_space
-from mckean.interactions.parameters import as_module, parameter
+from mckean.interactions.parameters import parameter
 from mckean.spaces import AbstractSpace, Euclidean, Torus
 
 
@@ -146,6 +147,39 @@ class Morse(AbstractRadialKernel):
         return repulsion - self.attraction * jnp.exp(-r / self.attraction_range)
 
 
+class BoundedConfidence(AbstractRadialKernel):
+    """W(z) = (K/2) min(|z|², R²): the force −Kz within a distance R, and none beyond; attractive for K > 0.
+
+    On a torus z is the shortest displacement. `interactions.HegselmannKrause` is its force with a normalised average.
+
+    **Arguments:**
+
+    - `radius`: R > 0, a number, in the unit of the coordinates. Default: 1.
+    - `strength`: K, in energy per length². Default: 1.
+
+    **Raises:**
+
+    - `ValueError` for a radius that is not positive and finite; on a torus, above half its shortest side.
+    """
+
+    singular: ClassVar[bool] = False
+    radius: float = eqx.field(static=True, default=1.0)
+    strength: Float[Array, ""] = eqx.field(converter=parameter, default=1.0)
+
+    def __check_init__(self):
+        require_radius(self.radius)
+
+    def __call__(self, z: Float[Array, " d"]) -> Float[Array, ""]:
+        return self.profile(jnp.sum(z**2))
+
+    def on(self, space: AbstractSpace) -> "BoundedConfidence":
+        require_radius(self.radius, space)
+        return self
+
+    def profile(self, square: Float[Array, "*n"]) -> Float[Array, "*n"]:
+        return 0.5 * self.strength * jnp.where(square < self.radius**2, square, self.radius**2)
+
+
 class PowerLaw(AbstractRadialKernel):
     """W(z) = (c/p)|z|^p, and c log|z| for p = 0; the force at distance r is −c r^{p−1}, attractive for c > 0.
 
@@ -256,6 +290,16 @@ class MinimalImage(AbstractKernel):
     def on(self, space: AbstractSpace) -> AbstractKernel:
         # What acts between two points is W itself: the shortest displacement is what spaces give.
         return self.kernel.on(Euclidean(space.dim) if isinstance(space, Torus) else space)
+
+
+def require_radius(radius: float, space: AbstractSpace | None = None) -> None:
+    """**Raises** `ValueError` unless a radius of confidence is positive, finite, and at most half a side of a torus."""
+    require(0 < radius < math.inf, f"the radius of confidence must be positive and finite, but {radius!r} was given.")
+    require(
+        not isinstance(space, Torus) or radius <= 0.5 * min(space.lengths),
+        f"the radius of confidence on a torus is at most half its shortest side, but {radius:g} was given: beyond, a "
+        "point is a neighbour by two ways.",
+    )
 
 
 def as_kernel(kernel) -> AbstractKernel:

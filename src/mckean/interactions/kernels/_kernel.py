@@ -7,6 +7,7 @@ left out of its potential, and a density's own cell, which has a size, counts wi
 """
 
 import abc
+import dataclasses
 
 import equinox as eqx
 import jax
@@ -14,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from mckean.checks import require_periodic, scalar_field
+from mckean.checks import require_finite, require_periodic, scalar_field
 from mckean.spaces import AbstractSpace, Torus
 
 
@@ -24,6 +25,12 @@ class AbstractKernel(eqx.Module):
     A kernel of your own says W_s in `__call__`, whether W(0) is left out in `singular`, and in `on` how it acts on a
     space; `Function` is a shorter way to have one.
     """
+
+    def __check_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float) or eqx.is_inexact_array(value):
+                require_finite(f"the {field.name.replace('_', ' ')} of a {type(self).__name__} kernel", value)
 
     @property
     @abc.abstractmethod

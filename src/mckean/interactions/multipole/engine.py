@@ -25,6 +25,11 @@ _ROWS = (1024, 1024, 128)  # rows of boxes that are worked on together, by dimen
 _FEWEST, _MOST = 64, 1024
 
 
+def rows_together(dim: int) -> int:
+    """How many rows of boxes are worked on at once."""
+    return _ROWS[dim - 1]
+
+
 class Engine:
     """The parts of the algorithm, for a kernel on a space.
 
@@ -38,7 +43,7 @@ class Engine:
         self.shape, self.basis = shape, Basis(shape.dim, order)
         self.far = displacements(kernel, self.space, self.basis)
         self.width = shape.dim if forces else 1
-        self.rows = min(_ROWS[shape.dim - 1], shape.room)
+        self.rows = min(rows_together(shape.dim), shape.room)
         self.groups = min(max(_FEWEST, 2 ** (points // 384).bit_length()), _MOST)
 
     def field(self, tree: Tree, x: Array, y: Array, w: Array, at_zero: Array) -> Array:

@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mckean.interactions.kernels import AbstractKernel, AbstractRadialKernel, PowerLaw
+from mckean.interactions.memory import once
 from mckean.spaces import AbstractSpace, Torus
 
 
@@ -135,6 +136,7 @@ def displacements(kernel: AbstractKernel, space: AbstractSpace, basis: Basis) ->
     return Displacements(basis, *symmetries(kernel, space))
 
 
+@once
 def symmetries(kernel: AbstractKernel, space: AbstractSpace) -> tuple[bool, bool]:
     """Whether W is the same under reflections of the axes, and, in boxes with equal sides, under their permutations.
 

@@ -114,6 +114,9 @@ class _Trial:
 
     def order(self, tolerance: float) -> tuple[int, list[np.ndarray]] | None:
         """The least order that meets the tolerance, and the sides at which it takes most; None for none."""
+        if self.scale == 0:
+            # Nothing acts at a distance.
+            return None
         sides, dim = self.sides(), self.space.dim
         hard = sorted(sides, key=lambda side: -self.error(Basis(dim, 4), side))[:3]
         errors: list[float] = []

@@ -19,12 +19,14 @@ from jaxtyping import Array, Float
 
 from mckean.interactions import window
 from mckean.interactions.kernels import AbstractKernel
-from mckean.interactions.memory import once
+from mckean.interactions.memory import once, rung
 from mckean.interactions.sums.sum import Points, at, atoms
 from mckean.measures import AbstractMeasure, cast, dtype_of
 
 # The largest transforms: modes of all axes together, and of one.
 LARGEST, LARGEST_AXIS = 1 << 23, 1 << 17
+# Modes of an axis that are tried first.
+FEWEST = 15
 # Growth of the extent that a plan allows for, and the levels that it does so in.
 _GROWTH = (1.25, 2.5, 5.0)
 
@@ -77,15 +79,14 @@ def coefficients(periodic, side: Array, shape: tuple[int, ...]) -> Float[Array, 
 
 
 def extent_of(mu: AbstractMeasure, points: Points) -> float:
-    low, high = corners(atoms(mu)[0], at(points, mu))
-    return float(jnp.max(high - low))
+    places = [np.asarray(a, float) for a in (atoms(mu)[0], at(points, mu))]
+    low, high = (np.stack([bound(a, axis=0) for a in places]) for bound in (np.min, np.max))
+    return float((high.max(axis=0) - low.min(axis=0)).max())
 
 
 def box_for(kernel: AbstractKernel, mu: AbstractMeasure, points: Points, tolerance: float) -> Box:
     """The box with the fewest modes that meets the tolerance at displacements up to the extent, tried out."""
-    extent = extent_of(mu, points)
-    dim = mu.domain.dim
-    extent = extent if extent > 0 else 1.0
+    dim, extent = mu.domain.dim, rung(extent_of(mu, points))
     box = smallest_box(kernel, dim, extent, tolerance, dtype_of(mu))
     if box is None:
         most = most_modes(dim, tolerance, dtype_of(mu))
@@ -104,7 +105,7 @@ def smallest_box(kernel: AbstractKernel, dim: int, extent: float, tolerance: flo
     chosen: Box | None = None
     for growth in _GROWTH:
         reach = growth * extent
-        start = levels[-1][1] if levels else 15
+        start = levels[-1][1] if levels else FEWEST
         candidates = trial.boxes(reach) if chosen is None else [chosen]
         found = [(modes, box) for box in candidates if (modes := trial.modes(box, reach, start)) is not None]
         if not found:
@@ -166,7 +167,7 @@ class Trial:
         modes, error = tried[-1]
         halves = [(m, e) for m, e in tried if 2 * m <= modes]
         quarters = [(m, e) for m, e in tried if 4 * m <= modes]
-        if not quarters or error > 0.05:
+        if not quarters or error > 0.2:
             return False
         (m, middle), (first, start) = halves[-1], quarters[-1]
         order, before = _order(m, middle, modes, error), _order(first, start, m, middle)

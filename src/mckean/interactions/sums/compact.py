@@ -1,4 +1,8 @@
-"""Kernels that vanish beyond a distance: the pairs within it, by cell lists."""
+"""Kernels without force beyond a distance: the pairs within it, by cell lists.
+
+Where ∇W is zero W is a constant c, as it is even and what lies beyond a ball is connected: W*μ is c and the sum of
+W − c over the pairs within.
+"""
 
 import math
 
@@ -12,6 +16,7 @@ from mckean.checks import traced
 from mckean.faults import Status, sound
 from mckean.interactions import costs
 from mckean.interactions.kernels import AbstractKernel, FourierSeries
+from mckean.interactions.memory import once, rung
 from mckean.interactions.sums import direct
 from mckean.interactions.sums.box import extent_of
 from mckean.interactions.sums.cells import pair_sum
@@ -21,12 +26,12 @@ from mckean.spaces import Torus
 
 
 class Cells(AbstractSum):
-    """Pairs within a radius, by cell lists: exact for a kernel that vanishes beyond it.
+    """Pairs within a radius, by cell lists: exact for a kernel that is constant beyond it.
 
     **Arguments:**
 
-    - `radius`: R > 0, in the unit of the coordinates. Default: None, the distance that `plan` finds, beyond which W and
-      ∇W are zero.
+    - `radius`: R > 0, in the unit of the coordinates. Default: None, the distance that `plan` finds, beyond which ∇W is
+      zero.
 
     **Raises:**
 
@@ -43,7 +48,7 @@ class Cells(AbstractSum):
         if not isinstance(mu, Particles | Density):
             return f"sums over atoms, which a {type(mu).__name__} has none of"
         if isinstance(kernel, FourierSeries):
-            return "needs a kernel of compact support, which a Fourier series has not"
+            return "needs a kernel without force from some distance on, which a Fourier series is not"
         if isinstance(mu.domain, Torus) and self.radius is not None and self.radius > 0.5 * min(mu.domain.lengths):
             return "needs a radius of at most half the shortest side of the torus"
         return None
@@ -53,7 +58,7 @@ class Cells(AbstractSum):
             return self
         radius = support(kernel, mu, points)
         if radius is None:
-            raise ValueError("Cells needs a kernel that is zero from some distance on, which this one is not.")
+            raise ValueError("Cells needs a kernel without force from some distance on, which this one is not.")
         return Cells(radius)
 
     def inspect(self, mu: AbstractMeasure, points: Points) -> Status:
@@ -72,10 +77,12 @@ class Cells(AbstractSum):
 
 
 def near_potential(kernel: AbstractKernel, mu: AbstractMeasure, x: Array, radius: float) -> Float[Array, " n"]:
-    """Σ_j w_j W(x_i − y_j) over the pairs within the radius."""
+    """Σ_j w_j W(x_i − y_j), where W is what it is at the radius for the pairs beyond."""
     own = direct.own_cell(kernel, mu)
     places, masses = atoms(mu)
-    return pair_sum(lambda z: kernel.value(z, own), mu.domain, places, masses, x, radius)
+    edge = kernel.value(jnp.zeros(x.shape[1], x.dtype).at[0].set(radius))
+    near = pair_sum(lambda z: kernel.value(z, own) - edge, mu.domain, places, masses, x, radius)
+    return near + edge * jnp.sum(masses).astype(x.dtype)
 
 
 def near_force(kernel: AbstractKernel, mu: AbstractMeasure, x: Array, radius: float) -> Float[Array, "n d"]:
@@ -85,34 +92,42 @@ def near_force(kernel: AbstractKernel, mu: AbstractMeasure, x: Array, radius: fl
 
 
 def support(kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> float | None:
-    """A distance, below the extent, beyond which W and ∇W are zero in every direction tried; None for none."""
-    extent = _extent(mu, points)
-    directions = _directions(mu.domain.dim)
+    """A distance, below the extent, beyond which W is constant in every direction tried; None for none."""
+    space = mu.domain
+    extent = 0.5 * min(space.lengths) if isinstance(space, Torus) else rung(extent_of(mu, points))
+    return None if traced(kernel) else _constant_from(kernel, mu.domain.dim, extent)
+
+
+@once
+def _constant_from(kernel: AbstractKernel, dim: int, extent: float) -> float | None:
+    directions = jnp.asarray(_directions(dim), float)
     radii = extent * np.linspace(0, 1, 4001)[1:]
-    if traced(kernel):
-        return None
-    z = jnp.asarray((radii[:, None, None] * directions).reshape(-1, mu.domain.dim), float)
-    size = np.abs(np.asarray(jax.jit(jax.vmap(kernel.value))(z)))
-    slope = np.abs(np.asarray(jax.jit(jax.vmap(kernel.gradient))(z))).sum(axis=1)
-    alive = np.flatnonzero((size + slope).reshape(len(radii), -1).max(axis=1) > 0)
+
+    @jax.jit
+    def fields(r):
+        """W less what it is at the extent, and ∇W, at distances in all directions."""
+        z = r[:, None, None] * directions
+        value, gradient = (jax.vmap(jax.vmap(f)) for f in (kernel.value, kernel.gradient))
+        level = value(extent * directions[None])
+        # A constant is one up to its rounding.
+        change = jnp.maximum(jnp.abs(value(z) - level) - 8 * jnp.finfo(z.dtype).eps * jnp.abs(level), 0)
+        return jnp.max(change + jnp.sum(jnp.abs(gradient(z)), axis=2), axis=1)
+
+    alive = np.flatnonzero(~(np.asarray(fields(jnp.asarray(radii, float))) == 0))
     if len(alive) == 0 or alive[-1] + 2 >= len(radii):
         return None
-    # The support ends between two of the radii: a bisection that only looks at zero or not finds it.
+    # It ends between two of the radii: a search that only looks at zero or not finds it.
     inside, outside = radii[alive[-1]], radii[alive[-1] + 1]
-    value = jax.jit(lambda r: jnp.max(jnp.abs(jax.vmap(kernel.value)(r * jnp.asarray(directions)))))
-    for _ in range(40):
-        middle = 0.5 * (inside + outside)
-        inside, outside = (middle, outside) if float(value(middle)) > 0 else (inside, middle)
+    while outside - inside > 1e-12 * outside:
+        between = np.linspace(inside, outside, len(radii))
+        last = np.flatnonzero(~(np.asarray(fields(jnp.asarray(between, float))) == 0))[-1]
+        inside, outside = between[last], between[last + 1]
     return float(outside) * (1 + 1e-9)
 
 
 def _directions(dim: int) -> np.ndarray:
     directions = np.random.default_rng(2).normal(size=(1 if dim == 1 else 8, dim))
     return directions / np.linalg.norm(directions, axis=1, keepdims=True)
-
-
-def _extent(mu: AbstractMeasure, points: Points) -> float:
-    return 0.5 * min(mu.domain.lengths) if isinstance(mu.domain, Torus) else extent_of(mu, points)
 
 
 def candidates_within(mu: AbstractMeasure, points: Points, reach: float) -> float:

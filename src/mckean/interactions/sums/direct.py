@@ -15,6 +15,7 @@ from jaxtyping import Array, ArrayLike, Float
 from mckean.faults import Status, sound
 from mckean.interactions import costs
 from mckean.interactions.kernels import AbstractKernel, AbstractRadialKernel
+from mckean.interactions.memory import once
 from mckean.interactions.sums.sum import AbstractSum, Points, at, atoms
 from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
 from mckean.spaces import AbstractSpace, Torus
@@ -58,7 +59,7 @@ def potential(
     at_zero: Float[ArrayLike, ""] = 0.0,
 ) -> Float[Array, " m"]:
     """Σ_j w_j W_s(x_i − y_j), where `at_zero` stands for W_s(0) if that is not finite."""
-    return _sum_tiles(values(kernel, at_zero), space, sources, weights, points)[:, 0]
+    return sum_tiles(values(kernel, at_zero), space, sources, weights, points)[:, 0]
 
 
 def force(
@@ -69,7 +70,7 @@ def force(
     points: Float[Array, "m d"],
 ) -> Float[Array, "m d"]:
     """−Σ_j w_j ∇W_s(x_i − y_j)."""
-    return -_sum_tiles(gradients(kernel), space, sources, weights, points)
+    return -sum_tiles(gradients(kernel), space, sources, weights, points)
 
 
 def values(kernel: AbstractKernel, at_zero: Float[ArrayLike, ""] = 0.0) -> Callable[..., Columns]:
@@ -100,10 +101,15 @@ def cost(kernel: AbstractKernel, pairs: float, dim: int, dtype: Any) -> float:
 
 def work(kernel: AbstractKernel, pairs: float, dim: int, dtype: Any) -> costs.Work:
     """What a force over so many pairs consists of."""
-    z = (jax.ShapeDtypeStruct((1, 1), dtype),) * dim
-    operations = _operations(jax.make_jaxpr(gradients(kernel))(*z).jaxpr)
+    operations = _of_a_pair(kernel, dim, dtype)
     unit = costs.PAIR_SINGLE if dtype == jnp.float32 else costs.PAIR_DOUBLE
     return {unit: pairs * dim * operations, costs.DIRECT_CALL: 1}
+
+
+@once
+def _of_a_pair(kernel: AbstractKernel, dim: int, dtype: Any) -> int:
+    z = (jax.ShapeDtypeStruct((1, 1), dtype),) * dim
+    return _operations(jax.make_jaxpr(gradients(kernel))(*z).jaxpr)
 
 
 def _operations(jaxpr: Any) -> int:
@@ -124,7 +130,7 @@ def _pad(x: Array, tile: int, mode: str) -> Array:
     return jnp.pad(x, [(0, short)] + [(0, 0)] * (x.ndim - 1), mode=mode).reshape(-1, tile, *x.shape[1:])
 
 
-def _sum_tiles(pair: Callable[..., Columns], space: AbstractSpace, sources, weights, points) -> Float[Array, "m k"]:
+def sum_tiles(pair: Callable[..., Columns], space: AbstractSpace, sources, weights, points) -> Float[Array, "m k"]:
     """Σ_j w_j pair(x_i − y_j) for every target i."""
     # Padding repeats a point that is there, with weight 0: at a made-up place a singular kernel could be infinite.
     tile = min(_SOURCES, sources.shape[0])

@@ -20,13 +20,14 @@ from jaxtyping import Array, Float
 from mckean.faults import Status, sound
 from mckean.interactions import costs
 from mckean.interactions.kernels import AbstractKernel, FourierSeries
+from mckean.interactions.memory import rung
 from mckean.interactions.multipole import tree
-from mckean.interactions.multipole.engine import Engine
+from mckean.interactions.multipole.engine import Engine, rows_together
 from mckean.interactions.multipole.expansions import Basis, displacements, homogeneous
 from mckean.interactions.multipole.trial import expansion_for
 from mckean.interactions.sums import direct
 from mckean.interactions.sums.cells import linear
-from mckean.interactions.sums.sum import AbstractSum, Points, at, atoms
+from mckean.interactions.sums.sum import AbstractSum, Points, at, atoms, require_sum_tolerance
 from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
 from mckean.spaces import AbstractSpace, Torus
 
@@ -47,6 +48,10 @@ class FMM(AbstractSum):
       points of a leaf, and the number of other boxes for which there is room. Default: None, the values that `plan`
       finds.
 
+    **Raises:**
+
+    - `ValueError` for a tolerance that is not between 1e-15 and 0.5.
+
     **Source:** Fong and Darve, J. Comput. Phys. 228 (2009); Carrier, Greengard and Rokhlin, SIAM J. Sci. Stat. Comput.
     9 (1988).
     """
@@ -56,6 +61,9 @@ class FMM(AbstractSum):
     depth: int | None = eqx.field(static=True, default=None)
     leaf: int | None = eqx.field(static=True, default=None)
     room: int | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self):
+        require_sum_tolerance(self.tolerance)
 
     def refusal(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> str | None:
         if not isinstance(mu, Particles | Density):
@@ -70,8 +78,7 @@ class FMM(AbstractSum):
         if self.expansion is not None:
             return self
         x = _places(mu, points)
-        extent = float(np.ptp(x, axis=0).max()) or 1.0
-        expansion = expansion_for(kernel, mu.domain, extent, self.tolerance)
+        expansion = expansion_for(kernel, mu.domain, rung(float(np.ptp(x, axis=0).max())), self.tolerance)
         if expansion is None:
             raise ValueError(
                 f"no expansion of this kernel between boxes that do not touch meets the tolerance {self.tolerance:g}: "
@@ -80,7 +87,7 @@ class FMM(AbstractSum):
         leaf = min(_LEAVES, key=lambda leaf: cost(kernel, mu.domain, len(x), expansion, leaf, dtype_of(mu)))
         depth, divided = tree.size_for(mu.domain, x, leaf)
         depth = min(depth + _SPARE_LEVELS, tree.deepest(mu.domain.dim))
-        return FMM(self.tolerance, expansion, depth, leaf, 3 * divided + _SPARE_BOXES)
+        return FMM(self.tolerance, expansion, depth, leaf, _room(divided))
 
     def inspect(self, mu: AbstractMeasure, points: Points) -> Status:
         return sound(dtype_of(mu))
@@ -129,6 +136,11 @@ class FMM(AbstractSum):
         theta = (theta, jnp.asarray(own, x.dtype))
         out = _differentiable(field, over_all, not same, forces)(theta, x, y, w.astype(x.dtype))
         return jnp.where(sound[:, None], out, jnp.nan)
+
+
+def _room(divided: int) -> int:
+    """Room for three times as many boxes, on a ladder: what is compiled for a cloud serves those like it."""
+    return math.ceil(rung(3 * divided + _SPARE_BOXES))
 
 
 def _wrap(torus: Torus, x: Array) -> Array:
@@ -221,18 +233,20 @@ def work(
     dim, (order, rank) = space.dim, expansion
     size, double = Basis(dim, order).size, dtype == jnp.float64
     pairs = costs.FMM_PAIRS[dim - 1] * n * 3**dim * max(0.6 * leaf, 12.0)
-    rows, width = 1.3 * n / leaf, 2**dim * rank
-    levels = max(2.0, math.log2(max(n / leaf, 2)) / dim)
+    levels, width = max(2.0, math.log2(max(n / leaf, 2)) / dim), 2**dim * rank
+    # And a chunk of rows that is not full on each level, more of which are there where a cloud has a core.
+    rows = 1.3 * n / leaf + (levels + 2) * 0.5 * min(rows_together(dim), n / leaf + _SPARE_BOXES)
     kinds = len(displacements(kernel, space, Basis(dim, order)).standard)
-    known = 1 if homogeneous(kernel, space) else levels
+    known = 1 if homogeneous(kernel, space) else levels + 2
     flops = 2 * rows * ((3**dim - 1) * width**2 + 2**dim * size * (2 * size + 2 * rank))
+    flops += 2 * known * (7**dim - 3**dim) * size * rank * (size + rank)
     expansions = {
         costs.FMM_POINT: n,
         costs.FMM_MOMENT: n * size,
         costs.FMM_FLOP_DOUBLE if double else costs.FMM_FLOP_SINGLE: flops,
         costs.FMM_VALUE: known * kinds * order ** (2 * dim),
         costs.FMM_CUBE: known * size**3,
-        costs.FMM_MATRIX: levels * (3**dim - 1) * width**2,
+        costs.FMM_MATRIX: (levels + 2) * (3**dim - 1) * width**2,
         costs.FMM_CALL: 1,
     }
     return costs.together(direct.work(kernel, pairs, dim, dtype), expansions)

@@ -22,7 +22,7 @@ from mckean.interactions import costs, nufft
 from mckean.interactions.kernels import AbstractKernel, FourierSeries
 from mckean.interactions.sums.box import Box, box_for, coefficients, corners
 from mckean.interactions.sums.modes import density_modes
-from mckean.interactions.sums.sum import AbstractSum, Points, at, atoms
+from mckean.interactions.sums.sum import AbstractSum, Points, at, atoms, require_sum_tolerance
 from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
 from mckean.spaces import FourierGrid, Torus
 
@@ -50,8 +50,7 @@ class NUFFT(AbstractSum):
     box: Box | None = eqx.field(static=True, default=None)
 
     def __check_init__(self):
-        if not 1e-15 < self.tolerance < 0.5:
-            raise ValueError(f"the tolerance of a sum lies between 1e-15 and 0.5, but {self.tolerance!r} was given.")
+        require_sum_tolerance(self.tolerance)
 
     def refusal(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> str | None:
         if not isinstance(mu, Particles | Density):

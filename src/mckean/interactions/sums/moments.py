@@ -14,16 +14,20 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from mckean.checks import positive_integer
 from mckean.faults import Status, sound
 from mckean.interactions import costs
 from mckean.interactions.kernels import AbstractKernel, PowerLaw, Quadratic
+from mckean.interactions.memory import once, rung
 from mckean.interactions.sums import direct
+from mckean.interactions.sums.box import extent_of
 from mckean.interactions.sums.sum import AbstractSum, Points, at, atoms
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of
-from mckean.spaces import Euclidean
+from mckean.spaces import AbstractSpace, Euclidean
 
 # Degrees in y that are tried for a function: beyond, nodes are as many as modes would be.
 _LARGEST = 8
+_MOST_NODES = 1 << 14
 
 
 class PowerSums(AbstractSum):
@@ -33,9 +37,17 @@ class PowerSums(AbstractSum):
 
     - `degree`: D in each coordinate. Default: None: the kernel's own (`Quadratic`, `PowerLaw` with an even exponent),
       and for a function the one that `plan` finds, up to 8.
+
+    **Raises:**
+
+    - `ValueError` for a degree that is no positive integer.
     """
 
     degree: int | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self):
+        if self.degree is not None:
+            positive_integer("the degree of a polynomial kernel is a positive integer", self.degree)
 
     def refusal(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> str | None:
         if not isinstance(mu.domain, Euclidean):
@@ -51,7 +63,7 @@ class PowerSums(AbstractSum):
     def plan(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> "PowerSums":
         if self.degree is not None or declared_degree(kernel) is not None:
             return self
-        degree = found_degree(kernel, mu, points)
+        degree = found_degree(kernel, mu.domain, rung(extent_of(mu, points)))
         if degree is None:
             raise ValueError(f"this kernel is no polynomial of degree {_LARGEST} or less, which PowerSums needs.")
         return PowerSums(degree)
@@ -94,20 +106,27 @@ def declared_degree(kernel: AbstractKernel) -> int | None:
     return None
 
 
-def found_degree(kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> int | None:
-    """The least even degree at which interpolation gives ∇W back to rounding, at random places around the cloud."""
-    places = np.concatenate([np.asarray(atoms(mu)[0], float), np.asarray(at(points, mu), float)])
-    low, high = places.min(axis=0), places.max(axis=0)
+@once
+def found_degree(kernel: AbstractKernel, space: AbstractSpace, extent: float) -> int | None:
+    """The least even degree at which interpolation gives ∇W back to rounding, at random places of a box."""
     rng = np.random.default_rng(0)
-    y, x = (jnp.asarray(rng.uniform(low, np.maximum(high, low + 1e-3), (64, mu.domain.dim))) for _ in range(2))
+    y, x = (jnp.asarray(rng.uniform(0, extent, (64, space.dim))) for _ in range(2))
     w = jnp.asarray(rng.dirichlet(np.ones(64)))
-    exact = direct.force(kernel, mu.domain, y, w, x)
-    scale = float(jnp.max(jnp.abs(exact)))
-    for degree in range(2, _LARGEST + 1, 2):
-        near = direct.force(kernel, mu.domain, *few_atoms(y, w, degree), x)
-        if float(jnp.max(jnp.abs(near - exact))) <= 1e4 * float(jnp.finfo(exact.dtype).eps) * scale:
-            return degree
-    return None
+
+    @jax.jit
+    def forces(y, w, x):
+        few = [few_atoms(y, w, degree) for degree in degrees]
+        return direct.force(kernel, space, y, w, x), [_force(kernel, *atoms, x) for atoms in few]
+
+    degrees = [d for d in range(2, _LARGEST + 1, 2) if (d + 1) ** space.dim <= _MOST_NODES]
+    exact, near = forces(y, w, x)
+    slack = 1e4 * float(jnp.finfo(exact.dtype).eps) * float(jnp.max(jnp.abs(exact)))
+    return next((d for d, f in zip(degrees, near, strict=True) if float(jnp.max(jnp.abs(f - exact))) <= slack), None)
+
+
+def _force(kernel: AbstractKernel, y: Array, w: Array, x: Array) -> Float[Array, "n d"]:
+    """−Σ_j w_j ∇W(x_i − y_j) of a few, as one array of pairs."""
+    return -jnp.einsum("ijd,j->id", jax.vmap(jax.vmap(kernel.gradient))(x[:, None] - y), w)
 
 
 def few_atoms(

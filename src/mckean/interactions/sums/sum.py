@@ -53,6 +53,11 @@ class AbstractSum(eqx.Module):
         """−∇W_s*μ at points, or on the nodes of a grid; energy per length."""
 
 
+def require_sum_tolerance(tolerance: float) -> None:
+    """**Raises** `ValueError` for a tolerance that rounding does not allow, or that is none."""
+    require(1e-15 < tolerance < 0.5, f"the tolerance of a sum lies between 1e-15 and 0.5, but {tolerance!r} was given.")
+
+
 def at(points: Points, mu: AbstractMeasure) -> Float[Array, "n d"]:
     """The points themselves, or the nodes of a grid in the measure's precision.
 

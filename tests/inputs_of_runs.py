@@ -1,0 +1,318 @@
+"""Inputs that a user may well give, beyond those of `inputs`: schemes, grids, laws, catalogue, couplings, energies.
+
+Each must be refused, with these words in the sentence.
+"""
+
+import math
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import mckean as mk
+
+LINE, CIRCLE, SPHERE = mk.Euclidean(1), mk.Torus(1), mk.Sphere(3)
+KEY = jax.random.key(0)
+CLOUD = mk.Particles(CIRCLE, jnp.asarray([[0.1], [2.0], [3.0]]))
+DOTS = mk.Particles(LINE, jnp.asarray([[0.1], [2.0], [3.0]]))
+BALL = mk.Gaussian(0.0, 1.0)
+RHO = mk.Density.from_function(CIRCLE.grid(8), lambda x: 1 + 0.5 * jnp.cos(x[0]))
+BUMP = mk.Density.from_function(LINE.grid(32, -6.0, 6.0), lambda x: jnp.exp(-(x[0] ** 2)))
+COSINE, MORSE = mk.kernels.Cosine(1.0), mk.kernels.Morse()
+MODEL = mk.langevin(CIRCLE, interaction=COSINE)
+WELL = mk.langevin(LINE, mk.potentials.Quadratic())
+PATH = mk.Brownian(KEY)
+catalogue, energy = mk.catalogue, mk.energy
+
+
+def run(scheme, measure=CLOUD, model=MODEL, **changes):
+    return mk.evolve(model, measure, **({"until": 0.2, "dt": 0.1, "path": PATH, "scheme": scheme} | changes))
+
+
+RUN = mk.evolve(MODEL, CLOUD, until=0.2, dt=0.1, path=PATH)
+# By function: what must be refused, with words of the sentence.
+REFUSED = {
+    "BoxGrid": {
+        "no room": (lambda: mk.BoxGrid(LINE, (8,), (1.0,), (0.0,)), "a box needs lower"),
+        "an end that is no number": (lambda: LINE.grid(8, math.nan, 1.0), "the lower corner of a box"),
+        "an infinite end": (lambda: LINE.grid(8, 0.0, math.inf), "a box needs lower"),
+        "ends of another dimension": (lambda: LINE.grid(8, (0.0, 0.0), (1.0, 1.0)), "the lower corner of a box"),
+        "nodes of another dimension": (lambda: LINE.grid((8, 8), 0.0, 1.0), "the shape of a grid needs"),
+        "a torus": (lambda: mk.BoxGrid(CIRCLE, (8,), (0.0,), (1.0,)), "a box is a part of"),
+    },
+    "FourierGrid": {
+        "nodes of another dimension": (lambda: CIRCLE.grid((8, 8)), "the shape of a grid needs"),
+        "a negative number of nodes": (lambda: CIRCLE.grid(-3), "a grid needs at least"),
+        "a line": (lambda: mk.FourierGrid(LINE, (8,)), "a Fourier grid is one of"),
+    },
+    "FiniteVolume": {
+        "particles": (lambda: run(mk.FiniteVolume()), "the scheme FiniteVolume moves Density on"),
+        "time of no name": (
+            lambda: run(mk.FiniteVolume(time="backward"), BUMP, WELL),
+            "time is 'implicit' or 'explicit', but",
+        ),
+        "an edge that is no number": (
+            lambda: mk.FiniteVolume(edge_tolerance=math.nan),
+            "edge_tolerance must be a number that",
+        ),
+        "a negative edge": (lambda: mk.FiniteVolume(edge_tolerance=-1.0), "edge_tolerance must be a number that"),
+    },
+    "FluxLimited": {
+        "particles": (lambda: run(mk.FluxLimited()), "the scheme FluxLimited moves Density on"),
+        "a box": (lambda: run(mk.FluxLimited(), BUMP, WELL), "the scheme FluxLimited moves Density on"),
+    },
+    "GeodesicEuler": {
+        "a density": (lambda: run(mk.GeodesicEuler(), RHO), "the scheme GeodesicEuler moves Particles, but"),
+    },
+    "Isotropic": {
+        "a number": (lambda: mk.Isotropic(1.0), "an isotropic noise needs an amplitude"),
+        "another calculus": (lambda: mk.Isotropic(lambda mu: 1.0, "backward"), "the calculus of a noise is"),
+        "a function of two": (lambda: mk.Isotropic(lambda x, mu: 1.0), "the amplitude a of an isotropic"),
+    },
+    "IsotropicFlow": {
+        "on a line": (lambda: mk.IsotropicFlow(LINE, [1.0]), "an isotropic flow of this kind"),
+        "a negative coefficient": (lambda: mk.IsotropicFlow(SPHERE, [-1.0]), "the coefficients of k must"),
+        "a coefficient that is no number": (lambda: mk.IsotropicFlow(SPHERE, [math.nan]), "a coefficient of k must be"),
+        "none": (lambda: mk.IsotropicFlow(SPHERE, []), "the coefficients are numbers c_"),
+    },
+    "JKO": {
+        "particles": (lambda: run(mk.JKO()), "the scheme JKO moves a Gaussian"),
+        "an edge that is no number": (lambda: mk.JKO(edge_tolerance=math.nan), "edge_tolerance must be a number that"),
+        "a torus": (lambda: run(mk.JKO(), RHO), "the scheme JKO moves a Gaussian"),
+    },
+    "Lagrangian": {
+        "ends out of order": (lambda: mk.Lagrangian([0.0, 2.0, 1.0], [0.5, 0.5]), "the ends of cells must increase"),
+        "masses of another number": (lambda: mk.Lagrangian([0.0, 1.0], [0.5, 0.5]), "n cells have n masses and"),
+        "masses that do not sum to 1": (
+            lambda: mk.Lagrangian([0.0, 1.0, 2.0], [0.5, 1.0]),
+            "the masses of cells must be",
+        ),
+        "an end that is no number": (lambda: mk.Lagrangian([0.0, math.nan, 2.0], [0.5, 0.5]), "an end of a cell must"),
+        "a negative mass": (lambda: mk.Lagrangian([0.0, 1.0, 2.0], [1.5, -0.5]), "the masses of cells must be"),
+    },
+    "Layers": {
+        "without layers": (lambda: run(mk.Layers()), "tokens share the weights of a"),
+        "a density": (lambda: run(mk.Layers(), RHO), "the scheme Layers moves Particles, but"),
+    },
+    "Moebius": {
+        "on a circle": (lambda: run(mk.Moebius()), "Möbius maps move particles on a"),
+        "a density": (lambda: run(mk.Moebius(), RHO), "the scheme Moebius moves Particles, but"),
+    },
+    "Moments": {
+        "particles": (lambda: run(mk.Moments()), "the scheme Moments moves Gaussian, but"),
+        "a solver with noise": (
+            lambda: run(mk.Moments(diffrax.EulerHeun()), BALL, WELL),
+            "moments follow an ordinary differential equation",
+        ),
+        "a number": (lambda: run(mk.Moments(1.0), BALL, WELL), "particles are moved by a diffrax"),
+    },
+    "ParticleScheme": {
+        "a number": (lambda: run(mk.ParticleScheme(1.0)), "particles are moved by a diffrax"),
+        "an implicit solver": (
+            lambda: run(mk.ParticleScheme(diffrax.ImplicitEuler())),
+            "the solver ImplicitEuler is implicit: its",
+        ),
+        "an area": (lambda: run(mk.ParticleScheme(diffrax.SPaRK())), "the solver SPaRK needs a Lévy"),
+        "no noise in it": (lambda: run(mk.ParticleScheme(diffrax.Tsit5())), "the solver Tsit"),
+        "a density": (lambda: run(mk.ParticleScheme(), RHO), "the scheme ParticleScheme moves Particles, but"),
+    },
+    "PreNormalised": {
+        "a number": (lambda: mk.PreNormalised(1.0), "what is normalised before is a"),
+        "another calculus": (lambda: mk.PreNormalised(mk.Heads(1.0), "backward"), "the calculus of a noise is"),
+    },
+    "Record": {
+        "a row": (lambda: mk.Record(jnp.zeros(3), 0.1), "a recorded environment has increments of"),
+        "no step": (lambda: mk.Record(jnp.zeros((3, 1)), 0.0), "the step of a recorded environment"),
+        "a step that is no number": (
+            lambda: mk.Record(jnp.zeros((3, 1)), math.nan),
+            "the step of a recorded environment",
+        ),
+        "an increment that is no number": (
+            lambda: mk.Record(jnp.full((3, 1), jnp.nan), 0.1),
+            "a recorded environment must be finite",
+        ),
+    },
+    "Spectral": {
+        "a box": (lambda: run(mk.Spectral(), BUMP, WELL), "the scheme Spectral moves Density on"),
+        "a negativity that is no number": (
+            lambda: mk.Spectral(negativity=math.nan),
+            "negativity must be a number that",
+        ),
+        "a negative one": (lambda: mk.Spectral(negativity=-1.0), "negativity must be a number that"),
+    },
+    "SphericalCauchy": {
+        "on a line": (lambda: mk.SphericalCauchy(LINE, [0.0]), "the spherical Cauchy law lives on"),
+        "beyond the ball": (lambda: mk.SphericalCauchy(SPHERE, [2.0, 0.0, 0.0]), "the centre of a spherical Cauchy"),
+        "of another dimension": (lambda: mk.SphericalCauchy(SPHERE, [0.5]), "the centre w has shape"),
+        "no number": (lambda: mk.SphericalCauchy(SPHERE, [math.nan, 0.0, 0.0]), "the centre of a spherical Cauchy"),
+    },
+    "catalogue.granular_media": {
+        "a negative β": (lambda: catalogue.granular_media(beta=-1.0), "this model needs a >"),
+        "no number": (lambda: catalogue.granular_media(stiffness=math.nan), "this model needs a >"),
+        "no confinement": (lambda: catalogue.granular_media(stiffness=-1.0, strength=-1.0), "this model needs a >"),
+    },
+    "catalogue.high_dimension": {
+        "nobody": (lambda: catalogue.high_dimension(0), "an overlap is that of n"),
+        "half": (lambda: catalogue.high_dimension(1.5), "an overlap is that of n"),
+        "no number": (lambda: catalogue.high_dimension(4, math.nan), "beta must be finite, but nan"),
+    },
+    "catalogue.isotropic_flow": {
+        "no dimension": (lambda: catalogue.isotropic_flow(1), "the sphere S^"),
+        "negative": (lambda: catalogue.isotropic_flow(3, (-1.0,)), "the coefficients of k must"),
+    },
+    "catalogue.keller_segel": {
+        "a negative β": (lambda: catalogue.keller_segel(beta=-1.0), "χ ≥"),
+        "no number": (lambda: catalogue.keller_segel(math.nan), "χ ≥"),
+        "no modes": (lambda: catalogue.keller_segel(space=mk.Torus(2), reach=0), "a Fourier series needs at least"),
+    },
+    "catalogue.log_gas": {
+        "no confinement": (lambda: catalogue.log_gas(stiffness=-1.0), "this model needs a, c, β"),
+        "that attracts": (lambda: catalogue.log_gas(strength=-1.0), "this model needs a, c, β"),
+        "a negative β": (lambda: catalogue.log_gas(beta=-1.0), "this model needs a, c, β"),
+    },
+    "catalogue.logistic_overlap": {
+        "nobody": (lambda: catalogue.logistic_overlap(0), "orthonormal tokens start below one half"),
+        "no number": (lambda: catalogue.logistic_overlap(4, math.nan), "alpha must be positive, but nan"),
+    },
+    "catalogue.morse": {
+        "no dimension": (lambda: catalogue.morse(dim=0), "the dimension of a space must"),
+        "no range": (lambda: catalogue.morse(repulsion_range=0.0), "Morse particles keep a distance where"),
+        "no number": (lambda: catalogue.morse(attraction=math.nan), "Morse particles keep a distance where"),
+        "a negative β": (lambda: catalogue.morse(beta=-1.0), "the inverse temperature beta must be"),
+    },
+    "catalogue.ornstein_uhlenbeck": {
+        "no dimension": (lambda: catalogue.ornstein_uhlenbeck(dim=0), "the dimension of a space must"),
+        "a negative β": (lambda: catalogue.ornstein_uhlenbeck(beta=-1.0), "the inverse temperature beta must be"),
+        "no number": (lambda: catalogue.ornstein_uhlenbeck(stiffness=math.nan), "this model needs a >"),
+        "unstable": (lambda: catalogue.ornstein_uhlenbeck(stiffness=-1.0), "this model needs a >"),
+    },
+    "catalogue.random_transformer": {
+        "no dimension": (lambda: catalogue.random_transformer(dim=0), "the dimension of a space must"),
+        "no head": (lambda: catalogue.random_transformer(heads=0), "the number of heads is a"),
+        "an activation of no name": (
+            lambda: catalogue.random_transformer(activation="gelu"),
+            "an activation is 'relu', 'tanh' or",
+        ),
+        "a normalisation of no name": (
+            lambda: catalogue.random_transformer(normalisation="none"),
+            "the normalisation is 'post' or 'pre'",
+        ),
+        "no neurons": (
+            lambda: catalogue.random_transformer(activation="relu", neurons=0),
+            "neurons is a positive whole number",
+        ),
+        "no spread": (lambda: catalogue.random_transformer(spread=-1.0), "the spread of heads must"),
+    },
+    "catalogue.self_attention": {
+        "one dimension": (lambda: catalogue.self_attention(dim=1), "the sphere S^"),
+        "a negative temperature": (lambda: catalogue.self_attention(temperature=-1.0), "the temperature must"),
+        "a value of another shape": (
+            lambda: catalogue.self_attention(value=jnp.eye(2)),
+            "the value of self-attention in R^",
+        ),
+        "no number": (lambda: catalogue.self_attention(beta=math.nan), "beta must be finite, but nan"),
+    },
+    "catalogue.simplex": {
+        "nobody": (lambda: catalogue.simplex(0), "an overlap is that of n"),
+        "no number": (lambda: catalogue.simplex(4, math.nan), "beta must be finite, but nan"),
+    },
+    "catalogue.toy_transformer": {
+        "no dimension": (lambda: catalogue.toy_transformer(dim=0), "the dimension of tokens is an"),
+        "a normalisation of no name": (
+            lambda: catalogue.toy_transformer(normalisation="none"),
+            "the normalisation is 'talk' or 'paper'",
+        ),
+        "another calculus": (lambda: catalogue.toy_transformer(calculus="backward"), "the calculus of a noise is"),
+        "no number": (lambda: catalogue.toy_transformer(alpha=math.nan), "alpha must"),
+    },
+    "catalogue.transport": {
+        "a negative intensity": (lambda: catalogue.transport(intensity=-1.0), "the intensity of the noise must"),
+        "no temperature": (lambda: catalogue.transport(beta=0.0), "the inverse temperature beta must be"),
+        "no waves": (lambda: catalogue.transport(reach=0.0), "the largest |k| of a shell"),
+    },
+    "couplings.coupling_distance": {
+        "a cloud": (lambda: mk.couplings.coupling_distance(MODEL, CLOUD), "this is asked of"),
+    },
+    "couplings.coupling_terms": {
+        "a cloud": (lambda: mk.couplings.coupling_terms(MODEL, CLOUD), "this is asked of"),
+    },
+    "couplings.visited": {
+        "a cloud": (lambda: mk.couplings.visited(MODEL, CLOUD), "this is asked of"),
+    },
+    "couplings.distinct_means": {
+        "a density": (
+            lambda: mk.couplings.distinct_means(MODEL, RHO, functions=(jnp.cos,)),
+            "different particles are those of a",
+        ),
+        "none": (lambda: mk.couplings.distinct_means(MODEL, CLOUD, functions=()), "0 functions need at least one "),
+        "more than particles": (
+            lambda: mk.couplings.distinct_means(MODEL, CLOUD, functions=(jnp.cos,) * 4),
+            "4 functions need at least one ",
+        ),
+    },
+    "couplings.gronwall": {
+        "another number of times": (
+            lambda: mk.couplings.gronwall([0.0, 1.0], [0.0], (1.0, 1.0)),
+            "there is an ε for each",
+        ),
+        "no number": (
+            lambda: mk.couplings.gronwall([0.0, 1.0], [0.0, math.nan], (1.0, 1.0)),
+            "the sampling error ε must be",
+        ),
+        "backwards": (lambda: mk.couplings.gronwall([1.0, 0.0], [0.0, 0.0], (1.0, 1.0)), "the times of a bound are"),
+    },
+    "couplings.ito_decomposition": {
+        "another name": (lambda: mk.couplings.ito_decomposition(RUN, "m"), "the run has no record 'm'"),
+        "a cloud": (lambda: mk.couplings.ito_decomposition(CLOUD, "m"), "a record is one of a"),
+    },
+    "couplings.joint_cumulant": {
+        "one sample": (lambda: mk.couplings.joint_cumulant({(0,): np.ones(1)}), "the means of replicas are an"),
+        "a list": (lambda: mk.couplings.joint_cumulant([1.0]), "the means of replicas are an"),
+    },
+    "energetics.energy_balance": {
+        "another number of times": (
+            lambda: mk.energetics.energy_balance([0.0, 1.0], [1.0], [1.0, 1.0]),
+            "Simpson's rule needs an odd number",
+        ),
+        "one time": (lambda: mk.energetics.energy_balance([0.0], [1.0], [1.0]), "Simpson's rule needs an odd number"),
+        "no number": (
+            lambda: mk.energetics.energy_balance([0.0, 1.0], [1.0, math.nan], [1.0, 1.0]),
+            "Simpson's rule needs an odd number",
+        ),
+        "backwards": (
+            lambda: mk.energetics.energy_balance([1.0, 0.0], [1.0, 1.0], [1.0, 1.0]),
+            "Simpson's rule needs an odd number",
+        ),
+    },
+    "energy.confinement_energy": {
+        "of another space": (lambda: energy.confinement_energy(WELL, CLOUD), "the model lives on Euclidean"),
+    },
+    "energy.interaction_energy": {
+        "of another space": (lambda: energy.interaction_energy(MODEL, DOTS), "the model lives on Torus"),
+    },
+    "energy.energy": {
+        "of another space": (lambda: energy.energy(MODEL, DOTS), "the model lives on Torus"),
+        "no model": (lambda: energy.energy(CLOUD, MODEL), "a model is Model"),
+    },
+    "energy.dissipation": {
+        "of particles": (lambda: energy.dissipation(MODEL, CLOUD), "the slope ∇δF needs a density"),
+        "of another space": (lambda: energy.dissipation(MODEL, BUMP), "the model lives on Torus"),
+    },
+    "energy.hamiltonian": {
+        "of a density": (lambda: energy.hamiltonian(MODEL, RHO), "H_N is the energy of particles"),
+        "of another space": (lambda: energy.hamiltonian(MODEL, DOTS), "the model lives on Torus"),
+    },
+    "energy.internal_energy": {
+        "of particles": (
+            lambda: energy.internal_energy(mk.Model(LINE, internal=mk.PorousMedium(2.0)), DOTS),
+            "the internal energy needs a density",
+        ),
+    },
+    "energy.score": {
+        "of particles": (lambda: energy.score(CLOUD), "the score needs a density, and"),
+    },
+    "equilibrium.log_partition": {
+        "a cloud": (lambda: mk.equilibrium.log_partition(MODEL, CLOUD), "log Z_N is computed from `sample_gibbs`"),
+    },
+}
