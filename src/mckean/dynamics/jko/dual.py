@@ -195,13 +195,13 @@ def _conjugate(model: Model, p: Array, volume: float) -> Array:
         low, high = jnp.where(lack < 0, c, low), jnp.where(lack < 0, high, c)
         rate = power * volume * jnp.sum(jnp.where(above, rho / jnp.where(above, c - p, 1), 0))
         new = c - lack / rate
-        new = jnp.where((new > low) & (new < high), new, 0.5 * (low + high))
-        return low, high, new, jnp.abs(lack), count + 1
+        # A bound itself is no way out: at the root, to rounding, c is one of them, and stays.
+        new = jnp.where((new >= low) & (new <= high), new, 0.5 * (low + high))
+        return low, high, new, new != c, count + 1
 
     # At the highest p, plus what spreads the mass evenly, there is mass 1 at least.
     high = jnp.max(p) + medium.derivative(jnp.asarray(1 / (p.size * volume), p.dtype))
-    state = (jnp.min(p), high, high, jnp.ones_like(high), jnp.asarray(0))
-    goal = 64 * jnp.finfo(p.dtype).eps
-    c = jax.lax.while_loop(lambda s: (s[3] > goal) & (s[4] < 100), newton, state)[2]
+    state = (jnp.min(p), high, high, jnp.asarray(True), jnp.asarray(0))
+    c = jax.lax.while_loop(lambda s: s[3] & (s[4] < 100), newton, state)[2]
     rho = density(c)
     return rho / (jnp.sum(rho) * volume)
