@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from mckean.checks import concrete, require, traced
+from mckean.checks import concrete, number, require, traced
 from mckean.interactions.parameters import parameter
 
 
@@ -47,7 +47,8 @@ class PorousMedium(AbstractInternalEnergy):
     strength: Float[Array, ""] = eqx.field(converter=parameter, default=1.0)
 
     def __check_init__(self):
-        require(self.exponent > 1, f"a porous medium needs an exponent m > 1, but {self.exponent} was given.")
+        number("the exponent of a porous medium", self.exponent)
+        require(1 < self.exponent < jnp.inf, f"a porous medium needs an exponent m > 1, but {self.exponent} was given.")
         s = self.strength
         if not traced(s) and isinstance(s, Array):
             require(0 < concrete(s) < jnp.inf, f"the strength of a porous medium is positive, not {float(s):g}.")
