@@ -65,7 +65,8 @@ def _envelope_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -
     c, k = primals
     at, offset, part = _minimiser(c, k)
     change = (offset + part) ** 2 * tangents[1] + _spline(tangents[0], at, part)
-    return _envelope(c, k), change
+    # The value from the same search.
+    return k * (offset + part) ** 2 + _spline(c, at, part), change
 
 
 def _spline(c: Array, at: Array, part: Array) -> Array:

@@ -186,7 +186,7 @@ def _inverse(dual: _Dual, end: _Point, tau: Array) -> Callable[[Callable, Array]
         rho = jnp.maximum(end.rho, _VACUUM * dual.largest)
         root, scale = jnp.sqrt(rho), tau
         shift = _shift(root, dual.model.beta, tau, axes)
-    tolerance = jnp.finfo(end.rho.dtype).eps ** 0.625
+    tolerance = float(jnp.finfo(end.rho.dtype).eps) ** 0.625
 
     def solve(apply: Callable, y: Array) -> Array:
         precondition = lambda r: poisson(r, axes, shift) / scale  # noqa: E731
@@ -235,7 +235,7 @@ def _step(model: Model, now: _Point, largest: Array, tau: Array, axes: tuple[Axi
     return step
 
 
-def _shift(root: Array, beta: Array, tau: Array, axes: tuple[Axis, ...]) -> Array:
+def _shift(root: Array, beta: Array | float, tau: Array, axes: tuple[Axis, ...]) -> Array:
     """The mean of the potential (β + τΔ√ρ/√ρ)/τ of the operator in the variable √ρ φ."""
     curvature = jnp.abs(divergence(gradient(root, axes), axes)) * root
     return beta / tau + jnp.sum(curvature) / jnp.sum(root**2)
