@@ -1,6 +1,7 @@
 """Internal energies ∫U(ρ)dx: what a fluid has beside the entropy of its noise."""
 
 import abc
+from functools import partial
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -43,11 +44,10 @@ class PorousMedium(AbstractInternalEnergy):
     **Source:** Otto, Comm. Partial Differential Equations 26 (2001).
     """
 
-    exponent: float = eqx.field(static=True, default=2.0)
+    exponent: float = eqx.field(static=True, converter=partial(number, "the exponent of a porous medium"), default=2.0)
     strength: Float[Array, ""] = eqx.field(converter=parameter, default=1.0)
 
     def __check_init__(self):
-        number("the exponent of a porous medium", self.exponent)
         require(1 < self.exponent < jnp.inf, f"a porous medium needs an exponent m > 1, but {self.exponent} was given.")
         s = self.strength
         if not traced(s) and isinstance(s, Array):
