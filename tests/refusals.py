@@ -81,6 +81,7 @@ REFUSED: dict[str, tuple[Callable, str]] = {
         "a point of a sample must be finite",
     ),
     "decay of NaN": (lambda: mk.statistics.decay_rate(np.arange(6.0), np.full(6, math.inf)), "must be finite"),
+    "power": (lambda: jax.grad(lambda m: mk.PorousMedium(m)(1.0))(2.0), "exponent of a porous medium is a number, not"),
     "parameter": (lambda: mk.potentials.Quadratic(math.nan), "the stiffness of a quadratic potential must be finite"),
     "points": (lambda: mk.interactions.force(mk.kernels.Gaussian(), DOTS, jnp.full((2, 1), math.nan)), "a point"),
     "directions": (lambda: mk.models.directions(mk.Particles(mk.Euclidean(2), np.zeros((1, 2)))), "has no direction."),

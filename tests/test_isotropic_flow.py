@@ -11,6 +11,7 @@ from mckean.catalogue.brownian_flows import euler_bias, isotropic_flow, spectrum
 from mckean.environments import lyapunov
 from mckean.models.flows import IsotropicFlow
 from mckean.models.ito_stratonovich import correction
+from mckean.statistics import average
 
 SPACE = mk.Sphere(3)
 FLOW = IsotropicFlow(SPACE, [0.5, 0.0, 0.3, 0.2])
@@ -69,18 +70,22 @@ def test_facts_from_the_fields(dim, coefficients):
 
 
 def test_every_exponent():
-    """On S³ with k = ½ + t: against the law of one Euler step, and that against the closed form to order dt."""
-    exact, dt = spectrum(4, 1.5, 1.0), 0.02
+    """On S³ with k = ½ + t: against the law of one Euler step, of dt and in 2λ(dt/2) − λ(dt)."""
+    exact, dt = spectrum(4, 1.5, 1.0), 0.04
     assert exact == pytest.approx([-1.75, -2.75, -3.75])
     model = isotropic_flow(4, (0.5, 1.0)).model
     start = mk.Particles(model.space, jnp.eye(4)[:1])
     seen = lyapunov(
-        model, start, until=40.0, dt=dt, key=jax.random.key(1), replicas=256, after=0.8, every=4,
+        model, start, until=40.0, dt=dt, key=jax.random.key(1), replicas=256, after=0.8, every=2,
         scheme=diffrax.Euler(),
-    ).exponents  # fmt: skip
-    bias, error = euler_bias(4, 1.5, 1.0, dt)
-    assert np.all(np.abs(seen.value - exact - bias) < 5 * np.hypot(seen.stderr, error))
-    assert np.all(seen.stderr < 0.02)
+    )  # fmt: skip
+    (bias, error), (half, other) = euler_bias(4, 1.5, 1.0, dt), euler_bias(4, 1.5, 1.0, dt / 2, seed=1)
+    long = average(seen.coarse)
+    assert np.all(np.abs(long.value - exact - bias) < 5 * np.hypot(long.stderr, error))
+    left, rate = 2 * half - bias, seen.exponents
+    assert np.all(np.abs(rate.value - exact - left) < 5 * np.hypot(rate.stderr, np.hypot(2 * other, error)))
+    assert np.all(rate.stderr < 0.02 * np.abs(exact))
+    assert np.all(np.abs(left) < np.abs(bias) / 2)
 
 
 def test_the_bias_of_euler_steps():

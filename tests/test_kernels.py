@@ -282,3 +282,15 @@ def _built(strength):
 def test_refusals(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_parameter_that_is_not_a_number_is_refused_where_it_is_given():
+    """Of every energy that has numbers with defaults, each of them, also where the others are right."""
+    energies = [getattr(room, name) for room in (kernels, mk.potentials) for name in room.__all__] + [mk.PorousMedium]
+    given = [
+        (one, field.name) for one in energies for field in dataclasses.fields(one) if isinstance(field.default, float)
+    ]
+    assert len(given) > 15
+    for one, name in given:
+        with pytest.raises(ValueError, match=r"must be finite|positive|m > 1"):
+            one(**{name: math.nan})

@@ -13,7 +13,7 @@ from schemes import CIRCLE
 from tables import OBLONG
 
 import mckean as mk
-from mckean.dynamics.spectral import require_stable
+from mckean.dynamics.spectral import count_parts
 
 PATH = mk.Brownian(jax.random.key(21))
 SQUARE, CUBE = mk.Torus(2), mk.Torus(3)
@@ -215,56 +215,81 @@ def test_particles_follow_the_density_in_one_environment(name):
 STILL = mk.Multiplicative(lambda x, mu: 0.5 * jnp.ones_like(x), "stratonovich")
 
 
-def growth(z: float) -> tuple[float, float]:
-    """Mean and standard deviation of log|R(isZ)|, R the polynomial of Runge and Kutta's method and s² = 0.25z."""
+def growth(z: float, parts: int = 1) -> tuple[float, float]:
+    """Mean and standard deviation of n log|R(isZ/n)|, R Runge and Kutta's polynomial, n the parts and s² = 0.25z."""
     node, weight = np.polynomial.hermite_e.hermegauss(200)
-    y = 0.5 * math.sqrt(z) * node
-    log = 0.5 * np.log((1 - y**2 / 2 + y**4 / 24) ** 2 + (y - y**3 / 6) ** 2)
+    y = 0.5 * math.sqrt(z) * node / parts
+    log = 0.5 * parts * np.log((1 - y**2 / 2 + y**4 / 24) ** 2 + (y - y**3 / 6) ** 2)
     weight = weight / weight.sum()
     return weight @ log, math.sqrt(weight @ log**2 - (weight @ log) ** 2)
 
 
-def bound(model, start) -> float:
-    """The longest step, as the refusal says it."""
-    with pytest.raises(ValueError, match=r"is unstable for the common noise on this grid: it must not exceed") as error:
-        mk.evolve(model, start, until=1e3, dt=1e3, path=PATH)
-    return float(str(error.value).rstrip(".").split()[-1])
+def test_no_increment_makes_a_mode_grow():
+    """A velocity that is the same everywhere multiplies the mode q by R(−iqσΔB/n)ⁿ in a step of n parts.
 
-
-@pytest.mark.parametrize(("factor", "grows"), [(0.5, False), (1.5, True)])
-def test_the_bound_on_the_step_is_right(factor, grows):
-    """A velocity that is the same everywhere multiplies the mode q by R(−iqσΔB) a step: E log|R| decides."""
+    In one part the mode would grow in most environments.
+    """
     start = mk.Density.from_function(CIRCLE.grid(32), lambda x: 1 + 1e-6 * jnp.cos(15 * x[0]))
-    model, steps, replicas = mk.Model(CIRCLE, common=STILL), 50, 256
-    longest = bound(model, start)
-    # The highest mode that is moved is 15, the bound is for 16.
-    dt = factor * longest * (16 / 15) ** 2
+    model, steps, replicas, dt = mk.Model(CIRCLE, common=STILL), 50, 256, 0.06
+    parts = int(count_parts(model, start, dt))
 
     @jax.jit
     @jax.vmap
     def end(key):
-        # Under a transformation values are not checked beforehand.
         path, scheme = mk.Brownian(key), mk.Spectral(negativity=math.inf)
         return mk.evolve(model, start, until=steps * dt, dt=dt, path=path, scheme=scheme).final.values
 
-    amplitudes = [abs(modes(v)[15]) for v in np.asarray(end(jax.random.split(jax.random.key(9), replicas)))]
-    rate = np.mean(np.log(amplitudes) - math.log(abs(modes(start.values)[15]))) / steps
-    mean, deviation = growth(15**2 * dt)
-    assert abs(rate - mean) < 5 * deviation / math.sqrt(steps * replicas)
-    assert (rate > 0) == grows
-    assert growth(16**2 * longest * 0.98)[0] < 0 < growth(16**2 * longest * 1.02)[0]
+    ends = np.asarray(end(jax.random.split(jax.random.key(9), replicas)))
+    logs = np.log([abs(modes(v)[15]) for v in ends]) - math.log(abs(modes(start.values)[15]))
+    mean, deviation = growth(15**2 * dt, parts)
+    assert abs(np.mean(logs) / steps - mean) < 5 * deviation / math.sqrt(steps * replicas)
+    assert np.max(logs) < 1e-6
+    assert growth(15**2 * dt)[0] > 0 > mean
 
 
-def test_diffusion_lengthens_the_step():
-    """And own noise counts where it is weakest."""
-    start = CURVE
-    bare, damped = (bound(mk.Model(CIRCLE, noise=n, common=STILL), start) for n in (None, mk.Thermal(100.0)))
-    assert damped > 1.2 * bare
-    uneven = mk.Multiplicative(lambda x, mu: math.sqrt(0.02) * (1 + 3 * jnp.cos(x / 2) ** 8))
-    assert bound(mk.Model(CIRCLE, noise=uneven, common=STILL), start) == pytest.approx(damped, rel=0.02)
-    assert bound(mk.Model(CIRCLE, common=(mk.Additive(3.0), STILL)), start) == pytest.approx(bare, rel=1e-6)
-    # Exact shifts set no bound.
-    require_stable(mk.Model(CIRCLE, common=mk.Additive(3.0)), start, 1e6)
+@pytest.mark.parametrize(("nodes", "steps"), [(32, 4), (64, 2)])
+def test_a_step_in_parts_is_one_step_of_the_same_velocity(nodes, steps, monkeypatch):
+    """A shell of waves that one Runge–Kutta step cannot bear: as with 16 times as many steps of a 16th of the time.
+
+    The two differ by the error of order 4 of the parts, and a step in one part by more than 100 times of it.
+    """
+    start = mk.Density.from_function(SQUARE.grid(nodes), lambda x: jnp.exp(jnp.cos(x[0]) + jnp.cos(x[1])))
+    model = mk.langevin(SQUARE, None, mk.kernels.Cosine(4.0), 1.0, mk.TransportNoise.shell(SQUARE, 4.0, intensity=2.0))
+    dt, span = 1 / 128, {"until": steps / 128}
+    given = PATH.environment.record(steps, dt, model.motions(start)).increments
+    split = np.repeat(np.asarray(given) / 16, 16, axis=0)
+    ends = [
+        mk.evolve(model, start, dt=h, path=mk.Brownian(jax.random.key(0), mk.paths.Record(dB, h)), **span).final.values
+        for dB, h in ((given, dt), (split, dt / 16))
+    ]
+    assert norm(ends[0] - ends[1]) < 1e-3 * norm(ends[0] - start.values)
+    monkeypatch.setattr("mckean.dynamics.spectral._DEVIATIONS", 0.0)
+    path, scheme = mk.Brownian(jax.random.key(0), mk.paths.Record(given, dt)), mk.Spectral(negativity=math.inf)
+    whole = mk.evolve(model, start, dt=dt, path=path, scheme=scheme, **span).final.values
+    assert norm(whole - ends[1]) > 100 * norm(ends[0] - ends[1])
+
+
+def test_how_many_parts_a_step_has():
+    """5σ|q|√dt over √8, σ² the largest eigenvalue, and one for exact shifts.
+
+    In a program that traces it, it has forward derivatives alone.
+    """
+    start = mk.Density.from_function(SQUARE.grid(32), lambda x: 2 + jnp.cos(x[0]))
+    noise = mk.TransportNoise.shell(SQUARE, 4.0, intensity=2.0)
+    expected = math.ceil(5 * math.sqrt(4 / 128) * math.hypot(16, 16) / math.sqrt(8))
+    assert count_parts(mk.Model(SQUARE, common=noise), start, 1 / 128) == expected
+    assert count_parts(mk.Model(CIRCLE, common=mk.Additive(3.0)), CURVE, 1e6) == 1
+
+    def mean(K):
+        common = mk.TransportNoise.shell(OBLONG, 1.5, intensity=K)
+        run = mk.evolve(mk.langevin(OBLONG, common=common), PLAIN, until=0.1, dt=0.1, path=PATH)
+        return jnp.sum(run.final.values**2)
+
+    slope = float(jax.jvp(mean, (1.0,), (1.0,))[1])
+    assert slope == pytest.approx(float(mean(1.001) - mean(0.999)) / 0.002, rel=1e-4)
+    assert float(jax.grad(mean)(1.0)) == pytest.approx(slope, rel=1e-10)
+    with pytest.raises(RuntimeError, match="made in parts, and their number is traced"):
+        jax.jit(jax.grad(mean))(1.0)
 
 
 def test_a_density_drawn_too_thin_for_its_grid_is_stopped():

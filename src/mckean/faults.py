@@ -45,6 +45,10 @@ class Fault(enum.Enum):
         "the minimising movement was not found: the residual is {:.3g} times what is allowed; take a shorter step"
     )
     ASCENT = "F(μ⁺) + W₂²/2τ exceeds F(μ) by {:.3g}; take a shorter step"
+    FOLDED = (
+        "a direction of the frame has shrunk to {:.3g} beside the others, and is lost: orthonormalise more often, or "
+        "reduce dt, at which the scheme's step may no longer be one to one"
+    )
     OUTGROWN = (
         "the cloud has spread to {:.3g} times the extent that the sum over its kernel was planned for: go on from an "
         "earlier state, for which the sum is planned anew, or sum over all pairs by mckean.interactions.Direct()"

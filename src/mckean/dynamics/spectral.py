@@ -17,20 +17,25 @@ reverse order. Half before and half after would be of weak order 1 there: with A
 the rest, the same increment on both sides adds −(dt/8)[A, [A, L]] to the generator of the mean. The mean of two such
 steps in turn is a product of semigroups that reads the same in both directions, and has weak order 2. Strong order 1
 where the fields commute, else 1/2, as no Lévy area is drawn.
+
+The velocity v of a step turns a mode q by v·q dt, |v| ~ √(λ/dt), λ the largest eigenvalue of Σ_kσ_kσ_kᵀ. Runge and
+Kutta's method is stable up to √8. Where 5√(λdt)|q| is more, five standard deviations at the highest mode, the step is
+cut into equal parts, all with this velocity: they follow the same equation, so that no order changes.
 """
 
 import functools
 import math
 from collections.abc import Iterable
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import equinox as eqx
+import equinox.internal as eqxi
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float, Int
 
-from mckean.checks import require, require_tolerance, traced
+from mckean.checks import require, require_tolerance, traced, under_transformation
 from mckean.dynamics._increments import common_increment
 from mckean.dynamics.scheme import (
     AbstractScheme,
@@ -47,6 +52,9 @@ from mckean.models import AbstractNoise, Model, Thermal, differs
 from mckean.paths import Brownian
 from mckean.spaces import FourierGrid, calculus
 
+# Standard deviations of a velocity, and how far Runge and Kutta's method of order 4 is stable on the imaginary axis.
+_DEVIATIONS, _STABLE = 5.0, math.sqrt(8.0)
+
 
 class Spectral(AbstractScheme):
     """Fourier pseudo-spectral in space, ETDRK4 in time, for densities on a torus: order 4 in time without common noise.
@@ -58,17 +66,17 @@ class Spectral(AbstractScheme):
     of the scheme.
 
     The strong order under a common noise is 1 if the fields commute, else 1/2. Waves along the axes have weak order 2.
-    A common noise that is not shifted exactly has a bound from linear stability. A mode q, moved by a velocity of
-    covariance λ|q|²dt = s² in a step and damped by the diffusion D, decays if E log|R(isZ)| < D|q|²dt, with R the
-    polynomial of the Runge–Kutta method and Z ~ N(0, 1). A longer dt is refused, and the error states the bound.
+    A common noise that is not shifted exactly is a velocity that is held over a step. The step is made in so many equal
+    parts that the method is stable for it, also where it is five standard deviations large. In a `jax.jit` of yours that
+    traces the noise their number is traced, too, and then a run has no reverse derivative, which is refused.
 
     **Arguments:**
 
     - `negativity`: how far below 0 the density may fall, relative to its maximum. Beyond that the run ends, as the grid
       is too coarse. Default: 10⁻³.
 
-    **Raises:** `ValueError`, at the begin of a run, for another measure or space, an own noise in Stratonovich form or
-    a common noise in Itô form if the two forms differ, and dt above the bound.
+    **Raises:** `ValueError`, at the begin of a run, for another measure or space, and an own noise in Stratonovich form
+    or a common noise in Itô form if the two forms differ.
     """
 
     moves: ClassVar[str] = "Density on a Fourier grid"
@@ -97,26 +105,26 @@ class Spectral(AbstractScheme):
         )
         require_stratonovich(model)
         require_functions(model, measure, measure.grid)
-        require_stable(model, measure, dt)
-        step = step_length(measure, dt)
+        step, parts = step_length(measure, dt), count_parts(model, measure, dt)
         # Where the diffusion is not constant each step has weights of its own.
         constant = model.noise is None or isinstance(model.noise, Thermal)
-        return Stepper(self, model, step, eqx.filter_jit(_weights)(model, measure, step) if constant else None)
+        weights = eqx.filter_jit(_weights)(model, measure, step / parts) if constant else None
+        return Stepper(self, model, step, _Shared(parts, weights))
 
     def advance(
         self, begun: Stepper, measure: Density, path: Brownian | None, index: Int[ArrayLike, ""]
     ) -> tuple[Density, Status]:
-        model, dt = begun.model, begun.dt
-        c = _weights(model, measure, dt) if begun.shared is None else begun.shared
+        model, dt, shared = begun.model, begun.dt, begun.shared
+        c = _weights(model, measure, dt / shared.parts) if shared.weights is None else shared.weights
         if not model.common:
-            return with_unit_mass(measure, _deterministic(model, measure, c, None)), sound(dt.dtype)
+            return with_unit_mass(measure, _in_parts(shared.parts, model, measure, c, None)), sound(dt.dtype)
         parts = model.common_parts(measure, common_increment(model, measure, path, index, dt))
         shears = [(noise, b) for noise, b in parts if noise.is_shear]
         shift = _whole_shift(measure, shears)
         before = 0.5 if all(noise.additive for noise, _ in shears) else (jnp.asarray(index) + 1) % 2
         middle = _shift(measure, shift, before, forward=True)
         frozen = _Frozen([(noise, b / dt) for noise, b in parts if not noise.is_shear])
-        middle = with_values(middle, _deterministic(model, middle, c, frozen))
+        middle = with_values(middle, _in_parts(shared.parts, model, middle, c, frozen))
         moved = _shift(middle, shift, 1 - before, forward=False)
         return with_unit_mass(measure, moved.values), sound(dt.dtype)
 
@@ -125,11 +133,36 @@ class Spectral(AbstractScheme):
         return status(Fault.UNDERSHOOT, ~(depth <= self.negativity), depth)
 
 
-def _deterministic(model: Model, measure: Density, c: dict[str, Any], frozen: "_Frozen | None") -> Array:
-    """The values after a step of ETDRK4 with the environment's velocity held still."""
+class _Shared(NamedTuple):
+    """The number of parts of a step, and the weights of a part where all have the same."""
+
+    parts: int | Int[Array, ""]
+    weights: dict[str, Array] | None
+
+
+_NO_REVERSE = (
+    "a step under this common noise is made in parts, and their number is traced, so that it has no reverse "
+    "derivative: take jax.grad without jax.jit around it, or a forward derivative, jax.jvp or jax.jacfwd."
+)
+
+
+def _in_parts(parts: int | Array, model: Model, measure: Density, c: dict[str, Any], frozen: "_Frozen | None") -> Array:
+    """The values after the parts of a step, with the environment's velocity held still."""
+    grid, still = _grid(measure), None
+    if frozen is not None:
+        fine = _fine(grid)
+        still = frozen.still(Density(fine, calculus.interpolate(grid, measure.values, fine)))
+    move = lambda _, values: _deterministic(model, with_values(measure, values), c, frozen, still)  # noqa: E731
+    if isinstance(parts, int):
+        return move(0, measure.values) if parts == 1 else jax.lax.fori_loop(0, parts, move, measure.values)
+    return eqxi.nondifferentiable_backward(jax.lax.fori_loop(0, parts, move, measure.values), msg=_NO_REVERSE)
+
+
+def _deterministic(
+    model: Model, measure: Density, c: dict[str, Any], frozen: "_Frozen | None", still: Array | None
+) -> Array:
+    """The values after a part of a step by ETDRK4."""
     grid = _grid(measure)
-    fine = _fine(grid)
-    still = None if frozen is None else frozen.still(Density(fine, calculus.interpolate(grid, measure.values, fine)))
     rate = lambda u: _explicit_rate(model, grid, u, c["diffusion"], frozen, still)  # noqa: E731
     u0 = jnp.fft.rfftn(measure.values)
     n0 = rate(u0)
@@ -186,36 +219,24 @@ def with_values(density: Density, values: Array) -> Density:
     return eqx.tree_at(lambda m: m.values, density, values)
 
 
-def require_stable(model: Model, measure: Density, dt: float) -> None:
-    """Raise `ValueError` for a dt above the bound of linear stability that the frozen velocity sets."""
+def count_parts(model: Model, measure: Density, dt: float) -> int | Int[Array, ""]:
+    """In how many parts a step is stable for the velocity that the environment gives it; traced where that is.
+
+    Transport by v shifts the spectrum along the imaginary axis by sup|v| |q| at most, where v has no divergence.
+    """
     frozen = [part for part in model.common if not part.is_shear]
     if not frozen:
-        return
+        return 1
     nodes = measure.grid.nodes.astype(measure.values.dtype)
-    # The largest sum of absolute values in a row bounds the largest eigenvalue, and is it for a multiple of I.
-    spread = sum(jnp.max(jnp.sum(jnp.abs(part.diffusion(nodes, measure)), axis=2)) for part in frozen)
-    square = sum((np.pi * n / side) ** 2 for n, side in zip(measure.grid.shape, measure.grid.sides, strict=True))
-    diffusion = _least_diffusion(model, measure)
-    if traced((spread, diffusion)):
-        return
-    bound = _longest(float(spread), float(diffusion)) / square
-    require(
-        dt <= bound,
-        f"the step dt = {dt:g} is unstable for the common noise on this grid: it must not exceed {bound:.3g}.",
-    )
-
-
-def _longest(spread: float, diffusion: float) -> float:
-    """The least z = |q|²dt with E log|R(i√(λz) Z)| > Dz, λ the spread; infinite where there is none."""
-    node, weight = np.polynomial.hermite_e.hermegauss(60)
-    s = np.geomspace(0.5, 60.0, 2000)
-    y = s[:, None] * node
-    growth = 0.5 * np.log((1 - y**2 / 2 + y**4 / 24) ** 2 + (y - y**3 / 6) ** 2) @ (weight / weight.sum())
-    if spread == 0:
-        return math.inf
-    z = s**2 / spread
-    beyond = np.flatnonzero(growth > diffusion * z)
-    return float(z[beyond[0]]) if beyond.size else math.inf
+    # Also inside a transformation, where only some values are traced.
+    with jax.ensure_compile_time_eval():
+        # The largest sum of absolute values in a row bounds the largest eigenvalue, and is it for a multiple of I.
+        spread = sum(jnp.max(jnp.sum(jnp.abs(part.diffusion(nodes, measure)), axis=2)) for part in frozen)
+        square = sum((np.pi * n / side) ** 2 for n, side in zip(measure.grid.shape, measure.grid.sides, strict=True))
+        parts = jnp.ceil(_DEVIATIONS * jnp.sqrt(spread * square * dt) / _STABLE)
+        parts = jnp.maximum(parts, 1).astype(jnp.result_type(int))
+    # An array, so that no other intensity compiles anew, but where a number is what a derivative needs.
+    return int(parts) if under_transformation() and not traced(parts) else parts
 
 
 def _grid(measure: Density) -> FourierGrid:
@@ -264,13 +285,6 @@ def _constant_diffusion(model: Model, measure: Density) -> Array:
     if model.noise is None or isinstance(model.noise, Thermal):
         return jnp.asarray(1 / model.beta, measure.values.dtype)
     return 0.5 * jnp.sqrt(jnp.max(jnp.sum(_covariance(model.noise, measure) ** 2, axis=(1, 2))))
-
-
-def _least_diffusion(model: Model, measure: Density) -> Array:
-    """The smallest rate D at which the own noise damps a mode, D|q|², wherever and in whatever direction."""
-    if model.noise is None or isinstance(model.noise, Thermal):
-        return _constant_diffusion(model, measure)
-    return 0.5 * jnp.min(jnp.linalg.eigvalsh(_covariance(model.noise, measure)))
 
 
 def _covariance(noise: AbstractNoise, measure: Density) -> Float[Array, "m d d"]:

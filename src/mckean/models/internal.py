@@ -1,12 +1,13 @@
 """Internal energies ∫U(ρ)dx: what a fluid has beside the entropy of its noise."""
 
 import abc
+from functools import partial
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from mckean.checks import concrete, require, traced
+from mckean.checks import concrete, number, require, traced
 from mckean.interactions.parameters import parameter
 
 
@@ -43,11 +44,11 @@ class PorousMedium(AbstractInternalEnergy):
     **Source:** Otto, Comm. Partial Differential Equations 26 (2001).
     """
 
-    exponent: float = eqx.field(static=True, default=2.0)
+    exponent: float = eqx.field(static=True, converter=partial(number, "the exponent of a porous medium"), default=2.0)
     strength: Float[Array, ""] = eqx.field(converter=parameter, default=1.0)
 
     def __check_init__(self):
-        require(self.exponent > 1, f"a porous medium needs an exponent m > 1, but {self.exponent} was given.")
+        require(1 < self.exponent < jnp.inf, f"a porous medium needs an exponent m > 1, but {self.exponent} was given.")
         s = self.strength
         if not traced(s) and isinstance(s, Array):
             require(0 < concrete(s) < jnp.inf, f"the strength of a porous medium is positive, not {float(s):g}.")

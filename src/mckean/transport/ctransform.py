@@ -20,7 +20,7 @@ def c_transform(c: Float[Array, "*shape"], axes: tuple[Axis, ...], tau: Float[Ar
 
     In a further dimension the rows' minima are averaged, which is below the minimum by O(h²) where rows differ. The
     search looks 2τL/h² nodes far, L the greatest difference of neighbours: a farther node is never the best. Its cost
-    is the number of nodes times the greatest displacement in nodes. Differentiable in reverse mode.
+    is the number of nodes times the greatest displacement in nodes. It has derivatives of any order, in both modes.
     """
     values = -c
     for i, axis in enumerate(axes):
@@ -52,17 +52,51 @@ def _shift(rows: Array, by: int) -> Array:
     return jnp.concatenate([rows[1:], rows[-1:]]) if by == 1 else jnp.concatenate([rows[:1], rows[:-1]])
 
 
+@jax.custom_jvp
 def _envelope(c: Array, k: Array) -> Array:
     """min_x k(x − j)² + f(x) over the real x of the box, f the spline of c along the first axis, in cells."""
-    n, fixed = c.shape[0], jax.lax.stop_gradient(c)
-    at, offset, part = _minimiser(fixed, jax.lax.stop_gradient(k))
-    below, here, above = (jnp.take_along_axis(c, jnp.clip(at + side, 0, n - 1), 0) for side in (-1, 0, 1))
-    spline = 0.5 * (0.5 - part) ** 2 * below + (0.75 - part**2) * here + 0.5 * (0.5 + part) ** 2 * above
-    return k * (offset + part) ** 2 + spline
+    at, offset, part = _minimiser(c, k)
+    return k * (offset + part) ** 2 + _spline(c, at, part)
+
+
+@_envelope.defjvp
+def _envelope_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    """The derivative at a fixed minimiser, whose own moves count from the second derivative on."""
+    c, k = primals
+    at, offset, part = _minimiser(c, k)
+    change = (offset + part) ** 2 * tangents[1] + _spline(tangents[0], at, part)
+    # The value from the same search.
+    return k * (offset + part) ** 2 + _spline(c, at, part), change
+
+
+def _spline(c: Array, at: Array, part: Array) -> Array:
+    """The spline of c a part of a cell beyond the middle of the cells `at`."""
+    below, here, above = _around(c, at)
+    return 0.5 * (0.5 - part) ** 2 * below + (0.75 - part**2) * here + 0.5 * (0.5 + part) ** 2 * above
+
+
+def _around(c: Array, at: Array) -> tuple[Array, Array, Array]:
+    return tuple(jnp.take_along_axis(c, jnp.clip(at + side, 0, c.shape[0] - 1), 0) for side in (-1, 0, 1))  # pyright: ignore
+
+
+def _vertex(c: Array, k: Array, at: Array, offset: Array) -> tuple[Array, Array, Array]:
+    """Where k(x − j)² + f(x) is least on the cells `at`, as a part of a cell; its slope at their middles, its bend."""
+    below, here, above = _around(c, at)
+    bend, slope = 2 * k + below - 2 * here + above, 2 * k * offset + 0.5 * (above - below)
+    vertex = jnp.where(bend > 0, -slope / jnp.where(bend > 0, bend, 1), -jnp.sign(slope))
+    return jnp.clip(vertex, -0.5, 0.5), slope, bend
 
 
 def _minimiser(c: Array, k: Array) -> tuple[Array, Array, Array]:
-    """The cell of the minimiser, its distance from j in cells, and the part of a cell beyond its middle."""
+    """The cell of the minimiser, its distance from j in cells, and the part of a cell beyond its middle.
+
+    The part has derivatives; the cell is an integer.
+    """
+    at, offset = _best_cell(jax.lax.stop_gradient(c), jax.lax.stop_gradient(k))
+    return at, offset, _vertex(c, k, at, offset)[0]
+
+
+def _best_cell(c: Array, k: Array) -> tuple[Array, Array]:
     n = c.shape[0]
     nodal = (_shift(c, -1) + 6 * c + _shift(c, 1)) / 8
     far = jnp.minimum(jnp.max(jnp.abs(jnp.diff(nodal, axis=0))) / k, n - 1).astype(jnp.int32)
@@ -77,15 +111,12 @@ def _minimiser(c: Array, k: Array) -> tuple[Array, Array, Array]:
 
     _, where = jax.lax.fori_loop(1, far + 1, farther, (nodal, jnp.zeros(c.shape, jnp.int32)))
     node = jax.lax.broadcasted_iota(jnp.int32, c.shape, 0) + where
-    near = [jnp.take_along_axis(c, jnp.clip(node + side, 0, n - 1), 0) for side in range(-2, 3)]
-    best, shift, part = jnp.full(c.shape, jnp.inf, c.dtype), jnp.zeros(c.shape, jnp.int32), jnp.zeros_like(c)
+    best, shift = jnp.full(c.shape, jnp.inf, c.dtype), jnp.zeros(c.shape, jnp.int32)
     for side in (0, -1, 1):
-        below, here, above = near[side + 1 : side + 4]
-        offset = (where + side).astype(c.dtype)
-        bend, slope = 2 * k + below - 2 * here + above, 2 * k * offset + 0.5 * (above - below)
-        vertex = jnp.where(bend > 0, -slope / jnp.where(bend > 0, bend, 1), -jnp.sign(slope))
-        vertex = jnp.clip(vertex, -0.5, 0.5)
+        at, offset = node + side, (where + side).astype(c.dtype)
+        vertex, slope, bend = _vertex(c, k, at, offset)
+        below, here, above = _around(c, at)
         value = k * offset**2 + (below + 6 * here + above) / 8 + slope * vertex + 0.5 * bend * vertex**2
-        better = (value < best) & (node + side >= 0) & (node + side < n)
-        best, shift, part = (jnp.where(better, new, old) for new, old in ((value, best), (side, shift), (vertex, part)))
-    return node + shift, (where + shift).astype(c.dtype), part
+        better = (value < best) & (at >= 0) & (at < n)
+        best, shift = (jnp.where(better, new, old) for new, old in ((value, best), (side, shift)))
+    return node + shift, (where + shift).astype(c.dtype)

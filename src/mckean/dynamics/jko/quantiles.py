@@ -13,12 +13,14 @@ Source: Blanchet, Calvez and Carrillo, SIAM J. Numer. Anal. 46 (2008); Matthes a
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from mckean.dynamics.jko.linear import solve_symmetric
 from mckean.interactions import force, potential
 from mckean.measures import Particles
 from mckean.measures.lagrangian import Lagrangian, gauss_points
@@ -39,10 +41,31 @@ class QuantileSolution(NamedTuple):
 
 
 def solve(model: Model, mu: Lagrangian, tau: Float[Array, ""]) -> QuantileSolution:
-    """The minimiser from μ. Stops at a step of eps^{2/3} of the extent, or after 60."""
+    """The minimiser from μ. Stops at a step of eps^{2/3} of the extent, or after 60.
+
+    Its derivatives, in both directions and of any order, are those of the point where the gradient vanishes.
+    """
     old, mass = mu.ends, mu.masses
+
+    def find(_, x: Array) -> tuple[Array, tuple[Array, Array]]:
+        x, residual, count = _descend(model, x, mass, tau)
+        # As a real number, since the derivative of an integer is none.
+        return x, (residual, count.astype(x.dtype))
+
+    def tangent(hessian: Callable, y: Array) -> Array:
+        bands = _bands(model, jax.lax.stop_gradient(old), jax.lax.stop_gradient(old), mass, tau)
+        precondition = lambda r: _tridiagonal(bands, r)  # noqa: E731
+        return solve_symmetric(hessian, y, float(jnp.finfo(y.dtype).eps) ** 0.75, 10 * y.size, precondition)
+
+    gradient = lambda x: _gradient(model, x, old, mass, tau)  # noqa: E731
+    x, (residual, count) = jax.lax.custom_root(gradient, old, find, tangent, has_aux=True)
+    rise = _value(model, x, old, mass, tau) - _value(model, old, old, mass, tau)
+    return QuantileSolution(x, residual, count.astype(int), jax.lax.stop_gradient(rise))
+
+
+def _descend(model: Model, old: Array, mass: Array, tau: Array) -> tuple[Array, Array, Array]:
+    """The minimiser, the last step over what is allowed, and how many there were."""
     value = lambda x: _value(model, x, old, mass, tau)  # noqa: E731
-    start = value(old)
     rounding = 16 * jnp.finfo(old.dtype).eps
 
     def improve(state):
@@ -62,11 +85,11 @@ def solve(model: Model, mu: Lagrangian, tau: Float[Array, ""]) -> QuantileSoluti
         return x + part * step, size, count + 1, new
 
     tolerance = jnp.finfo(old.dtype).eps ** (2 / 3) * (old[-1] - old[0])
-    x, residual, count, end = jax.lax.while_loop(
+    x, residual, count, _ = jax.lax.while_loop(
         lambda s: (s[1] > tolerance) & (s[2] < _ITERATIONS), improve,
-        (old, jnp.asarray(jnp.inf, old.dtype), jnp.asarray(0), start),
+        (old, jnp.asarray(jnp.inf, old.dtype), jnp.asarray(0), value(old)),
     )  # fmt: skip
-    return QuantileSolution(x, residual / tolerance, count, end - start)
+    return x, residual / tolerance, count
 
 
 def _cell(model: Model, ends: Array, old: Array, mass: Array, tau: Array) -> Array:
@@ -101,21 +124,33 @@ def _value(model: Model, ends: Array, old: Array, mass: Array, tau: Array) -> Ar
 
 def _newton(model: Model, ends: Array, old: Array, mass: Array, tau: Array) -> tuple[Array, Array]:
     """Newton's step and its decrement −⟨gradient, step⟩."""
-    each = lambda e, o, m: _cell(model, e, o, m, tau)  # noqa: E731
-    cells = (_pairs(ends), _pairs(old), mass)
-    slope, bend = jax.vmap(jax.grad(each))(*cells), jax.vmap(jax.hessian(each))(*cells)
+    gradient = _gradient(model, ends, old, mass, tau)
+    step = -_tridiagonal(_bands(model, ends, old, mass, tau), gradient)
+    return step, -jnp.dot(gradient, step)
+
+
+def _gradient(model: Model, ends: Array, old: Array, mass: Array, tau: Array) -> Array:
+    each = jax.grad(lambda e, o, m: _cell(model, e, o, m, tau))
+    slope = jax.vmap(each)(_pairs(ends), _pairs(old), mass)
     if model.interaction is not None:
         cloud = _cloud(ends, mass)
         pull = -0.5 * mass * force(model.interaction, cloud, cloud.positions)[:, 0].reshape(2, -1)
         left, right = _RIGHT * pull[0] + (1 - _RIGHT) * pull[1], (1 - _RIGHT) * pull[0] + _RIGHT * pull[1]
         slope = slope + jnp.stack([left, right], axis=1)
-    gradient = jnp.pad(slope[:, 0], (0, 1)) + jnp.pad(slope[:, 1], (1, 0))
-    bend = _convex(bend, mass, tau)
+    return jnp.pad(slope[:, 0], (0, 1)) + jnp.pad(slope[:, 1], (1, 0))
+
+
+def _bands(model: Model, ends: Array, old: Array, mass: Array, tau: Array) -> tuple[Array, Array, Array]:
+    """The tridiagonal part of the Hessian, without W, and positive: below, on and above its diagonal."""
+    each = jax.hessian(lambda e, o, m: _cell(model, e, o, m, tau))
+    bend = _convex(jax.vmap(each)(_pairs(ends), _pairs(old), mass), mass, tau)
     diagonal = jnp.pad(bend[:, 0, 0], (0, 1)) + jnp.pad(bend[:, 1, 1], (1, 0))
     beside = bend[:, 0, 1]
-    lower, upper = jnp.pad(beside, (1, 0)), jnp.pad(beside, (0, 1))
-    step = jax.lax.linalg.tridiagonal_solve(lower, diagonal, upper, -gradient[:, None])[:, 0]
-    return step, -jnp.dot(gradient, step)
+    return jnp.pad(beside, (1, 0)), diagonal, jnp.pad(beside, (0, 1))
+
+
+def _tridiagonal(bands: tuple[Array, Array, Array], y: Array) -> Array:
+    return jax.lax.linalg.tridiagonal_solve(*bands, y[:, None])[:, 0]
 
 
 def _convex(bend: Array, mass: Array, tau: Array) -> Array:

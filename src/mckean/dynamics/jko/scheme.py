@@ -34,7 +34,10 @@ class JKO(AbstractScheme):
     - `Density`: on a box of any d, by ascent in the dual. V, entropy or a porous medium, W at the old density.
 
     A density that vanishes on a part of the box is the hard case of the ascent: under a porous medium it may not find
-    the minimiser on few cells. Take more cells, another step, or on the line a `Lagrangian`.
+    the minimiser where a step moves mass by much of the support's size. Take more cells, a shorter step, or on the line
+    a `Lagrangian`.
+
+    Derivatives of a step, in both modes, are those of the minimiser, by implicit differentiation: as exact as it is.
 
     Each step checks that F(μ_{n+1}) + W₂²/2τ ≤ F(μ_n) up to rounding. If it fails, or the minimiser is not found, the
     run ends and the error states the number.

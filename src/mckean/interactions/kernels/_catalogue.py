@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mckean.checks import concrete, require, scalar_field, traced
+from mckean.checks import concrete, require, require_finite, scalar_field, traced
 from mckean.interactions.functions import as_module
 from mckean.interactions.kernels._kernel import AbstractKernel, AbstractRadialKernel, require_kernel
 from mckean.interactions.kernels._series import FourierSeries, half_space
@@ -24,10 +24,17 @@ class Quadratic(AbstractRadialKernel):
     **Arguments:**
 
     - `strength`: c, in energy per length². Default: 1.
+
+    **Raises:**
+
+    - `ValueError` for a strength that is not finite.
     """
 
     singular: ClassVar[bool] = False
     strength: Float[Array, ""] = eqx.field(converter=parameter, default=1.0)
+
+    def __check_init__(self):
+        require_finite("the strength of a quadratic kernel", self.strength)
 
     def __call__(self, z: Float[Array, " d"]) -> Float[Array, ""]:
         return self.profile(jnp.sum(z**2))
@@ -49,11 +56,14 @@ class Cosine(AbstractKernel):
 
     **Raises:**
 
-    - `ValueError` on a space that is no torus.
+    - `ValueError` for a strength that is not finite, and on a space that is no torus.
     """
 
     singular: ClassVar[bool] = False
     strength: Float[Array, ""] = eqx.field(converter=parameter, default=1.0)
+
+    def __check_init__(self):
+        require_finite("the strength of a cosine kernel", self.strength)
 
     def __call__(self, z: Float[Array, " d"]) -> Float[Array, ""]:
         raise ValueError("the cosine kernel has no length until it is put on a torus: kernel.on(torus).")
@@ -75,7 +85,7 @@ class Gaussian(AbstractRadialKernel):
 
     **Raises:**
 
-    - `ValueError` for a width that is not positive.
+    - `ValueError` for a width that is not positive, or a number that is not finite.
     """
 
     singular: ClassVar[bool] = False
@@ -87,6 +97,7 @@ class Gaussian(AbstractRadialKernel):
             0 < self.width < math.inf,
             f"the width of a Gaussian kernel must be positive and finite, but {self.width} was given.",
         )
+        require_finite("the strength of a Gaussian kernel", self.strength)
 
     def __call__(self, z: Float[Array, " d"]) -> Float[Array, ""]:
         return self.profile(jnp.sum(z**2))
@@ -119,7 +130,7 @@ class Morse(AbstractRadialKernel):
 
     **Raises:**
 
-    - `ValueError` for a range that is not positive.
+    - `ValueError` for a range that is not positive, or another number that is not finite.
     """
 
     singular: ClassVar[bool] = False
@@ -131,6 +142,8 @@ class Morse(AbstractRadialKernel):
     def __check_init__(self):
         for name, value in (("repulsion", self.repulsion_range), ("attraction", self.attraction_range)):
             require(value > 0, f"the {name} range of a Morse kernel must be positive.")
+        for name in ("repulsion", "attraction"):
+            require_finite(f"the {name} of a Morse kernel", getattr(self, name))
 
     def __call__(self, z: Float[Array, " d"]) -> Float[Array, ""]:
         return self._at(_norm(z))
@@ -189,10 +202,18 @@ class PowerLaw(AbstractRadialKernel):
 
     - `strength`: c, in energy per length^p. Default: 1.
     - `exponent`: p, a number. Default: 2.
+
+    **Raises:**
+
+    - `ValueError` for a number that is not finite.
     """
 
     strength: Float[Array, ""] = eqx.field(converter=parameter, default=1.0)
     exponent: float = eqx.field(static=True, default=2.0)
+
+    def __check_init__(self):
+        require_finite("the strength of a power law", self.strength)
+        require_finite("the exponent of a power law", self.exponent)
 
     @property
     def singular(self) -> bool:

@@ -124,6 +124,7 @@ SECONDS = {
     "transition": (15, 57),
     "common": (43, 68),
     "conditional": (55, 70),
+    "invariant": (20, 33),
     "passive": (15, 47),
     "toy": (28, 32),
     "homogenisation": (74, 192),
