@@ -67,8 +67,8 @@ class Spectral(AbstractScheme):
 
     The strong order under a common noise is 1 if the fields commute, else 1/2. Waves along the axes have weak order 2.
     A common noise that is not shifted exactly is a velocity that is held over a step. The step is made in so many equal
-    parts that the method is stable for it, also where it is five standard deviations large. In a `jax.jit` of yours that
-    traces the noise their number is traced, too, and then a run has no reverse derivative, which is refused.
+    parts that the method is stable for it, also where it is five standard deviations large. In a `jax.jit` of yours
+    that traces the noise their number is traced, too, and then a run has no reverse derivative, which is refused.
 
     **Arguments:**
 

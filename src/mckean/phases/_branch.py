@@ -203,7 +203,7 @@ def coexistence(first: Branch, second: Branch) -> list[tuple[float, SteadyState,
         values = [gap(p) for p in ends]
         # Branches that meet have the same free energy there, to rounding.
         if values[0] * values[1] < 0 and min(map(abs, values)) > 1e-12 * (1 + abs(first.states[i].free_energy)):
-            p = float(brentq(gap, *ends, xtol=1e-13 * abs(ends[0]), rtol=1e-14))
+            p = float(brentq(gap, *ends, xtol=1e-13 * abs(ends[0]), rtol=1e-14))  # pyright: ignore[reportArgumentType]
             found.append((p, *pair(p)))
     return found
 

@@ -82,7 +82,7 @@ def _sparse(model: Model, rho: Density, u: Any, axes: tuple[int, ...], few: int)
     act, n = _compiled(model, rho, u, axes), rho.values.size
     operator = LinearOperator((n, n), matvec=lambda g: np.asarray(act(jnp.asarray(g.ravel()))), dtype=np.float64)  # pyright: ignore[reportCallIssue]
     start = np.random.default_rng(0).normal(size=n)
-    return np.sort(eigsh(operator, few, which="SA", v0=start, tol=1e-10, ncv=60)[0])
+    return np.sort(eigsh(operator, few, which="SA", v0=start, tol=1e-10, ncv=60)[0])  # pyright: ignore[reportArgumentType]
 
 
 def _compiled(model: Model, rho: Density, u: Any, axes: tuple[int, ...]) -> Any:

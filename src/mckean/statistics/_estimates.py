@@ -1,8 +1,8 @@
 """Estimates with their standard errors, over independent replicas.
 
 A standard error s from r replicas is itself random: (r − 1)s²/σ² has a χ² law with r − 1 degrees of freedom, so that
-the error of the mean over s has Student's law, not a Gaussian one. Of a sum of independent parts, s² = Σ s_i², Welch and
-Satterthwaite's number ν = s⁴/Σ(s_i⁴/ν_i) takes its place (Biometrics Bulletin 2, 1946).
+the error of the mean over s has Student's law, not a Gaussian one. Of a sum of independent parts, s² = Σ s_i², Welch
+and Satterthwaite's number ν = s⁴/Σ(s_i⁴/ν_i) takes its place (Biometrics Bulletin 2, 1946).
 """
 
 from collections.abc import Callable

@@ -11,7 +11,8 @@ import numpy as np
 
 from mckean import observables
 from mckean.catalogue import ornstein_uhlenbeck
-from mckean.dynamics import JKO, evolve
+from mckean.dynamics import evolve
+from mckean.dynamics.jko import JKO
 from mckean.energetics import moving_frame
 from mckean.measures import Density, Gaussian
 from mckean.models import Additive, Model, langevin
