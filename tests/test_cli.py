@@ -19,7 +19,7 @@ from pages import claim as judged
 import mckean.catalogue
 from mckean import cli
 from mckean.talk import archive
-from mckean.talk.claims import Chapter, Claim
+from mckean.talk.claims import Chapter, Claim, Panel, Series
 
 
 def claim(value: float = -0.5, **changes) -> Claim:
@@ -66,6 +66,12 @@ def test_all_claims_hold(mckean_, tmp_path, capsys):
     assert {"started limit", "started coupling"} < set(told)
     assert sum(line.startswith(("limit: 1 of 1 claims hold (", "coupling: 1 of 1 claims hold (")) for line in told) == 2
     assert len(told) == 4
+
+
+def test_a_run_that_ends_has_the_figures_of_its_last_chapter(mckean_, tmp_path):
+    panel = Panel("$x$", "$y$", [Series([0.0, 1.0], [0.0, 1.0])])
+    assert mckean_("talk", chapter("limit", claim(), panels=[panel])) == 0
+    assert "<svg" in (tmp_path / "mckean-report" / "report.html").read_text(encoding="utf-8")
 
 
 def test_what_fails_or_is_undecided_is_said_in_full(mckean_, tmp_path, capsys):

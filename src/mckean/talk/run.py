@@ -216,7 +216,9 @@ class _Crew:
                     left -= 1
                     yield outcome
         finally:
-            self.stop.set()
+            # Whoever asked for the run asks the event, too: what has come to its end was not stopped.
+            if left:
+                self.stop.set()
 
     def _work(self) -> None:
         """Run what waits, until nothing does."""

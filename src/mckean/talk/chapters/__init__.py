@@ -1,6 +1,7 @@
 """The chapters of the talk, each run and judged, in the parts of the talk."""
 
 from mckean.talk.chapters import (
+    branches,
     chaos,
     collapse,
     common_noise,
@@ -73,6 +74,7 @@ PARTS = (
         gradient_flow,
         long_time,
         transition,
+        branches,
         picture=transition,
     ),
     _part(
@@ -122,6 +124,7 @@ SECONDS = {
     "gradient_flow": (24, 21),
     "long_time": (34, 38),
     "transition": (15, 57),
+    "branches": (20, 25),
     "common": (43, 68),
     "conditional": (55, 70),
     "invariant": (20, 33),
