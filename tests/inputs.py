@@ -259,9 +259,21 @@ REFUSED = {
             "must divide",
         )
     },
+    "statistics.join": {"of nothing": (lambda: mk.statistics.join([]), "one estimate at least")},
+    "statistics.combine": {
+        "weights of another number": (
+            lambda: mk.statistics.combine([1.0], mk.statistics.Estimate(np.ones(2), np.ones(2), 7)),
+            "as many weights",
+        )
+    },
+    "statistics.binomial_interval": {
+        "more successes than trials": (lambda: mk.statistics.binomial_interval(3, 2), "no count of successes"),
+        "a level of 95": (lambda: mk.statistics.binomial_interval(1, 2, 95), "between 0 and 1"),
+    },
+    "catalogue.pair_covariance": {"one particle": (lambda: mk.catalogue.pair_covariance(1, 1.0, 1.0), "2|two")},
     "statistics.log_slope": {
         "one point": (
-            lambda: mk.statistics.log_slope([1.0], mk.statistics.Estimate(np.ones(1), np.ones(1))),
+            lambda: mk.statistics.log_slope([1.0], mk.statistics.Estimate(np.ones(1), np.ones(1), 7)),
             "two points",
         )
     },

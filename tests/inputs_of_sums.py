@@ -151,7 +151,7 @@ REFUSED = {
     },
     "kernels.Cosine": {
         "on a line": (lambda: interactions.place(COSINE, LINE), "the cosine kernel lives on a"),
-        "no number": (lambda: interactions.place(kernels.Cosine(math.nan), CIRCLE), "the strength of a Cosine kernel"),
+        "no number": (lambda: interactions.place(kernels.Cosine(math.nan), CIRCLE), "the strength of a cosine kernel"),
     },
     "kernels.FourierSeries": {
         "on a line": (
@@ -181,12 +181,12 @@ REFUSED = {
         ),
     },
     "kernels.PowerLaw": {
-        "a strength that is no number": (lambda: kernels.PowerLaw(math.nan), "the strength of a PowerLaw kernel"),
-        "an exponent that is no number": (lambda: kernels.PowerLaw(1.0, math.nan), "the exponent of a PowerLaw kernel"),
+        "a strength that is no number": (lambda: kernels.PowerLaw(math.nan), "the strength of a power law"),
+        "an exponent that is no number": (lambda: kernels.PowerLaw(1.0, math.nan), "the exponent of a power law"),
         "on a circle": (lambda: interactions.place(kernels.PowerLaw(1.0, 1.0), CIRCLE), "the interaction kernel is"),
     },
     "kernels.Quadratic": {
-        "a strength that is no number": (lambda: kernels.Quadratic(math.nan), "the strength of a Quadratic kernel"),
+        "a strength that is no number": (lambda: kernels.Quadratic(math.nan), "the strength of a quadratic kernel"),
         "on a circle": (lambda: interactions.place(kernels.Quadratic(), CIRCLE), "the interaction kernel is"),
     },
     "kernels.Gaussian": {

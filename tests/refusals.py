@@ -87,7 +87,7 @@ REFUSED: dict[str, tuple[Callable, str]] = {
     "directions": (lambda: mk.models.directions(mk.Particles(mk.Euclidean(2), np.zeros((1, 2)))), "has no direction."),
     "degenerate": (lambda: mk.Gaussian(0.0, 0.0).log_density(jnp.zeros(1)), "singular has no density."),
     "walls": (lambda: mk.FiniteVolume(edge_tolerance=math.nan), "edge_tolerance must be a number that is not negative"),
-    "walls of JKO": (lambda: mk.dynamics.jko.JKO(edge_tolerance=math.nan), "edge_tolerance must be a number"),
+    "walls of JKO": (lambda: mk.JKO(edge_tolerance=math.nan), "edge_tolerance must be a number"),
     "negativity": (lambda: mk.Spectral(negativity=math.nan), "negativity must be a number that is not negative"),
     "shell": (lambda: mk.TransportNoise.shell(mk.Torus(3), 200.0), "at most 1048576 modes, but one of a cube of 401^3"),
     "no shell": (lambda: mk.TransportNoise.shell(mk.Torus(2), math.nan), "the largest |k| of a shell is"),

@@ -22,7 +22,6 @@ from schemes import (
     linear,
     ripple,
     stratonovich,
-    swirl,
     thermal,
     wells,
 )
@@ -277,7 +276,7 @@ def test_an_explicit_step_that_becomes_too_long_is_stopped():
             "modes belong to a torus, not to Euclidean(dim=1).",
         ),
         (lambda: mk.observables.mode((1, 2))(thermal(0.8), CLOUD), "has 1 entries, not 2."),
-        (lambda: mk.observables.ito(swirl)(thermal(0.8), BUMP), "the Itô decomposition is that of particles"),
+        (lambda: mk.observables.ito(jnp.sum)(thermal(0.8), BUMP), "the Itô decomposition is that of particles"),
         (
             lambda: mk.observables.ito(jnp.sum)(stratonovich(0.8), CLOUD),
             "is written for Itô noise, but",

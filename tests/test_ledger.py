@@ -90,7 +90,7 @@ def kept(model, mu, dt, seed, until=0.1, **options):
 def exponent(rms: dict) -> statistics.Estimate:
     """The exponent of dt in the root mean square of independent samples, by dt."""
     value = np.array([e.value for e in rms.values()])
-    return statistics.log_slope(list(rms), statistics.Estimate(value, np.array([e.stderr for e in rms.values()])))
+    return statistics.log_slope(list(rms), statistics.Estimate(value, np.array([e.stderr for e in rms.values()]), 31))
 
 
 def assert_order(found: statistics.Estimate, order: float):

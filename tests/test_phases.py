@@ -176,6 +176,22 @@ def test_refusals(name):
         call()
 
 
+def test_coexistence_is_symmetric_and_a_branch_has_its_ends(discontinuous):
+    plain, branch = discontinuous
+    ((one, *_),), ((other, *_),) = phases.coexistence(branch, plain), phases.coexistence(plain, branch)
+    assert one == pytest.approx(other, abs=1e-11)
+    for end in (0, -1):
+        assert branch.states[end] in branch.at(branch.parameters[end])
+
+
+def test_an_index_counts_all_directions():
+    """W = −κΣ_{k ≤ 7} cos kx at κ = 3: 1 − κ/2 < 0 for seven modes, two directions each."""
+    model = mk.langevin(CIRCLE, interaction=mk.kernels.FourierSeries(range(1, 8), -3.0 * np.ones(7)), beta=1.0)
+    state = phases.steady_state(model, flat(RING), picard=0)
+    assert state.index == 14
+    assert state.curvatures[:14] == pytest.approx(-0.5, abs=1e-12)
+
+
 def test_a_branch_is_asked_where_it_lies(discontinuous):
     with pytest.raises(ValueError, match="the branch lies between"):
         discontinuous[1].at(0.1)

@@ -65,7 +65,7 @@ def test_tori_with_sides_of_all_ratios_are_planned(lengths):
 
 def test_the_logarithm_in_the_plane_is_planned_for_every_cloud_and_tolerance():
     """Its plan was lost at 1e-6 and beyond, so that 20 000 particles took all pairs."""
-    for n in (100, 2400, 20_000):
+    for n in (100, 20_000):
         mu = spread(PLANE, n, "normal")
         for tolerance in (1e-3, 1e-6, 1e-9):
             interaction = place(LOGARITHM, PLANE, tolerance)
@@ -73,10 +73,9 @@ def test_the_logarithm_in_the_plane_is_planned_for_every_cloud_and_tolerance():
                 assert FMM(tolerance).plan(LOGARITHM, mu, mu.positions).expansion is not None
                 continue
             assert "expansions of order" in explain(interaction, mu)
-            if n == 20_000:
-                chosen = plan(interaction, mu).sum
-                assert isinstance(chosen, FMM)
-                assert chosen.tolerance == tolerance
+            chosen = plan(interaction, mu).sum
+            assert isinstance(chosen, FMM)
+            assert chosen.tolerance == tolerance
 
 
 def test_a_box_is_found_where_the_error_stands_still_before_it_falls():

@@ -303,8 +303,8 @@ def test_an_isotropic_noise_of_their_own_is_a_thermal_one():
 def test_moebius_steps_watch_the_sums_of_their_interaction():
     """A cloud that spreads beyond what its sum was planned for stops the run, as with every scheme of particles."""
     sphere, nufft = mk.Sphere(3), mk.interactions.NUFFT(1e-4)
-    # Planned for up to four times its extent of 0.37, which is less than the sphere's 2.
-    near = mk.Particles(sphere, sphere.retract(jnp.array([[1.0, 0.0, 0.0], [1.0, 0.4, 0.0], [1.0, 0.0, 0.4]])))
+    # Planned for up to five times its extent of 0.25, on a ladder of 2^{1/4}: less than the sphere's 2.
+    near = mk.Particles(sphere, sphere.retract(jnp.array([[1.0, 0.0, 0.0], [1.0, 0.26, 0.0], [1.0, 0.0, 0.26]])))
     kernel = mk.interactions.place(mk.kernels.Gaussian(5.0, 0.5), sphere, sum=nufft)
     model = mk.Model(sphere, interaction=kernel, common=mk.Isotropic(lambda mu: jnp.ones(())))
     far = mk.Particles(near.space, jnp.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]]))

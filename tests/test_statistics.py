@@ -20,7 +20,7 @@ def test_average_has_the_textbook_error():
 
 def test_log_slope_is_exact_on_a_power_law():
     x = np.array([10.0, 100.0, 1000.0])
-    slope = statistics.log_slope(x, statistics.Estimate(3 * x**-0.7, 0.1 * x**-0.7))
+    slope = statistics.log_slope(x, statistics.Estimate(3 * x**-0.7, 0.1 * x**-0.7, np.inf))
     assert slope.value == pytest.approx(-0.7, abs=1e-12)
     # Equal errors 1/30 of log y, at abscissae log 10 apart: σ/√Σ(x − x̄)².
     assert slope.stderr == pytest.approx(1 / 30 / (np.log(10) * np.sqrt(2)), rel=1e-12)
@@ -34,7 +34,7 @@ def test_log_slope_covers_the_truth():
     deviations = []
     for _ in range(n):
         y = x**-0.5 * (1 + relative * rng.normal(size=4))
-        slope = statistics.log_slope(x, statistics.Estimate(y, relative * x**-0.5))
+        slope = statistics.log_slope(x, statistics.Estimate(y, relative * x**-0.5, np.inf))
         deviations.append((slope.value + 0.5) / slope.stderr)
     # The variance of n normals has standard error √(2/n) = 0.022; relative errors of 3 % add less than 0.01.
     assert np.var(deviations) == pytest.approx(1, abs=5 * np.sqrt(2 / n) + 0.01)
@@ -43,8 +43,11 @@ def test_log_slope_covers_the_truth():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: statistics.log_slope([1.0], statistics.Estimate(np.ones(1), np.ones(1))), "two points"),
-        (lambda: statistics.log_slope([1, 2], statistics.Estimate(np.array([1, -1]), np.ones(2))), "positive values"),
+        (lambda: statistics.log_slope([1.0], statistics.Estimate(np.ones(1), np.ones(1), 7)), "two points"),
+        (
+            lambda: statistics.log_slope([1, 2], statistics.Estimate(np.array([1, -1]), np.ones(2), 7)),
+            "positive values",
+        ),
         (lambda: statistics.average(np.ones((1, 3))), "two replicas"),
         (lambda: statistics.replicate(lambda k: k, jax.random.key(0), 5, batch=2), "must divide"),
         (lambda: energetics.energy_balance(np.arange(4), np.ones(4), np.ones(4)), "odd number"),
@@ -99,7 +102,7 @@ def test_energy_balance_is_simpson():
 
 
 def test_an_estimate_is_its_value_where_a_number_is_asked_for():
-    one = statistics.Estimate(0.40512, 0.0301)
+    one = statistics.Estimate(0.40512, 0.0301, 7)
     assert str(one) == "0.405 ± 0.030"
     assert repr(one) == "Estimate(0.405 ± 0.030)"
     assert float(one) == 0.40512
@@ -109,7 +112,7 @@ def test_an_estimate_is_its_value_where_a_number_is_asked_for():
     assert str(many) == "[3.0 ± 1.2, 2]"
     np.testing.assert_array_equal(np.sqrt(many) + np.asarray(many), np.sqrt(many.value) + many.value)
     assert len(many) == 2
-    assert many[0] == statistics.Estimate(3.0, many.stderr[0])
+    assert many[0] == statistics.Estimate(3.0, many.stderr[0], many.freedom)
     assert [e.value for e in many] == [3.0, 2.0]
     assert np.all((many > 2.5) == [True, False])
     of = statistics.jackknife([[1.0], [2.0], [4.0]])

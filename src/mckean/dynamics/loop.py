@@ -1,8 +1,6 @@
 """The one loop over time: what is compiled, in chunks, and how a chunk is judged."""
 
 import contextlib
-import signal
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from mckean.checks import array, calling, require
+from mckean.dynamics.interruption import asked_to_stop
 from mckean.dynamics.scheme import Stepper, tree_finite
 from mckean.dynamics.survey import warn_of_lost_steps
 from mckean.dynamics.trajectory import MeasureT, Trajectory, require_names
@@ -191,30 +190,6 @@ def _advance_by(run: Run, plan: Plan, chunk: Chunk, most: int, kept: _Kept) -> _
     elif records:
         observed = _record_once(run, new)
     return new, chunk.end, [*pieces, observed] if observed and records else pieces
-
-
-@contextlib.contextmanager
-def asked_to_stop() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C has been pressed: asked for between chunks, so that it meets no step, callback or compilation.
-
-    An exception in the midst of a program with callbacks would be JAX's, and a second one would break what saves the
-    run. Where it cannot be had (another thread, a handler of the user's own) Python's own way stays.
-    """
-    pressed: list[int] = []
-    own = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if not own or threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
-    try:
-        yield lambda: bool(pressed)
-    except Exception as error:
-        # A sweep that goes on after runs that fail is to stop all the same.
-        if pressed:
-            raise KeyboardInterrupt from error
-        raise
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _so_far(run: Run, plan: Plan, measure: MeasureT, done: int, pieces: list, made: tuple) -> Trajectory[MeasureT]:

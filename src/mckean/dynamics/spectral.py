@@ -52,6 +52,8 @@ from mckean.models import AbstractNoise, Model, Thermal, differs
 from mckean.paths import Brownian
 from mckean.spaces import FourierGrid, calculus
 
+# What a derivative backwards keeps grows with the bound of a loop.
+_MOST_PARTS = 256
 # Standard deviations of a velocity, and how far Runge and Kutta's method of order 4 is stable on the imaginary axis.
 _DEVIATIONS, _STABLE = 5.0, math.sqrt(8.0)
 
@@ -67,8 +69,9 @@ class Spectral(AbstractScheme):
 
     The strong order under a common noise is 1 if the fields commute, else 1/2. Waves along the axes have weak order 2.
     A common noise that is not shifted exactly is a velocity that is held over a step. The step is made in so many equal
-    parts that the method is stable for it, also where it is five standard deviations large. In a `jax.jit` of yours
-    that traces the noise their number is traced, too, and then a run has no reverse derivative, which is refused.
+    parts that the method is stable for it, also where it is five standard deviations large. In a transformation of
+    yours that traces the noise their number is traced, too, and 256 is the largest: a run that needs more ends as one
+    that is not finite.
 
     **Arguments:**
 
@@ -109,7 +112,7 @@ class Spectral(AbstractScheme):
         # Where the diffusion is not constant each step has weights of its own.
         constant = model.noise is None or isinstance(model.noise, Thermal)
         weights = eqx.filter_jit(_weights)(model, measure, step / parts) if constant else None
-        return Stepper(self, model, step, _Shared(parts, weights))
+        return Stepper(self, model, step, _Shared(parts, traced(parts), weights))
 
     def advance(
         self, begun: Stepper, measure: Density, path: Brownian | None, index: Int[ArrayLike, ""]
@@ -117,14 +120,14 @@ class Spectral(AbstractScheme):
         model, dt, shared = begun.model, begun.dt, begun.shared
         c = _weights(model, measure, dt / shared.parts) if shared.weights is None else shared.weights
         if not model.common:
-            return with_unit_mass(measure, _in_parts(shared.parts, model, measure, c, None)), sound(dt.dtype)
+            return with_unit_mass(measure, _in_parts(shared, model, measure, c, None)), sound(dt.dtype)
         parts = model.common_parts(measure, common_increment(model, measure, path, index, dt))
         shears = [(noise, b) for noise, b in parts if noise.is_shear]
         shift = _whole_shift(measure, shears)
         before = 0.5 if all(noise.additive for noise, _ in shears) else (jnp.asarray(index) + 1) % 2
         middle = _shift(measure, shift, before, forward=True)
         frozen = _Frozen([(noise, b / dt) for noise, b in parts if not noise.is_shear])
-        middle = with_values(middle, _in_parts(shared.parts, model, middle, c, frozen))
+        middle = with_values(middle, _in_parts(shared, model, middle, c, frozen))
         moved = _shift(middle, shift, 1 - before, forward=False)
         return with_unit_mass(measure, moved.values), sound(dt.dtype)
 
@@ -134,28 +137,28 @@ class Spectral(AbstractScheme):
 
 
 class _Shared(NamedTuple):
-    """The number of parts of a step, and the weights of a part where all have the same."""
+    """The number of parts of a step; whether it is traced, with a bound; a part's weights where all have one."""
 
     parts: int | Int[Array, ""]
+    bounded: bool
     weights: dict[str, Array] | None
 
 
-_NO_REVERSE = (
-    "a step under this common noise is made in parts, and their number is traced, so that it has no reverse "
-    "derivative: take jax.grad without jax.jit around it, or a forward derivative, jax.jvp or jax.jacfwd."
-)
-
-
-def _in_parts(parts: int | Array, model: Model, measure: Density, c: dict[str, Any], frozen: "_Frozen | None") -> Array:
+def _in_parts(shared: _Shared, model: Model, measure: Density, c: dict[str, Any], frozen: "_Frozen | None") -> Array:
     """The values after the parts of a step, with the environment's velocity held still."""
-    grid, still = _grid(measure), None
+    grid, still, parts, bounded = _grid(measure), None, shared.parts, shared.bounded
     if frozen is not None:
         fine = _fine(grid)
         still = frozen.still(Density(fine, calculus.interpolate(grid, measure.values, fine)))
     move = lambda _, values: _deterministic(model, with_values(measure, values), c, frozen, still)  # noqa: E731
     if isinstance(parts, int):
         return move(0, measure.values) if parts == 1 else jax.lax.fori_loop(0, parts, move, measure.values)
-    return eqxi.nondifferentiable_backward(jax.lax.fori_loop(0, parts, move, measure.values), msg=_NO_REVERSE)
+    if not bounded:
+        return jax.lax.fori_loop(0, parts, move, measure.values)
+    go_on, step = lambda s: s[0] < parts, lambda s: (s[0] + 1, move(s[0], s[1]))
+    start = (jnp.zeros_like(parts), measure.values)
+    end = eqxi.while_loop(go_on, step, start, max_steps=_MOST_PARTS, kind="bounded")[1]
+    return jnp.where(parts <= _MOST_PARTS, end, jnp.nan)
 
 
 def _deterministic(

@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float
 
 from mckean import interactions
 from mckean.checks import require_entries, require_same, traced
+from mckean.dynamics.interruption import asked_to_stop
 from mckean.faults import Fault, Status, status
 from mckean.interactions import Points
 from mckean.interactions.kernels import FourierSeries
@@ -33,7 +34,9 @@ def require_functions(model: Model, measure: AbstractMeasure, points: Points) ->
     V, W and ∇W between some of the points, ∇V and b are looked at, with the place of the first point where one is not
     finite; b and σ, with the measure as it is, are compared at points of a torus that are a side apart.
     """
-    found = _survey(model, measure, points)
+    # A callback in V or b that is interrupted would end as an error of XLA's.
+    with asked_to_stop():
+        found = _survey(model, measure, points)
     if traced(found):
         return
     places = points if isinstance(points, jax.Array) else points.nodes

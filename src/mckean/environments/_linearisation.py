@@ -32,6 +32,7 @@ from mckean.dynamics import (
     evolve,
     scheme_for,
 )
+from mckean.dynamics._evolve import forward_derivatives
 from mckean.faults import Status
 from mckean.measures import AbstractMeasure, dtype_of
 from mckean.measures.norms import difference, inner
@@ -247,7 +248,8 @@ def growth(
     # Refused, and planned, while the values are known.
     planned = flow.begin(model, state, dt).model
     run = eqx.Partial(_follow, model=planned, state=state, flow=flow, until=until, dt=dt, every=every)
-    times, log_norm, overlap = replicate(run, key, replicas, batch)
+    with forward_derivatives():
+        times, log_norm, overlap = replicate(run, key, replicas, batch)
     return Growth(times[0], log_norm, overlap)
 
 

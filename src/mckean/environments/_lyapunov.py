@@ -28,6 +28,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int, PRNGKeyArray
 
 from mckean.checks import require
 from mckean.dynamics import Carrier, CarrierScheme, Scheme, Stepper, evolve, scheme_for
+from mckean.dynamics._evolve import forward_derivatives
 from mckean.environments._linearisation import push
 from mckean.faults import Fault, Status, sound, status
 from mckean.measures import AbstractMeasure, Particles
@@ -198,7 +199,8 @@ def lyapunov(
         eqx.Partial(_grown, **_prepare(model, particles, until, dt / k, after, count, k * every, scheme))
         for k in (1, 2)
     ]
-    coarse, fine = replicate(eqx.Partial(_both, runs=runs), key, replicas, batch)
+    with forward_derivatives():
+        coarse, fine = replicate(eqx.Partial(_both, runs=runs), key, replicas, batch)
     return Spectrum(coarse / (until - after), fine / (until - after))
 
 

@@ -88,7 +88,7 @@ class Branch:
         **Raises:** `ValueError` for a parameter that the curve does not pass.
         """
         p = number("the parameter", parameter)
-        found = [self._solve(i, p) for i in self._segments(p)]
+        found = [self.near(i, p) for i in self._segments(p)]
         require(
             found,
             f"the branch lies between {self.parameters.min():.6g} and {self.parameters.max():.6g}, not at {p:.6g}.",
@@ -97,10 +97,24 @@ class Branch:
 
     def _segments(self, p: float) -> list[int]:
         before, after = self.parameters[:-1] - p, self.parameters[1:] - p
-        return [int(i) for i in np.flatnonzero((before * after < 0) | (before == 0))]
+        inside = (before * after < 0) | (before == 0)
+        # The last point begins no segment.
+        inside[-1] |= after[-1] == 0
+        return [int(i) for i in np.flatnonzero(inside)]
 
-    def _solve(self, i: int, p: float) -> SteadyState:
-        """The state at p between two points of the curve."""
+    def near(self, i: int, p: float) -> SteadyState:
+        """The state at p on the segment after the point i.
+
+        **Arguments:**
+
+        - `i`: the index of a point.
+        - `p`: a parameter between its own and that of the next point.
+
+        **Raises:** `ValueError` where Newton's method does not find it, as right at a fold.
+        """
+        for state, own in zip(self.states[i : i + 2], self.parameters[i : i + 2], strict=True):
+            if own == p:
+                return state
         grid, model = self.states[i].density.grid, self.model_of(p)
         axes = equation.symmetric_axes(model, grid)
         low, high = (
@@ -187,14 +201,13 @@ def coexistence(first: Branch, second: Branch) -> list[tuple[float, SteadyState,
     low, high = second.parameters.min(), second.parameters.max()
     found = []
     for i in range(len(first.parameters) - 1):
-        ends = np.clip(first.parameters[i : i + 2], low, high)
-        if ends[0] == ends[1] or np.any(ends != first.parameters[i : i + 2]):
+        # The part of the segment that the second branch passes too.
+        ends = np.clip(np.sort(first.parameters[i : i + 2]), low, high)
+        if ends[0] == ends[1]:
             continue
 
         def pair(p: float, i: int = i) -> tuple[SteadyState, SteadyState]:
-            at_end = [s for q, s in zip(first.parameters[i : i + 2], first.states[i : i + 2], strict=True) if q == p]
-            others = second.at(p)
-            return at_end[0] if at_end else first._solve(i, p), min(others, key=lambda s: s.free_energy)
+            return first.near(i, p), min(second.at(p), key=lambda s: s.free_energy)
 
         def gap(p: float) -> float:
             one, other = pair(p)

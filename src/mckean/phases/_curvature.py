@@ -19,17 +19,23 @@ from mckean.spaces import AbstractGrid
 
 # Where the directions go that are left out.
 _FAR = 100.0
-# How many of the least curvatures are given.
+# How many of the least curvatures are given at least.
 FEW = 8
 
 
 def curvatures(model: Model, rho: Density, u: Any, axes: tuple[int, ...]) -> np.ndarray:
-    """The `FEW` least eigenvalues of 1 + C on the complement of √ρ and of the state's translations, increasing."""
+    """The least eigenvalues of 1 + C on the complement of √ρ and of the state's translations, increasing: `FEW`, and
+    more where more are not positive."""
     grid = rho.grid
-    few = min(FEW, grid.size - 1 - len(axes))
-    if grid.size <= equation.DENSE:
-        return np.asarray(_dense(model, rho, u, axes))[:few]
-    return _sparse(model, rho, u, axes, few)
+    most = grid.size - 1 - len(axes)
+    found = np.asarray(_dense(model, rho, u, axes))[:most] if grid.size <= equation.DENSE else np.zeros(0)
+    few = min(FEW, most)
+    # All that are not positive, and some more.
+    while few > len(found):
+        found = _sparse(model, rho, u, axes, few)
+        if found[-1] <= 0 and few < most:
+            few = min(2 * few, most)
+    return found[: max(min(FEW, most), int(np.sum(found <= 0)) + 1)]
 
 
 def zero_modes(values: np.ndarray, zero: float) -> int:

@@ -122,7 +122,7 @@ def steady_states(
 
     **Returns:** a list of `SteadyState`s.
 
-    **Raises:** `ValueError` as `steady_state` does, and for a key that is none.
+    **Raises:** `ValueError` as `steady_state` does, and for what is no key.
 
     **Source:** deflation, SIAM J. Sci. Comput. 37 (2015).
     """

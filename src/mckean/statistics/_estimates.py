@@ -169,8 +169,12 @@ def combine(weights, estimates: Estimate) -> Estimate:
 
     **Returns:** an `Estimate`.
 
+    **Raises:** `ValueError` for weights of another number.
+
     **Source:** Satterthwaite, Biometrics Bulletin 2 (1946).
     """
+    count = np.size(estimates.value)
+    require(np.shape(weights) == (count,), f"{count} estimates take as many weights, not shape {np.shape(weights)}.")
     w, value, stderr = (np.asarray(a, dtype=np.float64) for a in (weights, estimates.value, estimates.stderr))
     squares = (w * stderr) ** 2
     total = float(squares.sum())
@@ -187,8 +191,11 @@ def join(estimates) -> Estimate:
     - `estimates`: an iterable of `Estimate`s.
 
     **Returns:** an `Estimate`.
+
+    **Raises:** `ValueError` for none.
     """
     parts = list(estimates)
+    require(len(parts) > 0, "a row of estimates has one estimate at least.")
     shape = np.shape(parts[0].value)
     freedom = [np.broadcast_to(np.asarray(e.freedom, float), shape) for e in parts]
     return Estimate(np.array([e.value for e in parts]), np.array([e.stderr for e in parts]), np.array(freedom))

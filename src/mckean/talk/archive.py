@@ -27,7 +27,9 @@ from mckean.talk.run import Outcome
 # What a file may hold beside plain values.
 _KINDS = {kind.__name__: kind for kind in (Claim, Estimate, Figure, Film, Observation, Panel, Result, Rival, Series)}
 # These draw, speak and keep; no number of a chapter depends on them.
-_UNHEARD = ("cli.py", "talk/archive.py", "talk/calibration.py", "talk/report/")
+_UNHEARD = ("cli.py", "talk/calibration.py", "talk/report/")
+# Whose versions they depend on.
+_LIBRARIES = ("jax", "jaxlib", "numpy", "scipy", "diffrax", "equinox")
 
 
 PAGE, CLAIMS, SEEDS = "report.html", "claims.json", "seeds.json"
@@ -65,7 +67,7 @@ class Archive:
 
         **Raises:** `ValueError` where all that is saved is of another run.
         """
-        names, found, strange = list(names), [], []
+        names, seeds, found, strange = list(names), list(seeds), [], []
         for seed in seeds:
             for name in names:
                 saved = _load(self._path(name, seed))
@@ -74,7 +76,8 @@ class Archive:
                 mine = {key: saved.get(key) for key in self._mark(seed)} == self._mark(seed)
                 found += [_outcome(saved, name)] if mine else []
                 strange += [] if mine else ["another version of the code"]
-        strange += sorted({path.parent.name for path in self._folder.glob("*/*.npz")})
+        mine = {self._path("", seed).parent.name for seed in seeds}
+        strange += sorted({path.parent.name for path in self._folder.glob("*/*.npz")} - mine)
         if strange and not found:
             raise ValueError(
                 f"nothing can be resumed: the chapters in '{self.folder}' are of {strange[0]}, and a run goes on with "
@@ -91,7 +94,9 @@ class Archive:
 
     def _mark(self, seed: int) -> dict[str, Any]:
         """What the numbers depend on."""
-        return {"seed": seed, "quick": self.quick, "code": code(), "jax": metadata.version("jax")}
+        return {"seed": seed, "quick": self.quick, "code": code()} | {
+            library: metadata.version(library) for library in _LIBRARIES
+        }
 
 
 def prepare(folder: Path) -> None:
@@ -99,6 +104,8 @@ def prepare(folder: Path) -> None:
 
     Raises `ValueError` with the cause where it cannot.
     """
+    # Before anything is run: a file that is edited meanwhile is no part of it.
+    code()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -77,6 +77,7 @@ def _order(name: str, steps, errors, exact, start: float = 0.0) -> Claim:
         tolerance=float(abs(theory[-1] - theory[-2]) + 0.75 / math.log(2) * start / errors[-1]),
         origin="the exponent's own O(τ), by what a halving of τ changes in it, from the closed form of the steps; how "
         "near to the true start the cells are",
+        from_run=True,
         excludes=Rival("order 1/2, which is all that holds for every convex F", 0.5),
         reference=_JKO,
     )

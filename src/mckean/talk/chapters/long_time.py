@@ -216,6 +216,7 @@ def _small_mean(config: Config, runs: dict, beta: float) -> Claim:
         measured=decay_rate(times[window], means[window]).value,
         tolerance=float(lag + bend + apart * np.exp(-apart * last)),
         origin="steps λ(θ + λ)dt with W frozen; cells λh²; m²; the next odd mode in the last third of the window",
+        from_run=True,
         excludes=Rival("W ∗ ρ frozen at the state", frozen),
         reference="spectrum of the linearised flow; " + _DAWSON,
     )
@@ -242,6 +243,7 @@ def _escape(config: Config, runs: dict) -> Claim:
         measured=flow.inequality / gap,
         tolerance=2 * spent / float(2 * flow.gap[0] * gap),
         origin="twice its value at the start, D = θ²ε²(βθ∫x²ρ − 1)² at ε = 10⁻³",
+        from_run=True,
         excludes=Rival("the gap of the magnetised state holds along the flow", 1.0),
         reference=_DAWSON,
     )

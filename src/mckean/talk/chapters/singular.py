@@ -25,7 +25,6 @@ _PLANE = "Blanchet, Dolbeault and Perthame 2006; Fournier and Jourdain 2017"
 # N²W₂² → ∫1/12ρ dx + ∫(x − (2F − 1)/ρ)²ρ dx/16 = π²/12 + π²/48; see `_distances`.
 _LIMIT = 5 * math.pi**2 / 48
 _FINE = 2000
-_WIGNER = Gaussian(0.0, 0.5)
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,9 @@ def _gas(config: Config):
             measured=wasserstein(law, circle),
             tolerance=h,
             origin="a cell: upwind fluxes are of order h",
-            excludes=Rival("the Gaussian of that variance", wasserstein(Density.from_law(grid, _WIGNER), circle)),
+            excludes=Rival(
+                "the Gaussian of that variance", wasserstein(Density.from_law(grid, Gaussian(0.0, 0.5)), circle)
+            ),
             reference="Wigner; Rogers and Shi 1993",
         ),
     ]
@@ -177,6 +178,7 @@ def _law_claims(name: str, dim: int, config: Config, runs, slopes, root: float, 
             measured=float(slope),
             tolerance=slack,
             origin=origin,
+            from_run=True,
             excludes=Rival("half of the attraction", 2 * dim * (1 - s / 2)),
             reference=_PLANE,
         )

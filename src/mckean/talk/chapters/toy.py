@@ -160,6 +160,7 @@ def _fall_claims(config: Config, dim: int, seen) -> list[Claim]:
             measured=average(seen["turned"][:, 1] * growth),
             tolerance=dt * config.early / 12 * (2 * dim + 1) * (dim - 1) / (2 * dim**2) * float(np.mean(growth)),
             origin="Möbius steps: αdt (2d + 1)(d − 1)/(24d²) of αt",
+            from_run=True,
             excludes=Rival("no drift −½κ(d − 1)x, as if read in Stratonovich's sense", float(np.mean(growth))),
             reference="Itô's formula: a spherical Brownian motion on the clock ∫κ",
         ),

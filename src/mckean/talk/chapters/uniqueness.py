@@ -105,7 +105,7 @@ def _sweep(config: Config, i: int, key) -> Sweep:
     ]
     weak, strong = (seen.reshape(2, n, *seen.shape[1:]) for seen in ends)
     below, above = _long_runs(config, model, config.around[i], long)
-    growth = exponents(config.tangents, config.strength, spectrum, config.about[i], seed=i)
+    growth = exponents(config.tangents, config.strength, spectrum, config.about[i], jax.random.fold_in(key, 1))
     return Sweep(spectrum, model, config.about[i], config.around[i], weak, strong, below, above, growth)
 
 
@@ -131,7 +131,7 @@ def run(config: Config, key, progress) -> Result:
         sweeps.append(_sweep(config, i, jax.random.fold_in(key, 2 + i)))
     for sweep in sweeps:
         claims += [*_share_claims(config, sweep), _balance_claim(config, sweep), *_threshold_claims(config, sweep)]
-    claims += [_mixing_claim(config, *sweeps), _decay_claim(config, sweeps[0])]
+    claims += [_mixing_claim(config, *sweeps), _decay_claim(config, sweeps[0], jax.random.fold_in(key, 9))]
     if config.in_space is not None:
         claims += run_in_space(config.in_space, jax.random.fold_in(key, 9))
     seen = [f(config, sweep) for sweep in sweeps for f in (_linear_threshold, _meeting_below)]
@@ -257,13 +257,13 @@ def _mixing_claim(config: Config, long: Sweep, short: Sweep) -> Claim:
     )
 
 
-def _decay_claim(config: Config, sweep: Sweep) -> Claim:
+def _decay_claim(config: Config, sweep: Sweep, key) -> Claim:
     """Late in a run, when solutions are small."""
     strong, runs = config.weak_strong[1], config.runs
     begin = runs.at(2 * runs.until / 3)
     span, size = runs.times[-1] - runs.times[begin], from_uniform(sweep.strong)
     rate = average((np.log(size[:, :, -1] / size[:, :, begin]) / span).mean(axis=0))
-    linear = average(exponents(config.tangents, config.strength, "long", [strong], seed=8)[:, 0])
+    linear = average(exponents(config.tangents, config.strength, "long", [strong], key)[:, 0])
     mean = float(mean_rates(with_intensity(sweep.model, strong), _ONE)[0])
     return Claim(
         statement="Solutions end as the linear equation does, at the almost-sure rate: that of the mean logarithm of "

@@ -107,9 +107,9 @@ def _logarithm() -> FourierSeries:
     return FourierSeries(k, _REPULSION / k)
 
 
-def _spread(config: Crowd, limit: _Course, few: list[_Course]) -> np.ndarray:
-    """Standard errors of the crowd's modes: the replicas' mean square deviation from the limit, by √N."""
-    square = np.mean([(one.modes - limit.modes) ** 2 for one in few], axis=0)
+def _spread(config: Crowd, few: list[_Course]) -> np.ndarray:
+    """Standard errors of the crowd's modes: the replicas' spread about their own mean, by √N."""
+    square = np.var([one.modes for one in few], axis=0, ddof=1)
     return np.sqrt(square * config.replica / config.particles)
 
 
@@ -119,7 +119,7 @@ def _mode_claims(config: Crowd, limit: _Course, many: _Course, few: list[_Course
 
     claims, at = [], len(limit.times) // 2
     total = config.particles + config.replicas * config.replica
-    spread = _spread(config, limit, few)[at] * math.sqrt(config.particles / total)
+    spread = _spread(config, few)[at] * math.sqrt(config.particles / total)
     mean = (config.particles * many.modes[at] + config.replica * sum(one.modes[at] for one in few)) / total
     for i, k in enumerate(_FOLLOWED):
         rate = k**2 / _COLD + 0.5 * _REPULSION * k * 2 * math.pi * peak
@@ -129,7 +129,7 @@ def _mode_claims(config: Crowd, limit: _Course, many: _Course, few: list[_Course
                 statement=f"{total} particles with a kernel of {_MODES} modes follow the limit: "
                 f"$\\mathrm{{Re}}\\,z_{k}$ at $t = {limit.times[at]:g}$",
                 predicted=float(limit.modes[at, i]),
-                measured=Estimate(float(mean[i]), float(spread[i]), config.replicas),
+                measured=Estimate(float(mean[i]), float(spread[i]), config.replicas - 1),
                 tolerance=(rate * config.dt) ** 2 / (6 * math.e) + 1 / config.replica,
                 origin="Heun's error on a relaxation of rate λ, (λdt)²/6e, with λ = k²/β + kπ max ρ_0 = "
                 f"{rate:.2g}; 1/N of the smaller clouds",

@@ -95,6 +95,7 @@ def _drift_claim(config: Readings, seen) -> Claim:
         measured=residual,
         tolerance=config.until / config.steps * expected,
         origin="weak order 1: αdt of it",
+        from_run=True,
         excludes=Rival("no further drift, as in Itô's sense", -expected),
         reference="Itô's formula; the slide has Stratonovich's symbol with Itô's drift",
     )

@@ -21,7 +21,7 @@ def run_ripples(runs: Stirring, tangents: Tangents, strength: float, count: int,
     exact, stepped = mean_square_of_steps(model, intensity, tangents.after, runs.dt)
     # Rounding would show where K is the threshold.
     mean = round(float(mean_rates(at, first)[0]), 12) + 0.0
-    linear = average(exponents(tangents, strength, "long", [intensity], seed=9)[:, 0])
+    linear = average(exponents(tangents, strength, "long", [intensity], jax.random.fold_in(key, 1))[:, 0])
     early, where = f"to $t = {tangents.after:g}$", f"long waves, $K = {intensity:g}$"
     return [
         Claim(

@@ -8,6 +8,7 @@ of `Spectral`: the shears along both axes, then the rest, and in the next step a
 
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 
 from mckean.catalogue.linear_stability import mean_square_system, rates, with_intensity
@@ -29,8 +30,9 @@ class Tangents:
     dt: float = 1 / 16
 
 
-def exponents(config: Tangents, strength: float, spectrum: str, intensities, seed: int) -> np.ndarray:
+def exponents(config: Tangents, strength: float, spectrum: str, intensities, key) -> np.ndarray:
     """The rate of log‖η‖ from `after` to `until`, η_0 = cos x₁, shape (environments, intensities)."""
+    seed = np.asarray(jax.random.key_data(key)).ravel()
     columns = [_growth(config, strength, spectrum, k, np.random.default_rng(seed)) for k in intensities]
     return np.stack(columns, axis=1)
 

@@ -34,7 +34,8 @@ def rule(talk: Talk) -> str:
         f"else. A "
         f"<b>control</b> is a false statement, which must fail. Each claim takes an equal share of the probability "
         f"{number(TALK_LEVEL)} that chance alone makes a claim fail somewhere in a talk in which all is right, for up "
-        f"to {SHARES} claims (Šidák); for the {count} of this run it is {number(rate, 2)}."
+        f"to {SHARES} claims (Šidák); for the {count} of this run it is {number(rate, 2)}. This is the rate for errors "
+        f"that are Gaussian; means of skewed samples, such as squares over a hundred runs, fail more often by chance."
     )
 
 

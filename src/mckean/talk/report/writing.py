@@ -26,7 +26,8 @@ class Report:
 
     **Arguments:**
 
-    - `folder`: where it goes. While it has fewer chapters than a report that is there, it goes to `partial` in it.
+    - `folder`: where it goes. While a report that is there is full and this one quick, or has more chapters, it goes
+      to `partial` in it.
     - `setting`: where and when the run is made.
     - `stopped`: once it says so, nothing more is drawn.
     """
@@ -35,7 +36,7 @@ class Report:
         self.folder, self.stopped = Path(folder), stopped
         self.setting = setting or Setting.here()
         self.drawn: dict[str, Drawing] = {}
-        self.before = chapters_in(self.folder)
+        self.before = size_of(self.folder)
 
     def draw(self, outcome: Outcome) -> None:
         """Draw the figures of a chapter, once."""
@@ -56,7 +57,7 @@ class Report:
             CLAIMS: _json(record(talk, self.setting)),
             **({} if calibration is None else {SEEDS: _json(calibration.record())}),
         }
-        place = self.folder / PARTIAL if len(talk.outcomes) < self.before else self.folder
+        place = self.folder / PARTIAL if (not talk.quick, len(talk.outcomes)) < self.before else self.folder
         place.mkdir(exist_ok=True)
         put({place / name: text.encode() for name, text in texts.items()})
         if place == self.folder:
@@ -64,12 +65,13 @@ class Report:
         return place / PAGE
 
 
-def chapters_in(folder: Path) -> int:
-    """How many chapters the report in a folder has; 0 where there is none that can be read."""
+def size_of(folder: Path) -> tuple[bool, int]:
+    """Whether the report in a folder is a full one, and of how many chapters; of none where none can be read."""
     try:
-        return len(json.loads((folder / CLAIMS).read_text(encoding="utf-8"))["chapters"])
+        found = json.loads((folder / CLAIMS).read_text(encoding="utf-8"))
+        return found["mode"] == "full", len(found["chapters"])
     except (OSError, ValueError, KeyError, TypeError):
-        return 0
+        return False, 0
 
 
 def record(talk: Talk, setting: Setting) -> dict[str, Any]:
