@@ -177,7 +177,7 @@ def _certificate_claim(config: Crowd, model: Model, mu: Particles, key) -> Claim
 
 
 def _figure(config: Crowd, limit: _Course, many: _Course, few: list[_Course]) -> Figure:
-    times, spread = limit.times, _spread(config, limit, few)
+    times, spread = limit.times, _spread(config, few)
     paths, deviations = [], []
     for i, k in enumerate(_FOLLOWED):
         paths.append(Series(times, many.modes[:, i], f"k = {k}, particles", kind="points"))
