@@ -118,12 +118,21 @@ def that_sets(one: Chapter, ended: threading.Event) -> Chapter:
 def press(number: int, times: int = 1) -> None:
     for _ in range(times):
         os.kill(os.getpid(), number)
-        # So short that the run has not ended: the next one would end the tests.
         time.sleep(0.001)
 
 
+@pytest.fixture
+def deaf():
+    """A signal that comes after the run would end the tests: it meets a handler that does nothing."""
+    numbers, nothing = (signal.SIGINT, signal.SIGTERM), lambda number, frame: None
+    before = [signal.signal(number, nothing) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize(("number", "times"), [(signal.SIGINT, 1), (signal.SIGINT, 3), (signal.SIGTERM, 1)])
-def test_ctrl_c_and_sigterm_keep_what_is_finished(mckean_, tmp_path, capsys, number, times):
+def test_ctrl_c_and_sigterm_keep_what_is_finished(mckean_, tmp_path, capsys, deaf, number, times):
     """Also a second Ctrl-C, and the run goes on from there."""
     before, ended = signal.getsignal(number), threading.Event()
     first, last = that_sets(chapter("one", claim()), ended), endless("two", lambda: press(number, times), ended)

@@ -29,7 +29,7 @@ _RATE = 16.0
 @dataclass(frozen=True)
 class Config:
     intensity: float = 1.0
-    environments: int = 192
+    environments: int = 384
     averaged: int = 2048
     batch: int = 48
     until: float = 0.5
@@ -274,7 +274,7 @@ CHAPTER = Chapter(
     ),
     run=run,
     config=Config(),
-    quick=Config(environments=64, averaged=1024, batch=32, nodes=32, spectra=("shears",), steps=(1 / 256,)),
+    quick=Config(environments=256, averaged=1024, batch=32, nodes=32, spectra=("shears",), steps=(1 / 256,)),
     references=(
         "B. Gess, R. S. Gvalani and A. Martini, Ergodicity for SPDEs driven by divergence-free transport noise, arXiv "
         "2601.22056.",
