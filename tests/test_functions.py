@@ -39,6 +39,17 @@ def by_global():
     return lambda x: RATE * x[0] ** 2
 
 
+def test_a_name_may_be_defined_later():
+    """A function that is frozen as it is seen first would not find it."""
+    function = lambda x: LATER * x[0] ** 2  # noqa: E731  # pyright: ignore[reportUndefinedVariable]
+    kept = as_module(function)
+    function.__globals__["LATER"] = 3.0
+    try:
+        assert kept(jnp.ones(1)) == 3.0
+    finally:
+        del function.__globals__["LATER"]
+
+
 WRITTEN = {"cell": scaled, "helper": by_helper, "default": by_default}
 
 

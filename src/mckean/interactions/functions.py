@@ -5,6 +5,8 @@ JAX compiles anew for each new function object. A `lambda` in a loop is one at e
 refers to are the same. Where all of that is immutable, the first such function stands for the later ones.
 """
 
+import builtins
+import dis
 import functools
 import sys
 from collections.abc import Callable
@@ -119,11 +121,10 @@ def _first_alike(function: FunctionType) -> FunctionType:
         key, frozen = _frozen(function, ())
     except _Unknown:
         return function
-    if key not in _known:
-        if len(_known) >= _MOST:
-            _known.pop(next(iter(_known)))
-        _known[key] = frozen
-    return _known[key]
+    # Chapters of the talk run in threads of one process.
+    if key not in _known and len(_known) >= _MOST:
+        _known.pop(next(iter(list(_known))), None)
+    return _known.setdefault(key, frozen)
 
 
 def _frozen(function: FunctionType, around: tuple[Any, ...]) -> tuple[Any, FunctionType]:
@@ -139,11 +140,20 @@ def _frozen(function: FunctionType, around: tuple[Any, ...]) -> tuple[Any, Funct
     if sum(kind == "cell" for kind, _ in held) < len(function.__closure__ or ()):
         raise _Unknown
     known = function.__globals__
+    if any(name not in known and not hasattr(builtins, name) for name in _globals(function.__code__)):
+        # It is defined later, or never.
+        raise _Unknown
     names = {name: _fixed(known[name], around) for name in _names(function.__code__) if name in known}
     values = {name: value for name, (_, value) in names.items()} | {"__name__": function.__module__}
     copy = _with(function, {place: value for place, (_, value) in held.items()}, values)
     keys = [(place, key) for place, (key, _) in held.items()], [(name, key) for name, (key, _) in names.items()]
     return (function.__code__, function.__module__, tuple(keys[0]), tuple(keys[1])), copy
+
+
+def _globals(code: CodeType) -> set[str]:
+    """The names that code and the functions in it look up in their module; `_names` has those of attributes too."""
+    inner = [_globals(c) for c in code.co_consts if isinstance(c, CodeType)]
+    return {i.argval for i in dis.get_instructions(code) if i.opname == "LOAD_GLOBAL"}.union(*inner)
 
 
 def _names(code: CodeType) -> list[str]:
