@@ -34,7 +34,7 @@ def transition(weights: np.ndarray) -> Transition:
         a = brentq(lambda a: ive(1, a) / ive(0, a) - s, 1e-9, 50.0)
         start = np.append(ive(np.arange(2, size + 1), a) / ive(0, a), 0.4)
         of = lambda y: _defect(np.concatenate([[s], y[:-1]]), y[-1], weights)  # noqa: E731
-        found = fsolve(of, start, xtol=1e-13)
+        found = np.asarray(fsolve(of, start, xtol=1e-13))
         return np.concatenate([[s], found[:-1]]), float(found[-1])
 
     def slope(s: float) -> float:
