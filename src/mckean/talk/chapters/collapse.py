@@ -31,7 +31,7 @@ class Config:
     steps: int = 16
     replicas: int = 2048
     # Two tokens until they have met or parted, in the time t/d.
-    overlaps: tuple[float, ...] = (-0.8, -0.4, 0.0, 0.4, 0.8)
+    overlaps: tuple[float, ...] = (-0.8, -0.4, -0.2, 0.4, 0.8)
     cold: float = 3.0
     end: float = 14.0
     pairs: int = 2**15
