@@ -31,7 +31,7 @@ class Config:
     intensity: float = 1.0
     environments: int = 384
     averaged: int = 2048
-    batch: int = 48
+    batch: int = 32
     until: float = 0.5
     steps: tuple[float, ...] = (1 / 256, 1 / 512)
     nodes: int = 48

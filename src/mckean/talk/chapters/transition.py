@@ -137,7 +137,7 @@ def _particle_claims(config: Config, strengths, measured: Estimate, exact) -> li
         rival = Rival("the limit's r, not rounded off", order_parameter(strength, 1.0) ** 2)
         if strength < 2:
             rival = Rival("no interaction, 1/N", 1 / config.size)
-        elif strength > 2.2:
+        elif strength > 2.1:
             rival = Rival("noise √(1/β) for √(2/β)", mean_square_order(config.size, 2 * strength, 1.0))
         claims.append(
             Claim(
