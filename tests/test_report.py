@@ -389,12 +389,11 @@ def test_the_rows_of_the_slides_are_alive():
         names = {chapter.name for chapter in part.chapters}
         for row in (row for row in text.splitlines() if row in rows):
             _, _, _, where, functions, _, _ = re.split(r"(?<!\\)\|", row)
-            told = re.findall(r"\*(\w+)\*", where)
-            assert set(told) <= set(chapters.CHAPTERS)
-            assert set(told) & names, row
-            seen |= set(told)
+            told = set(re.findall(r"\*(\w+)\*", where))
+            assert told <= set(chapters.CHAPTERS)
+            assert told & names, row
+            seen |= told
             found = re.findall(r"`([\w.]+)`", functions)
             assert found
-            for name in found:
-                assert callable(operator.attrgetter(name)(mckean)), name
+            assert all(callable(operator.attrgetter(name)(mckean)) for name in found), row
     assert seen == set(chapters.CHAPTERS)
