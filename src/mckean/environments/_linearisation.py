@@ -178,8 +178,13 @@ class Growth:
         relative = pair / level.value
         span = power * (self.times[-1] - self.times[begin])
         scale = power * (self.log_norm[:, -1].max() - self.log_norm[:, begin].max())
-        error = average(relative[:, 1] - relative[:, 0])
-        return Estimate((np.log(level.value[1] / level.value[0]) + scale) / span, error.stderr / span, error.freedom)
+        change = relative[:, 1] - relative[:, 0]
+        error = average(change)
+        # The logarithms bend: with gradient g, Hessian H and covariance C they add (3/2)⟨Cg, HCg⟩/s³.
+        before, then = (np.cov(column, change)[0, 1] / len(change) for column in relative.T)
+        bend = 1.5 * (before**2 - then**2) / error.stderr**3 if error.stderr > 0 else 0.0
+        value = (np.log(level.value[1] / level.value[0]) + scale) / span
+        return Estimate(value, error.stderr / span, error.freedom, error.skewness + bend)
 
 
 def linearise(

@@ -1,9 +1,9 @@
 """Are the errors what they are said to be? The law of all z-scores of a talk, over several seeds.
 
-Where a claim is right and its standard error has ν degrees of freedom, z = (measured − predicted)/s has Student's law,
-and u = F_ν(z) is uniform on [0, 1]: errors that are too small drive u to the ends, errors that are too large to the
-middle, a bias to one side. A claim with a tolerance, or a bound, has no such u, but a p-value, whose law is uniform or
-higher: P(p ≤ x) ≤ x.
+Where a claim is right and its standard error has ν degrees of freedom, z = (measured − predicted)/s, with the skewness
+of the samples taken out, has Student's law, and u = F_ν(z) is uniform on [0, 1]: errors that are too small drive u to
+the ends, errors that are too large to the middle, a bias to one side. A claim with a tolerance, or a bound, has no such
+u, but a p-value, whose law is uniform or higher: P(p ≤ x) ≤ x.
 
 Claims of one chapter at one seed come from the same runs and depend on one another; chapters and seeds are independent.
 So the law of a statistic is found by giving the deviation N_g(x) − n_g x of each such group a random sign (the wild
@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from mckean.statistics import Estimate
 from mckean.talk.claims import TALK_LEVEL, Claim
 from mckean.talk.run import Outcome
 
@@ -30,10 +31,11 @@ _DRAWS, _CELLS = 20_000, 200
 
 @dataclass(frozen=True)
 class Score:
-    """A statistical claim at one seed: z, and u, which is uniform (`exact`), or uniform or higher."""
+    """A statistical claim at one seed, at a place of its chapter: z, and u, uniform if `exact`, or else higher."""
 
     chapter: str
     statement: str
+    place: int
     seed: int
     z: float
     u: float
@@ -66,7 +68,8 @@ class Calibration:
     @property
     def scores(self) -> list[Score]:
         """The scores of the statistical claims."""
-        found = [_score(claim, outcome) for outcome in self.outcomes for claim in outcome.claims if not outcome.broke]
+        ended = [outcome for outcome in self.outcomes if not outcome.broke]
+        found = [_score(claim, i, outcome) for outcome in ended for i, claim in enumerate(outcome.claims)]
         return [score for score in found if score is not None]
 
     @property
@@ -82,21 +85,26 @@ class Calibration:
 
     @property
     def drifts(self) -> list[tuple[str, str, float, float]]:
-        """Chapter, claim, mean z and p-value of the exact claims, the least likely first.
+        """Chapter, claim, mean z and p-value of each claim over the seeds, the least likely first.
 
-        Over K seeds Σ Φ⁻¹(u)/√K is a standard Gaussian where the claim is right: a bias that no single seed shows.
+        Over K seeds Σ Φ⁻¹(u)/√K is a standard Gaussian where an exact claim is right, and −2Σ log u is at most χ² with
+        2K degrees of freedom (Fisher) where one with a bound or a tolerance is: a bias that no single seed shows, and
+        that the many claims whose bounds are far away do not hide.
         """
-        from scipy.special import ndtr, ndtri
+        from scipy.special import chdtrc, ndtr, ndtri
 
-        groups: dict[tuple[str, str], list[Score]] = {}
+        groups: dict[tuple[str, int], list[Score]] = {}
         for score in self.scores:
-            if score.exact:
-                groups.setdefault((score.chapter, score.statement), []).append(score)
+            groups.setdefault((score.chapter, score.place), []).append(score)
         rows = []
-        for (chapter, statement), mine in groups.items():
-            normal = ndtri(np.clip([score.u for score in mine], 1e-15, 1 - 1e-15))
-            p_value = 2 * ndtr(-abs(normal.sum()) / np.sqrt(len(mine)))
-            rows.append((chapter, statement, float(np.mean([score.z for score in mine])), float(p_value)))
+        for mine in groups.values():
+            u = np.clip([score.u for score in mine], 1e-15, 1 - 1e-15)
+            if mine[0].exact:
+                p_value = 2 * ndtr(-abs(ndtri(u).sum()) / np.sqrt(len(mine)))
+            else:
+                p_value = chdtrc(2 * len(mine), -2 * np.log(u).sum())
+            mean = float(np.mean([score.z for score in mine]))
+            rows.append((mine[0].chapter, mine[0].statement, mean, float(p_value)))
         return sorted(rows, key=lambda row: row[-1])
 
     @property
@@ -133,21 +141,25 @@ class Calibration:
         }  # fmt: skip
 
 
-def _score(claim: Claim, outcome: Outcome) -> Score | None:
+def _score(claim: Claim, place: int, outcome: Outcome) -> Score | None:
     """None for what has no standard error, an exact interval of its own, or is false."""
-    s = claim.stderr
-    if not (np.isfinite(s) and s > 0) or claim.interval is not None or claim.relation == "unequal":
+    measured = claim.measured
+    stochastic = isinstance(measured, Estimate) and np.isfinite(claim.stderr) and claim.stderr > 0
+    if not (isinstance(measured, Estimate) and stochastic) or claim.interval is not None or claim.relation == "unequal":
         return None
-    z = (claim.value - claim.predicted) / s
-    allowed = claim.tolerance / s
-    exact = claim.relation == "equal" and bool(allowed <= _NEGLIGIBLE)
+    exact = claim.relation == "equal" and bool(claim.tolerance <= _NEGLIGIBLE * claim.stderr)
+    below = lambda true, sign: _below(sign * float(measured.score(true)), claim.freedom)  # noqa: E731
     if exact:
-        u = _below(z, claim.freedom)
+        u = below(claim.predicted, 1)
     elif claim.relation == "equal":
-        u = min(1.0, 2 * _below(-max(abs(z) - allowed, 0.0), claim.freedom))
+        nearest = np.clip(claim.value, claim.predicted - claim.tolerance, claim.predicted + claim.tolerance)
+        u = min(1.0, 2 * below(nearest, -1 if claim.value > nearest else 1))
+    elif claim.relation == "at most":
+        u = below(claim.predicted + claim.tolerance, -1)
     else:
-        u = _below((-z if claim.relation == "at most" else z) + allowed, claim.freedom)
-    return Score(outcome.chapter.name, claim.statement, outcome.seed, float(z), float(u), exact)
+        u = below(claim.predicted - claim.tolerance, 1)
+    z = (claim.value - claim.predicted) / claim.stderr
+    return Score(outcome.chapter.name, claim.statement, place, outcome.seed, float(z), float(u), exact)
 
 
 def _below(t: float, freedom: float) -> float:

@@ -38,9 +38,9 @@ class Rival:
 class Claim:
     """A number that theory predicts, and the number that was measured.
 
-    The measurement has a confidence interval, of level 1 − `LEVEL` by Student's t, and the tolerance widens it on both
-    sides: the band. The claim fails where no number in the band stands in the stated relation to the predicted one. It
-    is undecided where the band holds the rival too, and holds where it does not.
+    The measurement has a confidence interval, of level 1 − `LEVEL` by Student's t and the skewness of its samples, and
+    the tolerance widens it on both sides: the band. The claim fails where no number in the band stands in the stated
+    relation to the predicted one. It is undecided where the band holds the rival too, and holds where it does not.
 
     **Arguments:**
 
@@ -93,6 +93,11 @@ class Claim:
     def freedom(self) -> float:
         """The degrees of freedom of the standard error."""
         return float(self.measured.freedom) if isinstance(self.measured, Estimate) else np.inf
+
+    @property
+    def skewness(self) -> float:
+        """The skewness that its error has by the replicas, 0 where it is not known."""
+        return float(self.measured.skewness) if isinstance(self.measured, Estimate) else 0.0
 
     @property
     def band(self) -> tuple[float, float]:

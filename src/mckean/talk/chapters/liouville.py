@@ -153,7 +153,7 @@ def _gaussian_claims(n: int, times, entropy, chaos: float, h: float) -> list[Cla
             measured=float(rates.min()),
             tolerance=2 * _STIFFNESS * slow,
             origin=origin,
-            excludes=Rival("the rate 2(a + c) of the motion relative to the centre", 2 * (_STIFFNESS + _ATTRACTION)),
+            excludes=Rival("the rate a of a distance, not of its square", _STIFFNESS),
             reference="Bakry–Émery, the same for every N",
             relation="at least",
         ),

@@ -199,7 +199,7 @@ def _ratio(numerator, denominator) -> Estimate:
     top, bottom = average(numerator), average(denominator)
     ratio = top.value / bottom.value
     residual = average((numerator - ratio * denominator) / bottom.value)
-    return Estimate(ratio, residual.stderr, residual.freedom)
+    return Estimate(ratio, residual.stderr, residual.freedom, residual.skewness)
 
 
 def _balance(config: Config, runs) -> Panel:

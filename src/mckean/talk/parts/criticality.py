@@ -41,7 +41,7 @@ def critical_claims(particles: int, sizes: dict[int, Estimate]) -> list[Claim]:
                 statement="At the transition Hamiltonian Monte Carlo finds the $\\sqrt N\\,E\\,r^2$ of the expansion, "
                 f"N = {n}",
                 predicted=_LAPLACE[0] + _LAPLACE[1] / root + _LAPLACE[2] / n,
-                measured=Estimate(root * found.value, root * found.stderr, found.freedom),
+                measured=found.map(lambda v, root=root: root * v, lambda v, root=root: root),
                 tolerance=2 * abs(_NEXT) / root**3,
                 origin="twice the next term of the expansion",
                 excludes=Rival(f"E r² of order 1/N, from N = {particles} on", start * particles / root),

@@ -23,7 +23,7 @@ from mckean.catalogue.transformer import logistic
 from mckean.dynamics import Moebius, evolve
 from mckean.measures import Particles
 from mckean.paths import Brownian
-from mckean.statistics import Estimate, average, combine, join, log_slope, replicate, root_mean_square
+from mckean.statistics import average, combine, join, log_slope, replicate, root_mean_square
 from mckean.talk.claims import Claim, Panel, Rival, Series
 
 _PAPER = "Koubbi, Geshkovski and Rigollet, arXiv 2604.01978"
@@ -140,7 +140,7 @@ def _logit_claims(config: Wide, seen, law: _Law) -> list[Claim]:
         Claim(
             statement=rf"The logit of $|\bar x|^2$ {at} has a bias that falls as $d^s$: s",
             predicted=-1.0,
-            measured=log_slope(d, Estimate(np.abs(bias.value), bias.stderr, bias.freedom)),
+            measured=log_slope(d, bias.map(np.abs, np.sign)),
             tolerance=float(bend),
             origin="the next order, relatively the variance of the logit",
             excludes=Rival("that of the spread, −1/2", -0.5),

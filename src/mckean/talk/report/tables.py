@@ -28,14 +28,15 @@ def rule(talk: Talk) -> str:
     rate = -np.expm1(count * np.log1p(-LEVEL))
     return (
         f"The <b>band</b> is the confidence interval of the measured value, of level 1 − {number(LEVEL, 2)} by "
-        f"Student's t with the degrees of freedom of its standard error, widened by the tolerance. A claim "
+        f"Student's t with the degrees of freedom of its standard error, further out on the side to which the replicas "
+        f"are skewed, widened by the tolerance. A claim "
         f"<b>fails</b> where the prediction is outside the band, or on the wrong side of it for a bound. It is "
         f"<b>undecided</b> where the band holds the nearest wrong theory too, which is no success, and <b>holds</b> "
         f"else. A "
         f"<b>control</b> is a false statement, which must fail. Each claim takes an equal share of the probability "
         f"{number(TALK_LEVEL)} that chance alone makes a claim fail somewhere in a talk in which all is right, for up "
-        f"to {SHARES} claims (Šidák); for the {count} of this run it is {number(rate, 2)}. This is the rate for errors "
-        f"that are Gaussian; means of skewed samples, such as squares over a hundred runs, fail more often by chance."
+        f"to {SHARES} claims (Šidák); for the {count} of this run it is {number(rate, 2)}. It is exact for "
+        f"errors that are Gaussian, and right to the first order in the skewness of others."
     )
 
 

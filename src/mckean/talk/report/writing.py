@@ -110,6 +110,7 @@ def _claim(chapter: Chapter, claim: Claim) -> dict[str, Any]:
         "measured": _finite(claim.value),
         "stderr": _finite(claim.stderr),
         "freedom": _finite(claim.freedom),
+        "skewness": _finite(claim.skewness),
         "interval": None if claim.interval is None else [_finite(end) for end in claim.interval],
         "tolerance": _finite(claim.tolerance),
         "origin": claim.origin,
