@@ -28,7 +28,7 @@ class Entry:
     """
 
     name: str
-    make: Callable[[Any], mk.Model]
+    make: Callable[[Any], mk.Model | mk.Schedule]
     measure: Any
     scheme: mk.AbstractScheme
     order: int
@@ -38,7 +38,7 @@ class Entry:
     theta: float = 0.8
 
     # Made at once: made when first asked for, it could be made under a transformation and hold its tracers.
-    model: mk.Model = field(init=False)
+    model: mk.Model | mk.Schedule = field(init=False)
 
     def __post_init__(self):
         object.__setattr__(self, "model", self.make(self.theta))
@@ -121,6 +121,19 @@ def shaken(theta):
 
 def affine(x, mu):
     return 0.3 * x + 0.2 * mu.integrate(lambda y: y)
+
+
+def seasonal(theta):
+    """Everything that may depend on time: V, W, b, and both noises."""
+
+    def at(t):
+        gust = mk.Multiplicative(lambda x, mu: 0.3 * jnp.cos(x - t), "stratonovich")
+        tide = lambda x: jnp.sin(t) * wave(x)  # noqa: E731
+        kernel, wind = mk.kernels.Cosine(theta * (1 + t)), lambda x, mu: 0.3 * jnp.cos(2 * t) + 0 * x
+        noise, common = mk.Thermal(2 + jnp.cos(t)), (mk.Additive(0.2 + 0.1 * t), gust)
+        return mk.Model(CIRCLE, confinement=tide, interaction=kernel, drift=wind, noise=noise, common=common)
+
+    return mk.Schedule(at)
 
 
 def wells(theta):
@@ -230,6 +243,7 @@ TABLE = [
     ),
     *(Entry(s.__name__, frozen, CLOUD, mk.ParticleScheme(s()), p, variant=variant) for s, p, variant in ODE),
     Entry("EulerHeun-environment", in_environment, WEIGHTED, mk.ParticleScheme(diffrax.EulerHeun()), 1, noisy=True),
+    Entry("EulerHeun-seasonal", seasonal, WEIGHTED, mk.ParticleScheme(diffrax.EulerHeun()), 1, noisy=True),
     Entry("Euler-waves", waves, DRIFTERS, mk.ParticleScheme(), 1, noisy=True),
     Entry("GeodesicEuler", attentive, TOKENS, mk.GeodesicEuler(), 1, noisy=True, variant=True),
     Entry("Moebius", attentive, TOKENS, mk.Moebius(), 2, noisy=True),
@@ -240,6 +254,7 @@ TABLE = [
     Entry("Spectral-3", *on_torus(3), mk.Spectral(), 4, variant=True),
     Entry("Spectral-crowded", crowded, BUMP, mk.Spectral(), 4),
     Entry("Spectral-carried", carried, BUMP, mk.Spectral(), 4, noisy=True),
+    Entry("Spectral-seasonal", seasonal, BUMP, mk.Spectral(), 4, noisy=True, variant=True),
     Entry("Spectral-shears", *on_torus(2, shears), mk.Spectral(), 4, noisy=True, variant=True),
     Entry("Spectral-shell", *on_torus(2, shell), mk.Spectral(), 4, noisy=True),
     Entry("Spectral-waves-3", *on_torus(3, shears), mk.Spectral(), 4, noisy=True, variant=True),

@@ -102,7 +102,7 @@ def test_couplings_plan_their_sums():
     begun = CarrierScheme(schemes, together).begin(model, coupled(law, many), 0.1)
     alone = mk.ParticleScheme().begin(model, many, 0.1)
     for stepper in (begun, *begun.shared[:2]):
-        assert stepper.model.interaction.sum == alone.model.interaction.sum != mk.interactions.Direct()
+        assert stepper.equation.interaction.sum == alone.equation.interaction.sum != mk.interactions.Direct()
 
 
 def test_a_reason_is_told_from_behind_a_carrier(monkeypatch):

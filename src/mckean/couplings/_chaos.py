@@ -23,13 +23,13 @@ from mckean.checks import require
 from mckean.dynamics import evolve
 from mckean.measures import AbstractLaw, Particles
 from mckean.measures.convert import require_law
-from mckean.models import Model
+from mckean.models import Equation, Model
 from mckean.paths import Brownian
 from mckean.statistics import Jackknife, Rate, fit_rate, jackknife, largest, samples
 
 
 def chaos_rate(
-    model: Model,
+    model: Equation,
     law: AbstractLaw,
     functions: Callable | Sequence[Callable],
     *,

@@ -38,7 +38,7 @@ from mckean.checks import require
 from mckean.couplings._chaos import run_from_law
 from mckean.measures import AbstractLaw, AbstractMeasure, Particles
 from mckean.measures.convert import require_law
-from mckean.models import Model
+from mckean.models import Equation, Model
 from mckean.spaces import Euclidean, Torus
 from mckean.statistics import Jackknife, Rate, divisor, fit_rate, jackknife, largest, samples
 from mckean.transport.quantiles import quantiles
@@ -86,7 +86,7 @@ class Marginals:
 
 
 def marginals(
-    model: Model,
+    model: Equation,
     law: AbstractLaw,
     limit: AbstractMeasure,
     *,

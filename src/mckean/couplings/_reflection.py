@@ -54,7 +54,7 @@ from mckean.dynamics.pair import Pair
 from mckean.dynamics.particles import solve, with_positions
 from mckean.faults import Status, sound
 from mckean.measures import Density, Gaussian, Particles
-from mckean.models import Model, Thermal
+from mckean.models import Equation, Model, Thermal, initial, require_equation
 from mckean.paths import Brownian, Stream
 from mckean.spaces import Sphere
 
@@ -62,7 +62,7 @@ _CHOICE = 0x5EED
 
 
 def reflection_coupling(
-    model: Model,
+    model: Equation,
     first: Particles,
     second: Particles,
     *,
@@ -101,7 +101,8 @@ def reflection_coupling(
 
     **Source:** Lindvall and Rogers, Ann. Probab. 14 (1986); Eberle and Majka, Electron. J. Probab. 24 (2019).
     """
-    require(isinstance(model.noise, Thermal), "only a thermal noise, the same everywhere, can be reflected.")
+    require_equation(model)
+    require(isinstance(initial(model).noise, Thermal), "only a thermal noise, the same everywhere, can be reflected.")
     require(not isinstance(model.space, Sphere), "a reflection coupling is on R^d or a torus, not on a sphere.")
     require_alike(first, second)
     state, schemes = Carrier(Pair(first, second)), (ParticleScheme(), ParticleScheme())
@@ -116,14 +117,14 @@ def reflection_coupling(
 def _reflect(
     begun: Stepper, state: Carrier, path: Brownian | None, index: Int[ArrayLike, ""]
 ) -> tuple[Carrier, Status]:
-    (first, second, *law), dt, space = state.measures, begun.dt, begun.model.space
-    noise = increments(begun.model, first, path, index, dt)
+    (first, second, *law), dt, model = state.measures, begun.dt, begun.at(index)
+    space, noise = model.space, increments(model, first, path, index, dt)
     # Checked at the start: a thermal noise, and with it a path.
-    path, own, thermal = cast(Brownian, path), cast(Array, noise.own), cast(Thermal, begun.model.noise)
+    path, own, thermal = cast(Brownian, path), cast(Array, noise.own), cast(Thermal, model.noise)
     still = Increments(jnp.zeros_like(own), noise.common)
-    x = solve(diffrax.Euler(), begun.shared[0].model, first, still, dt)
+    x = solve(diffrax.Euler(), begun.shared[0].during(index), first, still, dt)
     # The copies of McKean's process see the law, whose stepper is the last.
-    y = solve(diffrax.Euler(), begun.shared[-1].model, second, still, dt, law=law[0] if law else None)
+    y = solve(diffrax.Euler(), begun.shared[-1].during(index), second, still, dt, law=law[0] if law else None)
     scale = jnp.sqrt(dt) * thermal.amplitude.astype(dt.dtype)
     eta = own / jnp.sqrt(dt)
     z = space.displacement(x, y) / scale

@@ -12,12 +12,12 @@ from mckean.dynamics.particles import with_positions
 from mckean.measures import AbstractMeasure, Particles
 from mckean.measures.convert import require_particles
 from mckean.measures.norms import distance
-from mckean.models import Model
+from mckean.models import Equation, Model
 from mckean.paths import Brownian
 
 
 def nested(
-    model: Model,
+    model: Equation,
     particles: Particles,
     n: int,
     *,
@@ -36,7 +36,7 @@ def nested(
 
     **Arguments:**
 
-    - `model`: any.
+    - `model`: any model or schedule.
     - `particles`: the N particles at the start.
     - `n`: the size of the smaller system, 1 ≤ n < N.
     - `until`, `dt`, `path`, `every`, `scheme`: as for `evolve`.
@@ -64,7 +64,7 @@ def _distance_of_first(model: Model, state: Carrier) -> Float[Array, ""]:
 
 
 def across_steps(
-    model: Model,
+    model: Equation,
     measure: AbstractMeasure,
     *,
     until: float,
@@ -82,7 +82,7 @@ def across_steps(
 
     **Arguments:**
 
-    - `model`: any.
+    - `model`: any model or schedule.
     - `measure`: the initial measure of all runs.
     - `until`, `dt`, `scheme`: as for `evolve`; `dt` is the largest step.
     - `path`: as for `evolve`. It is refined by Lévy's rule; a `Record` cannot be refined.

@@ -39,7 +39,7 @@ from mckean.dynamics.particles import solve, with_positions
 from mckean.faults import Status
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
 from mckean.measures.convert import require_particles
-from mckean.models import Model
+from mckean.models import Equation, Model
 from mckean.models.model import drift_at
 from mckean.paths import Brownian
 
@@ -74,7 +74,7 @@ def require_alike(first: Particles, second: Particles) -> None:
 
 
 def synchronous_coupling(
-    model: Model,
+    model: Equation,
     law: Density | Gaussian,
     particles: Particles,
     copies: Particles | None = None,
@@ -96,7 +96,7 @@ def synchronous_coupling(
 
     **Arguments:**
 
-    - `model`: any.
+    - `model`: any model or schedule.
     - `law`: μ_0, a `Density` or a `Gaussian`.
     - `particles`: X(0).
     - `copies`: Y(0), N as well. Default: None, X(0).
@@ -121,9 +121,9 @@ def synchronous_coupling(
 
 def _couple(begun: Stepper, state: Carrier, path: Brownian | None, index: Int[ArrayLike, ""]) -> tuple[Carrier, Status]:
     (particles, copies, law), (own, _, mean_field) = state.measures, begun.shared
-    noise = increments(begun.model, particles, path, index, begun.dt)
-    x = solve(diffrax.Euler(), own.model, particles, noise, begun.dt)
-    y = solve(diffrax.Euler(), mean_field.model, copies, noise, begun.dt, law=law)
+    noise = increments(begun.at(index), particles, path, index, begun.dt)
+    x = solve(diffrax.Euler(), own.during(index), particles, noise, begun.dt)
+    y = solve(diffrax.Euler(), mean_field.during(index), copies, noise, begun.dt, law=law)
     law, found = mean_field.step(law, path, index)
     return Carrier(CoupledMeasures(with_positions(particles, x), with_positions(copies, y), law)), found
 

@@ -26,14 +26,14 @@ from mckean.dynamics.loop import Plan, Run, run_in_chunks, run_whole
 from mckean.dynamics.trajectory import MeasureT, Trajectory, reserved_names
 from mckean.interactions.functions import as_module
 from mckean.measures import AbstractMeasure, Particles
-from mckean.models import Model, in_precision
+from mckean.models import Equation, Model, in_precision, initial, require_equation, since
 from mckean.paths import Brownian
 
 Observables = Mapping[str, Callable[..., Any]]
 
 
 def evolve(
-    model: Model,
+    model: Equation,
     measure: MeasureT,
     *,
     until: Real[ArrayLike, ""],
@@ -54,7 +54,7 @@ def evolve(
 
     **Arguments:**
 
-    - `model`: the equation.
+    - `model`: the equation: a model, or one that depends on time, `Schedule(lambda t: …)`.
     - `measure`: the initial measure.
     - `until`: the final time.
     - `dt`: the step, time. It divides until − start.
@@ -80,15 +80,19 @@ def evolve(
 
     Inside vmap, grad or jit nothing is checked before the run, and a failure raises JAX's own runtime error.
     """
+    start, until, dt, begin, steps = _count_steps(start, until, dt)
+    require_equation(model)
+    model = since(model, start)
     scheme = scheme_for(model, measure, scheme)
     observe = _check_observables(observe, measure)
-    start, until, dt, first, steps = _count_steps(start, until, dt)
     stride = steps if every is None else _check_stride(every, steps)
     model = in_precision(model, measure)
-    path = _choose_path(model, measure, path, (first, steps, dt))
+    path = _choose_path(initial(model), measure, path, (begin, steps, dt))
     run = Run(scheme.begin(model, measure, dt), path, observe)
-    plan = Plan(first, steps, stride, dt)
-    attributes = _describe_run(model=run.model, scheme=scheme, path=path, dt=dt, start=start, until=until, every=stride)
+    plan = Plan(begin, steps, stride, dt)
+    attributes = _describe_run(
+        model=run.stepper.equation, scheme=scheme, path=path, dt=dt, start=start, until=until, every=stride
+    )
     with forward_derivatives():
         whole = _in_one_program(run, measure)
         return (run_whole if whole else partial(run_in_chunks, progress=progress))(run, plan, measure, attributes)

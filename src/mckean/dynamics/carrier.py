@@ -15,7 +15,7 @@ from mckean.checks import require
 from mckean.dynamics.scheme import AbstractScheme, Stepper, step_length
 from mckean.faults import Status
 from mckean.measures import AbstractMeasure
-from mckean.models import Model
+from mckean.models import Equation, with_sums_of
 from mckean.paths import Brownian
 from mckean.spaces import AbstractSpace
 
@@ -58,7 +58,7 @@ class CarrierScheme(AbstractScheme):
 
     - `schemes`: one for each measure.
     - `rule`: see `Rule`.
-    - `bare`: a function of the model that returns the model of the schemes. Default: None, the same model.
+    - `bare`: a function of the equation that returns that of the schemes. Default: None, the same.
 
     **Raises:** `ValueError`, when it begins, for what the schemes refuse.
     """
@@ -66,9 +66,11 @@ class CarrierScheme(AbstractScheme):
     moves: ClassVar[str] = "a Carrier"
     schemes: tuple[AbstractScheme, ...]
     rule: Rule
-    bare: Callable[[Model], Model]
+    bare: Callable[[Equation], Equation]
 
-    def __init__(self, schemes: Sequence[AbstractScheme], rule: Rule, bare: Callable[[Model], Model] | None = None):
+    def __init__(
+        self, schemes: Sequence[AbstractScheme], rule: Rule, bare: Callable[[Equation], Equation] | None = None
+    ):
         self.schemes, self.rule = tuple(schemes), rule
         self.bare = _itself if bare is None else bare
 
@@ -87,15 +89,13 @@ class CarrierScheme(AbstractScheme):
             and all(scheme.accepts(one) for scheme, one in zip(self.schemes, measure.measures, strict=True))
         )
 
-    def begin(self, model: Model, measure: Carrier, dt: float) -> Stepper:
+    def begin(self, equation: Equation, measure: Carrier, dt: float) -> Stepper:
         require(self.accepts(measure), f"the carrier does not hold what its {len(self.schemes)} schemes move.")
-        bare = self.bare(model)
+        bare = self.bare(equation)
         steppers = tuple(
             scheme.begin(bare, one, dt) for scheme, one in zip(self.schemes, measure.measures, strict=True)
         )
-        planned = steppers[0].model.interaction
-        model = eqx.tree_at(lambda m: m.interaction, model, planned, is_leaf=lambda leaf: leaf is None)
-        return Stepper(self, model, step_length(measure, dt), steppers)
+        return Stepper(self, with_sums_of(equation, steppers[0].equation), step_length(measure, dt), steppers)
 
     def advance(
         self, begun: Stepper, measure: Carrier, path: Brownian | None, index: Int[ArrayLike, ""]
@@ -109,8 +109,8 @@ class CarrierScheme(AbstractScheme):
         return first
 
 
-def _itself(model: Model) -> Model:
-    return model
+def _itself(equation: Equation) -> Equation:
+    return equation
 
 
 def together(

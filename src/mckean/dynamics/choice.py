@@ -11,15 +11,16 @@ from mckean.dynamics.scheme import AbstractScheme
 from mckean.dynamics.spectral import Spectral
 from mckean.dynamics.volumes import FiniteVolume
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
-from mckean.models import Model, require_model
+from mckean.models import Equation, Model, initial, require_equation
 from mckean.spaces import FourierGrid
 
 Scheme = AbstractScheme | diffrax.AbstractSolver
 
 
-def scheme_for(model: Model, measure: AbstractMeasure, scheme: Scheme | None) -> AbstractScheme:
+def scheme_for(equation: Equation, measure: AbstractMeasure, scheme: Scheme | None) -> AbstractScheme:
     """The scheme asked for, or the one that belongs to the form of the measure."""
-    require_model(model)
+    require_equation(equation)
+    model = initial(equation)
     if isinstance(scheme, diffrax.AbstractSolver):
         if isinstance(measure, Density):
             raise ValueError(

@@ -10,7 +10,7 @@ from mckean.dynamics.particles import begin_particles, check_calculus, displacem
 from mckean.dynamics.scheme import AbstractScheme, Stepper
 from mckean.faults import Status, sound
 from mckean.measures import AbstractMeasure, Particles
-from mckean.models import Model
+from mckean.models import Equation, initial
 from mckean.paths import Brownian
 
 
@@ -37,18 +37,19 @@ class GeodesicEuler(AbstractScheme):
     def accepts(self, measure: AbstractMeasure) -> bool:
         return isinstance(measure, Particles)
 
-    def begin(self, model: Model, measure: Particles, dt: float) -> Stepper:
-        if model.has_noise:
-            check_calculus(diffrax.Euler(), model)
-        return begin_particles(self, model, measure, dt)
+    def begin(self, equation: Equation, measure: Particles, dt: float) -> Stepper:
+        if initial(equation).has_noise:
+            check_calculus(diffrax.Euler(), initial(equation))
+        return begin_particles(self, equation, measure, dt)
 
     def advance(
         self, begun: Stepper, measure: Particles, path: Brownian | None, index: Int[ArrayLike, ""]
     ) -> tuple[Particles, Status]:
-        noise = increments(begun.model, measure, path, index, begun.dt)
-        move = displacement(begun.model, measure, noise, begun.dt)
+        model = begun.at(index)
+        noise = increments(model, measure, path, index, begun.dt)
+        move = displacement(model, measure, noise, begun.dt)
         positions = measure.space.exponential(measure.positions, move)
         return with_positions(measure, positions), sound(begun.dt.dtype)
 
     def inspect(self, begun: Stepper, measure: Particles) -> Status:
-        return inspect_sums(begun.model, measure)
+        return inspect_sums(begun.equation, measure)

@@ -15,7 +15,7 @@ from mckean.faults import Status, sound
 from mckean.interactions import AbstractField
 from mckean.interactions.parameters import parameter
 from mckean.measures import AbstractMeasure, Particles
-from mckean.models import Model
+from mckean.models import Equation, Model, initial
 from mckean.paths import Brownian
 
 
@@ -52,19 +52,20 @@ class Layers(AbstractScheme):
     def accepts(self, measure: AbstractMeasure) -> bool:
         return isinstance(measure, Particles)
 
-    def begin(self, model: Model, measure: Particles, dt: float) -> Stepper:
+    def begin(self, equation: Equation, measure: Particles, dt: float) -> Stepper:
+        model = initial(equation)
         require(model.noise is None, "tokens share the weights of a layer: a network has no noise of their own.")
         require(
             all(part.ito_is_stratonovich or part.calculus == "ito" for part in model.common),
             "the layers of a network are increments in the sense of Itô, but the model's noise is meant in that of "
             "Stratonovich.",
         )
-        return begin_particles(self, model, measure, dt)
+        return begin_particles(self, equation, measure, dt)
 
     def advance(
         self, begun: Stepper, measure: Particles, path: Brownian | None, index: Int[ArrayLike, ""]
     ) -> tuple[Particles, Status]:
-        model, dt = begun.model, begun.dt
+        model, dt = begun.at(index), begun.dt
         move = (
             dt * model.ambient_velocity(measure.positions, measure) if model.has_velocity else jnp.zeros((), dt.dtype)
         )
@@ -76,7 +77,7 @@ class Layers(AbstractScheme):
         return measure, sound(dt.dtype)
 
     def inspect(self, begun: Stepper, measure: Particles) -> Status:
-        return inspect_sums(begun.model, measure)
+        return inspect_sums(begun.equation, measure)
 
 
 def _add(mu: Particles, move: Float[Array, "..."]) -> Particles:

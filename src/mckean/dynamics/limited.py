@@ -37,7 +37,7 @@ from mckean.dynamics.scheme import (
 from mckean.dynamics.survey import require_functions
 from mckean.faults import Status, sound
 from mckean.measures import AbstractMeasure, Density
-from mckean.models import Model, Thermal
+from mckean.models import Equation, Model, Thermal, initial
 from mckean.paths import Brownian
 from mckean.spaces import FourierGrid, calculus
 
@@ -79,7 +79,8 @@ class FluxLimited(AbstractScheme):
     def accepts(self, measure: AbstractMeasure) -> bool:
         return isinstance(measure, Density) and isinstance(measure.grid, FourierGrid)
 
-    def begin(self, model: Model, measure: Density, dt: float) -> Stepper:
+    def begin(self, equation: Equation, measure: Density, dt: float) -> Stepper:
+        model = initial(equation)
         require_same_space(model, measure)
         require(
             model.noise is None or isinstance(model.noise, Thermal),
@@ -93,27 +94,40 @@ class FluxLimited(AbstractScheme):
             "the flux-limited scheme keeps a density positive, but this one is negative somewhere.",
         )
         step = step_length(measure, dt)
-        return Stepper(self, model, step, _heat_factors(model, measure, step))
+        # Where the temperature depends on time each half of a step has factors of its own.
+        factors = _heat_factors(equation, measure, step) if isinstance(equation, Model) else None
+        return Stepper(self, equation, step, factors)
 
     def advance(
         self, begun: Stepper, measure: Density, path: Brownian | None, index: Int[ArrayLike, ""]
     ) -> tuple[Density, Status]:
-        model, dt = begun.model, begun.dt
-        dB = increments(model, measure, path, index, dt).common
+        dt, course = begun.dt, begun.during(index)
+        dB = increments(begun.at(index), measure, path, index, dt).common
+
+        def heat(density, middle):
+            return _heat(density, _factors_at(begun, measure, index, middle))
 
         def towards(state, share):
             """On, until the density has gone the share of its present displacement."""
             density, gone = state
+            model = course((share - 0.5) * dt)
             move = [share * u - before for u, before in zip(_displacement(model, density, dt, dB), gone, strict=True)]
             return (_transport(density, move), [u + v for u, v in zip(gone, move, strict=True)]), None
 
         still = [jnp.zeros_like(measure.values) for _ in measure.grid.shape]
         shares = jnp.asarray([0.5, 1.0], dt.dtype)
-        end = jax.lax.scan(towards, (_heat(measure, begun.shared), still), shares)[0][0]
-        return with_unit_mass(measure, _heat(end, begun.shared).values), sound(dt.dtype)
+        end = jax.lax.scan(towards, (heat(measure, 0.25), still), shares)[0][0]
+        return with_unit_mass(measure, heat(end, 0.75).values), sound(dt.dtype)
 
     def inspect(self, begun: Stepper, measure: Density) -> Status:
         return sound(begun.dt.dtype)
+
+
+def _factors_at(begun: Stepper, measure: Density, index: Int[ArrayLike, ""], share: float) -> Array | None:
+    """The factors of a half of a step, in the middle of which is a share of the step: the midpoint rule for ∫β⁻¹dt."""
+    if isinstance(begun.equation, Model):
+        return begun.shared
+    return _heat_factors(begun.at(index, share * begun.dt), measure, begun.dt)
 
 
 def _heat_factors(model: Model, measure: Density, dt: Float[Array, ""]) -> Float[Array, "..."] | None:

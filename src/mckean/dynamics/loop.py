@@ -20,7 +20,7 @@ from mckean.dynamics.survey import warn_of_lost_steps
 from mckean.dynamics.trajectory import MeasureT, Trajectory, require_names
 from mckean.faults import FAULTS, Failure, Fault, RunError, Status, sound, status, tell
 from mckean.measures import AbstractMeasure
-from mckean.models import Model
+from mckean.models import Model, initial
 from mckean.paths import Brownian
 
 _CHUNKS = 20
@@ -50,19 +50,16 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Run(eqx.Module):
-    """What is compiled: everything but the counts. `model` is what the observables see."""
+    """What is compiled: everything but the counts."""
 
     stepper: Stepper
     path: Brownian | None
     observe: dict
 
-    @property
-    def model(self) -> Model:
-        return self.stepper.model
-
-    def record(self, measure: AbstractMeasure) -> dict:
-        """The values of the observables."""
-        return {name: _observe(name, f, self.model, measure) for name, f in self.observe.items()}
+    def record(self, measure: AbstractMeasure, index: Any) -> dict:
+        """The values of the observables after so many steps from time 0; they see the model of that time."""
+        model = self.stepper.at(index)
+        return {name: _observe(name, f, model, measure) for name, f in self.observe.items()}
 
     def sound(self) -> Status:
         """No fault."""
@@ -138,7 +135,7 @@ class Pace:
 
 def run_whole(run: Run, plan: Plan, measure: MeasureT, made: tuple) -> Trajectory[MeasureT]:
     """The run under a transformation of JAX: one chunk. A bad end is told to who watches, else JAX's own error."""
-    start = run.record(measure)
+    start = run.record(measure, plan.first)
     require_names(_leading(start))
     final, observed, found = _advance_whole(run, measure, plan.first, plan.steps, plan.stride)
     end = plan.first + plan.steps
@@ -151,10 +148,10 @@ def run_whole(run: Run, plan: Plan, measure: MeasureT, made: tuple) -> Trajector
 
 def run_in_chunks(run: Run, plan: Plan, measure: MeasureT, made: tuple, progress: bool) -> Trajectory[MeasureT]:
     """The run chunk by chunk, each judged; an interruption loses no more than the chunk under way."""
-    warn_of_lost_steps(run.model, measure, plan.dt, plan.steps)
+    warn_of_lost_steps(initial(run.stepper.equation), measure, plan.dt, plan.steps)
     pace = Pace(plan, bool(run.observe))
     with _bar(progress, plan.steps) as tick, asked_to_stop() as asked:
-        start = _record_once(run, measure)
+        start = _record_once(run, measure, plan.first)
         require_names(start)
         kept: _Kept = (measure, 0, [start])
         try:
@@ -188,13 +185,13 @@ def _advance_by(run: Run, plan: Plan, chunk: Chunk, most: int, kept: _Kept) -> _
         # A copy: a view would keep the room of all records alive.
         observed = jax.tree.map(lambda a: np.array(np.asarray(a)[:records]), observed)
     elif records:
-        observed = _record_once(run, new)
+        observed = _record_once(run, new, plan.first + chunk.end)
     return new, chunk.end, [*pieces, observed] if observed and records else pieces
 
 
 def _so_far(run: Run, plan: Plan, measure: MeasureT, done: int, pieces: list, made: tuple) -> Trajectory[MeasureT]:
     if done % plan.stride:
-        pieces = [*pieces, _record_once(run, measure)]
+        pieces = [*pieces, _record_once(run, measure, plan.first + done)]
     times, observed = plan.times(done), _join(pieces)
     _warn_of_none(times, observed)
     return Trajectory(measure, array(times), observed, made)
@@ -251,7 +248,7 @@ def _advance(
         due = (r + 1) * stride - begun
         go_on = lambda state: (state[1] < jnp.minimum(steps, due)) & ~state[2].bad  # noqa: E731
         state = jax.lax.while_loop(go_on, move, state)
-        seen = lambda mu: jax.tree.map(jnp.asarray, run.record(mu))  # noqa: E731
+        seen = lambda mu: jax.tree.map(jnp.asarray, run.record(mu, at + state[1]))  # noqa: E731
         none = lambda mu: jax.tree.map(lambda a: jnp.zeros(a.shape[1:], a.dtype), room.like)  # noqa: E731
         return state, jax.lax.cond(state[1] == due, seen, none, state[0]) if room.like else {}
 
@@ -271,7 +268,7 @@ def _advance_whole(run: Run, measure: MeasureT, first: int, steps: int, stride: 
             return mu, found.then(new)
 
         state = jax.lax.fori_loop(0, stride, move, state)
-        return state, run.record(state[0])
+        return state, run.record(state[0], first + (r + 1) * stride)
 
     (final, found), observed = jax.lax.scan(period, (measure, run.sound()), jnp.arange(steps // stride))
     return final, observed, found.then(_look(run, final))
@@ -283,13 +280,13 @@ def _look(run: Run, final: AbstractMeasure) -> Status:
     return lost.then(run.stepper.inspect(final))
 
 
-def _record_once(run: Run, measure: AbstractMeasure) -> dict:
-    return _record(run, measure) if run.observe else {}
+def _record_once(run: Run, measure: AbstractMeasure, index: int) -> dict:
+    return _record(run, measure, np.asarray(index)) if run.observe else {}
 
 
 @eqx.filter_jit
-def _record(run: Run, measure: AbstractMeasure) -> dict:
-    return _leading(run.record(measure))
+def _record(run: Run, measure: AbstractMeasure, index: Any) -> dict:
+    return _leading(run.record(measure, index))
 
 
 @eqx.filter_jit

@@ -12,7 +12,6 @@ maps does. The Stratonovich form of P_x∘dB is the Itô equation with the drift
 from typing import ClassVar, cast
 
 import diffrax
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
@@ -23,7 +22,7 @@ from mckean.dynamics.particles import begin_particles, inspect_sums, solve, with
 from mckean.dynamics.scheme import AbstractScheme, Stepper
 from mckean.faults import Status, sound
 from mckean.measures import AbstractMeasure, Particles
-from mckean.models import Isotropic, Model
+from mckean.models import Equation, Isotropic, initial
 from mckean.paths import Brownian
 from mckean.spaces import Sphere
 
@@ -72,7 +71,8 @@ class Moebius(AbstractScheme):
     def accepts(self, measure: AbstractMeasure) -> bool:
         return isinstance(measure, Particles)
 
-    def begin(self, model: Model, measure: Particles, dt: float) -> Stepper:
+    def begin(self, equation: Equation, measure: Particles, dt: float) -> Stepper:
+        model = initial(equation)
         require(isinstance(model.space, Sphere), f"Möbius maps move particles on a sphere, not on {model.space}.")
         isotropic = len(model.common) == 1 and isinstance(model.common[0], Isotropic)
         require(
@@ -80,25 +80,27 @@ class Moebius(AbstractScheme):
             "the flow of a noise is Möbius if it is isotropic, common to all particles and the only one: "
             "Model(sphere, common=Isotropic(amplitude)).",
         )
-        return begin_particles(self, model, measure, dt)
+        return begin_particles(self, equation, measure, dt)
 
     def advance(
         self, begun: Stepper, measure: Particles, path: Brownian | None, index: Int[ArrayLike, ""]
     ) -> tuple[Particles, Status]:
-        model, dt = begun.model, begun.dt
-        dB = common_increment(model, measure, path, index, dt)
-        still = eqx.tree_at(lambda m: m.common, model, ())
+        half = 0.5 * begun.dt
+        model = begun.at(index, half)
+        dB = common_increment(model, measure, path, index, begun.dt)
 
-        def drift(mu: Particles) -> Particles:
+        def drift(mu: Particles, after: Array) -> Particles:
             if not model.has_velocity:
                 return mu
-            return with_positions(mu, solve(diffrax.Heun(), still, mu, Increments(None, None), 0.5 * dt))
+            still = Increments(None, None)
+            return with_positions(mu, solve(diffrax.Heun(), begun.during(index, after), mu, still, half))
 
         noise = cast(Isotropic, model.common[0])
-        return drift(_map(noise, drift(measure), dB)), sound(dt.dtype)
+        middle = _map(noise, drift(measure, jnp.zeros_like(half)), dB)
+        return drift(middle, half), sound(half.dtype)
 
     def inspect(self, begun: Stepper, measure: Particles) -> Status:
-        return inspect_sums(begun.model, measure)
+        return inspect_sums(begun.equation, measure)
 
 
 def _map(noise: Isotropic, mu: Particles, dB: Float[Array, " d"]) -> Particles:

@@ -24,7 +24,7 @@ from mckean.dynamics.scheme import AbstractScheme, Stepper, require_same_space, 
 from mckean.dynamics.survey import point_fields
 from mckean.faults import Status, sound
 from mckean.measures import AbstractMeasure, Gaussian
-from mckean.models import Model
+from mckean.models import Equation, Model, initial
 from mckean.paths import Brownian
 
 
@@ -58,7 +58,8 @@ class Moments(AbstractScheme):
     def accepts(self, measure: AbstractMeasure) -> bool:
         return isinstance(measure, Gaussian)
 
-    def begin(self, model: Model, measure: Gaussian, dt: float) -> Stepper:
+    def begin(self, equation: Equation, measure: Gaussian, dt: float) -> Stepper:
+        model = initial(equation)
         require_same_space(model, measure)
         check_solver(self.solver)
         require(
@@ -73,15 +74,15 @@ class Moments(AbstractScheme):
         require_stratonovich(model)
         point_fields(model, measure)
         require_affine(model, measure)
-        return Stepper(self, model, step_length(measure, dt))
+        return Stepper(self, equation, step_length(measure, dt))
 
     def advance(
         self, begun: Stepper, measure: Gaussian, path: Brownian | None, index: Int[ArrayLike, ""]
     ) -> tuple[Gaussian, Status]:
-        model, dt = begun.model, begun.dt
-        dB = increments(model, measure, path, index, dt).common
+        dt, course = begun.dt, begun.during(index)
+        dB = increments(begun.at(index), measure, path, index, dt).common
         rate = None if dB is None else dB / dt
-        term = diffrax.ODETerm(lambda t, y, args: _rates(model, measure, rate, *y))
+        term = diffrax.ODETerm(lambda t, y, args: _rates(course(t), measure, rate, *y))
         y0, zero = (measure.mean, measure.covariance), jnp.zeros((), dt.dtype)
         solver = both_ways(self.solver)
         y1, *_ = solver.step(term, zero, dt, y0, None, solver.init(term, zero, dt, y0, None), False)

@@ -14,6 +14,7 @@ from mckean.checks import require
 from mckean.dynamics._increments import Increments, increments
 from mckean.dynamics.scheme import (
     AbstractScheme,
+    Course,
     Stepper,
     require_motion,
     require_same_space,
@@ -22,7 +23,7 @@ from mckean.dynamics.scheme import (
 from mckean.dynamics.survey import inspect_potentials, require_functions
 from mckean.faults import Status, sound
 from mckean.measures import AbstractMeasure, Particles
-from mckean.models import Calculus, Model, Thermal, with_planned_sums
+from mckean.models import Calculus, Equation, Model, Thermal, initial, with_planned_sums
 from mckean.paths import Brownian
 
 Solver = diffrax.AbstractSolver
@@ -43,22 +44,28 @@ def both_ways(solver: Solver) -> Solver:
     return solver if getattr(solver, "scan_kind", "") is not None else dataclasses.replace(solver, scan_kind="bounded")
 
 
-def begin_particles(scheme: AbstractScheme, model: Model, measure: Particles, dt: float) -> Stepper:
+def begin_particles(scheme: AbstractScheme, equation: Equation, measure: Particles, dt: float) -> Stepper:
     """The steps of a scheme of particles, with sums that are planned for the cloud.
 
     **Raises:** `ValueError` for a model of another space, a drift that is not finite at the particles, and a state that
     would never move.
     """
-    require_same_space(model, measure)
-    model = with_planned_sums(model, measure)
+    require_same_space(initial(equation), measure)
+    equation = with_planned_sums(equation, measure)
+    model = initial(equation)
     require_functions(model, measure, measure.positions)
     require_motion(model, measure, dt)
-    return Stepper(scheme, model, step_length(measure, dt))
+    return Stepper(scheme, equation, step_length(measure, dt))
 
 
-def inspect_sums(model: Model, measure: Particles) -> Status:
-    """Whether the cloud has outgrown what the sum over the kernel was planned for, or left where V and W are finite."""
-    return interactions.inspect(model.interaction, measure).then(inspect_potentials(model, measure))
+def inspect_sums(equation: Equation, measure: Particles) -> Status:
+    """Whether the cloud has outgrown what the sum over the kernel was planned for, or left where V and W are finite.
+
+    Where V and W depend on time their values tell, which become non-finite.
+    """
+    if not isinstance(equation, Model):
+        return interactions.inspect(initial(equation).interaction, measure)
+    return interactions.inspect(equation.interaction, measure).then(inspect_potentials(equation, measure))
 
 
 def with_positions(particles: Particles, positions: Float[Array, "n d"]) -> Particles:
@@ -96,20 +103,20 @@ class ParticleScheme(AbstractScheme):
     def accepts(self, measure: AbstractMeasure) -> bool:
         return isinstance(measure, Particles)
 
-    def begin(self, model: Model, measure: Particles, dt: float) -> Stepper:
+    def begin(self, equation: Equation, measure: Particles, dt: float) -> Stepper:
         check_solver(self.solver)
-        check_calculus(self.solver, model)
-        return begin_particles(self, model, measure, dt)
+        check_calculus(self.solver, initial(equation))
+        return begin_particles(self, equation, measure, dt)
 
     def advance(
         self, begun: Stepper, measure: Particles, path: Brownian | None, index: Int[ArrayLike, ""]
     ) -> tuple[Particles, Status]:
-        noise = increments(begun.model, measure, path, index, begun.dt)
-        positions = solve(self.solver, begun.model, measure, noise, begun.dt)
+        noise = increments(begun.at(index), measure, path, index, begun.dt)
+        positions = solve(self.solver, begun.during(index), measure, noise, begun.dt)
         return with_positions(measure, positions), sound(begun.dt.dtype)
 
     def inspect(self, begun: Stepper, measure: Particles) -> Status:
-        return inspect_sums(begun.model, measure)
+        return inspect_sums(begun.equation, measure)
 
 
 def displacement(model: Model, particles: Particles, noise: Increments, dt: Float[Array, ""]) -> Float[Array, "n d"]:
@@ -117,13 +124,13 @@ def displacement(model: Model, particles: Particles, noise: Increments, dt: Floa
     x = particles.positions
     move = dt * model.velocity(x, particles)
     if model.has_noise:
-        move = move + _NoiseTerm(model, lambda y: particles, noise).vf_prod(0.0, x, None, noise.own)
+        move = move + _NoiseTerm(lambda t: model, lambda y: particles, noise).vf_prod(0.0, x, None, noise.own)
     return move
 
 
 def solve(
     solver: Solver,
-    model: Model,
+    course: Course,
     particles: Particles,
     noise: Increments,
     dt: Float[Array, ""],
@@ -131,24 +138,25 @@ def solve(
 ) -> Float[Array, "n d"]:
     """The positions after one step of the solver, retracted to the space.
 
-    `law` is the measure that acts: None for the particles' own, which then moves with the solver's stages; a given one
-    (McKean's process) is frozen over the step.
+    `course`: the model at the times of the solver's stages, which begin at 0. `law` is the measure that acts: None for
+    the particles' own, which then moves with the stages; a given one (McKean's process) is frozen over the step.
     """
 
     def acting(y):
         return eqx.tree_at(lambda p: p.positions, particles, y) if law is None else law
 
     y0 = particles.positions
-    if isinstance(solver, diffrax.ItoMilstein) and model.noise is not None:
-        y1 = _one_by_one(solver, model, acting(y0), y0, noise, dt)
+    if isinstance(solver, diffrax.ItoMilstein) and noise.own is not None:
+        y1 = _one_by_one(solver, course(jnp.zeros_like(dt)), acting(y0), y0, noise, dt)
     else:
-        drift = diffrax.ODETerm(lambda t, y, args: model.velocity(y, acting(y)))
-        y1 = _solver_step(solver, drift, model, acting, y0, noise, dt)
+        drift = diffrax.ODETerm(lambda t, y, args: course(t).velocity(y, acting(y)))
+        y1 = _solver_step(solver, drift, course, acting, y0, noise, dt)
     return particles.space.retract(y1)
 
 
-def _solver_step(solver: Solver, drift: diffrax.ODETerm, model: Model, acting, y0, noise: Increments, dt) -> Array:
-    term = diffrax.MultiTerm(drift, _NoiseTerm(model, acting, noise)) if model.has_noise else drift
+def _solver_step(solver: Solver, drift: diffrax.ODETerm, course: Course, acting, y0, noise: Increments, dt) -> Array:
+    still = noise.own is None and noise.common is None
+    term = drift if still else diffrax.MultiTerm(drift, _NoiseTerm(course, acting, noise))
     zero, solver = jnp.zeros((), dt.dtype), both_ways(solver)
     y1, *_ = solver.step(term, zero, dt, y0, None, solver.init(term, zero, dt, y0, None), False)
     return y1
@@ -173,7 +181,8 @@ def _one_by_one(
 
     def one(y, b, increment):
         still = diffrax.ODETerm(lambda t, y, args: b)
-        return _solver_step(solver, still, model, lambda y: mu, y[None], Increments(increment[None], None), dt)[0]
+        alone = Increments(increment[None], None)
+        return _solver_step(solver, still, lambda t: model, lambda y: mu, y[None], alone, dt)[0]
 
     # diffrax forms its identity matrix in the default precision, which would promote single precision to double.
     return jax.vmap(one)(y0, drift[:, None], noise.own).astype(y0.dtype)
@@ -186,34 +195,38 @@ class _NoiseTerm(diffrax.AbstractTerm):
     a field of shape (n, d) from the start: a matrix of its m fields would take m times the memory.
     """
 
-    model: Model
+    course: Course = eqx.field(static=True)
     acting: Any = eqx.field(static=True)
     noise: Increments
 
     def vf(self, t, y, args):
-        own, mu = self.model.noise, self.acting(y)
-        return None if own is None else self._tangent(y, own.matrix(y, mu)), self._common(mu, y)
+        model, mu = self.course(t), self.acting(y)
+        own = model.noise
+        return None if own is None else _tangent(model, y, own.matrix(y, mu)), self._common(model, mu, y)
 
     def contr(self, t0, t1, **kwargs):
         return self.noise.own
 
     def prod(self, vf, control):
-        own, (sigma, common) = self.model.noise, vf
+        # Which motions a noise has, and how they multiply its fields, does not depend on time.
+        own, (sigma, common) = self.course(0.0).noise, vf
         return common + (0.0 if own is None else own.apply(sigma, control))
 
     def vf_prod(self, t, y, args, control):
-        own, mu = self.model.noise, self.acting(y)
-        if isinstance(own, Thermal):
-            return self._common(mu, y) + self.model.space.project(y, own.amplitude.astype(y.dtype) * control)
+        model, mu = self.course(t), self.acting(y)
+        if isinstance(model.noise, Thermal):
+            amplitude = model.noise.amplitude.astype(y.dtype)
+            return self._common(model, mu, y) + model.space.project(y, amplitude * control)
         return self.prod(self.vf(t, y, args), control)
 
-    def _tangent(self, y: Array, sigma: Float[Array, "n d m"]) -> Float[Array, "n d m"]:
-        """Every column of σ projected onto the tangent space."""
-        return jnp.moveaxis(self.model.space.project(y[:, None], jnp.moveaxis(sigma, 2, 1)), 1, 2)
-
-    def _common(self, mu: AbstractMeasure, y: Array) -> Array:
+    def _common(self, model: Model, mu: AbstractMeasure, y: Array) -> Array:
         dB = self.noise.common
-        return jnp.zeros((), y.dtype) if dB is None else self.model.common_displacement(y, mu, dB)
+        return jnp.zeros((), y.dtype) if dB is None else model.common_displacement(y, mu, dB)
+
+
+def _tangent(model: Model, y: Float[Array, "n d"], sigma: Float[Array, "n d m"]) -> Float[Array, "n d m"]:
+    """Every column of σ projected onto the tangent space."""
+    return jnp.moveaxis(model.space.project(y[:, None], jnp.moveaxis(sigma, 2, 1)), 1, 2)
 
 
 _AREA = "needs a Lévy area, which these increments do not carry"

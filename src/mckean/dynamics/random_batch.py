@@ -36,7 +36,7 @@ from mckean.faults import Status, sound
 from mckean.interactions import AbstractSum, Interaction, Points
 from mckean.interactions.kernels import AbstractKernel
 from mckean.measures import AbstractMeasure, Particles, dtype_of
-from mckean.models import Model
+from mckean.models import Equation, Model, initial
 from mckean.paths import Brownian
 from mckean.paths.counter import fold
 from mckean.spaces import AbstractGrid, AbstractSpace
@@ -100,7 +100,8 @@ class RandomBatch(AbstractScheme):
     def accepts(self, measure: AbstractMeasure) -> bool:
         return isinstance(measure, Particles)
 
-    def begin(self, model: Model, measure: Particles, dt: float) -> Stepper:
+    def begin(self, equation: Equation, measure: Particles, dt: float) -> Stepper:
+        model = initial(equation)
         require_same_space(model, measure)
         check_solver(self.solver)
         check_calculus(self.solver, model)
@@ -116,7 +117,7 @@ class RandomBatch(AbstractScheme):
         )
         # In batches here too: the full sum may be the one that is out of reach.
         require_functions(in_batches(model, self.batch, jnp.arange(measure.n)), measure, measure.positions)
-        return Stepper(self, model, step_length(measure, dt))
+        return Stepper(self, equation, step_length(measure, dt))
 
     def deal(self, n: int, path: Brownian | None, index: Int[ArrayLike, ""]) -> Int[Array, " n"]:
         """The random order of n particles that the batches of a step are cut from."""
@@ -130,13 +131,14 @@ class RandomBatch(AbstractScheme):
     def advance(
         self, begun: Stepper, measure: Particles, path: Brownian | None, index: Int[ArrayLike, ""]
     ) -> tuple[Particles, Status]:
-        model, dt = begun.model, begun.dt
-        batched = in_batches(model, self.batch, self.deal(measure.n, path, index))
-        positions = solve(self.solver, batched, measure, increments(model, measure, path, index, dt), dt)
+        dt, course, order = begun.dt, begun.during(index), self.deal(measure.n, path, index)
+        noise = increments(begun.at(index), measure, path, index, dt)
+        positions = solve(self.solver, lambda t: in_batches(course(t), self.batch, order), measure, noise, dt)
         return with_positions(measure, positions), sound(dt.dtype)
 
     def inspect(self, begun: Stepper, measure: Particles) -> Status:
-        return inspect_potentials(begun.model, measure)
+        equation = begun.equation
+        return inspect_potentials(equation, measure) if isinstance(equation, Model) else sound(begun.dt.dtype)
 
 
 class Batches(AbstractSum):

@@ -2,6 +2,7 @@
 
 import abc
 import math
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -12,8 +13,11 @@ from jaxtyping import Array, ArrayLike, Float, Int
 from mckean.checks import array, require
 from mckean.faults import Status
 from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
-from mckean.models import Isotropic, Model, differs
+from mckean.models import Equation, Isotropic, Model, differs
 from mckean.paths import Brownian
+
+Course = Callable[[Any], Model]
+"""The model as a function of the time since the begin of a step."""
 
 
 class AbstractScheme(eqx.Module):
@@ -42,12 +46,12 @@ class AbstractScheme(eqx.Module):
         """Whether the scheme moves measures of this class."""
 
     @abc.abstractmethod
-    def begin(self, model: Model, measure: Any, dt: float) -> "Stepper":
-        """Check a model, a measure and a step, and make the stepper.
+    def begin(self, equation: Equation, measure: Any, dt: float) -> "Stepper":
+        """Check an equation, a measure and a step, and make the stepper.
 
         **Arguments:**
 
-        - `model`: the equation, in the precision of the measure.
+        - `equation`: a model, or a schedule, which is checked at its start; in the precision of the measure.
         - `measure`: the initial measure, of the class that the scheme moves. The sums are planned for it.
         - `dt`: the step, time.
 
@@ -70,14 +74,25 @@ class AbstractScheme(eqx.Module):
 class Stepper(eqx.Module):
     """A scheme that has begun.
 
-    `model`: as the scheme evaluates it, with the sums that are planned; `dt`: the step; `shared`: what the steps have
-    in common, a pytree that does not depend on the state.
+    `equation`: as the scheme evaluates it, with the sums that are planned; `dt`: the step; `shared`: what the steps
+    have in common, a pytree that does not depend on the state.
     """
 
     scheme: AbstractScheme
-    model: Model
+    equation: Equation
     dt: Float[Array, ""]
     shared: Any = None
+
+    def at(self, index: Int[ArrayLike, ""], after: Float[ArrayLike, ""] = 0.0) -> Model:
+        """The model at the time index·dt + `after`."""
+        if isinstance(self.equation, Model):
+            return self.equation
+        return self.equation.at(jnp.asarray(index, self.dt.dtype) * self.dt + after)
+
+    def during(self, index: Int[ArrayLike, ""], after: Float[ArrayLike, ""] = 0.0) -> Course:
+        """The model in the course of a step, or of the part of it that begins at index·dt + `after`."""
+        model = self.equation
+        return (lambda t: model) if isinstance(model, Model) else lambda t: self.at(index, after + t)
 
     def step(self, measure: Any, path: Brownian | None, index: Int[ArrayLike, ""]) -> tuple[Any, Status]:
         """The measure one step later, and what went wrong."""

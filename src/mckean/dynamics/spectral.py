@@ -18,6 +18,9 @@ the rest, the same increment on both sides adds −(dt/8)[A, [A, L]] to the gene
 steps in turn is a product of semigroups that reads the same in both directions, and has weak order 2. Strong order 1
 where the fields commute, else 1/2, as no Lévy area is drawn.
 
+Where the diffusion depends on time or on the point, D_0 is a constant of each step (a temperature of its middle), and
+the rest of the diffusion is explicit.
+
 The velocity v of a step turns a mode q by v·q dt, |v| ~ √(λ/dt), λ the largest eigenvalue of Σ_kσ_kσ_kᵀ. Runge and
 Kutta's method is stable up to √8. Where 5√(λdt)|q| is more, five standard deviations at the highest mode, the step is
 cut into equal parts, all with this velocity: they follow the same equation, so that no order changes.
@@ -39,6 +42,7 @@ from mckean.checks import require, require_tolerance, traced, under_transformati
 from mckean.dynamics._increments import common_increment
 from mckean.dynamics.scheme import (
     AbstractScheme,
+    Course,
     Stepper,
     require_same_space,
     require_stratonovich,
@@ -48,7 +52,7 @@ from mckean.dynamics.scheme import (
 from mckean.dynamics.survey import require_functions
 from mckean.faults import Fault, Status, sound, status
 from mckean.measures import AbstractMeasure, Density
-from mckean.models import AbstractNoise, Model, Thermal, differs
+from mckean.models import AbstractNoise, Equation, Model, Thermal, differs, initial
 from mckean.paths import Brownian
 from mckean.spaces import FourierGrid, calculus
 
@@ -99,7 +103,8 @@ class Spectral(AbstractScheme):
     def accepts(self, measure: AbstractMeasure) -> bool:
         return isinstance(measure, Density) and isinstance(measure.grid, FourierGrid)
 
-    def begin(self, model: Model, measure: Density, dt: float) -> Stepper:
+    def begin(self, equation: Equation, measure: Density, dt: float) -> Stepper:
+        model = initial(equation)
         require_same_space(model, measure)
         require(
             model.noise is None or not differs(model.noise, "ito"),
@@ -110,24 +115,25 @@ class Spectral(AbstractScheme):
         require_functions(model, measure, measure.grid)
         step, parts = step_length(measure, dt), count_parts(model, measure, dt)
         # Where the diffusion is not constant each step has weights of its own.
-        constant = model.noise is None or isinstance(model.noise, Thermal)
+        constant = isinstance(equation, Model) and (model.noise is None or isinstance(model.noise, Thermal))
         weights = eqx.filter_jit(_weights)(model, measure, step / parts) if constant else None
-        return Stepper(self, model, step, _Shared(parts, traced(parts), weights))
+        return Stepper(self, equation, step, _Shared(parts, traced(parts), weights))
 
     def advance(
         self, begun: Stepper, measure: Density, path: Brownian | None, index: Int[ArrayLike, ""]
     ) -> tuple[Density, Status]:
-        model, dt, shared = begun.model, begun.dt, begun.shared
+        dt, shared, course = begun.dt, begun.shared, begun.during(index)
+        model = course(0.5 * dt)
         c = _weights(model, measure, dt / shared.parts) if shared.weights is None else shared.weights
         if not model.common:
-            return with_unit_mass(measure, _in_parts(shared, model, measure, c, None)), sound(dt.dtype)
+            return with_unit_mass(measure, _in_parts(shared, course, dt, measure, c, None)), sound(dt.dtype)
         parts = model.common_parts(measure, common_increment(model, measure, path, index, dt))
         shears = [(noise, b) for noise, b in parts if noise.is_shear]
         shift = _whole_shift(measure, shears)
         before = 0.5 if all(noise.additive for noise, _ in shears) else (jnp.asarray(index) + 1) % 2
         middle = _shift(measure, shift, before, forward=True)
         frozen = _Frozen([(noise, b / dt) for noise, b in parts if not noise.is_shear])
-        middle = with_values(middle, _in_parts(shared, model, middle, c, frozen))
+        middle = with_values(middle, _in_parts(shared, course, dt, middle, c, frozen))
         moved = _shift(middle, shift, 1 - before, forward=False)
         return with_unit_mass(measure, moved.values), sound(dt.dtype)
 
@@ -144,13 +150,20 @@ class _Shared(NamedTuple):
     weights: dict[str, Array] | None
 
 
-def _in_parts(shared: _Shared, model: Model, measure: Density, c: dict[str, Any], frozen: "_Frozen | None") -> Array:
+def _in_parts(
+    shared: _Shared, course: Course, dt: Array, measure: Density, c: dict[str, Any], frozen: "_Frozen | None"
+) -> Array:
     """The values after the parts of a step, with the environment's velocity held still."""
     grid, still, parts, bounded = _grid(measure), None, shared.parts, shared.bounded
     if frozen is not None:
         fine = _fine(grid)
         still = frozen.still(Density(fine, calculus.interpolate(grid, measure.values, fine)))
-    move = lambda _, values: _deterministic(model, with_values(measure, values), c, frozen, still)  # noqa: E731
+    fixed, part = shared.weights is not None, dt / parts
+
+    def move(k, values):
+        stage = lambda share: course((k + share) * part)  # noqa: E731
+        return _deterministic(stage, with_values(measure, values), c, fixed, frozen, still)
+
     if isinstance(parts, int):
         return move(0, measure.values) if parts == 1 else jax.lax.fori_loop(0, parts, move, measure.values)
     if not bounded:
@@ -162,17 +175,20 @@ def _in_parts(shared: _Shared, model: Model, measure: Density, c: dict[str, Any]
 
 
 def _deterministic(
-    model: Model, measure: Density, c: dict[str, Any], frozen: "_Frozen | None", still: Array | None
+    stage: Course, measure: Density, c: dict[str, Any], fixed: bool, frozen: "_Frozen | None", still: Array | None
 ) -> Array:
-    """The values after a part of a step by ETDRK4."""
-    grid = _grid(measure)
-    rate = lambda u: _explicit_rate(model, grid, u, c["diffusion"], frozen, still)  # noqa: E731
+    """The values after a part of a step by ETDRK4.
+
+    `stage`: the model at a share of the part; `fixed`: whether all of the own noise is in the weights.
+    """
+    grid, d0 = _grid(measure), None if fixed else c["diffusion"]
+    rate = lambda share, u: _explicit_rate(stage(share), grid, u, d0, frozen, still)  # noqa: E731
     u0 = jnp.fft.rfftn(measure.values)
-    n0 = rate(u0)
+    n0 = rate(0.0, u0)
     a = c["half"] * u0 + c["stage"] * n0
-    na = rate(a)
-    nb = rate(c["half"] * u0 + c["stage"] * na)
-    nc = rate(c["half"] * a + c["stage"] * (2 * nb - n0))
+    na = rate(0.5, a)
+    nb = rate(0.5, c["half"] * u0 + c["stage"] * na)
+    nc = rate(1.0, c["half"] * a + c["stage"] * (2 * nb - n0))
     u1 = c["full"] * u0 + c["first"] * n0 + c["middle"] * (na + nb) + c["last"] * nc
     return jnp.fft.irfftn(u1, grid.shape)
 
@@ -303,11 +319,11 @@ def _explicit_rate(
     model: Model,
     grid: FourierGrid,
     u: Complex[Array, "..."],
-    diffusion: Array,
+    diffusion: Array | None,
     frozen: _Frozen | None,
     still: Array | None,
 ) -> Complex[Array, "..."]:
-    """Fourier coefficients of everything but D_0Δρ."""
+    """Fourier coefficients of everything but D_0Δρ; of the transport alone where there is no D_0."""
     fine, d = _fine(grid), len(grid.shape)
     rho = jnp.fft.irfftn(calculus.resize(u, grid, fine), fine.shape)
     density = Density(fine, rho)
@@ -321,8 +337,11 @@ def _explicit_rate(
     drift = model.velocity(fine, density)
     flux = back(drift if frozen is None or still is None else drift + frozen(density, still))
     rate = -_total(1j * q[i] * flux[i] for i in range(d))
-    if model.noise is None or isinstance(model.noise, Thermal):
+    if model.noise is None or diffusion is None:
         return rate
+    if isinstance(model.noise, Thermal):
+        square = jnp.asarray(grid.square_wavenumbers, rho.dtype)
+        return rate - (1 / jnp.asarray(model.beta, rho.dtype) - diffusion) * square * u
     excess = 0.5 * _covariance(model.noise, density) - diffusion * jnp.eye(d, dtype=rho.dtype)
     stress = back(excess.reshape(-1, d * d))
     return rate - _total(q[i] * q[j] * stress[d * i + j] for i in range(d) for j in range(d))

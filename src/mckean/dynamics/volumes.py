@@ -21,6 +21,7 @@ from mckean.dynamics.faces import Faces, faces
 from mckean.dynamics.lines import implicit
 from mckean.dynamics.scheme import (
     AbstractScheme,
+    Course,
     Stepper,
     require_same_space,
     require_stratonovich,
@@ -30,7 +31,7 @@ from mckean.dynamics.scheme import (
 from mckean.dynamics.survey import require_functions
 from mckean.faults import Fault, Status, sound, status
 from mckean.measures import AbstractMeasure, Density
-from mckean.models import Model, Thermal, energy
+from mckean.models import Equation, Model, Thermal, energy, initial
 from mckean.paths import Brownian
 from mckean.spaces import BoxGrid, FourierGrid
 
@@ -97,7 +98,8 @@ class FiniteVolume(AbstractScheme):
     def accepts(self, measure: AbstractMeasure) -> bool:
         return isinstance(measure, Density) and isinstance(measure.grid, BoxGrid | FourierGrid)
 
-    def begin(self, model: Model, measure: Density, dt: float) -> Stepper:
+    def begin(self, equation: Equation, measure: Density, dt: float) -> Stepper:
+        model = initial(equation)
         require_same_space(model, measure)
         require(len(measure.grid.shape) <= 3, "finite volumes are built for dimension 1, 2 and 3.")
         require(
@@ -113,20 +115,21 @@ class FiniteVolume(AbstractScheme):
                     f"the step dt = {dt:g} is unstable for explicit finite volumes: "
                     f"it must not exceed {1 / float(rate):.3g}."
                 )
-        return Stepper(self, model, step_length(measure, dt))
+        return Stepper(self, equation, step_length(measure, dt))
 
     def advance(
         self, begun: Stepper, measure: Density, path: Brownian | None, index: Int[ArrayLike, ""]
     ) -> tuple[Density, Status]:
-        model, dt = begun.model, begun.dt
+        dt, course = begun.dt, begun.during(index)
         relax = _implicit if self.time == "implicit" else _explicit
+        model = course(0.5 * dt)
         if not model.common:
-            values, found = relax(model, measure, dt)
+            values, found = relax(course, measure, dt)
             return with_unit_mass(measure, values), found
         dB = common_increment(model, measure, path, index, dt)
         first = _displacement(model, measure, dB)
         middle = _transport(measure, [0.5 * u for u in first])
-        values, found = relax(model, middle, dt)
+        values, found = relax(course, middle, dt)
         middle = _with(middle, values)
         whole = _displacement(model, middle, dB)
         last = _transport(middle, [u - 0.5 * v for u, v in zip(whole, first, strict=True)])
@@ -147,20 +150,23 @@ def _faces_of(model: Model, density: Density) -> list[Faces]:
     return faces(model, density, energy.potential(model, density))
 
 
-def _explicit(model: Model, density: Density, dt: Array) -> tuple[Array, Status]:
+def _explicit(course: Course, density: Density, dt: Array) -> tuple[Array, Status]:
     """Heun's method in Shu and Osher's form: a convex combination of Euler steps."""
-    euler = lambda values: values + dt * _rate(_faces_of(model, _with(density, values)), values)  # noqa: E731
-    return 0.5 * (density.values + euler(euler(density.values))), sound(dt.dtype)
+    euler = lambda t, values: values + dt * _rate(_faces_of(course(t), _with(density, values)), values)  # noqa: E731
+    return 0.5 * (density.values + euler(dt, euler(0.0, density.values))), sound(dt.dtype)
 
 
-def _implicit(model: Model, density: Density, dt: Array) -> tuple[Array, Status]:
+def _implicit(course: Course, density: Density, dt: Array) -> tuple[Array, Status]:
     """One dimension after the other with Φ frozen, each step implicit; then a part θ of the way from ρ to ρ⁺.
+
+    The model is that of the end of the step.
 
     G = ∫Φρ + β⁻¹ρ log ρ + U(ρ) is convex, so that each step lowers it by at least −⟨ξ_new, ρ_new − ρ_old⟩, and this is
     not negative since the flux has the sign of −Δξ_new; it is taken as it comes out, so that nothing rests on the
     accuracy of ρ⁺. Let g be the sum. For δ = ρ⁺ − ρ, F(ρ + θδ) − F(ρ) ≤ −θg + ½θ²⟨W_s*δ, δ⟩, which is not positive for
     θ = min(1, g/⟨W_s*δ, δ⟩). As dt → 0, g is of order dt and the other of dt².
     """
+    model = course(dt)
     phi = energy.potential(model, density)
     xi = lambda rho: phi + _own(model, rho)  # noqa: E731
     rho, gain, found = density.values, jnp.zeros((), dt.dtype), sound(dt.dtype)

@@ -25,7 +25,7 @@ from mckean.checks import require
 from mckean.dynamics import Carrier, CarrierScheme, Scheme, Stepper, evolve, increments, scheme_for
 from mckean.faults import Status
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of
-from mckean.models import Model, Thermal, energy
+from mckean.models import Model, Thermal, energy, require_model
 from mckean.paths import Brownian
 
 
@@ -90,6 +90,7 @@ def moving_frame(
 
     **Source:** Sekimoto, Stochastic Energetics (2010), for heat and work.
     """
+    require_model(model)
     require(
         all(part.additive for part in model.common),
         "the moving frame is that of an additive common noise: another one moves different points differently.",
@@ -158,7 +159,7 @@ def _descend(
     begun: Stepper, state: Carrier, path: Brownian | None, index: Int[ArrayLike, ""]
 ) -> tuple[Carrier, Status]:
     """A step in a landscape that stands still half-way, with sums of what is descended and worked."""
-    model, dt, sums = begun.model, begun.dt, state.sums
+    model, dt, sums = begun.at(index), begun.dt, state.sums
     (before,), s0 = state.measures, state.sums.shift
     dB = increments(model, before, path, index, dt).common
     move = (
@@ -168,7 +169,7 @@ def _descend(
     )
     middle, s1 = s0 + 0.5 * move, s0 + move
     still = _landscape(model, middle)
-    after, found = dataclasses.replace(begun.shared[0], model=still).step(before, None, index)
+    after, found = dataclasses.replace(begun.shared[0], equation=still).step(before, None, index)
     confinement = lambda mu, s: energy.confinement_energy(_landscape(model, s), mu)  # noqa: E731
     spent = 0.5 * dt * (energy.dissipation(still, before) + energy.dissipation(still, after))
     descent = energy.free_energy(still, after) - energy.free_energy(still, before)

@@ -9,6 +9,8 @@ Since ⟨∇log ρ·σ_k, μ⟩ = −⟨∇·σ_k, μ⟩, the last sum, of the e
 additive noise. N particles have no entropy, and the same holds for E alone, with D = ⟨|∇δE|², μ⟩ and with the work of
 their own noise, (1/N) Σ_i ∇δE(X_i)·σ(X_i)∘dB_i. A density whose own noise is not thermal has no temperature: its ledger
 too is that of E, and the work of its own noise is the heat −½⟨∇δE·∇·(aρ)/ρ, μ⟩ dt, a = σσᵀ, the limit of the former.
+Where the model depends on time, so does F, and whoever changes it does the work ∂_tF_t(μ) dt: of ∂_tV, ½∂_tW and
+(∂_tβ⁻¹) log ρ.
 
 A run in steps of dt closes its ledger at O(dt) by trapezoidal sums, which is what ∘ says; left-point sums do not see
 the correlation of integrand and increment, and close at O(√dt) once their Itô correction is added, not at all without.
@@ -37,14 +39,14 @@ from mckean.dynamics import (
 )
 from mckean.faults import Status
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of
-from mckean.models import Model, Thermal, differs, drift_at, energy
+from mckean.models import Equation, Model, Thermal, differs, drift_at, energy, initial
 from mckean.models.environment import spreading
 from mckean.paths import Brownian
 from mckean.spaces import FourierGrid
 
 
 class Accounts(NamedTuple):
-    """The terms of dF = −D dt + driven + work + entropy + own, summed from the start; energy per particle.
+    """The terms of dF = −D dt + driven + work + entropy + own + schedule, summed from the start; energy per particle.
 
     **Attributes:** each has shape (t,), or replicas in front, shape (r, t).
 
@@ -53,6 +55,7 @@ class Accounts(NamedTuple):
     - `work`: Σ_k∫⟨∇δE·σ_k, μ⟩∘dB⁰_k, the work of the environment.
     - `entropy`: β⁻¹Σ_k∫⟨∇log ρ·σ_k, μ⟩∘dB⁰_k, the entropy from the environment.
     - `own`: the work of the particles' own noise; 0 where F holds an entropy.
+    - `schedule`: ∫∂_sF_s(μ_s) ds, the work of what changes the model with time; 0 for a model without time.
     """
 
     dissipated: Float[Array | np.ndarray, "*t"]
@@ -60,6 +63,7 @@ class Accounts(NamedTuple):
     work: Float[Array | np.ndarray, "*t"]
     entropy: Float[Array | np.ndarray, "*t"]
     own: Float[Array | np.ndarray, "*t"]
+    schedule: Float[Array | np.ndarray, "*t"]
 
 
 class Ledger(eqx.Module):
@@ -81,7 +85,7 @@ class Ledger(eqx.Module):
     def residual(self) -> Float[Array | np.ndarray, "*r t"]:
         """The change less the sum of its terms, energy per particle; O(dt) for a scheme in Stratonovich's sense."""
         a = self.accounts
-        return self.change + a.dissipated - a.driven - a.work - a.entropy - a.own
+        return self.change + a.dissipated - a.driven - a.work - a.entropy - a.own - a.schedule
 
     @property
     def power(self) -> Float[Array | np.ndarray, "*r"]:
@@ -91,7 +95,7 @@ class Ledger(eqx.Module):
 
 
 def ledger(
-    model: Model,
+    model: Equation,
     measure: Particles | Density | Gaussian,
     *,
     until: float,
@@ -103,15 +107,16 @@ def ledger(
 ) -> Ledger:
     """Run a model with its energy ledger: F(t) − F(0), and the terms of which it is the sum.
 
-        dF = −D dt + ⟨∇δF·b, μ⟩ dt + Σ_k ⟨∇δE·σ_k, μ⟩∘dB⁰_k + β⁻¹ Σ_k ⟨∇log ρ·σ_k, μ⟩∘dB⁰_k,   D = ⟨|∇δF|², μ⟩
+        dF = −D dt + ⟨∇δF·b, μ⟩ dt + Σ_k ⟨∇δE·σ_k, μ⟩∘dB⁰_k + β⁻¹ Σ_k ⟨∇log ρ·σ_k, μ⟩∘dB⁰_k + ∂_tF_t(μ) dt,
 
-    Memory does not grow with the number of steps, nor, for densities, with that of the environment's motions. For
-    particles each step costs two more evaluations of the field. The residual shows the errors of the force (random
-    batches, the tolerance of a sum) and of the grid.
+    D = ⟨|∇δF|², μ⟩. The last term is that of a schedule; it is taken as the change over each step, so that a sudden
+    one is counted as well. Memory does not grow with the number of steps, nor, for densities, with that of the
+    environment's motions. For particles each step costs two more evaluations of the field. The residual shows the
+    errors of the force (random batches, the tolerance of a sum) and of the grid.
 
     **Arguments:**
 
-    - `model`: any.
+    - `model`: any model or schedule.
     - `measure`: particles, a density on the torus, or a Gaussian.
     - `until`, `dt`, `path`: as for `evolve`.
     - `start`: the initial time. Default: 0.
@@ -128,7 +133,7 @@ def ledger(
     if scheme is None and isinstance(measure, Particles):
         scheme = diffrax.Heun()
     inner = scheme_for(model, measure, scheme)
-    _check(model, measure)
+    _check(initial(model), measure)
     run = evolve(
         model, Carrier((measure,), zero_accounts(measure)), until=until, dt=dt, start=start, path=path,
         scheme=CarrierScheme((inner,), _account), observe={"free": _free, "accounts": _accounts}, every=every,
@@ -176,10 +181,19 @@ def _account(
     """A step of the measure, with the ledger's trapezoidal sums; the increments are drawn again, not kept."""
     (before,) = state.measures
     after, found = begun.shared[0].step(before, path, index)
-    noise = increments(begun.model, before, path, index, begun.dt)
-    left, right = (entries(begun.model, mu, noise, begun.dt) for mu in (before, after))
+    ends = begun.at(index), begun.at(jnp.asarray(index) + 1)
+    noise = increments(ends[0], before, path, index, begun.dt)
+    left, right = (entries(model, mu, noise, begun.dt) for model, mu in zip(ends, (before, after), strict=True))
+    if not isinstance(begun.equation, Model):
+        left, right = (sums._replace(schedule=_rise(*ends, mu)) for sums, mu in ((left, before), (right, after)))
     accounts = jax.tree.map(lambda sum_, a, b: sum_ + 0.5 * (a + b), state.sums, left, right)
     return Carrier((after,), accounts), found
+
+
+def _rise(old: Model, new: Model, mu: AbstractMeasure) -> Float[Array, ""]:
+    """What a change of the model adds to F at a measure."""
+    value = energy.free_energy if has_entropy(old, mu) else energy.energy
+    return value(new, mu) - value(old, mu)
 
 
 def entries(model: Model, mu: Particles | Density | Gaussian, noise: Increments, dt: Float[Array, ""]) -> Accounts:
@@ -209,20 +223,23 @@ def entries(model: Model, mu: Particles | Density | Gaussian, noise: Increments,
 
 
 def _integrands(
-    model: Model,
+    model: Equation,
     mu: AbstractMeasure,
     x: interactions.Points,
     score: Float[Array, "n d"],
     own: Float[Array, "n d"] | None,
     common: Float[Array, " m"] | None,
     dt: Float[Array, ""],
-) -> Float[Array, "n 5"]:
-    """The integrands of the accounts at points; `score`: β⁻¹∇log ρ; `own`: what a point's own noise moves it by."""
+) -> Float[Array, "n 6"]:
+    """The integrands of the accounts at points, without what changes the model.
+
+    `score`: β⁻¹∇log ρ; `own`: what a point's own noise moves it by.
+    """
     gradient = -model.force(x, mu)
     still = jnp.zeros_like(gradient)
     slope = gradient + score
     extra = drift_at(model.drift, interactions.at(x, mu), mu)
     push = still if common is None else model.common_displacement(x, mu, common)
     own = still if own is None else own
-    pairs = ((dt * slope, slope), (dt * slope, extra), (gradient, push), (score, push), (gradient, own))
+    pairs = ((dt * slope, slope), (dt * slope, extra), (gradient, push), (score, push), (gradient, own), (still, own))
     return jnp.stack([jnp.sum(a * b, axis=-1) for a, b in pairs], axis=-1)

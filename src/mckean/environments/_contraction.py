@@ -19,7 +19,7 @@ from mckean.dynamics.pair import pair
 from mckean.environments._long_time import distance_of_pair
 from mckean.measures import AbstractMeasure, Particles
 from mckean.measures.norms import inner
-from mckean.models import Model
+from mckean.models import Equation, Model
 from mckean.observables import pair_distance
 from mckean.paths import Brownian
 from mckean.statistics import Estimate, average, replicate
@@ -80,7 +80,7 @@ class Contraction:
 
 
 def contraction(
-    model: Model,
+    model: Equation,
     first: AbstractMeasure,
     second: AbstractMeasure | None = None,
     *,
@@ -100,7 +100,7 @@ def contraction(
 
     **Arguments:**
 
-    - `model`: any.
+    - `model`: any model or schedule.
     - `first`: the first solution at the start.
     - `second`: the second solution at the start. Default: None; then `first` is a cloud of two particles or more, and
       the distance is that of its points, `observables.pair_distance`.
@@ -120,7 +120,7 @@ def contraction(
         state, flow, apart = first, one, pair_distance
     else:
         state, flow, apart = pair(first, second), CarrierScheme((one, one), together), distance_of_pair
-    planned = scheme_for(model, state, flow).begin(model, state, dt).model
+    planned = scheme_for(model, state, flow).begin(model, state, dt).equation
     run = eqx.Partial(_record, model=planned, state=state, flow=flow, apart=apart, until=until, dt=dt, every=every)
     times, distances, sizes = replicate(run, key, replicas, batch)
     return Contraction(times[0], distances, _ROUNDINGS * float(np.finfo(distances.dtype).eps * sizes.max()))

@@ -11,13 +11,13 @@ from mckean.checks import require_key
 from mckean.dynamics import Scheme, evolve, scheme_for
 from mckean.measures import Particles
 from mckean.measures.convert import require_particles
-from mckean.models import Model
+from mckean.models import Equation
 from mckean.paths import Brownian
 from mckean.statistics import EnergyTest, energy_test, replicate
 
 
 def one_point_ergodicity(
-    model: Model,
+    model: Equation,
     particles: Particles,
     invariant: Callable[[PRNGKeyArray, int], Array] | Array,
     *,
@@ -38,7 +38,7 @@ def one_point_ergodicity(
 
     **Arguments:**
 
-    - `model`: any.
+    - `model`: any model or schedule.
     - `particles`: the start: one particle, or several that act on it.
     - `invariant`: a function of (key, n) that returns n independent points of the invariant law, or such points, shape
       (m, d).
@@ -51,7 +51,7 @@ def one_point_ergodicity(
     **Raises:** `ValueError` for samples of another shape, and as `evolve` and `energy_test` do.
     """
     require_particles("ergodicity of one point", particles)
-    model = scheme_for(model, particles, scheme).begin(model, particles, dt).model
+    model = scheme_for(model, particles, scheme).begin(model, particles, dt).equation
     require_key(key)
     driving, drawing, dealing = jax.random.split(key, 3)
     expected = invariant(drawing, replicas) if callable(invariant) else jnp.asarray(invariant)

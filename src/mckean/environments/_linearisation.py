@@ -36,7 +36,7 @@ from mckean.dynamics._evolve import forward_derivatives
 from mckean.faults import Status
 from mckean.measures import AbstractMeasure, dtype_of
 from mckean.measures.norms import difference, inner
-from mckean.models import Model
+from mckean.models import Equation, Model
 from mckean.paths import Brownian
 from mckean.statistics import Estimate, average, replicate
 
@@ -188,7 +188,7 @@ class Growth:
 
 
 def linearise(
-    model: Model,
+    model: Equation,
     measure: AbstractMeasure,
     towards: AbstractMeasure,
     *,
@@ -206,7 +206,7 @@ def linearise(
 
     **Arguments:**
 
-    - `model`: any.
+    - `model`: any model or schedule.
     - `measure`: the solution at the start.
     - `towards`: another measure of its class, which gives the direction of the perturbation.
     - `until`, `dt`, `path`, `every`, `scheme`: as for `evolve`.
@@ -220,7 +220,7 @@ def linearise(
 
 
 def growth(
-    model: Model,
+    model: Equation,
     measure: AbstractMeasure,
     towards: AbstractMeasure,
     *,
@@ -238,7 +238,7 @@ def growth(
 
     **Arguments:**
 
-    - `model`: any.
+    - `model`: any model or schedule.
     - `measure`: the solution at the start, such as a steady state.
     - `towards`: another measure of its class; the perturbation is η_0 ∝ `towards` − `measure`.
     - `until`, `dt`, `every`, `scheme`: as for `evolve`.
@@ -251,7 +251,7 @@ def growth(
     flow = _flow(scheme_for(model, measure, scheme))
     state = tangent(measure, towards)
     # Refused, and planned, while the values are known.
-    planned = flow.begin(model, state, dt).model
+    planned = flow.begin(model, state, dt).equation
     run = eqx.Partial(_follow, model=planned, state=state, flow=flow, until=until, dt=dt, every=every)
     with forward_derivatives():
         times, log_norm, overlap = replicate(run, key, replicas, batch)
@@ -262,7 +262,7 @@ def _flow(scheme: AbstractScheme) -> CarrierScheme:
     return CarrierScheme((scheme,), _grow)
 
 
-def _follow(key: PRNGKeyArray, *, model: Model, state: Carrier, flow: CarrierScheme, **times) -> tuple:
+def _follow(key: PRNGKeyArray, *, model: Equation, state: Carrier, flow: CarrierScheme, **times) -> tuple:
     run = evolve(model, state, path=Brownian(key), scheme=flow, observe=_OBSERVE, **times)
     return run.times, run.observed["log_norm"], run.observed["overlap"]
 

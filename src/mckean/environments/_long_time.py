@@ -18,12 +18,12 @@ from mckean.dynamics.pair import pair
 from mckean.environments._ensemble import Ensemble, ensemble
 from mckean.measures import AbstractMeasure
 from mckean.measures.norms import distance
-from mckean.models import Model
+from mckean.models import Equation, Model
 from mckean.paths import Brownian
 
 
 def pullback(
-    model: Model,
+    model: Equation,
     measure: AbstractMeasure,
     *,
     depths: Sequence[float],
@@ -57,7 +57,7 @@ def pullback(
 
 
 def invariant(
-    model: Model,
+    model: Equation,
     measure: AbstractMeasure,
     observe: Mapping[str, Callable[[Model, AbstractMeasure], Any]],
     *,
@@ -88,7 +88,7 @@ def invariant(
     **Source:** Crauel and Flandoli, Probab. Theory Relat. Fields 100 (1994).
     """
     require(depth > 0, f"the depth of a pullback is a positive time, not {depth}.")
-    planned = scheme_for(model, measure, scheme).begin(model, measure, dt).model
+    planned = scheme_for(model, measure, scheme).begin(model, measure, dt).equation
     run = eqx.Partial(
         _at_zero, model=planned, measure=measure, observe=dict(observe), depth=depth, dt=dt, scheme=scheme
     )
@@ -101,7 +101,7 @@ def _at_zero(key: PRNGKeyArray, *, model, measure, observe, depth, dt, scheme) -
 
 
 def separation(
-    model: Model,
+    model: Equation,
     first: AbstractMeasure,
     second: AbstractMeasure,
     *,
@@ -119,7 +119,7 @@ def separation(
 
     **Arguments:**
 
-    - `model`: any.
+    - `model`: any model or schedule.
     - `first`, `second`: μ_0 and ν_0, measures of one class and size.
     - `start`: the initial time. Default: 0.
     - `until`, `dt`, `path`, `every`, `scheme`: as for `evolve`. Particles share their own motions too.

@@ -32,7 +32,7 @@ from mckean.dynamics._evolve import forward_derivatives
 from mckean.environments._linearisation import push
 from mckean.faults import Fault, Status, sound, status
 from mckean.measures import AbstractMeasure, Particles
-from mckean.models import Model
+from mckean.models import Equation
 from mckean.paths import Brownian
 from mckean.statistics import Estimate, average, replicate
 
@@ -154,7 +154,7 @@ class Spectrum:
 
 
 def lyapunov(
-    model: Model,
+    model: Equation,
     particles: Particles,
     *,
     until: float,
@@ -175,7 +175,7 @@ def lyapunov(
 
     **Arguments:**
 
-    - `model`: any.
+    - `model`: any model or schedule.
     - `particles`: the particles at the start; one particle for the flow of points.
     - `until`, `dt`, `scheme`: as for `evolve`; dt is the larger of the two steps.
     - `key`, `replicas`, `batch`: as for `replicate`; two replicas at least. Memory is O(n·d·count) for each of a batch.
@@ -205,7 +205,7 @@ def lyapunov(
 
 
 def exponents(
-    model: Model,
+    model: Equation,
     particles: Particles,
     *,
     until: float,
@@ -267,7 +267,7 @@ def _prepare(model, particles, until, dt, after, count, every, scheme) -> dict[s
     )
     rule = eqx.Partial(_stretch, every=every, after=round(after / dt))
     flow = CarrierScheme((scheme_for(model, particles, scheme),), rule)
-    planned = flow.begin(model, state, dt).model
+    planned = flow.begin(model, state, dt).equation
     return {"model": planned, "state": state, "flow": flow, "until": until, "dt": dt}
 
 

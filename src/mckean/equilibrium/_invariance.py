@@ -106,7 +106,7 @@ def invariance(
     """
     _require_draws(model, clouds, observe)
     first = Particles(model.space, clouds[0])
-    model = scheme_for(model, first, scheme).begin(model, first, dt).model
+    model = scheme_for(model, first, scheme).begin(model, first, dt).equation
     require_key(key)
     keys, names = jax.random.split(key, clouds.shape[0]), tuple(observe)
     before, after = value_of(_run(model, jnp.asarray(clouds), dict(observe), keys, (dt, until), scheme))

@@ -13,10 +13,8 @@ from mckean.models.ito_stratonovich import convert as convert
 from mckean.models.ito_stratonovich import differs as differs
 from mckean.models.model import Model as Model
 from mckean.models.model import drift_at as drift_at
-from mckean.models.model import in_precision as in_precision
 from mckean.models.model import langevin as langevin
 from mckean.models.model import require_model as require_model
-from mckean.models.model import with_planned_sums as with_planned_sums
 from mckean.models.noise import AbstractMatrixNoise as AbstractMatrixNoise
 from mckean.models.noise import AbstractNoise as AbstractNoise
 from mckean.models.noise import Additive as Additive
@@ -24,4 +22,12 @@ from mckean.models.noise import Calculus as Calculus
 from mckean.models.noise import Isotropic as Isotropic
 from mckean.models.noise import Multiplicative as Multiplicative
 from mckean.models.noise import Thermal as Thermal
+from mckean.models.schedule import Equation as Equation
+from mckean.models.schedule import Schedule as Schedule
+from mckean.models.schedule import in_precision as in_precision
+from mckean.models.schedule import initial as initial
+from mckean.models.schedule import require_equation as require_equation
+from mckean.models.schedule import since as since
+from mckean.models.schedule import with_planned_sums as with_planned_sums
+from mckean.models.schedule import with_sums_of as with_sums_of
 from mckean.models.transport_noise import TransportNoise as TransportNoise

@@ -1,5 +1,6 @@
 """The one definition of a system, from which every level of description is computed."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,10 +13,10 @@ from jaxtyping import Array, Float
 
 from mckean import interactions
 from mckean.checks import calling, require, require_arguments, require_real, traced
-from mckean.interactions import Interaction
+from mckean.interactions import AbstractSum, Interaction
 from mckean.interactions.functions import as_module
 from mckean.interactions.kernels import AbstractKernel
-from mckean.measures import AbstractMeasure, cast, dtype_of
+from mckean.measures import AbstractMeasure
 from mckean.models.internal import AbstractInternalEnergy
 from mckean.models.noise import AbstractNoise, Additive, Thermal
 from mckean.models.potentials import as_potential
@@ -191,8 +192,16 @@ class Model(eqx.Module):
 
 def require_model(model: Any) -> None:
     """Raise `ValueError` for anything but a model."""
-    held = ", which holds facts beside its model: give its .model" if hasattr(model, "model") else ""
-    require(isinstance(model, Model), f"a model is Model(…) or langevin(…), not {type(model).__name__}{held}.")
+    if isinstance(model, Model):
+        return
+    held = ""
+    if hasattr(model, "at"):
+        held = ", and this asks for a model that does not depend on time: give the one of a time, schedule.at(t)"
+    elif hasattr(model, "model"):
+        held = ", which holds facts beside its model: give its .model"
+    elif callable(model):
+        held = "; one that depends on time is Schedule(lambda t: langevin(…))"
+    raise ValueError(f"a model is Model(…) or langevin(…), not {type(model).__name__}{held}.")
 
 
 def drift_at(drift: Any, points: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d"]:
@@ -247,13 +256,8 @@ def langevin(
     return Model(space, confinement=confinement, interaction=interaction, noise=noise, common=common)
 
 
-def with_planned_sums(model: Model, mu: AbstractMeasure) -> Model:
-    """The model with its interaction summed in the way that is chosen for a known cloud; see `interactions.plan`."""
-    if model.interaction is None or mu.domain != model.space:
+def with_sum(model: Model, sum_: AbstractSum | None) -> Model:
+    """The model with its interaction summed in a given way."""
+    if model.interaction is None:
         return model
-    return eqx.tree_at(lambda m: m.interaction, model, interactions.plan(model.interaction, mu))
-
-
-def in_precision(model: Model, mu: AbstractMeasure) -> Model:
-    """The model with its parameters in the measure's precision, so that it does not promote the state."""
-    return cast(model, dtype_of(mu))
+    return eqx.tree_at(lambda m: m.interaction, model, dataclasses.replace(model.interaction, sum=sum_))

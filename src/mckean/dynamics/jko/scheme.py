@@ -16,7 +16,7 @@ from mckean.dynamics.volumes import inspect_walls
 from mckean.faults import Fault, Status, sound, status
 from mckean.measures import AbstractMeasure, Density, Gaussian, dtype_of
 from mckean.measures.lagrangian import Lagrangian
-from mckean.models import Model, Thermal
+from mckean.models import Equation, Model, Thermal, initial
 from mckean.models.energy import free_energy
 from mckean.models.internal import PorousMedium
 from mckean.paths import Brownian
@@ -26,7 +26,8 @@ from mckean.spaces import BoxGrid
 class JKO(AbstractScheme):
     """The minimising movement μ_{n+1} = argmin over μ of F(μ) + W₂²(μ, μ_n)/2τ, τ = dt, of order 1.
 
-    It is the implicit Euler method for the gradient flow of F in the Wasserstein metric. The class of the measure
+    It is the implicit Euler method for the gradient flow of F in the Wasserstein metric. An F that depends on time is
+    that of the end of the step. The class of the measure
     decides how the minimiser is found:
 
     - `Gaussian`: in closed form, for linear–quadratic models in any d.
@@ -73,7 +74,8 @@ class JKO(AbstractScheme):
             return isinstance(measure.grid, BoxGrid)
         return isinstance(measure, Gaussian | Lagrangian)
 
-    def begin(self, model: Model, measure: Gaussian | Lagrangian | Density, dt: float) -> Stepper:
+    def begin(self, equation: Equation, measure: Gaussian | Lagrangian | Density, dt: float) -> Stepper:
+        model = initial(equation)
         require_same_space(model, measure)
         require(
             model.drift is None and not model.common and (model.noise is None or isinstance(model.noise, Thermal)),
@@ -86,12 +88,12 @@ class JKO(AbstractScheme):
             _check_density(model, measure)
         else:
             _check_lagrangian(model, measure, dt)
-        return Stepper(self, model, step_length(measure, dt))
+        return Stepper(self, equation, step_length(measure, dt))
 
     def advance(
         self, begun: Stepper, measure: Any, path: Brownian | None, index: Int[ArrayLike, ""]
     ) -> tuple[Any, Status]:
-        new, residual, _, excess = minimise(begun.model, measure, begun.dt)
+        new, residual, _, excess = minimise(begun.at(index, begun.dt), measure, begun.dt)
         found = status(Fault.MINIMISER, ~(residual <= 1), residual)
         return new, found.then(status(Fault.ASCENT, ~(excess <= 0), excess))
 
