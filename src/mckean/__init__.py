@@ -8,6 +8,7 @@ from mckean.dynamics import (
     FiniteVolume,
     FluxLimited,
     GeodesicEuler,
+    Harmonics,
     Interrupted,
     Layers,
     Moebius,
@@ -58,7 +59,7 @@ from mckean.models import (
     potentials,
 )
 from mckean.paths import Brownian, Record
-from mckean.spaces import BoxGrid, Euclidean, FourierGrid, Sphere, Torus
+from mckean.spaces import BoxGrid, CircleGrid, Euclidean, FourierGrid, Sphere, SphereGrid, Torus, ZonalGrid
 
 if TYPE_CHECKING:
     from mckean import (
@@ -83,6 +84,7 @@ __all__ = [
     "Additive",
     "BoxGrid",
     "Brownian",
+    "CircleGrid",
     "Density",
     "Euclidean",
     "FiniteVolume",
@@ -90,6 +92,7 @@ __all__ = [
     "FourierGrid",
     "Gaussian",
     "GeodesicEuler",
+    "Harmonics",
     "Heads",
     "Interrupted",
     "Isotropic",
@@ -111,6 +114,7 @@ __all__ = [
     "RunError",
     "Spectral",
     "Sphere",
+    "SphereGrid",
     "SphericalCauchy",
     "Thermal",
     "Torus",
@@ -119,6 +123,7 @@ __all__ = [
     "Uniform",
     "VonMises",
     "VonMisesFisher",
+    "ZonalGrid",
     "__version__",
     "catalogue",
     "convert",
