@@ -68,8 +68,8 @@ class Moebius(AbstractScheme):
 
     The drift moves particles by Heun's method, and densities by `Harmonics`. For Itô noise (the toy Transformer of the
     talk) √κ is taken at the begin of the step, for Stratonovich noise as the mean of both ends. The noise keeps norms
-    and cross-ratios to rounding, at any dt. The weak order is 1. The strong order is 1/2, as no Lévy area is drawn. A density on S¹ or S² is carried along
-    the same maps, by their Jacobian, exactly but for the degree of its grid.
+    and cross-ratios to rounding, at any dt. The weak order is 1. The strong order is 1/2, as no Lévy area is drawn. A
+    density on S¹ or S² is carried along the same maps, by their Jacobian, exactly but for the degree of its grid.
 
     **Raises:** `ValueError`, at the begin of a run, for another space, and for a noise that is not one common
     `Isotropic`.
