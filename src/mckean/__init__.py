@@ -8,6 +8,7 @@ from mckean.dynamics import (
     FiniteVolume,
     FluxLimited,
     GeodesicEuler,
+    Harmonics,
     Interrupted,
     Layers,
     Moebius,
@@ -59,7 +60,7 @@ from mckean.models import (
     potentials,
 )
 from mckean.paths import Brownian, Record
-from mckean.spaces import BoxGrid, Euclidean, FourierGrid, Sphere, Torus
+from mckean.spaces import BoxGrid, CircleGrid, Euclidean, FourierGrid, Sphere, SphereGrid, Torus, ZonalGrid
 
 if TYPE_CHECKING:
     from mckean import (
@@ -84,6 +85,7 @@ __all__ = [
     "Additive",
     "BoxGrid",
     "Brownian",
+    "CircleGrid",
     "Density",
     "Euclidean",
     "FiniteVolume",
@@ -91,6 +93,7 @@ __all__ = [
     "FourierGrid",
     "Gaussian",
     "GeodesicEuler",
+    "Harmonics",
     "Heads",
     "Interrupted",
     "Isotropic",
@@ -113,6 +116,7 @@ __all__ = [
     "Schedule",
     "Spectral",
     "Sphere",
+    "SphereGrid",
     "SphericalCauchy",
     "Thermal",
     "Torus",
@@ -121,6 +125,7 @@ __all__ = [
     "Uniform",
     "VonMises",
     "VonMisesFisher",
+    "ZonalGrid",
     "__version__",
     "catalogue",
     "convert",

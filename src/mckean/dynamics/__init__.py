@@ -1,7 +1,8 @@
 """Time: `evolve`, and the schemes that it steps.
 
 - Particles: `ParticleScheme`, `RandomBatch`; on spheres `GeodesicEuler`, `Moebius`, `Layers`.
-- Densities: `Spectral`, `FiniteVolume`, `FluxLimited`, and for gradient flows `jko.JKO`, imported when it is asked for.
+- Densities: `Spectral`, `FiniteVolume`, `FluxLimited`, and for gradient flows `jko.JKO`, imported when it is asked for;
+  on spheres `Harmonics`, `Moebius`.
 - Gaussians: `Moments`, `jko.JKO`.
 - The law of a few particles on a grid: `liouville`, `gibbs_density`.
 - The result of a run: `Trajectory`; its errors: `RunError`, `Interrupted`.
@@ -21,6 +22,7 @@ from mckean.dynamics.choice import Scheme as Scheme
 from mckean.dynamics.choice import scheme_for as scheme_for
 from mckean.dynamics.geodesic import GeodesicEuler as GeodesicEuler
 from mckean.dynamics.gibbs import log_density as log_density
+from mckean.dynamics.harmonics import Harmonics as Harmonics
 from mckean.dynamics.layers import Layers as Layers
 from mckean.dynamics.limited import FluxLimited as FluxLimited
 from mckean.dynamics.loop import Interrupted as Interrupted

@@ -5,6 +5,7 @@ from typing import Any
 import diffrax
 
 from mckean.checks import require
+from mckean.dynamics.harmonics import Harmonics
 from mckean.dynamics.moments import Moments
 from mckean.dynamics.particles import ParticleScheme
 from mckean.dynamics.scheme import AbstractScheme
@@ -12,7 +13,7 @@ from mckean.dynamics.spectral import Spectral
 from mckean.dynamics.volumes import FiniteVolume
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
 from mckean.models import Equation, Model, initial, require_equation
-from mckean.spaces import FourierGrid
+from mckean.spaces import AbstractSphericalGrid, FourierGrid
 
 Scheme = AbstractScheme | diffrax.AbstractSolver
 
@@ -25,7 +26,7 @@ def scheme_for(equation: Equation, measure: AbstractMeasure, scheme: Scheme | No
         if isinstance(measure, Density):
             raise ValueError(
                 f"the solver {type(scheme).__name__} moves particles, but the measure is a Density: "
-                "use Spectral() on the torus, FiniteVolume() on a box."
+                "use Spectral() on the torus, FiniteVolume() on a box, Harmonics() on a sphere."
             )
         scheme = Moments(scheme) if isinstance(measure, Gaussian) else ParticleScheme(scheme)
     if scheme is None:
@@ -49,6 +50,8 @@ def _default(model: Model, measure: AbstractMeasure) -> AbstractScheme:
     if isinstance(measure, Gaussian):
         return Moments()
     if isinstance(measure, Density):
+        if isinstance(measure.grid, AbstractSphericalGrid):
+            return Harmonics()
         periodic = isinstance(measure.grid, FourierGrid)
         return Spectral() if periodic and model.internal is None else FiniteVolume()
     raise ValueError(

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
+from mckean import interactions
 from mckean.checks import require
 from mckean.dynamics._increments import common_increment
 from mckean.dynamics.particles import begin_particles, inspect_sums, with_positions
@@ -102,10 +103,10 @@ class _ModifiedDrift(AbstractField):
     model: Model
     dt: Float[Array, ""] = eqx.field(converter=parameter)
 
-    def __call__(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d"]:
+    def __call__(self, x: interactions.Points, mu: AbstractMeasure) -> Float[Array, "n d"]:
         if not isinstance(mu, Particles):
             raise ValueError(f"layers move particles, not a {type(mu).__name__}.")
-        model, space = self.model, self.model.space
+        model, space, x = self.model, self.model.space, interactions.at(x, mu)
         at = lambda y: eqx.tree_at(lambda p: p.positions, mu, y)  # noqa: E731
         moving = (model.velocity(mu.positions, mu), model.velocity(x, mu))
         field, change = jax.jvp(lambda y, z: model.velocity(z, at(y)), (mu.positions, x), moving)

@@ -23,7 +23,7 @@ from mckean.measures import AbstractMeasure, Density, Particles
 from mckean.measures.density import require_inside, surroundings
 from mckean.measures.products import product_space
 from mckean.models import AbstractNoise, Additive, Model, Multiplicative, Thermal, drift_at
-from mckean.spaces import AbstractGrid, AbstractSpace
+from mckean.spaces import AbstractGrid, AbstractSpace, AbstractSphericalGrid
 
 _MOST = 3
 
@@ -92,6 +92,10 @@ def gibbs_density(system: Model, grid: AbstractGrid) -> Density:
     require(isinstance(system.noise, Thermal), "only a system with thermal noise has a Gibbs law.")
     energy = system.confinement
     require(energy is not None or system.space.volume < float("inf"), "without a confinement R^d has no Gibbs law.")
+    if isinstance(grid, AbstractSphericalGrid):
+        log = lambda x: 0.0 if energy is None else -system.beta * energy(x)  # noqa: E731
+        top = jnp.max(jax.vmap(log)(grid.nodes))
+        return Density.from_function(grid, lambda x: jnp.exp(log(x) - top))
     around, volume = surroundings(grid)
     nodes = jnp.concatenate([jnp.asarray(grid.nodes, float), jnp.asarray(around, float)])
     levels = jnp.zeros(len(nodes)) if energy is None else jax.vmap(energy)(nodes)

@@ -15,6 +15,7 @@ from mckean.faults import Status
 from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
 from mckean.models import Equation, Isotropic, Model, differs
 from mckean.paths import Brownian
+from mckean.spaces import calculus
 
 Course = Callable[[Any], Model]
 """The model as a function of the time since the begin of a step."""
@@ -152,7 +153,7 @@ def with_unit_mass(density: Density, values: Float[Array, "..."]) -> Density:
     A step keeps mass up to a rounding that has a sign; measured against 1, and not against the step before, it does not
     add up over millions of steps.
     """
-    return eqx.tree_at(lambda m: m.values, density, values / (jnp.sum(values) * density.grid.cell_volume))
+    return eqx.tree_at(lambda m: m.values, density, values / calculus.integrate(density.grid, values))
 
 
 tree_finite = lambda tree: jnp.all(  # noqa: E731

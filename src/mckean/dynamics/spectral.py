@@ -28,7 +28,7 @@ cut into equal parts, all with this velocity: they follow the same equation, so 
 
 import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, NamedTuple, cast
 
 import equinox as eqx
@@ -39,6 +39,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float, Int
 
 from mckean.checks import require, require_tolerance, traced, under_transformation
+from mckean.dynamics import exponential
 from mckean.dynamics._increments import common_increment
 from mckean.dynamics.scheme import (
     AbstractScheme,
@@ -154,23 +155,28 @@ def _in_parts(
     shared: _Shared, course: Course, dt: Array, measure: Density, c: dict[str, Any], frozen: "_Frozen | None"
 ) -> Array:
     """The values after the parts of a step, with the environment's velocity held still."""
-    grid, still, parts, bounded = _grid(measure), None, shared.parts, shared.bounded
+    grid, still = _grid(measure), None
     if frozen is not None:
         fine = _fine(grid)
         still = frozen.still(Density(fine, calculus.interpolate(grid, measure.values, fine)))
-    fixed, part = shared.weights is not None, dt / parts
+    fixed, part = shared.weights is not None, dt / shared.parts
 
     def move(k, values):
         stage = lambda share: course((k + share) * part)  # noqa: E731
         return _deterministic(stage, with_values(measure, values), c, fixed, frozen, still)
 
+    return in_parts(move, measure.values, shared.parts, shared.bounded)
+
+
+def in_parts(move: Callable[[Any, Array], Array], values: Array, parts: int | Int[Array, ""], bounded: bool) -> Array:
+    """The values after so many moves, each given its number; NaN where their traced number is beyond its bound."""
     if isinstance(parts, int):
-        return move(0, measure.values) if parts == 1 else jax.lax.fori_loop(0, parts, move, measure.values)
+        return move(0, values) if parts == 1 else jax.lax.fori_loop(0, parts, move, values)
     if not bounded:
-        return jax.lax.fori_loop(0, parts, move, measure.values)
-    go_on, step = lambda s: s[0] < parts, lambda s: (s[0] + 1, move(s[0], s[1]))
-    start = (jnp.zeros_like(parts), measure.values)
-    end = eqxi.while_loop(go_on, step, start, max_steps=_MOST_PARTS, kind="bounded")[1]
+        return jax.lax.fori_loop(0, parts, move, values)
+    go_on, one = lambda s: s[0] < parts, lambda s: (s[0] + 1, move(s[0], s[1]))
+    start = (jnp.zeros_like(parts), values)
+    end = eqxi.while_loop(go_on, one, start, max_steps=_MOST_PARTS, kind="bounded")[1]
     return jnp.where(parts <= _MOST_PARTS, end, jnp.nan)
 
 
@@ -183,13 +189,7 @@ def _deterministic(
     """
     grid, d0 = _grid(measure), None if fixed else c["diffusion"]
     rate = lambda share, u: _explicit_rate(stage(share), grid, u, d0, frozen, still)  # noqa: E731
-    u0 = jnp.fft.rfftn(measure.values)
-    n0 = rate(0.0, u0)
-    a = c["half"] * u0 + c["stage"] * n0
-    na = rate(0.5, a)
-    nb = rate(0.5, c["half"] * u0 + c["stage"] * na)
-    nc = rate(1.0, c["half"] * a + c["stage"] * (2 * nb - n0))
-    u1 = c["full"] * u0 + c["first"] * n0 + c["middle"] * (na + nb) + c["last"] * nc
+    u1 = exponential.step(jnp.fft.rfftn(measure.values), rate, c)
     return jnp.fft.irfftn(u1, grid.shape)
 
 
@@ -244,6 +244,12 @@ def count_parts(model: Model, measure: Density, dt: float) -> int | Int[Array, "
     Transport by v shifts the spectrum along the imaginary axis by sup|v| |q| at most, where v has no divergence.
     """
     frozen = [part for part in model.common if not part.is_shear]
+    square = sum((np.pi * n / side) ** 2 for n, side in zip(measure.grid.shape, measure.grid.sides, strict=True))
+    return parts_under(frozen, measure, dt, square)
+
+
+def parts_under(frozen: list[AbstractNoise], measure: Density, dt: float, square: float) -> int | Int[Array, ""]:
+    """`count_parts` for noises that are held still, and −Δ up to `square`."""
     if not frozen:
         return 1
     nodes = measure.grid.nodes.astype(measure.values.dtype)
@@ -251,7 +257,6 @@ def count_parts(model: Model, measure: Density, dt: float) -> int | Int[Array, "
     with jax.ensure_compile_time_eval():
         # The largest sum of absolute values in a row bounds the largest eigenvalue, and is it for a multiple of I.
         spread = sum(jnp.max(jnp.sum(jnp.abs(part.diffusion(nodes, measure)), axis=2)) for part in frozen)
-        square = sum((np.pi * n / side) ** 2 for n, side in zip(measure.grid.shape, measure.grid.sides, strict=True))
         parts = jnp.ceil(_DEVIATIONS * jnp.sqrt(spread * square * dt) / _STABLE)
         parts = jnp.maximum(parts, 1).astype(jnp.result_type(int))
     # An array, so that no other intensity compiles anew, but where a number is what a derivative needs.
@@ -267,36 +272,7 @@ def _weights(model: Model, measure: Density, dt: Float[Array, ""]) -> dict[str, 
     grid = _grid(measure)
     diffusion = _constant_diffusion(model, measure)
     z = -diffusion * dt * jnp.asarray(grid.square_wavenumbers, measure.values.dtype)
-    return {"diffusion": diffusion, **_coefficients(z, dt)}
-
-
-def _coefficients(z: Float[Array, "..."], dt: Float[Array, ""]) -> dict[str, Array]:
-    """ETDRK4's weights in terms of φ_k(z), z = L dt ≤ 0."""
-    phi1, phi2, phi3 = _phi(z)
-    return {
-        "half": jnp.exp(z / 2),
-        "full": jnp.exp(z),
-        "stage": 0.5 * dt * _phi(z / 2)[0],
-        "first": dt * (phi1 - 3 * phi2 + 4 * phi3),
-        "middle": dt * (2 * phi2 - 4 * phi3),
-        "last": dt * (4 * phi3 - phi2),
-    }
-
-
-def _phi(z: Float[Array, "..."]) -> tuple[Array, Array, Array]:
-    """φ_1, φ_2, φ_3 with φ_k(z) = (φ_{k−1}(z) − 1/(k−1)!)/z: by the recurrence for |z| ≥ 1, else by Taylor."""
-    near = jnp.abs(z) < 1
-    far = jnp.where(near, 1.0, z)
-    small = jnp.where(near, z, 0.0)
-    # φ_3(z) = Σ_j z^j/(j+3)!, to j = 18
-    inverse_factorials = [1 / math.factorial(j + 3) for j in range(18, -1, -1)]
-    series = jnp.polyval(jnp.asarray(inverse_factorials, z.dtype), small)
-    up1 = jnp.expm1(far) / far
-    up2 = (up1 - 1) / far
-    up3 = (up2 - 0.5) / far
-    phi2 = 0.5 + small * series
-    phi1 = 1 + small * phi2
-    return jnp.where(near, phi1, up1), jnp.where(near, phi2, up2), jnp.where(near, series, up3)
+    return {"diffusion": diffusion, **exponential.weights(z, dt)}
 
 
 def _constant_diffusion(model: Model, measure: Density) -> Array:

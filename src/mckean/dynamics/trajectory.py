@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
-from mckean.spaces import FourierGrid
+from mckean.spaces import AbstractSphericalGrid, BoxGrid
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -65,6 +65,8 @@ def reserved_names(measure: AbstractMeasure) -> set[str]:
 
 
 def _axes(measure: Density) -> tuple[str, ...]:
+    if isinstance(measure.grid, AbstractSphericalGrid):
+        return measure.grid.coordinates
     return tuple(_AXES[i] if len(measure.grid.shape) <= len(_AXES) else f"x{i}" for i in range(len(measure.grid.shape)))
 
 
@@ -124,7 +126,7 @@ def _density_variables(measure: Density) -> dict[str, Any]:
     import xarray as xr
 
     grid, dims = measure.grid, _axes(measure)
-    place = "node" if isinstance(grid, FourierGrid) else "centre of a cell"
+    place = "centre of a cell" if isinstance(grid, BoxGrid) else "node"
     coords = {
         dim: (dim, axis, {"units": "1", "long_name": f"{place} along {dim}"})
         for dim, axis in zip(dims, grid.axes, strict=True)

@@ -42,7 +42,8 @@ from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype
 from mckean.models import Equation, Model, Thermal, differs, drift_at, energy, initial
 from mckean.models.environment import spreading
 from mckean.paths import Brownian
-from mckean.spaces import FourierGrid
+from mckean.spaces import calculus
+from mckean.spaces.calculus import SpectralGrid
 
 
 class Accounts(NamedTuple):
@@ -144,8 +145,8 @@ def ledger(
 
 def _check(model: Model, mu: AbstractMeasure) -> None:
     require(
-        not isinstance(mu, Density) or isinstance(mu.grid, FourierGrid),
-        "the ledger of a density is kept on the torus; on a box, use energy_balance, or moving_frame for an "
+        not isinstance(mu, Density) or isinstance(mu.grid, SpectralGrid),
+        "the ledger of a density is kept on a torus or a sphere; on a box, use energy_balance, or moving_frame for an "
         "additive common noise.",
     )
     own = [model.noise] if isinstance(mu, Particles) and model.noise is not None else []
@@ -219,7 +220,7 @@ def entries(model: Model, mu: Particles | Density | Gaussian, noise: Increments,
     elif model.noise is not None:
         own = -dt * spreading(model.noise, mu) / energy.floor(mu.values).reshape(-1, 1)
     values = _integrands(model, mu, mu.grid, score, own, noise.common, dt)
-    return Accounts(*(mu.values.ravel() @ values * mu.grid.cell_volume))
+    return Accounts(*(calculus.masses(mu.grid, mu.values).ravel() @ values))
 
 
 def _integrands(
@@ -235,10 +236,11 @@ def _integrands(
 
     `score`: β⁻¹∇log ρ; `own`: what a point's own noise moves it by.
     """
-    gradient = -model.force(x, mu)
+    points = interactions.at(x, mu)
+    gradient = mu.domain.project(points, -model.force(x, mu))
     still = jnp.zeros_like(gradient)
     slope = gradient + score
-    extra = drift_at(model.drift, interactions.at(x, mu), mu)
+    extra = drift_at(model.drift, x, mu)
     push = still if common is None else model.common_displacement(x, mu, common)
     own = still if own is None else own
     pairs = ((dt * slope, slope), (dt * slope, extra), (gradient, push), (score, push), (gradient, own), (still, own))

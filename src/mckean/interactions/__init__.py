@@ -17,6 +17,7 @@ from mckean.interactions.sums.fourier import NUFFT
 from mckean.interactions.sums.modes import Modes
 from mckean.interactions.sums.moments import PowerSums
 from mckean.interactions.sums.sum import AbstractSum, Points, at
+from mckean.interactions.sums.zonal import FunkHecke
 
 __all__ = [
     "FFT",
@@ -29,6 +30,7 @@ __all__ = [
     "Certificate",
     "Choice",
     "Direct",
+    "FunkHecke",
     "HegselmannKrause",
     "Interaction",
     "Modes",

@@ -17,9 +17,10 @@ from jaxtyping import Array, Float
 from mckean.checks import require_finite
 from mckean.interactions.field import AbstractField
 from mckean.interactions.parameters import parameter
-from mckean.interactions.sums.sum import at, atoms
-from mckean.measures import AbstractMeasure, cast
-from mckean.spaces import Torus
+from mckean.interactions.sums.sum import Points, at, atoms
+from mckean.interactions.sums.zonal import coefficients, convolve
+from mckean.measures import AbstractMeasure, Density, cast
+from mckean.spaces import AbstractGrid, AbstractSphericalGrid, Torus
 
 # Targets and sources of a tile. At n = 8192, d = 64 in single precision, 512 to 1024 a side are alike; 256 takes half
 # as long again, and 2048, where a tile leaves the cache, a quarter.
@@ -34,7 +35,9 @@ class Attention(AbstractField):
 
     The normalised field is finite wherever β⟨Ax, y⟩ is; the other is not where its value is beyond the largest number.
     β < 0 stands for −A and |β|: a token then listens to those opposite to it. For V = Aᵀ the field is −∇_x of
-    `potential`. A density acts by its nodes and their masses, a negative one (which is rounding) counting as 0.
+    `potential`. A density acts by its nodes and their masses, a negative one (which is rounding) counting as 0. On a
+    grid of a sphere, without A, it acts by its harmonics at the nodes: ∫e^{βt}y dμ, t = ⟨x, y⟩, has the tangent part
+    β⁻¹∇∫e^{βt}dμ and the normal part x∫te^{βt}dμ, which are zonal convolutions.
 
     **Arguments:**
 
@@ -66,12 +69,16 @@ class Attention(AbstractField):
             raise ValueError("the query_key of an attention must be a matrix: a number belongs into beta.")
         self.normalised = normalised
 
-    def __call__(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d"]:
-        """b(x_i, μ) at points of shape (n, d), in the precision of the points."""
-        field, y, w = self._prepare(mu, x)
-        log_mass, mean = softmax_mean(field.beta * field._queries(x), y, y, w)
-        if not self.normalised:
-            mean = jnp.exp(log_mass)[:, None] * mean
+    def __call__(self, x: Points, mu: AbstractMeasure) -> Float[Array, "n d"]:
+        """b(x_i, μ) at points of shape (n, d) or on the nodes of a grid, in the precision of the points."""
+        field, points = self._checked(mu, x)
+        if self._harmonic(x, mu):
+            mean = field._by_harmonics(x, mu)
+        else:
+            y, w = _atoms(mu, points)
+            log_mass, mean = softmax_mean(field.beta * field._queries(points), y, y, w)
+            if not self.normalised:
+                mean = jnp.exp(log_mass)[:, None] * mean
         if field.value is None:
             return mean
         return _product(mean, field.value.T) if field.value.ndim else field.value * mean
@@ -83,7 +90,8 @@ class Attention(AbstractField):
         unnormalised one after −1/β is taken off; the first derivative in β is right there as well. Near β = 0 the
         quotient loses digits, as rounding/|β|.
         """
-        field, y, w = self._prepare(mu, x)
+        field, x = self._checked(mu, x)
+        y, w = _atoms(mu, x)
         query, beta = field._queries(x), field.beta
         log_mass, _ = softmax_mean(beta * query, y, y[:, :0], w)
         still = beta == 0
@@ -98,8 +106,32 @@ class Attention(AbstractField):
         """Ax_i."""
         return x if self.query_key is None else _product(x, self.query_key.T)
 
-    def _prepare(self, mu: AbstractMeasure, x: Array) -> tuple["Attention", Array, Array]:
-        """The parameters and the atoms in the precision of the points, once everything fits."""
+    def _harmonic(self, x: Points, mu: AbstractMeasure) -> bool:
+        """Whether the sum is a zonal convolution."""
+        on_sphere = isinstance(mu, Density) and isinstance(mu.grid, AbstractSphericalGrid)
+        return on_sphere and self.query_key is None and isinstance(x, AbstractGrid) and mu.grid.related(x)
+
+    def _by_harmonics(self, grid: AbstractSphericalGrid, mu: Density) -> Float[Array, "size d"]:
+        """∫e^{βt}y dμ(y) at the nodes, over ∫e^{βt}dμ where it is normalised."""
+        rho, beta = coefficients(mu, grid), self.beta
+        still = beta == 0
+        away = jnp.where(still, 1.0, beta)
+        # Over e^{|β|}, so that nothing overflows.
+        weight = lambda theta: jnp.exp(beta * jnp.cos(theta) - jnp.abs(beta))  # noqa: E731
+
+        def ratio(theta):
+            """(e^{βt} − 1)/β, of which a convolution has the gradient that is asked for."""
+            t = jnp.cos(theta)
+            return jnp.where(still, t + 0.5 * beta * t**2, (weight(theta) - jnp.exp(-jnp.abs(beta))) / away)
+
+        along = grid.synthesise(convolve(lambda theta: jnp.cos(theta) * weight(theta), rho)).reshape(-1, 1)
+        mean = grid.gradient(convolve(ratio, rho)) + along * at(grid, mu)
+        if self.normalised:
+            return mean / grid.synthesise(convolve(weight, rho)).reshape(-1, 1)
+        return jnp.exp(jnp.abs(beta)) * mean
+
+    def _checked(self, mu: AbstractMeasure, x: Points) -> tuple["Attention", Array]:
+        """The parameters in the precision of the points, and the points, once everything fits."""
         x = at(x, mu)
         dim = mu.domain.dim
         if isinstance(mu.domain, Torus):
@@ -111,8 +143,13 @@ class Attention(AbstractField):
                 raise ValueError(
                     f"the {name} of an attention in dimension {dim} has shape ({dim}, {dim}), not {matrix.shape}."
                 )
-        y, w = atoms(mu)
-        return cast(self, x.dtype), y.astype(x.dtype), jnp.where(w < 0, 0.0, w).astype(x.dtype)
+        return cast(self, x.dtype), x
+
+
+def _atoms(mu: AbstractMeasure, x: Array) -> tuple[Array, Array]:
+    """The atoms in the precision of the points, without negative masses."""
+    y, w = atoms(mu)
+    return y.astype(x.dtype), jnp.where(w < 0, 0.0, w).astype(x.dtype)
 
 
 def _floating(name: str, given) -> Array:

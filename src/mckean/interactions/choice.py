@@ -17,8 +17,9 @@ from mckean.interactions.sums.fourier import NUFFT
 from mckean.interactions.sums.modes import Modes
 from mckean.interactions.sums.moments import PowerSums, declared_degree
 from mckean.interactions.sums.sum import AbstractSum, Points, at
+from mckean.interactions.sums.zonal import FunkHecke
 from mckean.measures import AbstractMeasure, Density, Particles, cast, dtype_of
-from mckean.spaces import AbstractGrid
+from mckean.spaces import AbstractGrid, AbstractSphericalGrid, ZonalGrid
 
 # Cheapest hope first; those that end the search where they serve, as no other sum is faster.
 _ATTEMPTS = {
@@ -88,10 +89,13 @@ def choose(
     if placed.sum is not None and not isinstance(mu, Density):
         known = traced((placed, mu, points))
         return Choice(placed.sum if known else placed.sum.plan(inside, mu, points), "it was asked for.")
-    if isinstance(mu, Density) and isinstance(inside, PowerLaw) and inside.exponent <= -mu.domain.dim:
+    if isinstance(mu, Density) and isinstance(inside, PowerLaw) and inside.exponent <= -mu.domain.tangent_dim:
         raise ValueError(
-            f"|z|^{inside.exponent:g} is not integrable in dimension {mu.domain.dim}: a density has infinite energy."
+            f"|z|^{inside.exponent:g} is not integrable in dimension {mu.domain.tangent_dim}: a density has infinite "
+            "energy."
         )
+    if isinstance(mu, Density) and isinstance(mu.grid, AbstractSphericalGrid):
+        return _on_sphere(inside, mu, points)
     if isinstance(inside, FourierSeries):
         return _of_series(inside, mu, points, tolerance)
     if declared_degree(inside) is not None and PowerSums().refusal(inside, mu, points) is None:
@@ -154,6 +158,17 @@ def check_points(points: Points, mu: AbstractMeasure) -> None:
         raise ValueError(f"points in dimension {mu.domain.dim} have shape (n, {mu.domain.dim}), not {points.shape}.")
     else:
         require_finite("a point", points)
+
+
+def _on_sphere(kernel: AbstractKernel, mu: Density, points: Points) -> Choice:
+    refused = FunkHecke().refusal(kernel, mu, points)
+    if refused is None:
+        return Choice(FunkHecke(), "a zonal W multiplies each degree of a density's harmonics.")
+    require(
+        not kernel.singular and not isinstance(mu.grid, ZonalGrid),
+        f"here a density on {mu.domain} acts by its harmonics alone, but that {refused}.",
+    )
+    return Choice(Direct(), "the nodes of a sphere act one by one.")
 
 
 def _require_wide(kernel: AbstractKernel, mu: Density) -> None:

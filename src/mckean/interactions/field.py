@@ -5,6 +5,7 @@ import abc
 import equinox as eqx
 from jaxtyping import Array, Float
 
+from mckean.interactions.sums.sum import Points
 from mckean.measures import AbstractMeasure
 
 
@@ -15,12 +16,12 @@ class AbstractField(eqx.Module):
     """
 
     @abc.abstractmethod
-    def __call__(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d"]:
+    def __call__(self, x: Points, mu: AbstractMeasure) -> Float[Array, "n d"]:
         """b(x_i, μ) at points.
 
         **Arguments:**
 
-        - `x`: the points, shape (n, d).
+        - `x`: the points, shape (n, d), or a grid, which stands for its nodes.
         - `mu`: the measure that acts.
 
         **Returns:** shape (n, d), length per time, in the precision of the points.

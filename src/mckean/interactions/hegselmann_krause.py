@@ -12,7 +12,7 @@ from mckean.interactions.kernels._catalogue import require_radius
 from mckean.interactions.parameters import parameter
 from mckean.interactions.sums import compact, direct
 from mckean.interactions.sums.cells import pair_sum
-from mckean.interactions.sums.sum import at, atoms
+from mckean.interactions.sums.sum import Points, at, atoms
 from mckean.measures import AbstractMeasure
 from mckean.spaces import AbstractSpace, Euclidean, Torus
 
@@ -51,8 +51,8 @@ class HegselmannKrause(AbstractField):
         require_radius(self.radius)
         require_finite("the strength of a Hegselmann–Krause field", self.strength)
 
-    def __call__(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d"]:
-        """b(x_i, μ) at points of shape (n, d), in the precision of the points."""
+    def __call__(self, x: Points, mu: AbstractMeasure) -> Float[Array, "n d"]:
+        """b(x_i, μ) at points of shape (n, d) or on the nodes of a grid, in the precision of the points."""
         x, dim = at(x, mu), mu.domain.dim
         require_radius(self.radius, mu.domain)
         require(x.ndim == 2 and x.shape[1] == dim, f"points in dimension {dim} have shape (n, {dim}), not {x.shape}.")

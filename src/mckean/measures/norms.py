@@ -11,6 +11,7 @@ from mckean.checks import require
 from mckean.measures.density import Density
 from mckean.measures.measure import AbstractMeasure, dtype_of
 from mckean.measures.particles import Particles
+from mckean.spaces import calculus
 
 
 def difference(mu: AbstractMeasure, nu: AbstractMeasure) -> Any:
@@ -49,12 +50,12 @@ def inner(measure: AbstractMeasure, eta: Any, zeta: Any) -> Float[Array, ""]:
 
     **Returns:** a number.
     """
+    if isinstance(measure, Density):
+        return calculus.integrate(measure.grid, eta.values * zeta.values)
     total = sum(
         (jnp.vdot(a, b) for a, b in zip(jax.tree.leaves(eta), jax.tree.leaves(zeta), strict=True)),
         jnp.zeros((), dtype_of(measure)),
     )
-    if isinstance(measure, Density):
-        return total * measure.grid.cell_volume
     return total / measure.n if isinstance(measure, Particles) else total
 
 

@@ -20,7 +20,8 @@ from mckean.checks import require
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of
 from mckean.measures.lagrangian import Lagrangian
 from mckean.models.model import Model, require_model
-from mckean.spaces import FourierGrid, calculus
+from mckean.spaces import calculus
+from mckean.spaces.calculus import SpectralGrid
 from mckean.spaces.staggered import axes_of, gradient, onto_faces
 
 __all__ = [
@@ -97,7 +98,7 @@ def interaction_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     if isinstance(mu, Particles):
         return 0.5 * mu.mean(interactions.potential(kernel, mu, mu.positions))
     if isinstance(mu, Density):
-        weights = mu.values.ravel() * mu.grid.cell_volume
+        weights = calculus.masses(mu.grid, mu.values).ravel()
         return 0.5 * jnp.dot(weights, interactions.potential(kernel, mu, mu.grid))
     return 0.5 * mu.integrate(lambda x: interactions.potential(kernel, mu, x[None])[0])
 
@@ -228,25 +229,27 @@ def first_variation(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
 
 @_compile
 def slope(model: Model, mu: AbstractMeasure) -> Float[Array, "n d"]:
-    """The slope ∇δF/δμ = ∇V + ∇W_s*μ + β⁻¹∇ρ/ρ + ∇U′(ρ), spectrally at the nodes of a torus; length per time.
+    """The slope ∇δF/δμ = ∇V + ∇W_s*μ + β⁻¹∇ρ/ρ + ∇U′(ρ), a tangent vector; length per time.
+
+    The gradients of a density are spectral.
 
     **Arguments:**
 
     - `model`: the model.
-    - `mu`: a `Density` on a torus, or particles of a model without noise.
+    - `mu`: a `Density` on a torus or on a sphere, or particles of a model without noise.
 
     **Returns:** an array of shape (n, d), at the nodes or at the particles.
 
     **Raises:** `ValueError` for other measures.
     """
     if model.noise is None and model.internal is None and isinstance(mu, Particles):
-        return -model.force(mu.positions, mu)
+        return mu.space.project(mu.positions, -model.force(mu.positions, mu))
     density = _density("the slope ∇δF", mu)
-    if not isinstance(density.grid, FourierGrid):
+    if not isinstance(density.grid, SpectralGrid):
         raise ValueError(
-            "the slope ∇δF is pointwise on the torus; on a box, use dissipation, which lives on the faces."
+            "the slope ∇δF is pointwise on a torus and a sphere; on a box, use dissipation, which lives on the faces."
         )
-    field = -model.force(density.grid, density)
+    field = density.domain.project(interactions.at(density.grid, density), -model.force(density.grid, density))
     if model.internal is not None:
         field = field + calculus.gradient(density.grid, model.internal.derivative(density.values))
     return field if model.noise is None else field + score(density) / model.beta
@@ -257,12 +260,12 @@ def score(mu: Density) -> Float[Array, "n d"]:
 
     **Arguments:**
 
-    - `mu`: a `Density` on a torus.
+    - `mu`: a `Density` on a torus or on a sphere.
 
     **Returns:** an array of shape (n, d).
     """
     mu = _density("the score", mu)
-    return calculus.gradient(cast(FourierGrid, mu.grid), mu.values) / floor(mu.values).reshape(-1, 1)
+    return calculus.gradient(cast(SpectralGrid, mu.grid), mu.values) / floor(mu.values).reshape(-1, 1)
 
 
 def floor(rho: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -281,8 +284,8 @@ def floor(rho: Float[Array, "..."]) -> Float[Array, "..."]:
 def dissipation(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """The dissipation D(μ) = ∫|∇δF/δμ|² dμ, energy per particle and time: dF/dt = −D along the gradient flow.
 
-    On a torus the slope is spectral. On a box, and with an internal energy, whose fronts are not smooth, D is a sum
-    over faces of ρ̄ (Δξ/h)² h^d, ξ = δF/δμ, ρ̄ the mean of the two cells, of order 2 in h.
+    On a torus and on a sphere the slope is spectral. On a box, and with an internal energy, whose fronts are not
+    smooth, D is a sum over faces of ρ̄ (Δξ/h)² h^d, ξ = δF/δμ, ρ̄ the mean of the two cells, of order 2 in h.
 
     **Arguments:**
 
@@ -294,13 +297,13 @@ def dissipation(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """
     if isinstance(mu, Gaussian):
         return _gaussian_dissipation(model, mu)
-    if isinstance(mu, Density) and not (isinstance(mu.grid, FourierGrid) and model.internal is None):
+    if isinstance(mu, Density) and not (isinstance(mu.grid, SpectralGrid) and model.internal is None):
         return _face_dissipation(model, mu)
     square = jnp.sum(slope(model, mu) ** 2, axis=-1)
     if isinstance(mu, Particles):
         return mu.mean(square)
     density = _density("the dissipation", mu)
-    return jnp.dot(density.values.ravel(), square) * density.grid.cell_volume
+    return jnp.dot(calculus.masses(density.grid, density.values).ravel(), square)
 
 
 def _face_dissipation(model: Model, mu: Density) -> Float[Array, ""]:

@@ -17,6 +17,7 @@ from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
 from mckean.models.model import Model
 from mckean.models.noise import AbstractNoise
 from mckean.spaces import FourierGrid, calculus
+from mckean.spaces.calculus import SpectralGrid
 
 
 def total_over_motions(model: Model, mu: AbstractMeasure, rate: Callable, zero: Any) -> Any:
@@ -36,7 +37,7 @@ def tangent(model: Model, mu: Particles | Density, unit: Float[Array, " m"]) -> 
     if isinstance(mu, Particles):
         return jnp.broadcast_to(model.common_displacement(mu.positions, mu, unit), mu.positions.shape)
     velocity = jnp.broadcast_to(model.common_displacement(mu.grid, mu, unit), (mu.grid.size, mu.domain.dim))
-    return -calculus.divergence(cast(FourierGrid, mu.grid), mu.values.reshape(-1, 1) * velocity)
+    return -calculus.divergence(cast(SpectralGrid, mu.grid), mu.values.reshape(-1, 1) * velocity)
 
 
 def derivative(model: Model, mu: Particles | Density, unit: Float[Array, " m"], f: Callable) -> Any:
@@ -47,11 +48,11 @@ def derivative(model: Model, mu: Particles | Density, unit: Float[Array, " m"], 
 
 
 def require_movable(mu: AbstractMeasure) -> Particles | Density:
-    if isinstance(mu, Particles) or (isinstance(mu, Density) and isinstance(mu.grid, FourierGrid)):
+    if isinstance(mu, Particles) or (isinstance(mu, Density) and isinstance(mu.grid, SpectralGrid)):
         return mu
     raise ValueError(
-        "how an environment moves a law is known here for particles and for a density on the torus, not for a "
-        f"{type(mu).__name__}{' on a box' if isinstance(mu, Density) else ''}."
+        "how an environment moves a law is known here for particles and for a density on a torus or a sphere, not for "
+        f"a {type(mu).__name__}{' on a box' if isinstance(mu, Density) else ''}."
     )
 
 

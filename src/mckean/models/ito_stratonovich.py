@@ -22,7 +22,8 @@ from mckean.interactions import AbstractField
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
 from mckean.models.model import Model, drift_at
 from mckean.models.noise import AbstractNoise, Calculus, require_calculus
-from mckean.spaces import FourierGrid, calculus
+from mckean.spaces import calculus
+from mckean.spaces.calculus import SpectralGrid
 
 
 def convert(model: Model, calculus: Calculus) -> Model:
@@ -97,7 +98,7 @@ def _drag(noise: AbstractNoise, mu: AbstractMeasure, k) -> Any:
     inexact = jax.tree.map(jnp.zeros_like, eqx.filter(mu, eqx.is_inexact_array))
     if isinstance(mu, Particles):
         return eqx.tree_at(lambda m: m.positions, inexact, _field(noise, mu, mu.positions, k))
-    if isinstance(mu, Density) and isinstance(mu.grid, FourierGrid):
+    if isinstance(mu, Density) and isinstance(mu.grid, SpectralGrid):
         flux = mu.values.reshape(-1, 1) * noise.matrix(interactions.at(mu.grid, mu), mu)[:, :, k]
         return eqx.tree_at(lambda m: m.values, inexact, -calculus.divergence(mu.grid, flux))
     if isinstance(mu, Gaussian):
@@ -118,9 +119,10 @@ class _Change(AbstractField):
     common: tuple[bool, ...] = eqx.field(static=True)
     sign: float = eqx.field(static=True)
 
-    def __call__(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d"]:
+    def __call__(self, x: interactions.Points, mu: AbstractMeasure) -> Float[Array, "n d"]:
+        points = interactions.at(x, mu)
         total = sum(
-            (correction(noise, common, mu, x) for noise, common in zip(self.noises, self.common, strict=True)),
-            jnp.zeros_like(x),
+            (correction(noise, common, mu, points) for noise, common in zip(self.noises, self.common, strict=True)),
+            jnp.zeros_like(points),
         )
         return self.sign * total + drift_at(self.drift, x, mu)

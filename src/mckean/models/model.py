@@ -137,7 +137,7 @@ class Model(eqx.Module):
 
         **Returns:** an array of shape (n, d).
         """
-        return self.force(x, mu) + drift_at(self.drift, interactions.at(x, mu), mu)
+        return self.force(x, mu) + drift_at(self.drift, x, mu)
 
     def velocity(self, x: interactions.Points, mu: AbstractMeasure) -> Float[Array, "n d"]:
         """The velocity without noise, −∇V(x) − ∇W_s*μ(x) + b(x, μ), tangent to the space; length per time.
@@ -204,21 +204,22 @@ def require_model(model: Any) -> None:
     raise ValueError(f"a model is Model(…) or langevin(…), not {type(model).__name__}{held}.")
 
 
-def drift_at(drift: Any, points: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d"]:
+def drift_at(drift: Any, x: interactions.Points, mu: AbstractMeasure) -> Float[Array, "n d"]:
     """b(x, μ) at points; zero for None.
 
     **Arguments:**
 
     - `drift`: b, as `Model` takes it.
-    - `points`: shape (n, d).
+    - `x`: points of shape (n, d), or a grid, which stands for its nodes.
     - `mu`: the measure that acts.
 
     **Raises:** `ValueError` for a b of another shape.
     """
+    points = interactions.at(x, mu)
     if drift is None:
         return jnp.zeros_like(points)
     if isinstance(drift, interactions.AbstractField):
-        values = drift(points, mu)
+        values = drift(x, mu)
     else:
         with calling("a drift b(x, mu)"):
             values = jax.vmap(lambda point: drift(point, mu))(points)

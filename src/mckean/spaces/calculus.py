@@ -1,4 +1,4 @@
-"""Calculus at the nodes of a grid: quadrature, and on a torus the exact calculus of the trigonometric interpolant.
+"""Calculus at the nodes of a grid: quadrature, and the exact calculus of trigonometric interpolants and of harmonics.
 
 A function on a `FourierGrid` is f(x) = Σ_k f̂_k e^{iq_k·x}, q_k = 2πk/L, and for it
 
@@ -15,23 +15,38 @@ import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from mckean.spaces.grids import AbstractGrid
+from mckean.spaces.spherical_grids import AbstractSphericalGrid
 from mckean.spaces.torus import FourierGrid
+
+# Grids with a gradient and a divergence at their nodes.
+SpectralGrid = FourierGrid | AbstractSphericalGrid
+
+
+def masses(grid: AbstractGrid, values: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The integrals of f over the cells, f(x_j)|C_j|, in the grid's shape."""
+    volume = grid.cell_volume
+    return values * (volume if isinstance(volume, float) else jnp.asarray(volume, values.dtype))
 
 
 def integrate(grid: AbstractGrid, values: Float[Array, "..."]) -> Float[Array, ""]:
-    """∫f dx by the rectangle rule: spectrally accurate on a torus, of order 2 in the cells of a box."""
-    return jnp.sum(values) * grid.cell_volume
+    """∫f dx by the nodes: spectrally accurate on a torus and a sphere, of order 2 in the cells of a box."""
+    volume = grid.cell_volume
+    return jnp.sum(values) * volume if isinstance(volume, float) else jnp.sum(masses(grid, values))
 
 
-def gradient(grid: FourierGrid, values: Float[Array, "..."]) -> Float[Array, "n d"]:
-    """∇f at the nodes."""
+def gradient(grid: SpectralGrid, values: Float[Array, "..."]) -> Float[Array, "n d"]:
+    """∇f at the nodes; on a sphere a tangent vector."""
+    if isinstance(grid, AbstractSphericalGrid):
+        return grid.gradient(grid.analyse(values))
     spectrum = jnp.fft.rfftn(values)
     parts = [jnp.fft.irfftn(1j * q * spectrum, grid.shape) for q in _wavenumbers(grid, values)]
     return jnp.stack([part.ravel() for part in parts], axis=-1)
 
 
-def divergence(grid: FourierGrid, field: Float[Array, "n d"]) -> Float[Array, "..."]:
-    """∇·v at the nodes, in the grid's shape."""
+def divergence(grid: SpectralGrid, field: Float[Array, "n d"]) -> Float[Array, "..."]:
+    """∇·v at the nodes, in the grid's shape; on a sphere that of the tangent part of v."""
+    if isinstance(grid, AbstractSphericalGrid):
+        return grid.synthesise(grid.divergence(field))
     spectra = jnp.fft.rfftn(field.T.reshape(-1, *grid.shape), axes=range(-len(grid.shape), 0))
     parts = [1j * q * spectrum for q, spectrum in zip(_wavenumbers(grid, field), spectra, strict=True)]
     return jnp.fft.irfftn(sum(parts[1:], parts[0]), grid.shape)

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mckean.checks import require
-from mckean.spaces.grids import AbstractGrid, check_shape, per_dimension
+from mckean.spaces.grids import AbstractFlatGrid, check_shape, per_dimension
 from mckean.spaces.space import AbstractFlatSpace, check_dim
 
 
@@ -63,7 +63,7 @@ class Euclidean(AbstractFlatSpace):
         )
 
 
-class BoxGrid(AbstractGrid):
+class BoxGrid(AbstractFlatGrid):
     """The cells of a box of R^d, given by their centres; a function on it is constant on each cell.
 
     `Euclidean(d).grid(shape, lower, upper)` makes one.

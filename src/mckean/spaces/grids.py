@@ -1,4 +1,4 @@
-"""Grids: a finite set of nodes of a space, each standing for a cell of equal volume."""
+"""Grids: a finite set of nodes of a space, each standing for a cell around it."""
 
 import abc
 import math
@@ -27,7 +27,7 @@ def _is(value: Any, kind: type) -> bool:
 
 
 class AbstractGrid(eqx.Module):
-    """Equidistant nodes; arrays on a grid have the grid's shape, its points are listed as (size, d)."""
+    """Nodes of a space; arrays on a grid have the grid's shape, its points are listed as (size, d)."""
 
     space: eqx.AbstractVar[AbstractSpace]
     shape: eqx.AbstractVar[tuple[int, ...]]
@@ -38,12 +38,13 @@ class AbstractGrid(eqx.Module):
 
     @property
     def spacing(self) -> tuple[float, ...]:
-        """Distance of neighbouring nodes in each dimension."""
+        """Distance of neighbouring nodes in each dimension, where it is the same for all."""
         return tuple(side / n for side, n in zip(self.sides, self.shape, strict=True))
 
     @property
-    def cell_volume(self) -> float:
-        return math.prod(self.spacing)
+    @abc.abstractmethod
+    def cell_volume(self) -> Any:
+        """The volume of a node's cell: a number if all are equal, else an array that broadcasts to the shape."""
 
     @property
     @abc.abstractmethod
@@ -54,6 +55,19 @@ class AbstractGrid(eqx.Module):
     @abc.abstractmethod
     def axes(self) -> tuple[np.ndarray, ...]:
         """The coordinates of the nodes along each dimension."""
+
+    @property
+    @abc.abstractmethod
+    def nodes(self) -> Float[Array, "size d"]:
+        """The nodes, in the order of the values."""
+
+
+class AbstractFlatGrid(AbstractGrid):
+    """Equidistant nodes of a space with flat coordinates."""
+
+    @property
+    def cell_volume(self) -> float:
+        return math.prod(self.spacing)
 
     @property
     def nodes(self) -> Float[Array, "size d"]:

@@ -1,6 +1,7 @@
 """The unit sphere S^{d−1} ⊂ R^d, on which tokens live."""
 
 import math
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax
@@ -10,6 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from mckean.checks import require, traced
 from mckean.spaces.space import AbstractSpace, check_dim
+from mckean.spaces.spherical_grids import AbstractSphericalGrid, CircleGrid, SphereGrid, ZonalGrid
 
 # A coordinate given in single precision, or rounded in print, is that far off.
 _OFF = 1e-5
@@ -84,6 +86,29 @@ class Sphere(AbstractSpace):
     @property
     def log_volume(self) -> float:
         return math.log(2) + 0.5 * self.dim * math.log(math.pi) - math.lgamma(0.5 * self.dim)
+
+    def grid(self, degree: int, axis: Sequence[float] | np.ndarray | Array | None = None) -> AbstractSphericalGrid:
+        """A grid for functions that are sums of harmonics up to a degree.
+
+        **Arguments:**
+
+        - `degree`: L ≥ 2. Products of two functions of degree L are integrated exactly.
+        - `axis`: e, a vector of length 1, shape (d,), for functions that depend on ⟨e, x⟩ alone, in any dimension d ≥
+          3. Default: None, for all functions, on S¹ and S².
+
+        **Returns:** a `CircleGrid` for d = 2, a `SphereGrid` for d = 3, a `ZonalGrid` with an axis.
+
+        **Raises:** `ValueError` for d > 3 without an axis, an axis that is no unit vector of R^d, and a degree that is
+        no integer ≥ 2.
+        """
+        if axis is not None:
+            return ZonalGrid(self, degree, tuple(float(c) for c in np.asarray(axis).ravel()))
+        require(
+            self.dim <= 3,
+            f"densities on S^{self.dim - 1} are held where they depend on one coordinate ⟨e, x⟩ alone: "
+            f"Sphere({self.dim}).grid(degree, axis=e); a grid for all densities is known for S¹ and S².",
+        )
+        return CircleGrid(self, degree) if self.dim == 2 else SphereGrid(self, degree)
 
     def check(self, x: Float[Array, "n d"]) -> None:
         """Raise `ValueError` for points off the sphere, saying by how much."""

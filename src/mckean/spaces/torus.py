@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mckean.checks import require
-from mckean.spaces.grids import AbstractGrid, check_shape, integer_modes, per_dimension
+from mckean.spaces.grids import AbstractFlatGrid, check_shape, integer_modes, per_dimension
 from mckean.spaces.space import AbstractFlatSpace, check_dim
 
 
@@ -80,7 +80,7 @@ class Torus(AbstractFlatSpace):
         return jnp.asarray(1 / np.asarray(self.lengths), dtype)
 
 
-class FourierGrid(AbstractGrid):
+class FourierGrid(AbstractFlatGrid):
     """The nodes x_j = L j/M of a torus, j = 0, …, M − 1; a function on it is its trigonometric interpolant.
 
     `Torus(d).grid(shape)` makes one.

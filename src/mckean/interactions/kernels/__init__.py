@@ -9,6 +9,7 @@ from mckean.interactions.kernels._catalogue import (
     Morse,
     PowerLaw,
     Quadratic,
+    Zonal,
 )
 from mckean.interactions.kernels._kernel import AbstractKernel, AbstractRadialKernel
 from mckean.interactions.kernels._series import FourierSeries
@@ -25,6 +26,7 @@ __all__ = [
     "Morse",
     "PowerLaw",
     "Quadratic",
+    "Zonal",
 ]
 
 

@@ -15,7 +15,7 @@ from mckean.interactions.functions import as_module
 from mckean.interactions.kernels._kernel import AbstractKernel, AbstractRadialKernel, require_kernel
 from mckean.interactions.kernels._series import FourierSeries, half_space
 from mckean.interactions.parameters import parameter
-from mckean.spaces import AbstractSpace, Euclidean, Torus
+from mckean.spaces import AbstractSpace, Euclidean, Sphere, Torus
 
 
 class Quadratic(AbstractRadialKernel):
@@ -232,6 +232,41 @@ class PowerLaw(AbstractRadialKernel):
         if self.exponent == 0:
             return 0.5 * self.strength * jnp.log(square)
         return self.strength / self.exponent * _power(square, 0.5 * self.exponent)
+
+
+class Zonal(AbstractRadialKernel):
+    """W(x − y) = w(⟨x, y⟩) on a sphere, where |x − y|² = 2 − 2⟨x, y⟩; Maier and Saupe's is −P₂.
+
+    **Arguments:**
+
+    - `function`: w, a scalar function of a number in [−1, 1] that JAX can trace, in the unit of energy. An
+      `equinox.Module` keeps its arrays as parameters.
+
+    **Raises:**
+
+    - `ValueError` for what is no function, for a w that is not scalar, and for another space than a sphere.
+    """
+
+    singular: ClassVar[bool] = False
+    function: Any
+
+    def __init__(self, function: Callable):
+        require(callable(function), f"a zonal kernel is a function of ⟨x, y⟩, not {function!r}.")
+        self.function = as_module(function)
+
+    def __call__(self, z: Float[Array, " d"]) -> Float[Array, ""]:
+        return self.profile(jnp.sum(z**2))
+
+    def on(self, space: AbstractSpace) -> "Zonal":
+        require(isinstance(space, Sphere), f"a zonal kernel is a function of ⟨x, y⟩ on a sphere, not on {space}.")
+        require_kernel(self, space)
+        return self
+
+    def profile(self, square: Float[Array, "*n"]) -> Float[Array, "*n"]:
+        value = self.function
+        for _ in jnp.shape(square):
+            value = jax.vmap(value)
+        return jnp.asarray(value(1 - 0.5 * square), square.dtype)
 
 
 class Function(AbstractKernel):

@@ -10,7 +10,7 @@ from mckean.checks import require
 from mckean.faults import Status
 from mckean.interactions.kernels import AbstractKernel
 from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
-from mckean.spaces import AbstractGrid
+from mckean.spaces import AbstractGrid, ZonalGrid, calculus
 
 # Points acted on: shape (n, d), or a grid, which stands for its nodes.
 Points = Float[Array, "n d"] | AbstractGrid
@@ -75,10 +75,18 @@ def at(points: Points, mu: AbstractMeasure) -> Float[Array, "n d"]:
 
 
 def atoms(mu: AbstractMeasure) -> tuple[Float[Array, "n d"], Float[Array, " n"]]:
-    """The places and masses of particles, or of the nodes of a density. **Raises** `ValueError` for other measures."""
+    """The places and masses of particles, or of the nodes of a density.
+
+    **Raises:** `ValueError` for other measures, and for a zonal density, whose nodes are no points.
+    """
     if isinstance(mu, Particles):
         uniform = jnp.full(mu.n, 1 / mu.n, mu.positions.dtype)
         return mu.positions, uniform if mu.weights is None else mu.weights
     if isinstance(mu, Density):
-        return mu.grid.nodes.astype(mu.values.dtype), mu.values.ravel() * mu.grid.cell_volume
+        require(
+            not isinstance(mu.grid, ZonalGrid),
+            "a zonal density acts by its harmonics alone: by a W or an attention that depends on ⟨x, y⟩, at the nodes "
+            "of its grid; sample it, or take the grid of S².",
+        )
+        return mu.grid.nodes.astype(mu.values.dtype), calculus.masses(mu.grid, mu.values).ravel()
     raise ValueError(f"a {type(mu).__name__} measure has no atoms to sum over; sample it.")

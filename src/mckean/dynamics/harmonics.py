@@ -1,0 +1,183 @@
+"""Densities on spheres: harmonics in space, exponential Runge–Kutta of order 4 in time.
+
+    ∂_tρ = −∇·(ρ b[ρ]) + β⁻¹Δρ − Σ_k ∇·(ρσ_k[ρ]) ∘ dB⁰_k/dt,   b = the tangent part of −∇V − ∇W_s*ρ + extra drift.
+
+The unknowns are the coefficients of ρ in harmonics of degree l ≤ L, for which β⁻¹Δ is −l(l + d − 2)/β and is integrated
+exactly. The rest is formed at the nodes of a grid of degree 3L/2, on which ∫ρ v·∇Y is exact for v of degree L and a
+harmonic Y of degree L. The degree 0 does not move: mass is exact.
+
+The environment is made piecewise linear, which gives the Stratonovich integral (Wong and Zakai): over a step its
+velocity Σ_kσ_kΔB_k/dt joins the drift. Where five standard deviations of it are beyond the stability of the method at
+degree L, the step is cut into equal parts with this velocity.
+"""
+
+from typing import Any, ClassVar, NamedTuple, cast
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Int
+
+from mckean.checks import require, require_tolerance, traced
+from mckean.dynamics import exponential
+from mckean.dynamics._increments import common_increment
+from mckean.dynamics.scheme import (
+    AbstractScheme,
+    Stepper,
+    require_same_space,
+    require_stratonovich,
+    step_length,
+    with_unit_mass,
+)
+from mckean.dynamics.spectral import in_parts, parts_under, with_values
+from mckean.dynamics.survey import require_functions
+from mckean.faults import Fault, Status, sound, status
+from mckean.measures import AbstractMeasure, Density
+from mckean.models import AbstractNoise, Equation, Model, Thermal, initial
+from mckean.paths import Brownian
+from mckean.spaces import AbstractSphericalGrid, ZonalGrid
+
+# How far a velocity may point across the meridians of a zonal grid, relative to its size.
+_ZONAL = 1e-6
+
+
+class Harmonics(AbstractScheme):
+    """Harmonics in space, ETDRK4 in time, for densities on a sphere: order 4 in time without common noise.
+
+        ∂_tρ = −∇·(ρb[ρ]) + β⁻¹Δρ − Σ_k ∇·(ρσ_k[ρ])∘dB⁰_k/dt
+
+    Mass is exact, and so is the heat flow, e^{−l(l + d − 2)t/β} for each degree l. The transport is explicit: with too
+    long a step the state becomes non-finite, and the run ends. Positivity is not kept, but monitored. The strong order
+    under a common noise is 1 if its fields commute, else 1/2.
+
+    **Arguments:**
+
+    - `negativity`: how far below 0 the density may fall, relative to its maximum. Beyond that the run ends, as the
+      degree is too low. Default: 10⁻³.
+
+    **Raises:** `ValueError`, at the begin of a run, for another measure or space, an own noise that is not `Thermal`, a
+    common noise in Itô form if the two forms differ, and on a zonal grid for a common noise and for a velocity that
+    points across the meridians.
+    """
+
+    moves: ClassVar[str] = "Density on a grid of a sphere"
+    negativity: float = eqx.field(static=True, default=1e-3)
+
+    def __check_init__(self):
+        require_tolerance("negativity", self.negativity)
+
+    @property
+    def order(self) -> int:
+        return 4
+
+    @property
+    def pressure(self) -> bool:
+        return False
+
+    def accepts(self, measure: AbstractMeasure) -> bool:
+        return isinstance(measure, Density) and isinstance(measure.grid, AbstractSphericalGrid)
+
+    def begin(self, equation: Equation, measure: Density, dt: float) -> Stepper:
+        model = initial(equation)
+        require_same_space(model, measure)
+        require(
+            model.noise is None or isinstance(model.noise, Thermal),
+            f"the own noise of a density on a sphere is Thermal(beta), but the model has {type(model.noise).__name__}.",
+        )
+        require_stratonovich(model)
+        require_functions(model, measure, measure.grid)
+        if isinstance(measure.grid, ZonalGrid):
+            _require_zonal(model, measure)
+        step, grid = step_length(measure, dt), _grid(measure)
+        square = float(grid.degree * (grid.degree + measure.domain.dim - 2))
+        parts = parts_under(list(model.common), measure, dt, square)
+        # Where the temperature may change each step has weights of its own.
+        weights = _weights(model, measure, step / parts) if isinstance(equation, Model) else None
+        return Stepper(self, equation, step, _Shared(parts, traced(parts), weights))
+
+    def advance(
+        self, begun: Stepper, measure: Density, path: Brownian | None, index: Int[ArrayLike, ""]
+    ) -> tuple[Density, Status]:
+        dt, shared, grid, course = begun.dt, begun.shared, _grid(measure), begun.during(index)
+        model, part = course(0.5 * dt), dt / shared.parts
+        weights = _weights(model, measure, part) if shared.weights is None else shared.weights
+        # Products of three functions of degree L are integrated exactly there.
+        fine, frozen = grid.of_degree((3 * grid.degree + 1) // 2), []
+        if model.common:
+            increment = common_increment(model, measure, path, index, dt)
+            frozen = [(noise, b / dt) for noise, b in model.common_parts(measure, increment)]
+        still = _velocity([part for part in frozen if not part[0].depends_on_measure], fine, measure)
+        moving = [part for part in frozen if part[0].depends_on_measure]
+
+        def move(k, u):
+            def rate(share, u):
+                stage = course((k + share) * part)
+                now, rho = with_values(measure, grid.synthesise(u)), fine.synthesise(u)
+                v = stage.velocity(fine, now) + still + _velocity(moving, fine, now)
+                found = -fine.divergence(rho.reshape(-1, 1) * v, grid.degree)
+                if shared.weights is not None:
+                    return found
+                return found + (_temperature(stage) - _temperature(model)) * _laplacian(measure) * u
+
+            return exponential.step(u, rate, weights)
+
+        u = in_parts(move, grid.analyse(measure.values), shared.parts, shared.bounded)
+        return with_unit_mass(measure, grid.synthesise(u)), sound(dt.dtype)
+
+    def inspect(self, begun: Stepper, measure: Density) -> Status:
+        depth = -jnp.min(measure.values) / jnp.max(measure.values)
+        return status(Fault.UNDERSHOOT, ~(depth <= self.negativity), depth)
+
+
+class _Shared(NamedTuple):
+    """The number of parts of a step; whether it is traced, with a bound; a part's weights where all have one."""
+
+    parts: int | Int[Array, ""]
+    bounded: bool
+    weights: dict[str, Array] | None
+
+
+def _grid(measure: Density) -> AbstractSphericalGrid:
+    """The grid of a measure that `accepts` has let in."""
+    return cast(AbstractSphericalGrid, measure.grid)
+
+
+def _temperature(model: Model) -> Any:
+    return 0.0 if model.noise is None else 1 / model.beta
+
+
+def _laplacian(measure: Density) -> Array:
+    """Δ on the coefficients, −l(l + d − 2)."""
+    degrees = _grid(measure).degrees(_grid(measure).degree)
+    return jnp.asarray(-degrees * (degrees + measure.domain.dim - 2.0), measure.values.dtype)
+
+
+def _weights(model: Model, measure: Density, dt: Array) -> dict[str, Array]:
+    return exponential.weights(_temperature(model) * _laplacian(measure) * dt, dt)
+
+
+def _velocity(parts: list[tuple[AbstractNoise, Array]], grid: AbstractSphericalGrid, mu: Density) -> Array:
+    """The velocity of parts of the environment at the nodes of a grid."""
+    zero = jnp.zeros((), mu.values.dtype)
+    return sum((noise.displacement(grid, mu, rate) for noise, rate in parts), zero)
+
+
+def _require_zonal(model: Model, measure: Density) -> None:
+    """Raise `ValueError` for a model that does not keep a density zonal."""
+    grid = cast(ZonalGrid, measure.grid)
+    require(
+        not model.common,
+        "a common noise turns the axis of a zonal density: take a grid of S¹ or S², or particles.",
+    )
+    v = eqx.filter_jit(lambda model, mu: model.velocity(mu.grid, mu))(model, measure)
+    if traced(v):
+        return
+    v, x, axis = np.asarray(v), np.asarray(grid.nodes), np.asarray(grid.axis)
+    across = x - (x @ axis)[:, None] * axis
+    across /= np.linalg.norm(across, axis=1, keepdims=True)
+    off = v - (v @ axis)[:, None] * axis - np.sum(v * across, axis=1, keepdims=True) * across
+    require(
+        np.abs(off).max() <= max(_ZONAL, 100 * np.finfo(v.dtype).eps) * np.abs(v).max(),
+        "on a zonal grid the velocity must be zonal, too, but this model's points across the meridians: V, W and b may "
+        "depend on ⟨e, x⟩ and ⟨x, y⟩ alone; else take a grid of S¹ or S², or particles.",
+    )
