@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from mckean import interactions, measures
 from mckean.dynamics import (
+    BAOAB,
     AbstractScheme,
     FiniteVolume,
     FluxLimited,
@@ -16,6 +17,7 @@ from mckean.dynamics import (
     RandomBatch,
     RunError,
     Spectral,
+    Splitting,
     Trajectory,
     evolve,
     gibbs_density,
@@ -49,16 +51,19 @@ from mckean.models import (
     Neurons,
     PorousMedium,
     PreNormalised,
+    RandomForce,
     Thermal,
+    Thermostat,
     TransportNoise,
     convert,
     directions,
     energy,
     langevin,
     potentials,
+    underdamped,
 )
 from mckean.paths import Brownian, Record
-from mckean.spaces import BoxGrid, Euclidean, FourierGrid, Sphere, Torus
+from mckean.spaces import BoxGrid, Euclidean, FourierGrid, PhaseGrid, Sphere, TangentBundle, Torus
 
 if TYPE_CHECKING:
     from mckean import (
@@ -78,6 +83,7 @@ if TYPE_CHECKING:
 __version__: str
 
 __all__ = [
+    "BAOAB",
     "JKO",
     "AbstractScheme",
     "Additive",
@@ -104,15 +110,20 @@ __all__ = [
     "Neurons",
     "ParticleScheme",
     "Particles",
+    "PhaseGrid",
     "PorousMedium",
     "PreNormalised",
     "RandomBatch",
+    "RandomForce",
     "Record",
     "RunError",
     "Spectral",
     "Sphere",
     "SphericalCauchy",
+    "Splitting",
+    "TangentBundle",
     "Thermal",
+    "Thermostat",
     "Torus",
     "Trajectory",
     "TransportNoise",
@@ -148,6 +159,7 @@ __all__ = [
     "statistics",
     "tensor_power",
     "transport",
+    "underdamped",
     "wasserstein",
 ]
 

@@ -5,14 +5,16 @@ from typing import Any
 import diffrax
 
 from mckean.checks import require
+from mckean.dynamics.baoab import BAOAB
 from mckean.dynamics.moments import Moments
 from mckean.dynamics.particles import ParticleScheme
 from mckean.dynamics.scheme import AbstractScheme
 from mckean.dynamics.spectral import Spectral
+from mckean.dynamics.splitting import Splitting
 from mckean.dynamics.volumes import FiniteVolume
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
 from mckean.models import Model, require_model
-from mckean.spaces import FourierGrid
+from mckean.spaces import FourierGrid, PhaseGrid, TangentBundle
 
 Scheme = AbstractScheme | diffrax.AbstractSolver
 
@@ -44,10 +46,12 @@ def scheme_for(model: Model, measure: AbstractMeasure, scheme: Scheme | None) ->
 
 def _default(model: Model, measure: AbstractMeasure) -> AbstractScheme:
     if isinstance(measure, Particles):
-        return ParticleScheme()
+        return BAOAB() if isinstance(model.space, TangentBundle) else ParticleScheme()
     if isinstance(measure, Gaussian):
         return Moments()
     if isinstance(measure, Density):
+        if isinstance(measure.grid, PhaseGrid):
+            return Splitting()
         periodic = isinstance(measure.grid, FourierGrid)
         return Spectral() if periodic and model.internal is None else FiniteVolume()
     raise ValueError(

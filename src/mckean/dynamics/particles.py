@@ -58,7 +58,10 @@ def begin_particles(scheme: AbstractScheme, model: Model, measure: Particles, dt
 
 def inspect_sums(model: Model, measure: Particles) -> Status:
     """Whether the cloud has outgrown what the sum over the kernel was planned for, or left where V and W are finite."""
-    return interactions.inspect(model.interaction, measure).then(inspect_potentials(model, measure))
+    found = interactions.inspect(model.interaction, measure)
+    if isinstance(model.drift, interactions.Alignment):
+        found = found.then(interactions.inspect(model.drift.weight, measure))
+    return found.then(inspect_potentials(model, measure))
 
 
 def with_positions(particles: Particles, positions: Float[Array, "n d"]) -> Particles:

@@ -16,6 +16,7 @@ from mckean.models.model import drift_at as drift_at
 from mckean.models.model import in_precision as in_precision
 from mckean.models.model import langevin as langevin
 from mckean.models.model import require_model as require_model
+from mckean.models.model import underdamped as underdamped
 from mckean.models.model import with_planned_sums as with_planned_sums
 from mckean.models.noise import AbstractMatrixNoise as AbstractMatrixNoise
 from mckean.models.noise import AbstractNoise as AbstractNoise
@@ -25,3 +26,5 @@ from mckean.models.noise import Isotropic as Isotropic
 from mckean.models.noise import Multiplicative as Multiplicative
 from mckean.models.noise import Thermal as Thermal
 from mckean.models.transport_noise import TransportNoise as TransportNoise
+from mckean.models.velocities import RandomForce as RandomForce
+from mckean.models.velocities import Thermostat as Thermostat

@@ -20,7 +20,7 @@ from mckean.checks import require
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of
 from mckean.measures.lagrangian import Lagrangian
 from mckean.models.model import Model, require_model
-from mckean.spaces import FourierGrid, calculus
+from mckean.spaces import FourierGrid, PhaseGrid, calculus
 from mckean.spaces.staggered import axes_of, gradient, onto_faces
 
 __all__ = [
@@ -242,7 +242,7 @@ def slope(model: Model, mu: AbstractMeasure) -> Float[Array, "n d"]:
     if model.noise is None and model.internal is None and isinstance(mu, Particles):
         return -model.force(mu.positions, mu)
     density = _density("the slope ∇δF", mu)
-    if not isinstance(density.grid, FourierGrid):
+    if not isinstance(density.grid, FourierGrid | PhaseGrid):
         raise ValueError(
             "the slope ∇δF is pointwise on the torus; on a box, use dissipation, which lives on the faces."
         )
@@ -281,6 +281,8 @@ def floor(rho: Float[Array, "..."]) -> Float[Array, "..."]:
 def dissipation(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """The dissipation D(μ) = ∫|∇δF/δμ|² dμ, energy per particle and time: dF/dt = −D along the gradient flow.
 
+    With velocities and a friction γ it is γ∫|∇_v δF/δμ|² dμ, along the equation of Vlasov, Fokker and Planck.
+
     On a torus the slope is spectral. On a box, and with an internal energy, whose fronts are not smooth, D is a sum
     over faces of ρ̄ (Δξ/h)² h^d, ξ = δF/δμ, ρ̄ the mean of the two cells, of order 2 in h.
 
@@ -294,9 +296,11 @@ def dissipation(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """
     if isinstance(mu, Gaussian):
         return _gaussian_dissipation(model, mu)
-    if isinstance(mu, Density) and not (isinstance(mu.grid, FourierGrid) and model.internal is None):
+    smooth = isinstance(mu, Density) and isinstance(mu.grid, FourierGrid | PhaseGrid) and model.internal is None
+    if isinstance(mu, Density) and not smooth:
         return _face_dissipation(model, mu)
-    square = jnp.sum(slope(model, mu) ** 2, axis=-1)
+    steepest = slope(model, mu)
+    square = jnp.sum(steepest * model.response(steepest), axis=-1)
     if isinstance(mu, Particles):
         return mu.mean(square)
     density = _density("the dissipation", mu)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
+from mckean.spaces.bundle import PhaseGrid
 from mckean.spaces.grids import AbstractGrid
 from mckean.spaces.torus import FourierGrid
 
@@ -23,7 +24,7 @@ def integrate(grid: AbstractGrid, values: Float[Array, "..."]) -> Float[Array, "
     return jnp.sum(values) * grid.cell_volume
 
 
-def gradient(grid: FourierGrid, values: Float[Array, "..."]) -> Float[Array, "n d"]:
+def gradient(grid: FourierGrid | PhaseGrid, values: Float[Array, "..."]) -> Float[Array, "n d"]:
     """∇f at the nodes."""
     spectrum = jnp.fft.rfftn(values)
     parts = [jnp.fft.irfftn(1j * q * spectrum, grid.shape) for q in _wavenumbers(grid, values)]
@@ -53,7 +54,9 @@ def face_average(grid: FourierGrid, values: Float[Array, "..."], axis: int) -> F
     return fourier_multiplier(grid, values, jnp.asarray(factor, jnp.result_type(values.dtype, jnp.complex64)))
 
 
-def shift(grid: FourierGrid, values: Float[Array, "..."], axis: int, by: Float[Array, "..."]) -> Float[Array, "..."]:
+def shift(
+    grid: FourierGrid | PhaseGrid, values: Float[Array, "..."], axis: int, by: Float[Array, "..."]
+) -> Float[Array, "..."]:
     """f(x − s e_axis) at the nodes. `by`: s, one for each line of nodes: its shape is the grid's, with 1 at `axis`."""
     n = grid.shape[axis]
     mode = np.arange(n // 2 + 1)
@@ -82,5 +85,5 @@ def resize(spectrum: Complex[Array, "..."], old: FourierGrid, new: FourierGrid) 
     return spectrum * (new.size / old.size)
 
 
-def _wavenumbers(grid: FourierGrid, values: Array) -> list[Array]:
+def _wavenumbers(grid: FourierGrid | PhaseGrid, values: Array) -> list[Array]:
     return [jnp.asarray(q, values.dtype) for q in grid.wavenumbers]
