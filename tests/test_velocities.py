@@ -5,7 +5,6 @@ The exact results are those of linear systems, by matrix exponentials, of Hermit
 
 import math
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -194,12 +193,12 @@ def test_the_uniform_state_grows_at_the_rate_of_linear_response(strength):
 
 
 def test_particles_follow_the_density_in_an_environment():
-    """⟨cos x⟩ and ⟨v⟩ of 20 000 particles and of the density, moved by one environment, within 4.5 standard errors."""
-    n, model = 20_000, kinetic(mk.Multiplicative(lambda x, mu: 2.0 * jnp.cos(x)))
+    """⟨cos x⟩ and ⟨v⟩ of 4000 particles and of the density, moved by one environment, within 4.5 standard errors."""
+    n, model = 4000, kinetic(mk.Multiplicative(lambda x, mu: 2.0 * jnp.cos(x)))
     law = puff()
     options = {"until": 1.0, "dt": 0.05, "path": PATH}
     limit, cloud = (mk.evolve(model, mu, **options).final for mu in (law, law.sample(jax.random.key(1), n)))
-    quiet = mk.evolve(kinetic(), law, until=1.0, dt=0.05).final
+    other = mk.evolve(model, law, **(options | {"path": mk.Brownian(jax.random.key(5))})).final
 
     def look(z):
         return jnp.stack([jnp.cos(z[0]), jnp.sin(z[0]), z[1]])
@@ -208,16 +207,13 @@ def test_particles_follow_the_density_in_an_environment():
     # ½ and the spread of v bound the standard deviations; the steps' own O(h²) is ten times less.
     bound = 4.5 * np.array([0.71, 0.71, 0.9]) / math.sqrt(n)
     assert np.all(np.abs(errors) < bound), errors
-    assert np.max(np.abs(np.asarray(quiet.integrate(look) - limit.integrate(look))) / bound) > 3
+    assert np.max(np.abs(np.asarray(other.integrate(look) - limit.integrate(look))) / bound) > 3, "another environment"
 
 
 def test_the_ledger_closes_with_friction():
     """dE = −γ⟨v²⟩dt + work of own and common noise, at O(h); with |v|² + |f|² for γ|v|² it would not."""
-    residues = []
-    for h in (0.02, 0.01):
-        found = ledger(kinetic(mk.Additive(0.5)), swarm(CIRCLE, 64), until=0.4, dt=h, path=PATH, scheme=BAOAB())
-        residues.append(abs(float(found.residual[-1])))
-    assert residues[1] < 0.02 * abs(float(found.accounts.dissipated[-1]))
+    found = ledger(kinetic(mk.Additive(0.5)), swarm(CIRCLE, 64), until=0.4, dt=0.01, path=PATH, scheme=BAOAB())
+    assert abs(float(found.residual[-1])) < 0.02 * float(found.accounts.dissipated[-1])
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -346,16 +342,3 @@ def test_no_diffrax_solver_is_shut_out():
     gap = float(jnp.abs(RING.displacement(*ends)).max())
     # One increment over a step is spread otherwise within it: √h·γh of the noise.
     assert 0 < gap < 0.01
-
-
-def test_the_gradient_of_friction():
-    """d/dγ of ⟨v²⟩ after a run, by JAX and by a difference."""
-    cloud = swarm(LINE, 8)
-
-    @eqx.filter_jit
-    def square(friction):
-        model = mk.underdamped(LINE, mk.potentials.Quadratic(1.0), friction=friction, beta=BETA)
-        return mk.evolve(model, cloud, until=0.5, dt=0.1, path=PATH).final.integrate(lambda z: z[1] ** 2)
-
-    slope = jax.grad(square)(FRICTION)
-    assert float(slope) == pytest.approx(float(square(FRICTION + 1e-5) - square(FRICTION - 1e-5)) / 2e-5, rel=1e-6)
