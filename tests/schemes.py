@@ -211,10 +211,31 @@ def waves(theta):
     return mk.langevin(OBLONG, interaction=mk.kernels.Cosine(theta), beta=2.0, common=shell(OBLONG))
 
 
+def kinetic(theta):
+    """With velocities, in an environment that is a random force."""
+    gust = mk.Multiplicative(breeze)
+    return mk.underdamped(CIRCLE, wave, mk.kernels.Cosine(theta), friction=1.5, beta=2.0, common=gust)
+
+
+def flocking(theta):
+    """Alignment, and a common noise that depends on velocities."""
+    drift = mk.interactions.Alignment(mk.kernels.Cosine(-theta), CIRCLE)
+    common = mk.Multiplicative(bluster, "stratonovich")
+    return mk.Model(mk.TangentBundle(CIRCLE), drift=drift, noise=mk.Thermostat(1.5, 2.0), common=common)
+
+
+def bluster(z, mu):
+    return jnp.stack([0.0, 0.4 * jnp.sin(z[1])])
+
+
 CLOUD = mk.Particles(CIRCLE, 2 * jnp.pi * jax.random.uniform(jax.random.key(1), (12, 1)))
 WEIGHTED = mk.Particles(CIRCLE, CLOUD.positions, jnp.arange(1.0, 13.0) / 78)
 DRIFTERS = mk.Particles(OBLONG, OBLONG.uniform(jax.random.key(2), 12))
 TOKENS = mk.Particles(SPHERE, SPHERE.uniform(jax.random.key(3), 12))
+MOVERS = mk.Particles(mk.TangentBundle(CIRCLE), jax.random.normal(jax.random.key(4), (12, 2)))
+PUFF = mk.Density.from_function(
+    mk.TangentBundle(CIRCLE).grid(CIRCLE.grid(8), 24, 6.0), lambda z: jnp.exp(jnp.cos(z[0]) - (z[1] - 0.5) ** 2)
+)
 BUMP = mk.Density.from_function(CIRCLE.grid(16), lambda x: jnp.exp(jnp.cos(x[0] - 0.5)))
 SLOPE = mk.Density.from_function(mk.Torus(2).grid(8), lambda x: 1 + 0.5 * jnp.sin(x[0]))
 BOX = mk.Density.from_function(LINE.grid(24, -4.0, 4.0), lambda x: jnp.exp(-2 * (x[0] - 0.3) ** 2))
@@ -248,6 +269,9 @@ TABLE = [
     Entry("GeodesicEuler", attentive, TOKENS, mk.GeodesicEuler(), 1, noisy=True, variant=True),
     Entry("Moebius", attentive, TOKENS, mk.Moebius(), 2, noisy=True),
     Entry("Layers", network, TOKENS, mk.Layers(), 1, noisy=True, variant=True),
+    Entry("BAOAB", kinetic, MOVERS, mk.BAOAB(), 2, noisy=True),
+    Entry("BAOAB-flocking", flocking, MOVERS, mk.BAOAB(), 2, noisy=True, variant=True),
+    Entry("Splitting", kinetic, PUFF, mk.Splitting(), 2, noisy=True),
     Entry("RandomBatch", thermal, WEIGHTED, mk.RandomBatch(5), 1, noisy=True),
     Entry("Spectral-1", *on_torus(1), mk.Spectral(), 4),
     Entry("Spectral-2", *on_torus(2), mk.Spectral(), 4, variant=True),

@@ -31,6 +31,7 @@ SPACES: dict[str, AbstractSpace] = {
     "oblong torus": OBLONG,
     "line": LINE,
     "plane": PLANE,
+    "phase space": mk.TangentBundle(LINE),
 }
 
 

@@ -27,6 +27,9 @@ PARAMETERS = {
     "log_gas": [{"stiffness": 2.0, "strength": 0.5, "beta": 3.0}],
     "keller_segel": [{}, {"space": mk.Torus(2, (3.0, 5.0)), "strength": 50.0}],
     "morse": [{"repulsion": 2.0, "attraction": 1.0, "dim": 2, "beta": 2.0}],
+    "cucker_smale": [{"common": 0.5}, {"strength": 2.0, "exponent": 0.4, "dim": 2}],
+    "inertial_kuramoto": [{}, {"strength": 1.0, "friction": 3.0, "beta": 1.5}],
+    "locusts": [{}],
     "transport": [{}, {"strength": 6.0, "intensity": 2.0, "beta": 0.5, "reach": 2.0}],
 }
 CASES = [

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from mckean import interactions, measures
 from mckean.dynamics import (
+    BAOAB,
     AbstractScheme,
     FiniteVolume,
     FluxLimited,
@@ -17,6 +18,7 @@ from mckean.dynamics import (
     RandomBatch,
     RunError,
     Spectral,
+    Splitting,
     Trajectory,
     evolve,
     gibbs_density,
@@ -50,17 +52,31 @@ from mckean.models import (
     Neurons,
     PorousMedium,
     PreNormalised,
+    RandomForce,
     Schedule,
     Thermal,
+    Thermostat,
     TransportNoise,
     convert,
     directions,
     energy,
     langevin,
     potentials,
+    underdamped,
 )
 from mckean.paths import Brownian, Record
-from mckean.spaces import BoxGrid, CircleGrid, Euclidean, FourierGrid, Sphere, SphereGrid, Torus, ZonalGrid
+from mckean.spaces import (
+    BoxGrid,
+    CircleGrid,
+    Euclidean,
+    FourierGrid,
+    PhaseGrid,
+    Sphere,
+    SphereGrid,
+    TangentBundle,
+    Torus,
+    ZonalGrid,
+)
 
 if TYPE_CHECKING:
     from mckean import (
@@ -80,6 +96,7 @@ if TYPE_CHECKING:
 __version__: str
 
 __all__ = [
+    "BAOAB",
     "JKO",
     "AbstractScheme",
     "Additive",
@@ -108,9 +125,11 @@ __all__ = [
     "Neurons",
     "ParticleScheme",
     "Particles",
+    "PhaseGrid",
     "PorousMedium",
     "PreNormalised",
     "RandomBatch",
+    "RandomForce",
     "Record",
     "RunError",
     "Schedule",
@@ -118,7 +137,10 @@ __all__ = [
     "Sphere",
     "SphereGrid",
     "SphericalCauchy",
+    "Splitting",
+    "TangentBundle",
     "Thermal",
+    "Thermostat",
     "Torus",
     "Trajectory",
     "TransportNoise",
@@ -155,6 +177,7 @@ __all__ = [
     "statistics",
     "tensor_power",
     "transport",
+    "underdamped",
     "wasserstein",
 ]
 

@@ -37,6 +37,10 @@ class Fault(enum.Enum):
         "a mass of {:.3g} stands at the walls of the box, which is too small for it: take a larger box, or "
         "edge_tolerance=math.inf for walls that reflect"
     )
+    EDGE = (
+        "a mass of {:.3g} stands at the edge of the grid, at its largest speeds or farthest positions: take a larger "
+        "one"
+    )
     NEWTON = (
         "Newton's method for the pressure did not settle, nor did it in shorter steps: its last change is {:.3g} times "
         "what is allowed; reduce dt"

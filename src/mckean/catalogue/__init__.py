@@ -16,6 +16,7 @@ from mckean.catalogue.reduced import expected_overlap, low_temperature, meeting_
 from mckean.catalogue.self_attention_flows import self_attention
 from mckean.catalogue.swarms import morse
 from mckean.catalogue.transformer import toy_transformer
+from mckean.catalogue.velocities import cucker_smale, inertial_kuramoto, locusts
 from mckean.checks import nearest
 
 __all__ = [
@@ -24,14 +25,17 @@ __all__ = [
     "Fact",
     "critical_beta",
     "critical_strength",
+    "cucker_smale",
     "desai_zwanzig",
     "entry",
     "expected_overlap",
     "granular_media",
     "high_dimension",
+    "inertial_kuramoto",
     "isotropic_flow",
     "keller_segel",
     "kuramoto",
+    "locusts",
     "log_gas",
     "logistic_overlap",
     "low_temperature",
@@ -62,6 +66,9 @@ MODELS = {
     "log_gas": log_gas,
     "keller_segel": keller_segel,
     "morse": morse,
+    "cucker_smale": cucker_smale,
+    "inertial_kuramoto": inertial_kuramoto,
+    "locusts": locusts,
     "transport": transport,
     "toy_transformer": toy_transformer,
     "random_transformer": random_transformer,

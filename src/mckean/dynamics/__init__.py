@@ -1,8 +1,8 @@
 """Time: `evolve`, and the schemes that it steps.
 
-- Particles: `ParticleScheme`, `RandomBatch`; on spheres `GeodesicEuler`, `Moebius`, `Layers`.
-- Densities: `Spectral`, `FiniteVolume`, `FluxLimited`, and for gradient flows `jko.JKO`, imported when it is asked for;
-  on spheres `Harmonics`, `Moebius`.
+- Particles: `ParticleScheme`, `RandomBatch`; with velocities `BAOAB`; on spheres `GeodesicEuler`, `Moebius`, `Layers`.
+- Densities: `Spectral`, `FiniteVolume`, `FluxLimited`; with velocities `Splitting`; on spheres `Harmonics`, `Moebius`;
+  for gradient flows `jko.JKO`, imported when it is asked for.
 - Gaussians: `Moments`, `jko.JKO`.
 - The law of a few particles on a grid: `liouville`, `gibbs_density`.
 - The result of a run: `Trajectory`; its errors: `RunError`, `Interrupted`.
@@ -14,6 +14,7 @@ from mckean.dynamics._evolve import Observables as Observables
 from mckean.dynamics._evolve import evolve as evolve
 from mckean.dynamics._increments import Increments as Increments
 from mckean.dynamics._increments import increments as increments
+from mckean.dynamics.baoab import BAOAB as BAOAB
 from mckean.dynamics.carrier import Carrier as Carrier
 from mckean.dynamics.carrier import CarrierScheme as CarrierScheme
 from mckean.dynamics.carrier import require_coupling as require_coupling
@@ -36,5 +37,6 @@ from mckean.dynamics.random_batch import RandomBatch as RandomBatch
 from mckean.dynamics.scheme import AbstractScheme as AbstractScheme
 from mckean.dynamics.scheme import Stepper as Stepper
 from mckean.dynamics.spectral import Spectral as Spectral
+from mckean.dynamics.splitting import Splitting as Splitting
 from mckean.dynamics.trajectory import Trajectory as Trajectory
 from mckean.dynamics.volumes import FiniteVolume as FiniteVolume

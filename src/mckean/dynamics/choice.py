@@ -5,15 +5,17 @@ from typing import Any
 import diffrax
 
 from mckean.checks import require
+from mckean.dynamics.baoab import BAOAB
 from mckean.dynamics.harmonics import Harmonics
 from mckean.dynamics.moments import Moments
 from mckean.dynamics.particles import ParticleScheme
 from mckean.dynamics.scheme import AbstractScheme
 from mckean.dynamics.spectral import Spectral
+from mckean.dynamics.splitting import Splitting
 from mckean.dynamics.volumes import FiniteVolume
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
 from mckean.models import Equation, Model, initial, require_equation
-from mckean.spaces import AbstractSphericalGrid, FourierGrid
+from mckean.spaces import AbstractSphericalGrid, FourierGrid, PhaseGrid, TangentBundle
 
 Scheme = AbstractScheme | diffrax.AbstractSolver
 
@@ -46,12 +48,14 @@ def scheme_for(equation: Equation, measure: AbstractMeasure, scheme: Scheme | No
 
 def _default(model: Model, measure: AbstractMeasure) -> AbstractScheme:
     if isinstance(measure, Particles):
-        return ParticleScheme()
+        return BAOAB() if isinstance(model.space, TangentBundle) else ParticleScheme()
     if isinstance(measure, Gaussian):
         return Moments()
     if isinstance(measure, Density):
         if isinstance(measure.grid, AbstractSphericalGrid):
             return Harmonics()
+        if isinstance(measure.grid, PhaseGrid):
+            return Splitting()
         periodic = isinstance(measure.grid, FourierGrid)
         return Spectral() if periodic and model.internal is None else FiniteVolume()
     raise ValueError(

@@ -63,9 +63,11 @@ def inspect_sums(equation: Equation, measure: Particles) -> Status:
 
     Where V and W depend on time their values tell, which become non-finite.
     """
-    if not isinstance(equation, Model):
-        return interactions.inspect(initial(equation).interaction, measure)
-    return interactions.inspect(equation.interaction, measure).then(inspect_potentials(equation, measure))
+    model = initial(equation)
+    found = interactions.inspect(model.interaction, measure)
+    if isinstance(model.drift, interactions.Alignment):
+        found = found.then(interactions.inspect(model.drift.weight, measure))
+    return found.then(inspect_potentials(equation, measure)) if isinstance(equation, Model) else found
 
 
 def with_positions(particles: Particles, positions: Float[Array, "n d"]) -> Particles:

@@ -146,10 +146,12 @@ def interacting(model: Model, x: Float[Array, "n d"], slopes: bool = False) -> B
     fine = jnp.ones(n, bool)
     if model.interaction is None or isinstance(model.interaction.kernel, FourierSeries):
         return fine
-    kernel = model.interaction.kernel
+    kernel, space = model.interaction.kernel, model.interaction.space
+    # The positions, where points have velocities.
+    x = x[:, : space.dim]
     for shift in sorted({1, n // 3, n // 2}):
         other = jnp.roll(x, shift, 0)
-        z = model.space.displacement(x, other) if isinstance(model.space, Torus) else x - other
+        z = space.displacement(x, other) if isinstance(space, Torus) else x - other
         fine = fine & jnp.isfinite(jax.vmap(kernel.value)(z))
         if slopes:
             fine = fine & jnp.all(jnp.isfinite(jax.vmap(kernel.gradient)(z)), axis=1)

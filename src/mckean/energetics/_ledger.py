@@ -243,5 +243,6 @@ def _integrands(
     extra = drift_at(model.drift, x, mu)
     push = still if common is None else model.common_displacement(x, mu, common)
     own = still if own is None else own
-    pairs = ((dt * slope, slope), (dt * slope, extra), (gradient, push), (score, push), (gradient, own), (still, own))
+    dissipated = (dt * model.response(slope), slope)
+    pairs = (dissipated, (dt * slope, extra), (gradient, push), (score, push), (gradient, own), (still, own))
     return jnp.stack([jnp.sum(a * b, axis=-1) for a, b in pairs], axis=-1)

@@ -2,6 +2,7 @@
 
 from mckean.interactions import kernels
 from mckean.interactions.accuracy import Certificate, certificate
+from mckean.interactions.alignment import Alignment
 from mckean.interactions.attention import Attention
 from mckean.interactions.choice import Choice, choose, explain
 from mckean.interactions.evaluation import force, potential
@@ -25,6 +26,7 @@ __all__ = [
     "NUFFT",
     "AbstractField",
     "AbstractSum",
+    "Alignment",
     "Attention",
     "Cells",
     "Certificate",

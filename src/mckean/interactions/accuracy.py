@@ -17,7 +17,7 @@ from mckean.interactions.planning import plan
 from mckean.interactions.sums.direct import Direct
 from mckean.interactions.sums.modes import Modes
 from mckean.interactions.sums.sum import AbstractSum
-from mckean.measures import Particles, cast, dtype_of
+from mckean.measures import Particles, cast, configuration, dtype_of
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ def certificate(
     require(isinstance(mu, Particles), "a certificate is for the force between particles.")
     points = positive_integer("a certificate takes a positive number of points", points)
     require_key(key)
+    mu = configuration(mu)
     interaction = plan(kernel, mu)
     assert interaction.sum is not None, "planned"
     sample = jax.random.choice(key, mu.n, (min(points, mu.n),), replace=False)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Array, Float
 
 from mckean.checks import require, require_finite, traced
 from mckean.interactions import attempts, costs
@@ -18,8 +19,8 @@ from mckean.interactions.sums.modes import Modes
 from mckean.interactions.sums.moments import PowerSums, declared_degree
 from mckean.interactions.sums.sum import AbstractSum, Points, at
 from mckean.interactions.sums.zonal import FunkHecke
-from mckean.measures import AbstractMeasure, Density, Particles, cast, dtype_of
-from mckean.spaces import AbstractGrid, AbstractSphericalGrid, ZonalGrid
+from mckean.measures import AbstractMeasure, Density, Particles, cast, configuration, dtype_of
+from mckean.spaces import AbstractGrid, AbstractSphericalGrid, PhaseGrid, TangentBundle, ZonalGrid
 
 # Cheapest hope first; those that end the search where they serve, as no other sum is faster.
 _ATTEMPTS = {
@@ -84,6 +85,7 @@ def choose(
     require_measure(mu)
     points = own_points(mu) if points is None else points
     check_points(points, mu)
+    mu, points = configuration(mu), positions_of(mu, points)
     placed = cast(place(kernel, mu.domain, tolerance), dtype_of(mu))
     inside, tolerance = placed.between(mu), placed.error(dtype_of(mu))
     if placed.sum is not None and not isinstance(mu, Density):
@@ -158,6 +160,13 @@ def check_points(points: Points, mu: AbstractMeasure) -> None:
         raise ValueError(f"points in dimension {mu.domain.dim} have shape (n, {mu.domain.dim}), not {points.shape}.")
     else:
         require_finite("a point", points)
+
+
+def positions_of(mu: AbstractMeasure, points: Points) -> Float[Array, "n x"] | AbstractGrid:
+    """The positions of points of a measure's space, if these have velocities; else the points."""
+    if isinstance(points, PhaseGrid):
+        return points.positions
+    return mu.domain.position(at(points, mu)) if isinstance(mu.domain, TangentBundle) else points
 
 
 def _on_sphere(kernel: AbstractKernel, mu: Density, points: Points) -> Choice:

@@ -12,7 +12,7 @@ from mckean.interactions.kernels._catalogue import as_kernel
 from mckean.interactions.kernels._series import sampled_series
 from mckean.interactions.sums.sum import AbstractSum, require_sum_tolerance
 from mckean.measures import AbstractMeasure, Density
-from mckean.spaces import AbstractSpace, Torus
+from mckean.spaces import AbstractSpace, TangentBundle, Torus
 
 
 class Interaction(eqx.Module):
@@ -76,7 +76,7 @@ def place(
 
     - `kernel`: W, a kernel, or a scalar function of a displacement of shape (d,), in the unit of energy. An interaction
       on this space is returned as it is.
-    - `space`: the space.
+    - `space`: the space. On a tangent bundle W acts on positions, and is placed on the base.
     - `tolerance`: the error of the force relative to the size of ∇W, for the sum that `choose` finds. Default: None,
       1e-9 in double and 1e-5 in single precision.
     - `sum`: the sum for particles, at any cost. Default: None, the cheapest.
@@ -89,6 +89,7 @@ def place(
       tolerance that is not between 1e-15 and 0.5, a sum that is no `AbstractSum`, and for both at once.
     """
     require(tolerance is None or sum is None, "give a tolerance, or a sum, which has its own.")
+    space = space.base if isinstance(space, TangentBundle) else space
     if isinstance(kernel, Interaction):
         require(kernel.space == space, f"an interaction that is placed on {kernel.space} does not act on {space}.")
         placed = kernel

@@ -12,7 +12,7 @@ from mckean.interactions.evaluation import require_serves
 from mckean.interactions.interaction import Interaction, place
 from mckean.interactions.kernels import AbstractKernel
 from mckean.interactions.sums.direct import Direct
-from mckean.measures import AbstractMeasure, Particles, cast, dtype_of
+from mckean.measures import AbstractMeasure, Particles, cast, configuration, dtype_of
 
 _TOLERANCES = tuple(10.0**k for k in range(-12, 0))
 
@@ -38,6 +38,7 @@ def plan(kernel: AbstractKernel | Callable | Interaction, mu: AbstractMeasure) -
     placed = place(kernel, mu.domain)
     if not isinstance(mu, Particles) or traced((placed, mu)):
         return placed
+    mu = configuration(mu)
     dtype = dtype_of(mu)
     inside = cast(placed.between(mu), dtype)
     choice = choose(placed, mu, few=costs.FEW_PAIRS)
@@ -63,7 +64,8 @@ def inspect(interaction: Interaction | None, mu: AbstractMeasure) -> Status:
     )
     if interaction is None or interaction.sum is None or not isinstance(mu, Particles):
         return sound(dtype_of(mu))
-    return interaction.sum.inspect(mu, mu.positions)
+    rho = configuration(mu)
+    return interaction.sum.inspect(rho, rho.positions)
 
 
 def _warn_if_slow(choice: Choice, kernel: AbstractKernel, mu: Particles, tolerance: float) -> None:

@@ -5,12 +5,14 @@
 - Laws with a formula, which can be sampled: `Gaussian`, `Uniform`, `Mixture`, `VonMises`, `VonMisesFisher`,
   `SphericalCauchy`.
 - From particles to a density: `deposit`, `smooth`.
+- Of positions and velocities: `configuration`, the law of the positions.
 - The distance of two measures of one class, point by point: `distance`. Of any two: see `mckean.transport`.
 - Laws of several particles: `tensor_power`, `marginal`, `product_space`, `product_grid`.
 - … and how far they are from independent, or from exchangeable: `relative_entropy`, `entropy_of_chaos`, `asymmetry`.
 - For a measure of your own: `AbstractMeasure`, `AbstractLaw`, `cast`, `dtype_of`.
 """
 
+from mckean.measures.configuration import configuration
 from mckean.measures.convert import deposit, smooth
 from mckean.measures.density import Density
 from mckean.measures.gaussian import Gaussian
@@ -44,6 +46,7 @@ __all__ = [
     "VonMisesFisher",
     "asymmetry",
     "cast",
+    "configuration",
     "deposit",
     "distance",
     "dtype_of",

@@ -15,6 +15,7 @@ from mckean.models.model import Model as Model
 from mckean.models.model import drift_at as drift_at
 from mckean.models.model import langevin as langevin
 from mckean.models.model import require_model as require_model
+from mckean.models.model import underdamped as underdamped
 from mckean.models.noise import AbstractMatrixNoise as AbstractMatrixNoise
 from mckean.models.noise import AbstractNoise as AbstractNoise
 from mckean.models.noise import Additive as Additive
@@ -31,3 +32,5 @@ from mckean.models.schedule import since as since
 from mckean.models.schedule import with_planned_sums as with_planned_sums
 from mckean.models.schedule import with_sums_of as with_sums_of
 from mckean.models.transport_noise import TransportNoise as TransportNoise
+from mckean.models.velocities import RandomForce as RandomForce
+from mckean.models.velocities import Thermostat as Thermostat

@@ -284,6 +284,8 @@ def floor(rho: Float[Array, "..."]) -> Float[Array, "..."]:
 def dissipation(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """The dissipation D(μ) = ∫|∇δF/δμ|² dμ, energy per particle and time: dF/dt = −D along the gradient flow.
 
+    With velocities and a friction γ it is γ∫|∇_v δF/δμ|² dμ, along the equation of Vlasov, Fokker and Planck.
+
     On a torus and on a sphere the slope is spectral. On a box, and with an internal energy, whose fronts are not
     smooth, D is a sum over faces of ρ̄ (Δξ/h)² h^d, ξ = δF/δμ, ρ̄ the mean of the two cells, of order 2 in h.
 
@@ -299,7 +301,8 @@ def dissipation(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
         return _gaussian_dissipation(model, mu)
     if isinstance(mu, Density) and not (isinstance(mu.grid, SpectralGrid) and model.internal is None):
         return _face_dissipation(model, mu)
-    square = jnp.sum(slope(model, mu) ** 2, axis=-1)
+    steepest = slope(model, mu)
+    square = jnp.sum(steepest * model.response(steepest), axis=-1)
     if isinstance(mu, Particles):
         return mu.mean(square)
     density = _density("the dissipation", mu)

@@ -20,7 +20,8 @@ from mckean.measures import AbstractMeasure
 from mckean.models.internal import AbstractInternalEnergy
 from mckean.models.noise import AbstractNoise, Additive, Thermal
 from mckean.models.potentials import as_potential
-from mckean.spaces import AbstractSpace, Sphere
+from mckean.models.velocities import Drag, OneBodyEnergy, RandomForce, Thermostat, require_velocities
+from mckean.spaces import AbstractSpace, Sphere, TangentBundle
 
 
 class Model(eqx.Module):
@@ -30,6 +31,10 @@ class Model(eqx.Module):
 
     μ is the empirical measure, or the law of X given the environment B⁰, which is common to all particles. W_s is the
     even part of W. A model holds mathematics only: no time step, no number of particles, no grid and no key.
+
+    On a `TangentBundle` the state is (x, v), V and W are of positions, and with the friction γ of a `Thermostat`, or 0,
+
+        dx_i = v_i dt,   dv_i = (−∇V(x_i) − ∇W_s*μ(x_i) − γv_i) dt + b dt + σ dB_i + Σ_k σ_k dB⁰_k.
 
     **Arguments:**
 
@@ -76,8 +81,12 @@ class Model(eqx.Module):
             # Its tangent part depends on the point, and only for a multiple of the identity both calculi agree on it.
             even = not (isinstance(part, Additive) and isinstance(space, Sphere)) or part.amplitude.ndim == 0
             require(even, "on a sphere an additive noise is isotropic: give its amplitude as a number.")
+        require_velocities(space, noise)
         self.space = space
-        self.confinement = None if confinement is None else as_potential(confinement, space)
+        if isinstance(space, TangentBundle):
+            self.confinement = OneBodyEnergy(space, confinement)
+        else:
+            self.confinement = None if confinement is None else as_potential(confinement, space)
         self.interaction = None if interaction is None else interactions.place(interaction, space)
         require(
             internal is None or isinstance(internal, AbstractInternalEnergy),
@@ -92,7 +101,7 @@ class Model(eqx.Module):
         self.internal = internal
 
     def potential(self, x: interactions.Points, mu: AbstractMeasure) -> Float[Array, " n"]:
-        """V(x) + W_s*μ(x), energy.
+        """V(x) + W_s*μ(x), energy; on a tangent bundle with ½|v|².
 
         **Arguments:**
 
@@ -110,7 +119,7 @@ class Model(eqx.Module):
         return total
 
     def force(self, x: interactions.Points, mu: AbstractMeasure) -> Float[Array, "n d"]:
-        """−∇V(x) − ∇W_s*μ(x), the force of the two energies; length per time.
+        """−∇V(x) − ∇W_s*μ(x), the force of the two energies, length per time; on a tangent bundle (−∇_xE, −v).
 
         **Arguments:**
 
@@ -137,7 +146,26 @@ class Model(eqx.Module):
 
         **Returns:** an array of shape (n, d).
         """
-        return self.force(x, mu) + drift_at(self.drift, x, mu)
+        return self.response(self.force(x, mu)) + drift_at(self.drift, x, mu)
+
+    def response(self, force: Float[Array, "n d"]) -> Float[Array, "n d"]:
+        """The velocity that a force causes: the force, as the mobility is 1; with velocities, by Hamilton and friction,
+
+            (f_x, f_v) ↦ (−f_v, f_x + γf_v),   f_v = −v.
+
+        Its product with the force, which is what it dissipates, is |f|², or γ|f_v|².
+
+        **Arguments:**
+
+        - `force`: shape (n, d), energy per length; on a tangent bundle (f_x, f_v).
+
+        **Returns:** an array of shape (n, d), length per time.
+        """
+        if not isinstance(self.space, TangentBundle):
+            return force
+        f, g = self.space.position(force), self.space.velocity(force)
+        damped = f + self.noise.friction.astype(g.dtype) * g if isinstance(self.noise, Thermostat) else f
+        return self.space.join(-g, damped)
 
     def velocity(self, x: interactions.Points, mu: AbstractMeasure) -> Float[Array, "n d"]:
         """The velocity without noise, −∇V(x) − ∇W_s*μ(x) + b(x, μ), tangent to the space; length per time.
@@ -185,7 +213,7 @@ class Model(eqx.Module):
         """
         if self.noise is None:
             return math.inf
-        if not isinstance(self.noise, Thermal):
+        if not isinstance(self.noise, Thermal | Thermostat):
             raise ValueError("this model has no temperature: its noise depends on the state.")
         return self.noise.beta
 
@@ -255,6 +283,49 @@ def langevin(
     frozen = not traced(beta) and np.ndim(beta) == 0 and math.isinf(beta) and beta > 0
     noise = None if frozen else Thermal(beta)
     return Model(space, confinement=confinement, interaction=interaction, noise=noise, common=common)
+
+
+def underdamped(
+    space: AbstractSpace,
+    confinement: Callable | None = None,
+    interaction: AbstractKernel | Callable | Interaction | None = None,
+    friction: float | int | Array = 1.0,
+    beta: float | int | Array = 1.0,
+    common: AbstractNoise | Sequence[AbstractNoise] = (),
+) -> Model:
+    """Underdamped Langevin dynamics of particles of unit mass, with velocities:
+
+        dx_i = v_i dt,   dv_i = −∇V(x_i) dt − (1/N)Σ_j ∇W_s(x_i − x_j) dt − γv_i dt + √(2γ/β) dB_i + Σ_k σ_k(x_i) dB⁰_k.
+
+    Its equilibrium is e^{−βH} with ½|v|² in H, at any γ. As γ → ∞, in the time t/γ, it becomes `langevin`.
+
+    **Arguments:**
+
+    - `space`: where the positions live, a torus or R^d. The model lives on its `TangentBundle`.
+    - `confinement`: V, a scalar function of a position (d,), energy. Default: None, V = 0.
+    - `interaction`: W, a kernel or a scalar function of a displacement (d,), energy. Default: None, W = 0.
+    - `friction`: γ ≥ 0, 1/time; 0 for Newton's equations. Default: 1.
+    - `beta`: β > 0, 1/energy; `math.inf` for friction without noise. Default: 1.
+    - `common`: noises of the positions, which act as random forces. Default: none.
+
+    **Returns:** a `Model` on `TangentBundle(space)`.
+
+    **Raises:** `ValueError` for γ < 0, β ≤ 0, a sphere, and for a V or W that is not scalar, or is not periodic on a
+    torus.
+    """
+    require_real("the inverse temperature beta", beta)
+    require_real("the friction", friction)
+    known = not traced((friction, beta)) and np.ndim(beta) == np.ndim(friction) == 0
+    cold = known and math.isinf(beta) and beta > 0
+    still = known and float(friction) == 0
+    require(not known or friction >= 0, f"a friction is not negative, but {friction} was given.")
+    noise = None if cold or still else Thermostat(friction, beta)
+    drift = Drag(friction) if cold and not still else None
+    parts = (common,) if isinstance(common, AbstractNoise) else tuple(common or ())
+    forces = tuple(RandomForce(part) for part in parts)
+    return Model(
+        TangentBundle(space), confinement=confinement, interaction=interaction, drift=drift, noise=noise, common=forces
+    )
 
 
 def with_sum(model: Model, sum_: AbstractSum | None) -> Model:

@@ -110,7 +110,12 @@ def with_planned_sums(equation: Equation, mu: AbstractMeasure) -> Equation:
     A plan is made for one W: where W depends on time there is none.
     """
     model = initial(equation)
-    if model.interaction is None or mu.domain != model.space:
+    if mu.domain != model.space:
+        return equation
+    if isinstance(equation, Model) and isinstance(equation.drift, interactions.Alignment):
+        planned = interactions.plan(equation.drift.weight, mu)
+        equation = eqx.tree_at(lambda m: m.drift.weight, equation, planned)
+    if model.interaction is None:
         return equation
     if isinstance(equation, Schedule) and _has_moving_sum(equation):
         return equation

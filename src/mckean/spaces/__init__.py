@@ -6,6 +6,8 @@ The tables of harmonics are in `legendre`.
 from mckean.spaces import calculus as calculus
 from mckean.spaces import legendre as legendre
 from mckean.spaces import staggered as staggered
+from mckean.spaces.bundle import PhaseGrid as PhaseGrid
+from mckean.spaces.bundle import TangentBundle as TangentBundle
 from mckean.spaces.euclidean import BoxGrid as BoxGrid
 from mckean.spaces.euclidean import Euclidean as Euclidean
 from mckean.spaces.grids import AbstractGrid as AbstractGrid

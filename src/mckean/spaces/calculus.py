@@ -14,12 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
+from mckean.spaces.bundle import PhaseGrid
 from mckean.spaces.grids import AbstractGrid
 from mckean.spaces.spherical_grids import AbstractSphericalGrid
 from mckean.spaces.torus import FourierGrid
 
 # Grids with a gradient and a divergence at their nodes.
-SpectralGrid = FourierGrid | AbstractSphericalGrid
+SpectralGrid = FourierGrid | PhaseGrid | AbstractSphericalGrid
 
 
 def masses(grid: AbstractGrid, values: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -68,7 +69,9 @@ def face_average(grid: FourierGrid, values: Float[Array, "..."], axis: int) -> F
     return fourier_multiplier(grid, values, jnp.asarray(factor, jnp.result_type(values.dtype, jnp.complex64)))
 
 
-def shift(grid: FourierGrid, values: Float[Array, "..."], axis: int, by: Float[Array, "..."]) -> Float[Array, "..."]:
+def shift(
+    grid: FourierGrid | PhaseGrid, values: Float[Array, "..."], axis: int, by: Float[Array, "..."]
+) -> Float[Array, "..."]:
     """f(x − s e_axis) at the nodes. `by`: s, one for each line of nodes: its shape is the grid's, with 1 at `axis`."""
     n = grid.shape[axis]
     mode = np.arange(n // 2 + 1)
@@ -97,5 +100,5 @@ def resize(spectrum: Complex[Array, "..."], old: FourierGrid, new: FourierGrid) 
     return spectrum * (new.size / old.size)
 
 
-def _wavenumbers(grid: FourierGrid, values: Array) -> list[Array]:
+def _wavenumbers(grid: FourierGrid | PhaseGrid, values: Array) -> list[Array]:
     return [jnp.asarray(q, values.dtype) for q in grid.wavenumbers]

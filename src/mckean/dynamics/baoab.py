@@ -1,0 +1,157 @@
+"""Particles with velocities: Leimkuhler and Matthews' splitting of the underdamped Langevin equation.
+
+    B:  dv = −∂_xE dt + b dt + Σ_kσ_k∘dB⁰_k       A:  dx = v dt       O:  dv = −γv dt + √(2γ/β) dB_i
+
+A step of length h is B, A for h/2, O for h, A, B for h/2. A and O are exact, as is B where b = 0 and no σ_k depends on
+v; else B is Heun's step, with x and the environment's velocity held still. In a field of stiffness ω² the positions
+of its invariant law have the exact variance 1/βω² at any stable h < 2/ω, the velocities (1 − h²ω²/4)/β.
+"""
+
+from typing import ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Int
+
+from mckean.checks import require, traced
+from mckean.dynamics._increments import Increments, increments
+from mckean.dynamics.particles import begin_particles, inspect_sums, with_positions
+from mckean.dynamics.scheme import AbstractScheme, Course, Stepper, require_same_space
+from mckean.faults import Status, sound
+from mckean.measures import AbstractMeasure, Particles
+from mckean.models import Equation, Model, Thermostat, differs, drift_at, initial
+from mckean.paths import Brownian
+from mckean.spaces import TangentBundle
+
+# Of so many points the drift and the fields are asked whether they move positions.
+_FEW = 16
+
+
+class BAOAB(AbstractScheme):
+    """Leimkuhler and Matthews' splitting for particles with velocities: kick, drift, thermostat, drift, kick.
+
+        v ← v + (h/2)f(x),   x ← x + (h/2)v,   v ← e^{−γh}v + √((1 − e^{−2γh})/β) ξ,   then x and v once more
+
+    The weak order is 2 if no common field depends on the velocity, else 1. In the invariant law harmonic positions
+    have their exact variance, and at high friction averages of positions err by O(h⁴). A step is stable for h < 2/ω,
+    ω² the largest stiffness, at any friction. It costs two forces.
+
+    **Raises:** `ValueError`, at the begin of a run, for a model without velocities, an own noise that is no
+    `Thermostat`, a drift or a common noise that moves positions, and a common noise in Itô form if the two forms
+    differ.
+
+    **Source:** Leimkuhler and Matthews, Appl. Math. Res. Express 2013, 34; J. Chem. Phys. 138 (2013) 174102.
+    """
+
+    moves: ClassVar[str] = "Particles"
+
+    @property
+    def order(self) -> int:
+        return 2
+
+    @property
+    def pressure(self) -> bool:
+        return False
+
+    def accepts(self, measure: AbstractMeasure) -> bool:
+        return isinstance(measure, Particles)
+
+    def begin(self, equation: Equation, measure: Particles, dt: float) -> Stepper:
+        model = initial(equation)
+        require_same_space(model, measure)
+        require_newtonian(model, "BAOAB")
+        begun = begin_particles(self, equation, measure, dt)
+        _require_accelerations(model, measure)
+        return begun
+
+    def advance(
+        self, begun: Stepper, measure: Particles, path: Brownian | None, index: Int[ArrayLike, ""]
+    ) -> tuple[Particles, Status]:
+        noise = increments(begun.at(index), measure, path, index, begun.dt)
+        return step(begun.during(index), measure, noise, begun.dt), sound(begun.dt.dtype)
+
+    def inspect(self, begun: Stepper, measure: Particles) -> Status:
+        return inspect_sums(begun.equation, measure)
+
+
+def step(course: Course, mu: Particles, noise: Increments, h: Float[Array, ""]) -> Particles:
+    """The particles after B, A for h/2, O for h, A, B for h/2, driven by the increments of a time h.
+
+    Each kick has the model of its end of the step, the thermostat that of the middle.
+    """
+    half = None if noise.common is None else 0.5 * noise.common
+    mu = _drift(_kick(course(jnp.zeros_like(h)), mu, half, 0.5 * h), 0.5 * h)
+    if noise.own is not None:
+        mu = _thermalise(course(0.5 * h), mu, noise.own, h)
+    return _kick(course(h), _drift(mu, 0.5 * h), half, 0.5 * h)
+
+
+def ornstein_uhlenbeck(noise: Thermostat, h: Float[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """e^{−γh}, by which a thermostat shrinks velocities in a time h, and the variance (1 − e^{−2γh})/β that it adds."""
+    turned = noise.friction.astype(h.dtype) * h
+    return jnp.exp(-turned), -jnp.expm1(-2 * turned) / noise.beta.astype(h.dtype)
+
+
+def require_newtonian(model: Model, name: str) -> None:
+    """Raise `ValueError` unless a model has velocities, a thermostat or no own noise, and Stratonovich fields."""
+    require(
+        isinstance(model.space, TangentBundle),
+        f"the scheme {name} moves positions with velocities, which points of {model.space} have not: underdamped(…) "
+        "makes a model that has.",
+    )
+    require(
+        model.noise is None or isinstance(model.noise, Thermostat),
+        f"the scheme {name} takes a Thermostat or no noise of the particles' own: others are for diffrax's solvers.",
+    )
+    for part in model.common:
+        require(
+            not differs(part, "stratonovich"),
+            f"the scheme {name} takes a common noise in the sense of Stratonovich, but the model's is meant in that of "
+            'Itô: mckean.convert(model, "stratonovich") gives the same equation in the other calculus.',
+        )
+
+
+def _require_accelerations(model: Model, mu: Particles) -> None:
+    z = mu.positions[:_FEW]
+    moves = {"drift": drift_at(model.drift, z, mu)}
+    if model.common:
+        unit = np.random.default_rng(0).normal(size=model.motions(mu))
+        moves["common noise"] = model.common_displacement(z, mu, jnp.asarray(unit, z.dtype))
+    for name, move in moves.items():
+        part = jnp.broadcast_to(move, z.shape)[:, : z.shape[1] // 2]
+        require(
+            traced(part) or not np.any(np.asarray(part)),
+            f"the scheme BAOAB moves positions by their velocities alone, but the model's {name} moves them too: its "
+            "first d components must be 0.",
+        )
+
+
+def _drift(mu: Particles, h: Float[Array, ""]) -> Particles:
+    x, v = jnp.split(mu.positions, 2, axis=1)
+    return with_positions(mu, mu.space.retract(jnp.concatenate([x + h * v, v], axis=1)))
+
+
+def _thermalise(model: Model, mu: Particles, dB: Float[Array, "n d"], h: Float[Array, ""]) -> Particles:
+    x, v = jnp.split(mu.positions, 2, axis=1)
+    assert isinstance(model.noise, Thermostat)
+    kept, variance = ornstein_uhlenbeck(model.noise, h)
+    return with_positions(mu, jnp.concatenate([x, kept * v + jnp.sqrt(variance / h) * dB], axis=1))
+
+
+def _kick(model: Model, mu: Particles, dB: Float[Array, " m"] | None, h: Float[Array, ""]) -> Particles:
+    """B for a time h, in which the environment moves by dB."""
+    z = mu.positions
+    force = model.force(z, mu)[:, : z.shape[1] // 2]
+    push = h * jnp.concatenate([jnp.zeros_like(force), force], axis=1)
+
+    def others(mu: Particles) -> Array:
+        """b h + Σ_kσ_k dB_k."""
+        move = h * drift_at(model.drift, mu.positions, mu)
+        return move if dB is None else move + model.common_displacement(mu.positions, mu, dB)
+
+    if model.drift is None and all(part.ito_is_stratonovich for part in model.common):
+        # Nothing depends on the velocities, which alone are moved.
+        return with_positions(mu, z + push + (0.0 if dB is None else others(mu)))
+    first = others(mu)
+    second = others(with_positions(mu, z + push + first))
+    return with_positions(mu, z + push + 0.5 * (first + second))

@@ -1,0 +1,164 @@
+"""The equation of Vlasov, Fokker and Planck on the phase space of one dimension, by exact flows in turn.
+
+    ∂_tf + v ∂_xf − ∂_x(V + W_s*ρ) ∂_vf = γ ∂_v(vf + β⁻¹∂_vf) − Σ_kσ_k(x) ∂_vf∘dB⁰_k/dt,   ρ = ∫f dv.
+
+A step of length h is A for h/2, B for h/2, O for h, B, A for h/2:
+
+    A:  f(x, v) ← f(x − tv, v)       B:  f(x, v) ← f(x, v − ta(x))       O:  the semigroup of Ornstein and Uhlenbeck
+
+A and B are shifts of lines by their Fourier coefficients. As neither B nor O moves ρ, the force a is one in a step. O
+shrinks velocities by e^{−γh} and adds a normal one of variance s² = (1 − e^{−2γh})/β. In Fourier coefficients it is
+f̂(k) ← f̂(ke^{−γh}) e^{−k²s²/2}: of f̂ between the modes of the grid, which the sum over its nodes gives to rounding
+where f vanishes at the largest speeds. It is one matrix for all x, without error in h.
+"""
+
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Int
+
+from mckean import interactions
+from mckean.checks import require, require_tolerance
+from mckean.dynamics._increments import increments
+from mckean.dynamics.baoab import ornstein_uhlenbeck, require_newtonian
+from mckean.dynamics.scheme import AbstractScheme, Stepper, require_same_space, step_length, with_unit_mass
+from mckean.faults import Fault, Status, sound, status
+from mckean.measures import AbstractMeasure, Density, configuration
+from mckean.models import Equation, Model, Thermostat, initial
+from mckean.paths import Brownian
+from mckean.spaces import BoxGrid, PhaseGrid, TangentBundle, calculus
+
+
+class Splitting(AbstractScheme):
+    """Strang's splitting of the equation of Vlasov, Fokker and Planck in d = 1, each part exact: order 2, mass exact.
+
+        ∂_tf + v ∂_xf − ∂_x(V + W_s*ρ) ∂_vf = γ ∂_v(vf + β⁻¹∂_vf) − Σ_kσ_k(x) ∂_vf∘dB⁰_k/dt
+
+    It is spectral in x and v, and has no bound on dt. A common noise is a shift of velocities, the environment's
+    velocity frozen over the step. For γ = 0 it is Vlasov's equation, whose filaments become finer than any grid.
+
+    **Arguments:**
+
+    - `negativity`: how far below zero f may fall, as a share of its maximum. Default: 10⁻³.
+    - `edge_tolerance`: the mass that may stand at the largest speeds, and at the ends of a box of positions. Default:
+      10⁻⁶.
+
+    **Raises:** `ValueError`, at the begin of a run, for a model without velocities, another d, an own noise that is no
+    `Thermostat`, a drift, and a common noise that depends on velocities.
+
+    **Source:** Cheng and Knorr, J. Comput. Phys. 22 (1976) 330, for the shifts.
+    """
+
+    moves: ClassVar[str] = "Density on a phase grid"
+    negativity: float = eqx.field(static=True, default=1e-3)
+    edge_tolerance: float = eqx.field(static=True, default=1e-6)
+
+    def __check_init__(self):
+        require_tolerance("negativity", self.negativity)
+        require_tolerance("edge_tolerance", self.edge_tolerance)
+
+    @property
+    def order(self) -> int:
+        return 2
+
+    @property
+    def pressure(self) -> bool:
+        return False
+
+    def accepts(self, measure: AbstractMeasure) -> bool:
+        return isinstance(measure, Density) and isinstance(measure.grid, PhaseGrid)
+
+    def begin(self, equation: Equation, measure: Density, dt: float) -> Stepper:
+        model = initial(equation)
+        require_same_space(model, measure)
+        require_newtonian(model, "Splitting")
+        require(
+            model.space.dim == 2,
+            f"the scheme Splitting is built for positions in dimension 1, not {model.space.dim // 2}: take particles.",
+        )
+        require(
+            model.drift is None and all(part.ito_is_stratonovich for part in model.common),
+            "the scheme Splitting takes forces of positions alone, but the model's drift or common noise may depend on "
+            "velocities: take particles.",
+        )
+        h = step_length(measure, dt)
+        # Where the thermostat may change each step has a matrix of its own.
+        relaxed = _relaxation(model, measure, h) if isinstance(equation, Model) else None
+        return Stepper(self, equation, h, relaxed)
+
+    def advance(
+        self, begun: Stepper, measure: Density, path: Brownian | None, index: Int[ArrayLike, ""]
+    ) -> tuple[Density, Status]:
+        h, grid = begun.dt, _grid(measure)
+        model = begun.at(index, 0.5 * h)
+        dB = increments(model, measure, path, index, h).common
+        v = jnp.asarray(grid.velocities.axes[0], h.dtype)
+        move = lambda f: calculus.shift(grid, f, 0, 0.5 * h * v[None, :])  # noqa: E731
+        moved = _with(measure, move(measure.values))
+        push = 0.5 * h * _acceleration(model, moved)
+        if dB is not None:
+            push = push + 0.5 * _common(model, moved, dB)
+        kick = lambda f: calculus.shift(grid, f, 1, push[:, None])  # noqa: E731
+        values = kick(moved.values)
+        relaxed = _relaxation(model, measure, h) if begun.shared is None else begun.shared
+        values = kick(values if relaxed is None else values @ relaxed)
+        return with_unit_mass(measure, move(values)), sound(h.dtype)
+
+    def inspect(self, begun: Stepper, measure: Density) -> Status:
+        rho = measure.values
+        depth = -jnp.min(rho) / jnp.max(rho)
+        found = status(Fault.UNDERSHOOT, ~(depth <= self.negativity), depth)
+        ends = jnp.sum(rho[:, 0] + rho[:, -1])
+        if isinstance(_grid(measure).positions, BoxGrid):
+            ends = ends + jnp.sum(rho[0] + rho[-1])
+        mass = ends * measure.grid.cell_volume
+        return found.then(status(Fault.EDGE, ~(mass <= self.edge_tolerance), mass))
+
+
+def _relaxation(model: Model, measure: Density, h: Float[Array, ""]) -> Float[Array, "n n"] | None:
+    return None if model.noise is None else relaxation(model.noise, _grid(measure).velocities, h)
+
+
+def relaxation(noise: Thermostat, velocities: BoxGrid, h: Float[Array, ""]) -> Float[Array, "n n"]:
+    """The matrix P of the semigroup of Ornstein and Uhlenbeck on values at velocities: f ← fP, of rows with sum 1.
+
+    P_ji = (1/n) Σ_k e^{−k²s²/2} cos(k(v_i − v_je^{−γh})),   |k| below the Nyquist frequency.
+    """
+    n, side = velocities.shape[0], velocities.sides[0]
+    k = jnp.asarray(2 * np.pi / side * np.arange((n - 1) // 2 + 1), h.dtype)
+    v = jnp.asarray(velocities.axes[0], h.dtype)
+    kept, variance = ornstein_uhlenbeck(noise, h)
+    weight = jnp.where(k > 0, 2.0, 1.0) * jnp.exp(-0.5 * k * k * variance) / n
+    here, there = v[:, None] * k, kept * v[:, None] * k
+    return (jnp.cos(there) * weight) @ jnp.cos(here).T + (jnp.sin(there) * weight) @ jnp.sin(here).T
+
+
+def _grid(measure: Density) -> PhaseGrid:
+    assert isinstance(measure.grid, PhaseGrid)
+    return measure.grid
+
+
+def _with(measure: Density, values: Array) -> Density:
+    return eqx.tree_at(lambda m: m.values, measure, values)
+
+
+def _acceleration(model: Model, measure: Density) -> Float[Array, " n"]:
+    """−∂_x(V + W_s*ρ) at the nodes of the positions."""
+    rho = configuration(measure)
+    total = jnp.zeros(rho.grid.size, rho.values.dtype)
+    if model.confinement.confinement is not None:
+        nodes = rho.grid.nodes.astype(total.dtype)
+        total = total - jax.vmap(jax.grad(model.confinement.confinement))(nodes)[:, 0]
+    if model.interaction is not None:
+        total = total + interactions.force(model.interaction, rho, rho.grid)[:, 0]
+    return total
+
+
+def _common(model: Model, measure: Density, dB: Float[Array, " m"]) -> Float[Array, " n"]:
+    """Σ_kσ_k dB_k at the nodes of the positions."""
+    x = _grid(measure).positions.nodes.astype(measure.values.dtype)
+    assert isinstance(model.space, TangentBundle)
+    return model.common_displacement(model.space.join(x, jnp.zeros_like(x)), measure, dB)[:, 1]
