@@ -1,10 +1,11 @@
 """A game as a value: what players steer, what they pay, and how long they play."""
 
+import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -58,7 +59,7 @@ class Game(eqx.Module):
         require(isinstance(model, Model), f"a game moves by a model, Model(…) or langevin(…), not by {model!r}.")
         require(callable(running), f"a running cost is a function L(x, alpha, mu), not {running!r}.")
         require(terminal is None or callable(terminal), f"a terminal cost is a function g(x, mu), not {terminal!r}.")
-        self.of_controls = _takes(running, 4)
+        self.of_controls = _takes(running, 4) and not _takes(running, 3)
         if not self.of_controls:
             require_arguments("a running cost L", running, "x", "alpha", "mu")
         if terminal is not None:
@@ -102,8 +103,9 @@ def require_players(players: Any) -> float:
 
 
 def _takes(function: Callable, count: int) -> bool:
-    import inspect
-
+    """Whether a function can be called with so many arguments; what Equinox's Partial holds is counted."""
+    if isinstance(function, eqx.Partial):
+        function = functools.partial(function.func, *function.args, **function.keywords)
     try:
         inspect.signature(function).bind(*[None] * count)
     except (TypeError, ValueError):
@@ -116,9 +118,3 @@ def scalar(name: str, value: Any) -> Array:
     value = jnp.asarray(value)
     require(value.shape == (), f"{name} must return a scalar, but it returned shape {value.shape}.")
     return value
-
-
-@eqx.filter_jit
-def evaluate(function: Any, points: Float[Array, "n d"], *others: Any) -> Array:
-    """A function at each of the points."""
-    return jax.vmap(lambda x: function(x, *others))(points)

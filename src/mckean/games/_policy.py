@@ -17,8 +17,8 @@ class LinearPolicy(eqx.Module):
 
         α = −K(t)(x, m, 1),   V(t, x, m) = ½(x, m, 1)ᵀP(t)(x, m, 1) + s(t)
 
-    m is the mean of the players, which all see. The value is that of a player who plays the rule where it comes from `nash`
-    or `planner`, and all others do, or of one who responds to the others.
+    m is the mean of the players, which all see. V is the cost from t on of a player at x: where all play the rule, for
+    a rule of `nash` or `planner`; of `response`, where it alone does.
 
     **Attributes:**
 

@@ -21,7 +21,7 @@ def backwards(
 ) -> tuple[Any, Bool[Array, ""]]:
     """y at equidistant times from 0 to T with −y′ = rates(t, y), y(T) = end; and whether the steps resolve it.
 
-    So many steps of order 8 for each interval, which is a small program, with the error that the method knows of itself.
+    Each interval has so many steps of order 8, a small program, with the error that the method knows of itself.
     """
     dt, solver = (times[1] - times[0]) / parts, diffrax.Dopri8()
     term = diffrax.ODETerm(lambda s, y, args: rates(times[-1] - s, y))
@@ -55,7 +55,8 @@ def pole(rates: Callable[[Array, Any], Any], end: Any, horizon: Float[Array, ""]
         event=diffrax.Event(lambda t, y, args, **kwargs: size(y) > _LARGE * (1 + size(end))),
         throw=False,
     )
-    assert run.ys is not None and run.ts is not None, "the last value is saved"
+    assert run.ys is not None, "the last value is saved"
+    assert run.ts is not None, "its time is saved"
     y, s = jax.tree.map(lambda a: a[0], run.ys), run.ts[0]
     time = horizon - s - size(y) / size(rates(horizon - s, y))
     return jnp.where(run.result == diffrax.RESULTS.successful, jnp.nan, time)

@@ -76,8 +76,8 @@ def stationary_equilibrium(game: Game, start: Density, *, picard: int = 20) -> E
     where = np.asarray(start.grid.nodes[np.argmin(least)])
     require(
         least.min() > 0,
-        f"the running cost is not strictly convex in α at x = {np.round(where, 4).tolist()}: the least eigenvalue of its "
-        f"second derivative is {least.min():.3g}.",
+        f"the running cost is not strictly convex in α at x = {np.round(where, 4).tolist()}: the least eigenvalue of "
+        f"its second derivative is {least.min():.3g}.",
     )
     u, rho, cost = y
     limit = 1e4 * float(jnp.finfo(u.dtype).eps) * start.grid.size * (1 + float(jnp.max(jnp.abs(u))))

@@ -37,8 +37,8 @@ class Target(eqx.Module):
 
         dX = α dt + σ dB + σ₀ dB⁰,   J = E[½∫₀ᵀα² dt + ½(X_T + g(m_T))²]
 
-    Where g falls with a slope below −(1 + T)/T there may be several equilibria without a common noise; with one, σ₀ > 0,
-    there is one.
+    Where g falls with a slope below −(1 + T)/T there may be several equilibria without a common noise. With one,
+    σ₀ > 0, there is one equilibrium.
 
     **Arguments:**
 
