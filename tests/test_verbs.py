@@ -24,6 +24,6 @@ def test_it_is_right_or_refused_in_one_sentence(made, name):
 
 
 def test_every_verb_takes_part():
-    wings = ("couplings", "environments", "energetics", "equilibrium", "phases")
+    wings = ("couplings", "environments", "energetics", "equilibrium", "phases", "games")
     names = {f"{wing}.{name}": getattr(getattr(mk, wing), name) for wing in wings for name in dir(getattr(mk, wing))}
     assert {name for name, value in names.items() if not inspect.isclass(value)} == set(VERBS) | OF_NUMBERS

@@ -13,7 +13,9 @@ from mckean.dynamics import AbstractScheme
 from mckean.measures import AbstractMeasure
 
 ROOT = pathlib.Path(mk.__file__).parent
-WINGS = {name: getattr(mk, name) for name in ("couplings", "environments", "energetics", "equilibrium", "phases")}
+WINGS = {
+    name: getattr(mk, name) for name in ("couplings", "environments", "energetics", "equilibrium", "phases", "games")
+}
 FACES = {**WINGS, "statistics": mk.statistics}
 # Their namespaces are always written: a kernel, a potential and a law of one name.
 NAMESPACED = {"Gaussian", "Quadratic"}

@@ -1,0 +1,44 @@
+"""Games: many players, each of whom steers its own motion to the least cost, and their mean-field limit.
+
+- What is a game? A model, with costs: `Game`.
+- What do N players do, or infinitely many, where costs are quadratic? `nash`: a `LinearPolicy`.
+- … if one planner decides for all? `planner`. The price of anarchy is the ratio of the two costs.
+- What does one player best, where the others keep to a policy? `response`, and how much it gains: `regret`.
+- What is the law of a player, given the environment? `conditional_law`.
+- What do N players pay as they play? `play`.
+- Are there other equilibria? `equilibria` of a `Target`, without a common noise. With one there is one equilibrium:
+  `expectation` by a closed form, `aim` by its equation.
+- What is a game on a torus like in the long run? `stationary_equilibrium`: an `Equilibrium`.
+- … and is it one? `exploitability`, with its error.
+
+A common noise is that of the model. In a linear–quadratic game it changes the value, and no rule.
+"""
+
+from mckean.games._crowd import conditional_law, play
+from mckean.games._game import Game
+from mckean.games._linear import nash, planner, regret, response
+from mckean.games._policy import LinearPolicy
+from mckean.games._stationary import Equilibrium, exploitability, stationary_equilibrium
+from mckean.games._target import Target, aim, equilibria, expectation
+
+__all__ = [
+    "Equilibrium",
+    "Game",
+    "LinearPolicy",
+    "Target",
+    "aim",
+    "conditional_law",
+    "equilibria",
+    "expectation",
+    "exploitability",
+    "nash",
+    "planner",
+    "play",
+    "regret",
+    "response",
+    "stationary_equilibrium",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
