@@ -15,9 +15,10 @@ from mckean.energetics._adversary import adversary
 from mckean.energetics._balance import energy_balance
 from mckean.energetics._decay import Decay, decay
 from mckean.energetics._frame import Descent, moving_frame
-from mckean.energetics._inequalities import convexity, holley_stroock, log_sobolev_bounds, poincare_bounds, relaxation
+from mckean.energetics._inequalities import convexity, holley_stroock, log_sobolev_bounds, poincare_bounds
 from mckean.energetics._ledger import Accounts, Ledger, ledger
 from mckean.energetics._power import environment_power
+from mckean.energetics._spectrum import relaxation
 
 __all__ = [
     "Accounts",

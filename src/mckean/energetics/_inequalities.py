@@ -15,11 +15,10 @@ from jaxtyping import Array, Float
 
 from mckean.checks import require, require_finite
 from mckean.interactions.kernels import FourierSeries
-from mckean.interactions.sums.convolution import stencil
 from mckean.measures import Density
 from mckean.models import Model
 from mckean.models.potentials import as_potential
-from mckean.spaces import Euclidean, FourierGrid, Torus
+from mckean.spaces import Euclidean, Torus
 
 _POINTS = {1: 2001, 2: 65, 3: 17}
 
@@ -139,72 +138,6 @@ def _oscillation(function: Callable, box: list[tuple[float, float]]) -> float:
     axes = [np.linspace(*side, _POINTS[len(box)]) for side in box]
     points = jnp.asarray(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(box)), float)
     return float(np.ptp(_at_points(_plain(function), points)))
-
-
-def relaxation(model: Model, equilibrium: Density) -> Float[np.ndarray, " k"]:
-    """The rates of the flow linearised about an equilibrium π on the line or a circle, in increasing order; per time.
-
-    With ρ = π(1 + h)
-
-        ∂_t h = −KAh,   K = −π⁻¹∂(π∂·),   A = β⁻¹ + W_s*(π·),
-
-    where K and A are symmetric in L²(π). The rates are those of K^{1/2}AK^{1/2} = those of B A Bᵀ, K = BᵀB: real, and
-    negative where π is unstable. The first is the spectral gap, or 0 and the second the gap where π has moved copies. B
-    is the spectral gradient on a circle, and on a box the difference across faces, of order 2 in h, with the mean of π.
-
-    **Arguments:**
-
-    - `model`: a gradient flow with a thermal noise, without an internal energy.
-    - `equilibrium`: π, a density in dimension 1, positive.
-
-    **Returns:** the rates, shape (k,).
-
-    **Raises:** `ValueError` for other densities, an internal energy, and a model that is no gradient flow.
-    """
-    require_gradient(model)
-    require(isinstance(equilibrium, Density) and equilibrium.domain.dim == 1, "this needs a density in dimension 1.")
-    require(model.internal is None, "the linearisation is for the entropy of a noise, not for an internal energy.")
-    pi = np.asarray(equilibrium.values, np.float64)
-    require(bool(np.all(pi > 0)), "a linearisation needs a positive density: take a smaller box.")
-    root = np.sqrt(pi)
-    gradient, kernel = _gradient(equilibrium, pi)
-    gradient = gradient / root
-    n, width = pi.size, equilibrium.grid.cell_volume
-    inner = np.eye(n) / float(model.beta) + width * root[:, None] * _pair_energies(model, equilibrium) * root
-    rates = gradient @ inner @ gradient.T
-    # Bᵀ has a kernel of its own on a circle: it goes above all rates and is cut off there.
-    far = 2 * np.abs(rates).sum(1).max() + 1
-    rates = rates + far * kernel @ kernel.T
-    return np.linalg.eigvalsh(0.5 * (rates + rates.T))[: rates.shape[0] - kernel.shape[1]]
-
-
-def _gradient(equilibrium: Density, pi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """√π ∂ from the nodes to where it is taken, and an orthonormal basis of the kernel of its transpose."""
-    grid, n = equilibrium.grid, pi.size
-    if not isinstance(grid, FourierGrid):
-        faces = np.sqrt(0.5 * (pi[1:] + pi[:-1]))
-        return faces[:, None] * np.diff(np.eye(n), axis=0) / grid.spacing[0], np.zeros((n - 1, 0))
-    q = 2 * np.pi / grid.space.lengths[0] * np.fft.fftfreq(n, 1 / n)
-    if n % 2 == 0:
-        q[n // 2] = 0
-    matrix = np.fft.ifft(1j * q[:, None] * np.fft.fft(np.eye(n), axis=0), axis=0).real
-    constants = np.ones((n, 1)) if n % 2 else np.stack([np.ones(n), (-1.0) ** np.arange(n)], axis=1)
-    return np.sqrt(pi)[:, None] * matrix, np.linalg.qr(constants / np.sqrt(pi)[:, None])[0]
-
-
-def _pair_energies(model: Model, equilibrium: Density) -> np.ndarray:
-    """W_s(x_i − x_j), with the mean over a cell on the diagonal of a singular kernel, and where W_s is narrower."""
-    grid, n = equilibrium.grid, equilibrium.values.size
-    if model.interaction is None:
-        return np.zeros((n, n))
-    kernel = model.interaction.kernel
-    difference = np.arange(n)[:, None] - np.arange(n)
-    if not isinstance(grid, FourierGrid):
-        return np.asarray(stencil(kernel, grid, float))[difference % (2 * n)]
-    mean = kernel.cell_mean(grid.spacing) if kernel.singular else 0.0
-    # Not compiled as one: a scan over temperatures calls this many times, each with another kernel.
-    offsets = jnp.asarray(np.arange(n)[:, None] * grid.spacing[0], float)
-    return np.asarray(jax.vmap(lambda z: kernel.value(z, mean))(offsets))[difference % n]
 
 
 def poincare_bounds(density: Density) -> tuple[float, float]:

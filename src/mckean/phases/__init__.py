@@ -5,21 +5,29 @@
 - When does the uniform state lose its stability? `linear_threshold`: a `LinearThreshold`.
 - How does a state go on as a parameter changes, through folds and past branch points? `continuation`: a `Branch` with
   its `Event`s.
+- Which branches leave a branch point, and how? `departures`: a list of `Departure`s.
+- Over which saddle leads the way from one state to another, and how high is it? `mountain_pass`.
 - Where have two branches the same free energy? `coexistence`.
 """
 
-from mckean.phases._branch import Branch, Event, coexistence, continuation
+from mckean.phases._branch import Branch, coexistence, continuation
+from mckean.phases._departures import Departure, departures
+from mckean.phases._pass import mountain_pass
 from mckean.phases._states import SteadyState, steady_state, steady_states
 from mckean.phases._threshold import LinearThreshold, linear_threshold
+from mckean.phases._walk import Event
 
 __all__ = [
     "Branch",
+    "Departure",
     "Event",
     "LinearThreshold",
     "SteadyState",
     "coexistence",
     "continuation",
+    "departures",
     "linear_threshold",
+    "mountain_pass",
     "steady_state",
     "steady_states",
 ]

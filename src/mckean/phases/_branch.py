@@ -1,49 +1,18 @@
 """Continuation of a steady state in a parameter, through folds and past branch points."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
 from mckean.checks import number, require
 from mckean.models import Model, energy
-from mckean.phases import _arc as arc
 from mckean.phases import _equation as equation
+from mckean.phases._departures import Departure
 from mckean.phases._states import SteadyState, describe
-from mckean.spaces import AbstractGrid
-
-_SOLVED = 1e-9
-# Neighbouring tangents are this near: their cosine.
-_STRAIGHT = 0.97
-
-
-@dataclass(frozen=True, eq=False)
-class Event:
-    """A point of a branch where something happens.
-
-    **Attributes:**
-
-    - `kind`: "fold", where the branch turns back, or "branch point", where another branch meets it.
-    - `parameter`: where.
-    - `error`: how far the parameter may be off, from the width of the bracket that holds the event.
-    - `state`: the `SteadyState` there.
-    - `multiplicity`: how many curvatures vanish there.
-    """
-
-    kind: Literal["fold", "branch point"]
-    parameter: float
-    error: float
-    state: SteadyState
-    multiplicity: int
-
-    def __repr__(self) -> str:
-        return (
-            f"Event({self.kind}, parameter={self.parameter:.12g} ± {self.error:.1g}, multiplicity={self.multiplicity})"
-        )
+from mckean.phases._walk import SOLVED, Event, Walk
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +93,7 @@ class Branch:
         share = (p - self.parameters[i]) / (self.parameters[i + 1] - self.parameters[i])
         u, residual = equation.newton(model, grid, (1 - share) * low + share * high, axes)
         require(
-            float(residual) <= _SOLVED,
+            float(residual) <= SOLVED,
             f"no state of the branch was found at {p:.6g}, which is near a fold: take smaller steps.",
         )
         return describe(model, grid, u, axes)
@@ -153,7 +122,8 @@ def continuation(
     - `step`: the first length of a step, in units of log ρ (root mean square) and of the largest |parameter|. Default:
       0.1.
     - `most`: the most points. Default: 200.
-    - `along`: a change of log ρ, an array of the grid's shape, in which to leave a branch point. Default: None.
+    - `along`: how to leave a branch point: a `Departure`, or a change of log ρ, an array of the grid's shape.
+      Default: None.
 
     **Returns:** a `Branch`, with its folds and branch points.
 
@@ -170,14 +140,21 @@ def continuation(
     model, grid = model_of(p), state.density.grid
     equation.require_states(model, grid)
     axes = equation.symmetric_axes(model, grid)
-    walk = _Walk(model_of, grid, axes, max(abs(low), abs(high)))
+    walk = Walk(model_of, grid, axes, max(abs(low), abs(high)))
     walk.require_traceable(p)
-    here = walk.start(_potential(model, state), p, 1.0 if forward else -1.0, along)
+    u = _potential(model, state)
+    if along is None:
+        here = walk.start(u, p, 1.0 if forward else -1.0)
+    elif isinstance(along, Departure):
+        here = walk.leave(u, p, along.direction, along.slope)
+    else:
+        here = walk.leave(u, p, along, 0.0)
     points, states, events, length = [here], [state], [], float(step)
     while len(points) < most and low <= here.p <= high:
         there, length = walk.next(here, length)
-        new = describe(model_of(there.p), grid, jnp.asarray(there.u), axes)
-        events += walk.events(here, there, states[-1], new)
+        new = walk.describe(there)
+        leaving = along is not None and len(points) == 1
+        events += walk.events(here, there, states[-1], new, leaving)
         points, states, here = [*points, there], [*states, new], there
     return Branch(np.array([point.p for point in points]), states, events, model_of)
 
@@ -219,114 +196,6 @@ def coexistence(first: Branch, second: Branch) -> list[tuple[float, SteadyState,
             p = float(brentq(gap, *ends, xtol=1e-13 * abs(ends[0]), rtol=1e-14))  # pyright: ignore[reportArgumentType]
             found.append((p, *pair(p)))
     return found
-
-
-@dataclass(frozen=True)
-class _Point:
-    """A point of the curve with its tangent: du a change of u, dp of the parameter."""
-
-    u: Any
-    p: float
-    du: Any
-    dp: float
-
-
-class _Walk:
-    """The steps along a curve. `scale`: that of the parameter."""
-
-    def __init__(self, model_of: Callable, grid: AbstractGrid, axes: tuple[int, ...], scale: float):
-        self.model_of, self.grid, self.axes, self.scale = model_of, grid, axes, scale
-
-    def require_traceable(self, p: float) -> None:
-        try:
-            jax.eval_shape(lambda q: arc.image(self.model_of, self.grid, jnp.zeros(self.grid.shape), q), jnp.asarray(p))
-        except Exception as error:
-            raise ValueError(
-                "the model cannot be built from a parameter that JAX traces: place W before, "
-                "W = mckean.interactions.place(kernel, space), and let β be the parameter, or coefficients of a series."
-            ) from error
-
-    def start(self, u: Any, p: float, sign: float, along: Any) -> _Point:
-        if along is not None:
-            change = jnp.asarray(along, float) / -self.model_of(p).beta
-            require(change.shape == self.grid.shape, f"a change of log ρ has the grid's shape, not {change.shape}.")
-            size = float(arc.norm(self.model_of(p).beta, change, jnp.zeros(()), self.scale))
-            require(size > 0, "a direction in which to leave a branch point is not zero.")
-            return _Point(u, p, change / size, 0.0)
-        du, dp = arc.tangent(
-            self.model_of, self.grid, u, jnp.asarray(p), jnp.zeros_like(u), jnp.ones(()), self.axes, self.scale
-        )
-        turn = sign * np.sign(float(dp)) or 1.0
-        return _Point(u, p, turn * du, turn * float(dp))
-
-    def next(self, here: _Point, length: float) -> tuple[_Point, float]:
-        """The next point, at a step that is shortened until Newton's method converges and the tangent turns little."""
-        first = length
-        while length > 1e-6 * first:
-            there, residual, cosine = self.step(here, length)
-            if residual <= _SOLVED and cosine > _STRAIGHT:
-                return there, length * (1.5 if cosine > 0.995 else 1.0)
-            length *= 0.5
-        raise RuntimeError(
-            f"the branch is lost after p = {here.p:.8g}: the next point is {residual:.2g} off; begin there with "
-            "another step, or with more nodes."
-        )
-
-    def step(self, here: _Point, length: float) -> tuple[_Point, float, float]:
-        u, p, residual, du, dp, cosine = arc.advance(
-            self.model_of,
-            self.grid,
-            here.u,
-            jnp.asarray(here.p),
-            here.du,
-            jnp.asarray(here.dp),
-            jnp.asarray(length),
-            self.axes,
-            self.scale,
-        )
-        return _Point(u, float(p), du, float(dp)), float(residual), float(cosine)
-
-    def events(self, here: _Point, there: _Point, before: SteadyState, after: SteadyState) -> list[Event]:
-        """The fold or the branch points between two neighbours."""
-        if here.dp * there.dp < 0:
-            return [self._locate("fold", here, there, lambda point, state: point.dp)]
-        # A branch that begins at its branch point has a curvature of zero there.
-        if here.dp == 0:
-            return []
-        crossing = range(*sorted((before.index, after.index)))
-        found: list[Event] = []
-        for which in crossing if before.index < after.index else reversed(crossing):
-            event = self._locate("branch point", here, there, lambda point, state, w=which: state.curvatures[w])
-            if found and abs(event.parameter - found[-1].parameter) <= 1e-7 * self.scale:
-                event = replace(found[-1], multiplicity=found.pop().multiplicity + 1)
-            found.append(event)
-        return found
-
-    def _locate(self, kind: Any, here: _Point, there: _Point, of: Callable) -> Event:
-        from scipy.optimize import brentq
-
-        beta = self.model_of(here.p).beta
-        reach = float(arc.inner(beta, here.du, there.u - here.u, here.dp, there.p - here.p, self.scale))
-        seen: dict[float, tuple[_Point, SteadyState]] = {}
-
-        def value(s: float) -> float:
-            point = self.step(here, s)[0] if s > 0 else here
-            state = describe(self.model_of(point.p), self.grid, jnp.asarray(point.u), self.axes)
-            seen[s] = point, state
-            return float(of(point, state))
-
-        if value(0.0) * value(reach) > 0:
-            # Curvatures that only touch zero between two points that are otherwise alike.
-            point, state = seen[reach]
-            return Event(kind, point.p, abs(there.p - here.p), state, 1)
-        # At a fold p is stationary: its error is of second order in that of s.
-        root, result = brentq(value, 0.0, reach, xtol=1e-13 * reach, full_output=True)
-        if root not in seen:
-            value(root)
-        point, state = seen[root]
-        near = sorted(seen, key=lambda s: abs(s - root))[1]
-        error = max(abs(seen[near][0].p - point.p), 1e-13 * self.scale) if result.converged else abs(there.p - here.p)
-        return Event(kind, point.p, error, state, 1)
 
 
 def _potential(model: Model, state: SteadyState) -> Array:

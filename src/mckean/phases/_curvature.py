@@ -3,8 +3,14 @@
 On h = δρ with ∫h = 0 the second variation of βF is ∫h²/ρ + β∬hW_sh. In g = h/√ρ this is ⟨g, (1 + C)g⟩, C = β√ρW_s√ρ, on
 what is orthogonal to √ρ: the identity and a compact operator. As the flow is −M(1/ρ + βW_s)h/β with a positive M, the
 number of negative eigenvalues of 1 + C there is the number of unstable directions (Sylvester's law of inertia).
+
+Where W_s = Σ_ka_k cos q_k·(x − y) has m modes on the grid, C = BAB^T with 2m columns B = √ρ(cos q_k·x, sin q_k·x). With
+the projection P away from √ρ and the translations, the eigenvalues of PCP other than 0 are those of G^{1/2}AG^{1/2},
+G = (PB)^TPB: a matrix of 2m rows, whatever the number of nodes, which counts every one with its multiplicity.
 """
 
+import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import equinox as eqx
@@ -12,30 +18,66 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mckean.interactions.kernels import FourierSeries
 from mckean.measures import Density
 from mckean.models import Model, energy
 from mckean.phases import _equation as equation
-from mckean.spaces import AbstractGrid
+from mckean.spaces import AbstractGrid, FourierGrid
 
 # Where the directions go that are left out.
 _FAR = 100.0
 # How many of the least curvatures are given at least.
 FEW = 8
+# The most columns of B, and of its entries.
+_COLUMNS, _ENTRIES = 600, 2e7
 
 
-def curvatures(model: Model, rho: Density, u: Any, axes: tuple[int, ...]) -> np.ndarray:
+@dataclass(frozen=True, eq=False)
+class Hessian:
+    """1 + C on the complement of √ρ and of the state's translations, in g of plain norm Σg² = 1.
+
+    **Attributes:**
+
+    - `values`: the least eigenvalues, increasing: `FEW`, and more where more are not positive.
+    - `vectors`: an eigenvector g for each eigenvalue in `inside`, shape (n, r).
+    - `inside`: these eigenvalues, increasing. On what is orthogonal to all `vectors` 1 + C is 1 where `complete`.
+    - `complete`: whether it is.
+    - `left`: orthonormal √ρ and translations, shape (k, n).
+    """
+
+    values: np.ndarray
+    vectors: np.ndarray
+    inside: np.ndarray
+    complete: bool
+    left: np.ndarray
+
+    def project(self, g: np.ndarray) -> np.ndarray:
+        """g without its part along √ρ and the translations; columns, shape (n, m)."""
+        return g - self.left.T @ (self.left @ g)
+
+
+def curvatures(model: Model, rho: Density, moves: np.ndarray) -> np.ndarray:
     """The least eigenvalues of 1 + C on the complement of √ρ and of the state's translations, increasing: `FEW`, and
-    more where more are not positive."""
+    more where more are not positive. `moves`: the translations of u, as `tangents` gives them."""
+    return hessian(model, rho, moves).values
+
+
+def hessian(model: Model, rho: Density, moves: np.ndarray) -> Hessian:
+    """The `Hessian` at a steady state. `moves`: the translations of u, as `tangents` gives them."""
     grid = rho.grid
-    most = grid.size - 1 - len(axes)
-    found = np.asarray(_dense(model, rho, u, axes))[:most] if grid.size <= equation.DENSE else np.zeros(0)
-    few = min(FEW, most)
-    # All that are not positive, and some more.
-    while few > len(found):
-        found = _sparse(model, rho, u, axes, few)
-        if found[-1] <= 0 and few < most:
-            few = min(2 * few, most)
-    return found[: max(min(FEW, most), int(np.sum(found <= 0)) + 1)]
+    left = _directions(rho, moves)
+    most = grid.size - 1 - len(moves)
+    columns = _columns(model, rho)
+    if columns is not None:
+        inside, vectors = _by_modes(*columns, left)
+    elif grid.size <= equation.DENSE:
+        inside, vectors = _all(model, rho, left)
+    else:
+        return _least(model, rho, left, most)
+    # On what the modes of W do not reach, 1 + C is 1.
+    values = np.sort(np.concatenate([inside, np.ones(max(min(FEW, most - len(inside)), 0))]))
+    few = max(min(FEW, most), int(np.sum(values <= 0)) + 1)
+    return Hessian(values[:few], vectors, inside, True, left)
 
 
 def zero_modes(values: np.ndarray, zero: float) -> int:
@@ -43,58 +85,105 @@ def zero_modes(values: np.ndarray, zero: float) -> int:
     return int(np.sum(np.abs(values) <= zero))
 
 
-def _directions(grid: AbstractGrid, rho: Density, u: Any, axes: tuple[int, ...]) -> Any:
-    """√ρ and the translations h = ∂_jρ ∝ −ρ∂_ju as g = h/√ρ, orthonormal; zero rows for what does not move."""
-    root = jnp.sqrt(rho.values.ravel() * grid.cell_volume)
-    moved = equation.tangents(grid, u, axes) * root
-    basis = [root]
-    for row in moved:
-        rest = row - sum(((b @ row) * b for b in basis), jnp.zeros_like(row))
-        size = jnp.linalg.norm(rest)
-        basis.append(jnp.where(size > 1e-10, rest / jnp.where(size > 0, size, 1.0), 0.0))
-    return root, jnp.stack(basis)
+def _directions(rho: Density, tangents: np.ndarray) -> np.ndarray:
+    """√ρ and the translations h = ∂_jρ ∝ −ρ∂_ju as g = h/√ρ, orthonormal."""
+    root = np.sqrt(np.asarray(rho.values, np.float64).ravel() * rho.grid.cell_volume)
+    found = [root / np.linalg.norm(root)]
+    for row in tangents * root:
+        rest = row - sum((b @ row) * b for b in found)
+        size = np.linalg.norm(rest)
+        if size > 1e-10:
+            found.append(rest / size)
+    return np.stack(found)
 
 
-def _operator(model: Model, rho: Density, u: Any, axes: tuple[int, ...], away: float) -> Any:
-    """g ↦ P(1 + C)Pg + away·(1 − P)g, P the projection away from the directions."""
+def _columns(model: Model, rho: Density) -> tuple[np.ndarray, np.ndarray] | None:
+    """B, shape (n, 2m), and the diagonal of A; None where W has no series, or one of too many modes."""
+    if model.interaction is None:
+        return np.zeros((rho.grid.size, 0)), np.zeros(0)
+    series, grid = model.interaction.between(rho), rho.grid
+    if not (isinstance(grid, FourierGrid) and isinstance(series, FourierSeries)):
+        return None
+    modes = np.asarray(series.modes)
+    seen = np.all(2 * np.abs(modes) < np.asarray(grid.shape), axis=1) & np.any(modes != 0, axis=1)
+    number = 2 * int(seen.sum())
+    if number > _COLUMNS or number * grid.size > _ENTRIES:
+        return None
+    axes = [np.exp(2j * np.pi * np.outer(np.arange(n) / n, k)) for n, k in zip(grid.shape, modes[seen].T, strict=True)]
+    waves = axes[0] if len(axes) == 1 else (axes[0][:, None] * axes[1][None]).reshape(grid.size, -1)
+    root = np.sqrt(np.asarray(rho.values, np.float64).ravel() * grid.cell_volume)
+    weights = float(model.beta) * np.asarray(series.coefficients, np.float64)[seen]
+    return root[:, None] * np.concatenate([waves.real, waves.imag], axis=1), np.tile(weights, 2)
+
+
+def _by_modes(columns: np.ndarray, weights: np.ndarray, left: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    inside = columns - left.T @ (left @ columns)
+    sizes, turn = np.linalg.eigh(inside.T @ inside)
+    large = sizes > 1e-13 * max(sizes.max(initial=0.0), 1e-300)
+    root = turn[:, large] * np.sqrt(sizes[large])
+    values, vectors = np.linalg.eigh(root.T @ (weights[:, None] * root))
+    return 1 + values, inside @ (turn[:, large] / np.sqrt(sizes[large]) @ vectors)
+
+
+def _operator(model: Model, rho: Density, left: Any) -> Any:
+    """g ↦ P(1 + C)Pg + far·(1 − P)g, P the projection away from the directions."""
     grid, beta = rho.grid, model.beta
-    root, basis = _directions(grid, rho, u, axes)
-
-    def paired(h):
-        # The energies are linear in ρ, up to V; a density of mass 1 is added as theirs has to be one.
-        base = jnp.full(grid.shape, 1 / np.prod(grid.sides), h.dtype)
-        of = lambda values: energy.potential(model, Density(grid, values))  # noqa: E731
-        return jax.jvp(of, (base,), (h.reshape(grid.shape),))[1].ravel()
+    root = jnp.sqrt(rho.values.ravel() * grid.cell_volume)
 
     def act(g):
-        inside = g - basis.T @ (basis @ g)
-        out = inside + beta * root * paired(root * inside / grid.cell_volume)
-        return out - basis.T @ (basis @ out) + away * (basis.T @ (basis @ g))
+        inside = g - left.T @ (left @ g)
+        out = inside + beta * root * paired(model, grid, root * inside / grid.cell_volume)
+        return out - left.T @ (left @ out) + _FAR * (left.T @ (left @ g))
 
     return act
 
 
+def paired(model: Model, grid: AbstractGrid, h: Any) -> Any:
+    """W_s*h for a change h of a density, flattened."""
+    # The energies are linear in ρ, up to V; a density of mass 1 is added as theirs has to be one.
+    base = jnp.full(grid.shape, 1 / np.prod(grid.sides), h.dtype)
+    of = lambda values: energy.potential(model, Density(grid, values))  # noqa: E731
+    return jax.jvp(of, (base,), (h.reshape(grid.shape),))[1].ravel()
+
+
+def _all(model: Model, rho: Density, left: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    values, vectors = np.linalg.eigh(np.asarray(_matrix(model, rho, jnp.asarray(left, rho.values.dtype))))
+    keep = np.sum((left @ vectors) ** 2, axis=0) < 0.5
+    return values[keep], vectors[:, keep]
+
+
 @eqx.filter_jit
-def _dense(model: Model, rho: Density, u: Any, axes: tuple[int, ...]) -> Any:
-    act = _operator(model, rho, u, axes, _FAR)
+def _matrix(model: Model, rho: Density, left: Any) -> Any:
+    act = _operator(model, rho, left)
     # One column after the other: XLA cannot lay out the transforms of all for a product with a transpose.
     matrix = jax.lax.map(act, jnp.eye(rho.values.size, dtype=rho.values.dtype))
-    return jnp.linalg.eigvalsh(0.5 * (matrix + matrix.T))
+    return 0.5 * (matrix + matrix.T)
 
 
-def _sparse(model: Model, rho: Density, u: Any, axes: tuple[int, ...], few: int) -> np.ndarray:
-    from scipy.sparse.linalg import LinearOperator, eigsh
+def _least(model: Model, rho: Density, left: np.ndarray, most: int) -> Hessian:
+    """By LOBPCG, whose block holds a degenerate eigenvalue as often as it counts (Knyazev, SIAM J. Sci. Comput. 23,
+    2001)."""
+    from scipy.sparse.linalg import lobpcg
 
-    act, n = _compiled(model, rho, u, axes), rho.values.size
-    operator = LinearOperator((n, n), matvec=lambda g: np.asarray(act(jnp.asarray(g.ravel()))), dtype=np.float64)  # pyright: ignore[reportCallIssue]
-    start = np.random.default_rng(0).normal(size=n)
-    return np.sort(eigsh(operator, few, which="SA", v0=start, tol=1e-10, ncv=60)[0])  # pyright: ignore[reportArgumentType]
-
-
-def _compiled(model: Model, rho: Density, u: Any, axes: tuple[int, ...]) -> Any:
-    return lambda g: _apply(model, rho, u, axes, g)
+    n, few = rho.values.size, min(FEW, most)
+    kept = jnp.asarray(left, rho.values.dtype)
+    act = lambda g: np.asarray(_apply(model, rho, kept, jnp.asarray(g.reshape(n, -1))))  # noqa: E731
+    while True:
+        # Some more than are asked for, so that the last ones converge as well.
+        start = np.random.default_rng(0).normal(size=(n, min(few + 4, n // 6)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            values, vectors = lobpcg(act, start, largest=False, tol=1e-7, maxiter=200)  # pyright: ignore[reportArgumentType]
+        off = np.linalg.norm(act(vectors) - vectors * values, axis=0)
+        if np.any(off[values < 0.5] > 1e-4):
+            raise RuntimeError(f"the least curvatures were not found: an eigenvector is {off.max():.1g} off.")
+        if values[few - 1] > 0 or few >= most or few + 4 >= n // 6:
+            order = np.argsort(values)[: max(few, int(np.sum(values <= 0)) + 1)]
+            return Hessian(values[order], vectors[:, order], values[order], False, left)
+        few = min(2 * few, most)
 
 
 @eqx.filter_jit
-def _apply(model: Model, rho: Density, u: Any, axes: tuple[int, ...], g: Any) -> Any:
-    return _operator(model, rho, u, axes, _FAR)(g)
+def _apply(model: Model, rho: Density, left: Any, g: Any) -> Any:
+    # A block at a time: LOBPCG has several blocks of the same shape.
+    return jax.lax.map(_operator(model, rho, left), g.T).T

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mckean.checks import require, require_finite
+from mckean.interactions.kernels import FourierSeries
 from mckean.measures import Density
 from mckean.models import Model, energy
 from mckean.spaces import AbstractGrid, FourierGrid, calculus
@@ -25,6 +26,8 @@ from mckean.spaces import AbstractGrid, FourierGrid, calculus
 # The most nodes for which a matrix is formed: its factors cost less than what solves without it.
 DENSE = 600
 _STEPS = 25
+# A mode of W of this share of the largest one is not to be missed.
+_COARSE = 0.01
 
 
 def require_states(model: Model, grid: AbstractGrid) -> None:
@@ -40,6 +43,29 @@ def require_states(model: Model, grid: AbstractGrid) -> None:
     require(model.noise is not None and np.isfinite(float(model.beta)), "without a temperature there is no e^{−βu}.")
     if model.confinement is not None:
         require_finite("V at the nodes", jax.vmap(model.confinement)(grid.nodes))
+    tail, shape = kernel_tail(model, grid)
+    require(
+        tail <= _COARSE,
+        f"a grid of {grid.shape} nodes is too coarse for W: a mode that it does not have is {tail:.2g} of the largest; "
+        f"take {shape} nodes or more.",
+    )
+
+
+def kernel_tail(model: Model, grid: AbstractGrid) -> tuple[float, tuple[int, ...]]:
+    """The largest |Ŵ(k)| of a mode that a torus' grid does not have over the largest of all, and the shape of the
+    coarsest grid that has all modes of weight."""
+    series = (
+        None if model.interaction is None else model.interaction.between(density(model, grid, jnp.zeros(grid.shape)))
+    )
+    if not (isinstance(grid, FourierGrid) and isinstance(series, FourierSeries)):
+        return 0.0, grid.shape
+    modes, size = np.abs(np.asarray(series.modes)), np.abs(np.asarray(series.coefficients, np.float64))
+    size = np.where(np.all(modes == 0, axis=1), 0.0, size)
+    if not size.max() > 0:
+        return 0.0, grid.shape
+    beyond = np.any(2 * modes >= np.asarray(grid.shape), axis=1)
+    heavy = modes[size > _COARSE * size.max()]
+    return float(size[beyond].max(initial=0.0) / size.max()), tuple(int(k) for k in 2 * heavy.max(axis=0) + 1)
 
 
 def density(model: Model, grid: AbstractGrid, u: Float[Array, "..."]) -> Density:
@@ -63,6 +89,7 @@ def symmetric_axes(model: Model, grid: AbstractGrid) -> tuple[int, ...]:
     return tuple(i for i in range(values.ndim) if np.ptp(values, axis=i).max() <= flat)
 
 
+@eqx.filter_jit
 def tangents(grid: AbstractGrid, u: Float[Array, "..."], axes: tuple[int, ...]) -> Float[Array, "k n"]:
     """Orthonormal vectors that span the ∂_ju, zero in the place of one that depends on those before it."""
     if not axes:
@@ -98,7 +125,9 @@ def bordered(
         y, c = x
         return operator(y) + c @ columns, rows @ y + corner @ c
 
-    return jax.scipy.sparse.linalg.gmres(act, (f, g), tol=1e-13, atol=0.0, restart=60, maxiter=6)[0]
+    return jax.scipy.sparse.linalg.gmres(
+        act, (f, g), tol=1e-13, atol=0.0, restart=60, maxiter=6, solve_method="incremental"
+    )[0]
 
 
 def keep(residual: Array, log_density: Array, delta: Array) -> Array:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,6 +33,7 @@ class SteadyState:
     - `residual`: max|log ρ + β(V + W_s*ρ) − const|, the error of the equation.
     - `tail`: the share of log ρ's modes, by their root mean square, in the upper third of the grid's; 0 on a box. A
       state that the grid resolves has a small one.
+    - `kernel_tail`: the largest |Ŵ(k)| of a mode that the grid does not have over the largest of all; 0 on a box.
     - `order`: the largest modulus of a Fourier mode, |∫e^{iq_k·x}ρ|, k ≠ 0, on a torus; the mean, shape (d,), on a box.
     - `curvatures`: the least eigenvalues of the Hessian of βF, 1 + β√ρW_s√ρ on what is orthogonal to √ρ, in increasing
       order; dimensionless. Those of the state's own translations are left out.
@@ -43,6 +45,7 @@ class SteadyState:
     free_energy: float
     residual: float
     tail: float
+    kernel_tail: float
     order: Any
     curvatures: np.ndarray
     index: int
@@ -78,7 +81,8 @@ def steady_state(model: Model, start: Density, picard: int = 200) -> SteadyState
 
     **Raises:**
 
-    - `ValueError` for a model without a Gibbs map: a drift, an internal energy, a common noise, no temperature.
+    - `ValueError` for a model without a Gibbs map: a drift, an internal energy, a common noise, no temperature; and
+      for a grid that is too coarse for W, with the number of nodes that is not.
     - `RuntimeError` where no state is found, with the residual.
     """
     require(
@@ -154,18 +158,30 @@ def steady_states(
 
 def describe(model: Model, grid: AbstractGrid, u: Any, axes: tuple[int, ...]) -> SteadyState:
     """The state of an effective potential that solves the equation."""
-    rho = equation.density(model, grid, u)
-    moved = int(np.sum(np.linalg.norm(equation.tangents(grid, u, axes), axis=1) > 0))
-    values = curvatures(model, rho, u, axes)
+    rho, free_energy, residual, moves = _summary(model, grid, u, axes)
+    values = curvatures(model, rho, np.asarray(moves))
+    moved = int(np.sum(np.linalg.norm(moves, axis=1) > 0))
     return SteadyState(
         density=rho,
-        free_energy=float(energy.free_energy(model, rho)),
-        residual=float(equation.residual(model, grid, u)),
+        free_energy=float(free_energy),
+        residual=float(residual),
         tail=_tail(grid, np.asarray(u)),
+        kernel_tail=equation.kernel_tail(model, grid)[0],
         order=_order(rho),
         curvatures=values,
         index=int(np.sum(values < -_ZERO)),
         zero_modes=moved + zero_modes(values, _ZERO),
+    )
+
+
+@eqx.filter_jit
+def _summary(model: Model, grid: AbstractGrid, u: Any, axes: tuple[int, ...]) -> Any:
+    rho = equation.density(model, grid, u)
+    return (
+        rho,
+        energy.free_energy(model, rho),
+        equation.residual(model, grid, u),
+        equation.tangents(grid, u, axes),
     )
 
 

@@ -40,7 +40,7 @@ def linear_threshold(model: Model) -> LinearThreshold:
     - `model`: on a torus, with a W and a `Thermal` noise, without a V, a drift and an internal energy.
 
     **Returns:** a `LinearThreshold`. The coefficients are those of the model's own Fourier series, exact for a `Cosine`
-    and a `FourierSeries`, to rounding for a smooth W, and sampled at 4096 nodes for a W with a kink in dimension 1.
+    and a `FourierSeries`, to rounding for a smooth W, and by quadrature between them for a W with kinks in dimension 1.
 
     **Raises:** `ValueError` for another model, and says why.
 

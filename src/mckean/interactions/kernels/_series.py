@@ -12,6 +12,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from mckean.checks import array, concrete, require, require_finite, traced
 from mckean.interactions.kernels._kernel import AbstractKernel
+from mckean.interactions.kernels._quadrature import cosine_coefficients
 from mckean.measures import cast
 from mckean.spaces import AbstractSpace, Torus
 from mckean.spaces.grids import integer_modes
@@ -98,7 +99,8 @@ def sampled_series(kernel: AbstractKernel, torus: Torus) -> tuple[FourierSeries,
 
     It is the kernel if its force is: the tail is Σ|q c|, which bounds the force that is left out, and −∇W is compared
     off the nodes as well, where a mode that the nodes cannot tell from a lower one shows. All of this is done in double
-    precision: in single, rounding hides a tail that falls slowly.
+    precision: in single, rounding hides a tail that falls slowly. In dimension 1 a kernel with kinks gets its
+    coefficients by quadrature between them.
     """
     tolerance = max(1e-10, 100 * float(jnp.finfo(jnp.result_type(float)).eps))
     with jax.enable_x64(_doubles(kernel, torus.dim)):
@@ -116,6 +118,9 @@ def sampled_series(kernel: AbstractKernel, torus: Torus) -> tuple[FourierSeries,
                 if resolved or last:
                     break
             n *= 2
+        if not resolved and torus.dim == 1 and not precise.singular:
+            coefficients, weight = _exact(evaluate, torus, n, (coefficients, weight))
+            modes, amplitude = _kept(coefficients, weight, tolerance, torus, n)
     return FourierSeries(modes, amplitude, torus.lengths), resolved
 
 
@@ -184,6 +189,17 @@ def _sample(kernel: AbstractKernel, evaluate: Callable, torus: Torus, n: int) ->
     coefficients = np.where(np.abs(coefficients) > rounding, coefficients, 0.0)
     square = sum(np.square(2 * np.pi * k / side) for k, side in zip(grid.modes, grid.sides, strict=True))
     return coefficients, np.abs(coefficients) * np.sqrt(square)
+
+
+def _exact(evaluate: Callable, torus: Torus, n: int, sampled: tuple) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients and weights of a kernel with kinks, which samples would give to 1/n² alone."""
+    (grid, side), inside = (torus.grid(n), torus.lengths[0]), slice(0, n // 2)
+    q = 2 * np.pi * grid.modes[0] / side
+    found = cosine_coefficients(lambda x: _values(evaluate, x[:, None]), 0.5 * side, q[inside])
+    if found is None:
+        return sampled
+    coefficients = np.append(2 / side * found, 0.0)
+    return coefficients, np.abs(coefficients) * q
 
 
 def _size(weight: np.ndarray) -> float:

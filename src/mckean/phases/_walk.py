@@ -1,0 +1,192 @@
+"""The walk along a curve of steady states: its points, and the events between two of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mckean.checks import require
+from mckean.models import Model
+from mckean.phases import _arc as arc
+from mckean.phases._states import SteadyState, describe
+from mckean.spaces import AbstractGrid
+
+# An error of log ρ that is rounding.
+SOLVED = 1e-9
+# Neighbouring tangents are this near: their cosine.
+_STRAIGHT = 0.97
+# How near a fold, as a share of its segment, a branch point is not told from it.
+_NEAR = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Event:
+    """A point of a branch where something happens.
+
+    **Attributes:**
+
+    - `kind`: "fold", where the branch turns back, or "branch point", where other branches meet it.
+    - `parameter`: where.
+    - `error`: how far the parameter may be off, from the width of the bracket that holds the event.
+    - `state`: the `SteadyState` there.
+    - `multiplicity`: how many curvatures vanish there.
+    - `model_of`: the model for a parameter.
+    """
+
+    kind: Literal["fold", "branch point"]
+    parameter: float
+    error: float
+    state: SteadyState
+    multiplicity: int
+    model_of: Callable[[Any], Model]
+
+    def __repr__(self) -> str:
+        return (
+            f"Event({self.kind}, parameter={self.parameter:.12g} ± {self.error:.1g}, multiplicity={self.multiplicity})"
+        )
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of the curve with its tangent: du a change of u, dp of the parameter."""
+
+    u: Any
+    p: float
+    du: Any
+    dp: float
+
+
+@dataclass(frozen=True)
+class Walk:
+    """The steps along a curve. `scale`: that of the parameter."""
+
+    model_of: Callable[[Any], Model]
+    grid: AbstractGrid
+    axes: tuple[int, ...]
+    scale: float
+
+    def require_traceable(self, p: float) -> None:
+        """**Raises** `ValueError` for a model that cannot be built from a parameter that JAX traces."""
+        try:
+            jax.eval_shape(lambda q: arc.image(self.model_of, self.grid, jnp.zeros(self.grid.shape), q), jnp.asarray(p))
+        except Exception as error:
+            raise ValueError(
+                "the model cannot be built from a parameter that JAX traces: place W before, "
+                "W = mckean.interactions.place(kernel, space), and let β be the parameter, or coefficients of a series."
+            ) from error
+
+    def start(self, u: Any, p: float, sign: float) -> Point:
+        """The first point, from which the parameter grows (+1) or falls."""
+        du, dp = arc.tangent(
+            self.model_of, self.grid, u, jnp.asarray(p), jnp.zeros_like(u), jnp.ones(()), self.axes, self.scale
+        )
+        turn = sign * np.sign(float(dp)) or 1.0
+        return Point(u, p, turn * du, turn * float(dp))
+
+    def leave(self, u: Any, p: float, change: Any, slope: float) -> Point:
+        """The first point, from which log ρ changes along `change`, and the parameter by `slope` for a change of 1."""
+        beta = self.model_of(p).beta
+        du = jnp.asarray(change, float) / -beta
+        require(du.shape == self.grid.shape, f"a change of log ρ has the grid's shape, not {du.shape}.")
+        unit = float(arc.norm(beta, du, jnp.zeros(()), self.scale))
+        require(unit > 0, "a direction in which to leave a branch point is not zero.")
+        du = du / unit
+        size = float(arc.norm(beta, du, jnp.asarray(slope), self.scale))
+        return Point(u, p, du / size, slope / size)
+
+    def next(self, here: Point, length: float) -> tuple[Point, float]:
+        """The next point, at a step that is shortened until Newton's method converges and the tangent turns little."""
+        first = length
+        while length > 1e-6 * first:
+            there, residual, cosine = self.step(here, length)
+            if residual <= SOLVED and cosine > _STRAIGHT:
+                return there, length * (1.5 if cosine > 0.995 else 1.0)
+            length *= 0.5
+        raise RuntimeError(
+            f"the branch is lost after p = {here.p:.8g}: the next point is {residual:.2g} off; begin there with "
+            "another step, or with more nodes."
+        )
+
+    def step(self, here: Point, length: float) -> tuple[Point, float, float]:
+        """The point at a distance, its residual, and the cosine of the two tangents."""
+        u, p, residual, du, dp, cosine = arc.advance(
+            self.model_of,
+            self.grid,
+            here.u,
+            jnp.asarray(here.p),
+            here.du,
+            jnp.asarray(here.dp),
+            jnp.asarray(length),
+            self.axes,
+            self.scale,
+        )
+        return Point(u, float(p), du, float(dp)), float(residual), float(cosine)
+
+    def describe(self, point: Point) -> SteadyState:
+        """The state of a point."""
+        return describe(self.model_of(point.p), self.grid, jnp.asarray(point.u), self.axes)
+
+    def events(self, here: Point, there: Point, before: SteadyState, after: SteadyState, leaving: bool) -> list[Event]:
+        """The fold and the branch points between two neighbours; `leaving`: whether the first is a branch point."""
+        segment = _Segment(self, here, there, before, after)
+        # A branch that begins at its branch point has curvatures of zero there.
+        begin = 0.25 * segment.reach if leaving else 0.0
+        if here.dp * there.dp >= 0:
+            return segment.crossings(begin, segment.reach)
+        fold, place = segment.locate("fold", lambda point, state: point.dp, 0.0, segment.reach)
+        gap = _NEAR * segment.reach
+        return [
+            *segment.crossings(begin, place - gap),
+            fold,
+            *segment.crossings(place + gap, segment.reach),
+        ]
+
+
+class _Segment:
+    """A piece of the curve between two neighbours, by the distance s along the tangent of the first one."""
+
+    def __init__(self, walk: Walk, here: Point, there: Point, before: SteadyState, after: SteadyState):
+        beta = walk.model_of(here.p).beta
+        self.walk, self.here = walk, here
+        self.reach = float(arc.inner(beta, here.du, there.u - here.u, here.dp, there.p - here.p, walk.scale))
+        self.seen = {0.0: (here, before), self.reach: (there, after)}
+
+    def at(self, s: float) -> tuple[Point, SteadyState]:
+        if s not in self.seen:
+            point = self.walk.step(self.here, s)[0]
+            self.seen[s] = point, self.walk.describe(point)
+        return self.seen[s]
+
+    def crossings(self, begin: float, end: float) -> list[Event]:
+        """The branch points where the index at the end differs from that at the beginning."""
+        if begin >= end:
+            return []
+        first, last = self.at(begin)[1].index, self.at(end)[1].index
+        crossing = range(*sorted((first, last)))
+        found: list[Event] = []
+        for which in crossing if first < last else reversed(crossing):
+            event = self.locate("branch point", lambda point, state, w=which: state.curvatures[w], begin, end)[0]
+            if found and abs(event.parameter - found[-1].parameter) <= 1e-7 * self.walk.scale:
+                event = replace(found[-1], multiplicity=found.pop().multiplicity + 1)
+            found.append(event)
+        return found
+
+    def locate(self, kind: Any, of: Callable, begin: float, end: float) -> tuple[Event, float]:
+        """Where a function of a point and its state is zero, and at which s."""
+        from scipy.optimize import brentq
+
+        width = abs(self.at(end)[0].p - self.at(begin)[0].p)
+        value = lambda s: float(of(*self.at(s)))  # noqa: E731
+        if value(begin) * value(end) > 0:
+            # Curvatures that only touch zero between two points that are otherwise alike.
+            point, state = self.at(end)
+            return Event(kind, point.p, width, state, 1, self.walk.model_of), end
+        # At a fold p is stationary: its error is of second order in that of s.
+        root, result = brentq(value, begin, end, xtol=1e-13 * self.reach, full_output=True)
+        point, state = self.at(root)
+        near = sorted(self.seen, key=lambda s: abs(s - root))[1]
+        error = max(abs(self.seen[near][0].p - point.p), 1e-13 * self.walk.scale) if result.converged else width
+        return Event(kind, point.p, error, state, 1, self.walk.model_of), root
