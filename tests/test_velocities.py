@@ -42,7 +42,7 @@ def jacobians(model, cloud, h, common):
 
     def move(z, own, shared):
         noise = Increments(own.reshape(n, 1), shared if common else None)
-        return step(begun.model, with_positions(cloud, z.reshape(n, 2)), noise, begun.dt).positions.ravel()
+        return step(lambda t: begun.at(0), with_positions(cloud, z.reshape(n, 2)), noise, begun.dt).positions.ravel()
 
     at = (jnp.zeros(2 * n), jnp.zeros(n), jnp.zeros(common))
     by_state, *by_noise = (np.asarray(j) for j in jax.jit(jax.jacfwd(move, (0, 1, 2)))(*at))

@@ -15,6 +15,7 @@ factor 1/(cosh s + sinh s ⟨x, e⟩), so that a density becomes
 from typing import ClassVar, cast
 
 import diffrax
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int

@@ -119,7 +119,8 @@ class Splitting(AbstractScheme):
 
 
 def _relaxation(model: Model, measure: Density, h: Float[Array, ""]) -> Float[Array, "n n"] | None:
-    return None if model.noise is None else relaxation(model.noise, _grid(measure).velocities, h)
+    noise = model.noise
+    return relaxation(noise, _grid(measure).velocities, h) if isinstance(noise, Thermostat) else None
 
 
 def relaxation(noise: Thermostat, velocities: BoxGrid, h: Float[Array, ""]) -> Float[Array, "n n"]:

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from mckean.checks import require
 from mckean.spaces.euclidean import BoxGrid, Euclidean
-from mckean.spaces.grids import AbstractGrid, integer_modes
+from mckean.spaces.grids import AbstractFlatGrid, AbstractGrid, integer_modes
 from mckean.spaces.space import AbstractFlatSpace, AbstractSpace
 from mckean.spaces.torus import FourierGrid, Torus
 
@@ -80,7 +80,7 @@ class TangentBundle(AbstractFlatSpace):
         return PhaseGrid(self, positions, Euclidean(self.base.dim).grid(velocities, -speed, speed))
 
 
-class PhaseGrid(AbstractGrid):
+class PhaseGrid(AbstractFlatGrid):
     """The nodes (x, v) of a tangent bundle: all pairs of a node of positions and a cell of velocities.
 
     A function on it is its trigonometric interpolant in all coordinates: one that vanishes at the ends of the
