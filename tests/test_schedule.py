@@ -278,7 +278,7 @@ def test_a_model_without_time_has_the_program_that_it_had():
         return solve(diffrax.Euler(), lambda t: model, mu, noise, begun.dt)
 
     taken = program(lambda x, k: begun.step(mk.Particles(CIRCLE, x), PATH, k)[0].positions, cloud.positions, 3)
-    assert taken == program(step, cloud.positions, 3)
+    assert taken == program(lambda x, k: step(x, k), cloud.positions, 3)  # noqa: PLW0108
     cold = mk.Model(CIRCLE, interaction=mk.kernels.Cosine(2.0))
     grown = mk.Schedule(lambda t: mk.Model(CIRCLE, interaction=mk.kernels.Cosine(t)))
     inputs = []
