@@ -27,6 +27,13 @@ PARAMETERS = {
     "log_gas": [{"stiffness": 2.0, "strength": 0.5, "beta": 3.0}],
     "keller_segel": [{}, {"space": mk.Torus(2, (3.0, 5.0)), "strength": 50.0}],
     "morse": [{"repulsion": 2.0, "attraction": 1.0, "dim": 2, "beta": 2.0}],
+    "generalised_kuramoto": [{}, {"weights": (0.2, 1.0, 0.0, 0.6), "beta": 2.0}],
+    "maier_saupe": [{}, {"strength": 3.0, "beta": 2.0}, {"strength": 2.0}],
+    "onsager": [{}],
+    "hegselmann_krause": [{}, {"radius": 2.5, "beta": 2.0}],
+    "barre_degond_zatorska": [{}, {"length": 0.0}],
+    "noisy_attention": [{}, {"sharpness": 1.0, "beta": 2.0}],
+    "consensus_optimisation": [{}, {"dim": 3, "anisotropic": True, "alpha": 2.0}],
     "transport": [{}, {"strength": 6.0, "intensity": 2.0, "beta": 0.5, "reach": 2.0}],
 }
 CASES = [

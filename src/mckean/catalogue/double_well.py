@@ -100,6 +100,40 @@ def _tilted(u: np.ndarray, n: int, beta: float, theta: float) -> tuple[np.ndarra
     return n * (np.log(z) + top[:, 0] - beta * theta * u**2 / 2), weight @ x / z
 
 
+def critical_binder_ratio(theta: float) -> float:
+    """⟨m⁴⟩/⟨m²⟩² at β_c as N → ∞, Γ(¼)²/4Γ(¾)²: the fluctuation N^{1/4}X̄ has a density ∝ e^{−cm⁴}, whatever c(θ) is."""
+    require(theta > 0, f"this model is tabulated for θ > 0, but θ = {theta}.")
+    return (math.gamma(0.25) / (2 * math.gamma(0.75))) ** 2
+
+
+def passage_time(beta: float, start: float = -1.0, end: float = 1.0) -> float:
+    """The mean time in which one particle of the double well goes from `start` to `end` > `start`; time.
+
+        E τ = β ∫_start^end e^{βV(y)} ∫_{−∞}^y e^{−βV(z)} dz dy
+
+    One particle has no neighbours, so that θ does not matter.
+
+    **Arguments:**
+
+    - `beta`: β ≥ 0.2, 1/energy.
+    - `start`, `end`: the two places, within ±3; length. Default: −1 and 1.
+
+    **Raises:** `ValueError` for other numbers.
+
+    **Source:** Hänggi, Talkner and Borkovec, Rev. Modern Phys. 62 (1990), eq. (7.10).
+    """
+    from scipy.integrate import cumulative_simpson
+
+    right = beta >= 0.2 and -3 <= start < end <= 3
+    require(right, f"a passage has β ≥ 0.2 and −3 ≤ start < end ≤ 3, but {beta}, {start} and {end} were given.")
+    potential = lambda x: x**4 / 4 - x**2 / 2 + 0.25  # noqa: E731
+    before = np.linspace(-6.0, start, 4801)
+    within = np.linspace(start, end, 4801)
+    below = cumulative_simpson(np.exp(-beta * potential(before)), x=before)[-1]
+    inner = below + cumulative_simpson(np.exp(-beta * potential(within)), x=within, initial=0.0)
+    return float(beta * cumulative_simpson(np.exp(beta * potential(within)) * inner, x=within)[-1])
+
+
 def desai_zwanzig(theta: float = 1.0, beta: float = 3.0) -> Entry:
     """The Desai–Zwanzig model on the line: dX_i = (X_i − X_i³) dt − θ(X_i − X̄) dt + √(2/β) dB_i.
 

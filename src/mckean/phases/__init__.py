@@ -6,20 +6,31 @@
 - How does a state go on as a parameter changes, through folds and past branch points? `continuation`: a `Branch` with
   its `Event`s.
 - Where have two branches the same free energy? `coexistence`.
+- What is there over two parameters, and on which lines does that change? `phase_diagram`: a `PhaseDiagram`.
+- How long do particles stay near a state? `escape_times`.
+- Which state do they keep while a parameter moves up and down? `ramps`: a `Hysteresis`.
 """
 
 from mckean.phases._branch import Branch, Event, coexistence, continuation
+from mckean.phases._diagram import PhaseDiagram, phase_diagram
+from mckean.phases._escapes import escape_times
+from mckean.phases._ramps import Hysteresis, ramps
 from mckean.phases._states import SteadyState, steady_state, steady_states
 from mckean.phases._threshold import LinearThreshold, linear_threshold
 
 __all__ = [
     "Branch",
     "Event",
+    "Hysteresis",
     "LinearThreshold",
+    "PhaseDiagram",
     "SteadyState",
     "coexistence",
     "continuation",
+    "escape_times",
     "linear_threshold",
+    "phase_diagram",
+    "ramps",
     "steady_state",
     "steady_states",
 ]
