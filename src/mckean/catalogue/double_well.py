@@ -21,6 +21,8 @@ from mckean.spaces import Euclidean
 _REFERENCE = "Dawson, J. Stat. Phys. 31 (1983)"
 # The weight is below e^{−700} beyond |x| = 12 for β ≥ 0.2, and analytic: the rectangle rule converges geometrically.
 _X = np.linspace(-12, 12, 4801)
+# ⟨m⁴⟩/⟨m²⟩² at β_c as N → ∞: N^{1/4}X̄ has a density ∝ e^{−cm⁴}, and its ratio does not depend on c(θ).
+CRITICAL_BINDER_RATIO = (math.gamma(0.25) / (2 * math.gamma(0.75))) ** 2
 
 
 def _moments(m: float, beta: float, theta: float) -> tuple[float, float]:
@@ -98,12 +100,6 @@ def _tilted(u: np.ndarray, n: int, beta: float, theta: float) -> tuple[np.ndarra
     weight = np.exp(exponent - top)
     z = weight.sum(axis=1)
     return n * (np.log(z) + top[:, 0] - beta * theta * u**2 / 2), weight @ x / z
-
-
-def critical_binder_ratio(theta: float) -> float:
-    """⟨m⁴⟩/⟨m²⟩² at β_c as N → ∞, Γ(¼)²/4Γ(¾)²: the fluctuation N^{1/4}X̄ has a density ∝ e^{−cm⁴}, whatever c(θ) is."""
-    require(theta > 0, f"this model is tabulated for θ > 0, but θ = {theta}.")
-    return (math.gamma(0.25) / (2 * math.gamma(0.75))) ** 2
 
 
 def passage_time(beta: float, start: float = -1.0, end: float = 1.0) -> float:

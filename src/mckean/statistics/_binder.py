@@ -48,12 +48,12 @@ def crossing(x: Any, one: Jackknife, other: Jackknife) -> Estimate:
     require(fits, f"curves that cross have a value at each of two places or more, not shape {np.shape(one.value)}.")
     z = (x - x.mean()) / np.sum((x - x.mean()) ** 2)
 
-    def place(difference: np.ndarray) -> np.ndarray:
+    def place(difference: np.ndarray) -> Any:
         return x.mean() - difference.mean(axis=-1) / (difference @ z)
 
     parts = one.map(lambda c: place(c - other.value)), other.map(lambda c: place(one.value - c))
     found = float(parts[0].value)
     require(x.min() <= found <= x.max(), f"the curves do not cross between {x.min():g} and {x.max():g}.")
-    squares = np.array([float(part.stderr) ** 2 for part in parts])
+    squares = np.array([float(part.estimate.stderr) ** 2 for part in parts])
     freedom = squares.sum() ** 2 / np.sum(squares**2 / np.array([float(part.freedom) for part in parts]))
     return Estimate(found, float(np.sqrt(squares.sum())), freedom)

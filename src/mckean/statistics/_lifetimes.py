@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
 
 from mckean.checks import require, require_finite
 
@@ -26,8 +25,8 @@ class Lifetimes:
     **Raises:** `ValueError` for other shapes, and for a time that is negative or not finite.
     """
 
-    times: Float[np.ndarray, " r"]
-    ended: Bool[np.ndarray, " r"]
+    times: Any
+    ended: Any
 
     def __post_init__(self) -> None:
         times, ended = np.asarray(self.times, float), np.asarray(self.ended, bool)
