@@ -44,6 +44,8 @@ NOT_ASKED = {
     "transport.Tangent",
     "phases.Branch",
     "phases.Event",
+    "phases.Hysteresis",
     "phases.LinearThreshold",
+    "phases.PhaseDiagram",
     "phases.SteadyState",
 }

@@ -30,6 +30,13 @@ PARAMETERS = {
     "cucker_smale": [{"common": 0.5}, {"strength": 2.0, "exponent": 0.4, "dim": 2}],
     "inertial_kuramoto": [{}, {"strength": 1.0, "friction": 3.0, "beta": 1.5}],
     "locusts": [{}],
+    "generalised_kuramoto": [{}, {"weights": (0.2, 1.0, 0.0, 0.6), "beta": 2.0}],
+    "maier_saupe": [{}, {"strength": 3.0, "beta": 2.0}, {"strength": 2.0}],
+    "onsager": [{}],
+    "hegselmann_krause": [{}, {"radius": 2.5, "beta": 2.0}],
+    "barre_degond_zatorska": [{}, {"length": 0.0}],
+    "noisy_attention": [{}, {"sharpness": 1.0, "beta": 2.0}],
+    "consensus_optimisation": [{}, {"dim": 3, "anisotropic": True, "alpha": 2.0}],
     "transport": [{}, {"strength": 6.0, "intensity": 2.0, "beta": 0.5, "reach": 2.0}],
 }
 CASES = [

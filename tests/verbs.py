@@ -107,6 +107,13 @@ VERBS = {
     "phases.continuation": lambda m, mu, nu: phases.continuation(
         lambda beta: dataclasses.replace(m, noise=mk.Thermal(beta)), phases.steady_state(m, mu), 2.0, (1.9, 2.1)
     ),
+    "phases.phase_diagram": lambda m, mu, nu: phases.phase_diagram(
+        lambda beta, size: dataclasses.replace(m, noise=mk.Thermal(beta)),
+        mu.grid if isinstance(mu, mk.Density) else RING,
+        [1.9, 2.1],
+        [0.0, 1.0],
+        refinement=0,
+    ),
 }
 # Functions of numbers, of what a run has left, or of a function of a key: no model is run.
 OF_NUMBERS = {

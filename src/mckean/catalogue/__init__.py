@@ -2,6 +2,15 @@
 
 from mckean.catalogue.brownian_flows import isotropic_flow
 from mckean.catalogue.chemotaxis import keller_segel
+from mckean.catalogue.circle import (
+    barre_degond_zatorska,
+    generalised_kuramoto,
+    hegselmann_krause,
+    maier_saupe,
+    noisy_attention,
+    onsager,
+)
+from mckean.catalogue.consensus import consensus_optimisation
 from mckean.catalogue.double_well import critical_beta, desai_zwanzig, pair_covariance
 from mckean.catalogue.equiangular import high_dimension, logistic_overlap, simplex
 from mckean.catalogue.facts import Entry, Fact
@@ -23,13 +32,17 @@ __all__ = [
     "MODELS",
     "Entry",
     "Fact",
+    "barre_degond_zatorska",
+    "consensus_optimisation",
     "critical_beta",
     "critical_strength",
     "cucker_smale",
     "desai_zwanzig",
     "entry",
     "expected_overlap",
+    "generalised_kuramoto",
     "granular_media",
+    "hegselmann_krause",
     "high_dimension",
     "inertial_kuramoto",
     "isotropic_flow",
@@ -39,11 +52,14 @@ __all__ = [
     "log_gas",
     "logistic_overlap",
     "low_temperature",
+    "maier_saupe",
     "mean_square_order",
     "mean_square_threshold",
     "mean_threshold",
     "meeting_probability",
     "morse",
+    "noisy_attention",
+    "onsager",
     "ornstein_uhlenbeck",
     "pair_covariance",
     "poisson_kernel_order",
@@ -60,6 +76,12 @@ __all__ = [
 MODELS = {
     "kuramoto": kuramoto,
     "ornstein_uhlenbeck": ornstein_uhlenbeck,
+    "generalised_kuramoto": generalised_kuramoto,
+    "maier_saupe": maier_saupe,
+    "onsager": onsager,
+    "hegselmann_krause": hegselmann_krause,
+    "barre_degond_zatorska": barre_degond_zatorska,
+    "noisy_attention": noisy_attention,
     "desai_zwanzig": desai_zwanzig,
     "granular_media": granular_media,
     "porous_medium": porous_medium,
@@ -80,6 +102,7 @@ MODELS = {
     "simplex": simplex,
     "high_dimension": high_dimension,
     "logistic_overlap": logistic_overlap,
+    "consensus_optimisation": consensus_optimisation,
 }
 """The constructors by name, as `mckean list` shows them."""
 

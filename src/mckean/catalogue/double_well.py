@@ -21,6 +21,8 @@ from mckean.spaces import Euclidean
 _REFERENCE = "Dawson, J. Stat. Phys. 31 (1983)"
 # The weight is below e^{−700} beyond |x| = 12 for β ≥ 0.2, and analytic: the rectangle rule converges geometrically.
 _X = np.linspace(-12, 12, 4801)
+# ⟨m⁴⟩/⟨m²⟩² at β_c as N → ∞: N^{1/4}X̄ has a density ∝ e^{−cm⁴}, and its ratio does not depend on c(θ).
+CRITICAL_BINDER_RATIO = (math.gamma(0.25) / (2 * math.gamma(0.75))) ** 2
 
 
 def _moments(m: float, beta: float, theta: float) -> tuple[float, float]:
@@ -98,6 +100,34 @@ def _tilted(u: np.ndarray, n: int, beta: float, theta: float) -> tuple[np.ndarra
     weight = np.exp(exponent - top)
     z = weight.sum(axis=1)
     return n * (np.log(z) + top[:, 0] - beta * theta * u**2 / 2), weight @ x / z
+
+
+def passage_time(beta: float, start: float = -1.0, end: float = 1.0) -> float:
+    """The mean time in which one particle of the double well goes from `start` to `end` > `start`; time.
+
+        E τ = β ∫_start^end e^{βV(y)} ∫_{−∞}^y e^{−βV(z)} dz dy
+
+    One particle has no neighbours, so that θ does not matter.
+
+    **Arguments:**
+
+    - `beta`: β ≥ 0.2, 1/energy.
+    - `start`, `end`: the two places, within ±3; length. Default: −1 and 1.
+
+    **Raises:** `ValueError` for other numbers.
+
+    **Source:** Hänggi, Talkner and Borkovec, Rev. Modern Phys. 62 (1990), eq. (7.10).
+    """
+    from scipy.integrate import cumulative_simpson
+
+    right = beta >= 0.2 and -3 <= start < end <= 3
+    require(right, f"a passage has β ≥ 0.2 and −3 ≤ start < end ≤ 3, but {beta}, {start} and {end} were given.")
+    potential = lambda x: x**4 / 4 - x**2 / 2 + 0.25  # noqa: E731
+    before = np.linspace(-6.0, start, 4801)
+    within = np.linspace(start, end, 4801)
+    below = cumulative_simpson(np.exp(-beta * potential(before)), x=before)[-1]
+    inner = below + cumulative_simpson(np.exp(-beta * potential(within)), x=within, initial=0.0)
+    return float(beta * cumulative_simpson(np.exp(beta * potential(within)) * inner, x=within)[-1])
 
 
 def desai_zwanzig(theta: float = 1.0, beta: float = 3.0) -> Entry:

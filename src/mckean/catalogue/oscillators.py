@@ -110,6 +110,20 @@ def mean_square_order(n: int, strength: float, beta: float) -> float:
     return float((_integral(weight * u * u, u) / _integral(weight, u) - 2 * k / n) / k**2)
 
 
+def binder_ratio(n: int, strength: float, beta: float) -> float:
+    """E r⁴/(E r²)² of N particles under the Gibbs measure; π/2 at K = 2/β as N → ∞.
+
+    The auxiliary field is u = kz + √(k/N)ξ, ξ a standard Gaussian of the plane, z the complex order parameter and k =
+    βK: E|u|² = k²E r² + 2s² and E|u|⁴ = k⁴E r⁴ + 8s²k²E r² + 8s⁴ with s² = k/N.
+    """
+    k = beta * strength
+    u, weight, _ = _auxiliary_weight(n, k)
+    mass = _integral(weight, u)
+    four = _integral(weight * u**4, u) / mass
+    square, s2 = mean_square_order(n, strength, beta), k / n
+    return float((four - 8 * s2 * k**2 * square - 8 * s2**2) / k**4 / square**2)
+
+
 def log_partition(n: int, strength: float, beta: float) -> float:
     """log Z_N, Z_N = ∫e^{−βH_N}dx = (2π)^N (N/k) ∫u e^{−Nu²/2k} I_0(u)^N du, with k = βK > 0.
 

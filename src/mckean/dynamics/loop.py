@@ -1,9 +1,8 @@
 """The one loop over time: what is compiled, in chunks, and how a chunk is judged."""
 
-import contextlib
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from jaxtyping import Array, Int
 
 from mckean.checks import array, calling, require
 from mckean.dynamics.interruption import asked_to_stop
+from mckean.dynamics.progress import bar
 from mckean.dynamics.scheme import Stepper, tree_finite
 from mckean.dynamics.survey import warn_of_lost_steps
 from mckean.dynamics.trajectory import MeasureT, Trajectory, require_names
@@ -150,7 +150,7 @@ def run_in_chunks(run: Run, plan: Plan, measure: MeasureT, made: tuple, progress
     """The run chunk by chunk, each judged; an interruption loses no more than the chunk under way."""
     warn_of_lost_steps(initial(run.stepper.equation), measure, plan.dt, plan.steps)
     pace = Pace(plan, bool(run.observe))
-    with _bar(progress, plan.steps) as tick, asked_to_stop() as asked:
+    with bar("evolve", progress, plan.steps) as tick, asked_to_stop() as asked:
         start = _record_once(run, measure, plan.first)
         require_names(start)
         kept: _Kept = (measure, 0, [start])
@@ -304,16 +304,3 @@ def _leading(tree: dict) -> dict:
 
 def _join(pieces: list[dict]) -> dict:
     return jax.tree.map(lambda *a: jax.device_put(np.concatenate(a)), *pieces)
-
-
-@contextlib.contextmanager
-def _bar(show: bool, total: int) -> Iterator[Callable[[int], None]]:
-    if not show:
-        yield lambda done: None
-        return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (TextColumn("evolve"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns) as bar:
-        task = bar.add_task("evolve", total=total)
-        yield lambda done: bar.update(task, completed=done)

@@ -8,11 +8,17 @@
 - Which branches leave a branch point, and how? `departures`: a list of `Departure`s.
 - Over which saddle leads the way from one state to another, and how high is it? `mountain_pass`.
 - Where have two branches the same free energy? `coexistence`.
+- What is there over two parameters, and on which lines does that change? `phase_diagram`: a `PhaseDiagram`.
+- How long do particles stay near a state? `escape_times`.
+- Which state do they keep while a parameter moves up and down? `ramps`: a `Hysteresis`.
 """
 
 from mckean.phases._branch import Branch, coexistence, continuation
 from mckean.phases._departures import Departure, departures
+from mckean.phases._diagram import PhaseDiagram, phase_diagram
+from mckean.phases._escapes import escape_times
 from mckean.phases._pass import mountain_pass
+from mckean.phases._ramps import Hysteresis, ramps
 from mckean.phases._states import SteadyState, steady_state, steady_states
 from mckean.phases._threshold import LinearThreshold, linear_threshold
 from mckean.phases._walk import Event
@@ -21,13 +27,18 @@ __all__ = [
     "Branch",
     "Departure",
     "Event",
+    "Hysteresis",
     "LinearThreshold",
+    "PhaseDiagram",
     "SteadyState",
     "coexistence",
     "continuation",
     "departures",
+    "escape_times",
     "linear_threshold",
     "mountain_pass",
+    "phase_diagram",
+    "ramps",
     "steady_state",
     "steady_states",
 ]

@@ -10,9 +10,12 @@
 - With which power of N does an error fall? `study` from runs, `fit_rate` from a `Jackknife`: a `Rate`.
 - … of points that are independent? `log_slope`.
 - With which rate in time does a quantity decay? `decay_rate`: an `ExponentialRate`.
+- How long do lives last of which some were not seen to end? `Lifetimes`.
+- Where is a transition, from order parameters of two sizes? `binder_ratio`, `crossing`.
 - Do two samples have the same law? `energy_test`: an `EnergyTest`.
 """
 
+from mckean.statistics._binder import binder_ratio, crossing
 from mckean.statistics._decay import ExponentialRate, decay_rate
 from mckean.statistics._energy_test import EnergyTest, energy_test
 from mckean.statistics._estimates import (
@@ -25,6 +28,7 @@ from mckean.statistics._estimates import (
     root_mean_square,
 )
 from mckean.statistics._ladders import divisor, ladder, samples, study
+from mckean.statistics._lifetimes import Lifetimes
 from mckean.statistics._rates import Jackknife, Rate, fit_rate, jackknife, largest
 from mckean.statistics._replicas import replicate, side_by_side
 
@@ -33,10 +37,13 @@ __all__ = [
     "Estimate",
     "ExponentialRate",
     "Jackknife",
+    "Lifetimes",
     "Rate",
     "average",
+    "binder_ratio",
     "binomial_interval",
     "combine",
+    "crossing",
     "decay_rate",
     "divisor",
     "energy_test",

@@ -19,6 +19,7 @@ from mckean.talk.chapters import (
     liouville,
     long_time,
     passive,
+    phases,
     real,
     singular,
     summation,
@@ -75,6 +76,7 @@ PARTS = (
         long_time,
         transition,
         branches,
+        phases,
         picture=transition,
     ),
     _part(
@@ -125,6 +127,7 @@ SECONDS = {
     "long_time": (24, 38),
     "transition": (13, 57),
     "branches": (43, 25),
+    "phases": (12, 60),
     "common": (17, 68),
     "conditional": (48, 70),
     "invariant": (13, 33),

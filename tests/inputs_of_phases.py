@@ -1,0 +1,97 @@
+"""Inputs that a user may well give, beyond those of `inputs`: diagrams, lifetimes, ramps, and models with a transition.
+
+Each must be refused, with these words in the sentence.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import mckean as mk
+
+LINE, CIRCLE = mk.Euclidean(1), mk.Torus(1)
+KEY = jax.random.key(0)
+MODEL = mk.langevin(CIRCLE, interaction=mk.kernels.Cosine(1.0))
+RHO = mk.Density.from_function(CIRCLE.grid(8), lambda x: 1 + 0.5 * jnp.cos(x[0]))
+catalogue, phases, statistics = mk.catalogue, mk.phases, mk.statistics
+
+
+def waves(p, q):
+    return mk.langevin(CIRCLE, interaction=mk.kernels.FourierSeries([1], [-p]), beta=q)
+
+
+def diagram(**changes):
+    given = {"model_of": waves, "grid": CIRCLE.grid(8), "first": [1.0, 2.0], "second": [1.0, 2.0]} | changes
+    return phases.phase_diagram(given.pop("model_of"), given.pop("grid"), **given)
+
+
+REFUSED = {
+    "phases.phase_diagram": {
+        "one value": (lambda: diagram(first=[1.0]), "two values or more"),
+        "values that fall": (lambda: diagram(second=[2.0, 1.0]), "second parameter increase"),
+        "a value that is no number": (lambda: diagram(first=[1.0, math.nan]), "finite"),
+        "a model": (lambda: diagram(model_of=MODEL), "a function of two parameters"),
+        "a model that cannot be traced": (
+            lambda: diagram(model_of=lambda p, q: mk.langevin(CIRCLE, interaction=mk.kernels.Cosine(float(p)))),
+            "place W before",
+        ),
+        "a grid of another space": (lambda: diagram(grid=LINE.grid(8, -1.0, 1.0)), "lives on"),
+        "starts on another grid": (
+            lambda: diagram(grid=CIRCLE.grid(16), starts=(RHO, RHO)),
+            "two densities on its grid",
+        ),
+        "too many nodes": (lambda: diagram(grid=CIRCLE.grid(1024)), "600 nodes at most"),
+        "half a refinement": (lambda: diagram(refinement=-1), "refined 0 times"),
+    },
+    "statistics.Lifetimes": {
+        "two shapes": (lambda: statistics.Lifetimes([1.0, 2.0], [True]), "one shape"),
+        "a negative time": (lambda: statistics.Lifetimes([-1.0], [True]), "negative"),
+        "no number": (lambda: statistics.Lifetimes([math.nan], [True]), "finite"),
+        "nothing": (lambda: statistics.Lifetimes([], []), "one shape"),
+        "two ends": (lambda: statistics.Lifetimes([1.0, 2.0], [True, True]).exponential(), "three ends"),
+        "no level": (lambda: statistics.Lifetimes([1.0], [True]).interval(1.0), "between 0 and 1"),
+    },
+    "statistics.binder_ratio": {
+        "a number": (lambda: statistics.binder_ratio(1.0), "leading axis"),
+        "one sample": (lambda: statistics.binder_ratio([1.0]), "at least two"),
+        "no number": (lambda: statistics.binder_ratio([1.0, math.nan]), "finite"),
+    },
+    "statistics.crossing": {
+        "one place": (lambda: statistics.crossing([1.0], _curve([1.0]), _curve([1.0])), "two places or more"),
+        "apart": (
+            lambda: statistics.crossing([1.0, 2.0], _curve([1.0, 2.0]), _curve([2.0, 4.0])),
+            "do not cross",
+        ),
+    },
+    "catalogue.generalised_kuramoto": {
+        "no weights": (lambda: catalogue.generalised_kuramoto([]), "weights"),
+        "repulsion alone": (lambda: catalogue.generalised_kuramoto([-1.0]), "one of its weights is positive"),
+        "no temperature": (lambda: catalogue.generalised_kuramoto(beta=0.0), "positive number"),
+    },
+    "catalogue.maier_saupe": {"a negative strength": (lambda: catalogue.maier_saupe(-1.0), "positive number")},
+    "catalogue.onsager": {
+        "a negative strength": (lambda: catalogue.onsager(-1.0), "positive number"),
+        "no modes": (lambda: catalogue.onsager(modes=1), "four modes or more"),
+    },
+    "catalogue.hegselmann_krause": {"a wide radius": (lambda: catalogue.hegselmann_krause(4.0), "between 0 and π")},
+    "catalogue.barre_degond_zatorska": {
+        "long springs": (lambda: catalogue.barre_degond_zatorska(1.0, 2.0), "0 ≤ l < R"),
+        "no temperature": (lambda: catalogue.barre_degond_zatorska(beta=0.0), "positive number"),
+    },
+    "catalogue.noisy_attention": {
+        "no sharpness": (lambda: catalogue.noisy_attention(0.0), "a sharpness lies between"),
+        "a negative strength": (lambda: catalogue.noisy_attention(strength=-1.0), "positive number"),
+    },
+    "catalogue.consensus_optimisation": {
+        "no attraction": (lambda: catalogue.consensus_optimisation(rate=0.0), "λ > 0"),
+        "a number for f": (lambda: catalogue.consensus_optimisation(1.0), "an objective is a function"),
+        "an f with values in R^d": (lambda: catalogue.consensus_optimisation(lambda x: x), "scalar"),
+    },
+}
+
+
+def _curve(values):
+    noise = np.random.default_rng(0).normal(size=(8, len(values)))
+    return statistics.jackknife(np.asarray(values) + 0.01 * (noise - noise.mean(0)))

@@ -1,0 +1,88 @@
+"""Phase diagrams: the lines against closed forms and against roots by other methods."""
+
+import contextlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import iv
+
+import mckean as mk
+from mckean import catalogue, phases
+from mckean.catalogue import circle
+from mckean.phases import _diagram
+
+CIRCLE, LINE = mk.Torus(1), mk.Euclidean(1)
+RING = CIRCLE.grid(48)
+RATIOS = np.linspace(0.9, 1.1, 16)
+
+
+def attention(ratio, sharpness):
+    """κ in units of the threshold 2/w_1."""
+    weights = circle.attention_weights(sharpness, 20)
+    return circle.on_circle(weights, ratio * 2 / weights[0], 1.0)
+
+
+@pytest.fixture(scope="module")
+def diagram():
+    return phases.phase_diagram(attention, RING, RATIOS, [1.0, 4.0])
+
+
+def test_a_continuous_and_a_discontinuous_column(diagram):
+    """κ_♯ = b/I_1(b) in both; at b = 4 a fold and a coexistence below it, by the self-consistent equations (SciPy's
+    roots); at b = 1, where I_2/I_1 < ½, none."""
+    assert diagram.names == ("ratio", "sharpness")
+    np.testing.assert_allclose(diagram.threshold, 1.0, atol=1e-11)
+    assert np.isnan([diagram.fold[0], diagram.coexistence[0]]).all()
+    sharp = 4 / iv(1, 4.0)
+    assert diagram.fold[1] * sharp == pytest.approx(0.3870689959520, abs=1e-10)
+    assert diagram.coexistence[1] * sharp == pytest.approx(0.3914751008361, abs=1e-10)
+    assert diagram.residual.max() < 1e-9
+    # Codes are in their order along a column, and both states are stable from the fold to the threshold alone.
+    assert (np.diff(diagram.phase, axis=0) >= 0).all()
+    np.testing.assert_array_equal(diagram.phase[:, 1] == 1, (diagram.fold[1] < RATIOS) & (RATIOS < 1))
+    np.testing.assert_array_equal(diagram.gap[:, 1] < 0, diagram.coexistence[1] < RATIOS)
+
+
+def test_it_is_an_xarray_of_both_parameters(diagram):
+    data = diagram.to_xarray()
+    assert dict(data.sizes) == {"ratio": 16, "sharpness": 2}
+    assert float(data.fold.sel(sharpness=4.0)) == diagram.fold[1]
+
+
+def test_two_wells_have_their_critical_line():
+    """βθ∫x²ρ_0 = 1, and the magnetisation beyond it: cells of width h are off by O(h²) of a smooth density only in the
+    tails, which are rounding."""
+    grid = LINE.grid(80, -3.5, 3.5)
+    well = jax.tree_util.Partial(lambda x: jnp.sum(x**4 / 4 - x**2 / 2))
+
+    def wells(beta, theta):
+        return mk.langevin(LINE, well, mk.kernels.Quadratic(theta), beta=beta)
+
+    found = phases.phase_diagram(wells, grid, np.linspace(1.0, 3.0, 9), [1.0, 2.0], refinement=0)
+    exact = [catalogue.critical_beta(theta) for theta in (1.0, 2.0)]
+    np.testing.assert_allclose(found.threshold, exact, atol=1e-8)
+    assert np.isnan(found.fold).all()
+    assert found.order[-1] == pytest.approx([catalogue.double_well.magnetisation(3.0, t) for t in (1.0, 2.0)], abs=1e-8)
+
+
+def test_an_interrupted_diagram_is_gone_on_with(monkeypatch, diagram):
+    @contextlib.contextmanager
+    def pressed():
+        yield lambda: True
+
+    monkeypatch.setattr(_diagram, "asked_to_stop", pressed)
+    with pytest.raises(KeyboardInterrupt) as stop:
+        phases.phase_diagram(attention, RING, RATIOS, [1.0, 4.0])
+    part = stop.value.diagram
+    np.testing.assert_array_equal(part.phase[:, 1], -1)
+    np.testing.assert_array_equal(part.phase[:, 0], diagram.phase[:, 0])
+    monkeypatch.undo()
+    computed = []
+    column = _diagram.column
+    monkeypatch.setattr(_diagram, "column", lambda *of: computed.append(of[2]) or column(*of))
+    whole = phases.phase_diagram(attention, RING, RATIOS, [1.0, 4.0], known=part)
+    assert computed == [4.0]
+    np.testing.assert_array_equal(whole.order, diagram.order)
+    np.testing.assert_array_equal(whole.fold, diagram.fold)
