@@ -22,6 +22,7 @@ from mckean.spaces import AbstractGrid, AbstractSpace
 
 CIRCLE, OBLONG = mk.Torus(1), mk.Torus(2, (2 * math.pi, 3.0))
 LINE, PLANE, ROOM = mk.Euclidean(1), mk.Euclidean(2), mk.Euclidean(3)
+SPHERE = mk.Sphere(3)
 
 # Every space takes part in the laws of test_spaces.py.
 SPACES: dict[str, AbstractSpace] = {
@@ -55,6 +56,8 @@ LAWS: dict[str, LawEntry] = {
     "correlated Gaussian": LawEntry(
         mk.Gaussian([1.0, -1.0], [[1.0, 0.6], [0.6, 0.5]]), PLANE.grid(160, (-8.0, -7.0), (10.0, 5.0))
     ),
+    "von Mises–Fisher": LawEntry(mk.VonMisesFisher(SPHERE, [0.0, 0.6, 0.8], 3.0), SPHERE.grid(24)),
+    "spherical Cauchy": LawEntry(mk.SphericalCauchy(mk.Sphere(2), [0.3, 0.4]), mk.Sphere(2).grid(64)),
     "mixture": LawEntry(
         mk.Mixture([mk.VonMises(CIRCLE, 1.0, 8.0), mk.Uniform(CIRCLE), mk.VonMises(CIRCLE, 4.0, 2.0)], [0.5, 0.2, 0.3]),
         CIRCLE.grid(64),
@@ -116,6 +119,7 @@ KERNELS: dict[str, KernelEntry] = {
     "skew function": KernelEntry(mk.kernels.Function(skew), OBLONG),
     "onsager": KernelEntry(mk.kernels.Function(lambda z: jnp.abs(jnp.sin(z[0]))), CIRCLE),
     "nearest image": KernelEntry(mk.kernels.MinimalImage(mk.kernels.Quadratic(1.0)), OBLONG),
+    "zonal": KernelEntry(mk.kernels.Zonal(lambda t: jnp.exp(t) - t**2), SPHERE),
     "periodic logarithm": KernelEntry(mk.kernels.Function(lambda z: -jnp.log(2 * jnp.abs(jnp.sin(z[0] / 2)))), CIRCLE),
 }
 
