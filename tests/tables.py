@@ -56,8 +56,6 @@ LAWS: dict[str, LawEntry] = {
     "correlated Gaussian": LawEntry(
         mk.Gaussian([1.0, -1.0], [[1.0, 0.6], [0.6, 0.5]]), PLANE.grid(160, (-8.0, -7.0), (10.0, 5.0))
     ),
-    "von Mises–Fisher": LawEntry(mk.VonMisesFisher(SPHERE, [0.0, 0.6, 0.8], 3.0), SPHERE.grid(24)),
-    "spherical Cauchy": LawEntry(mk.SphericalCauchy(mk.Sphere(2), [0.3, 0.4]), mk.Sphere(2).grid(64)),
     "mixture": LawEntry(
         mk.Mixture([mk.VonMises(CIRCLE, 1.0, 8.0), mk.Uniform(CIRCLE), mk.VonMises(CIRCLE, 4.0, 2.0)], [0.5, 0.2, 0.3]),
         CIRCLE.grid(64),
