@@ -30,6 +30,8 @@ def run(scheme, measure=CLOUD, model=MODEL, **changes):
     return mk.evolve(model, measure, **({"until": 0.2, "dt": 0.1, "path": PATH, "scheme": scheme} | changes))
 
 
+CAPS = SPHERE.grid(4, axis=[1.0, 0.0, 0.0])
+GLOBE = mk.Density(SPHERE.grid(4), jnp.full((5, 10), 1 / SPHERE.volume))
 RUN = mk.evolve(MODEL, CLOUD, until=0.2, dt=0.1, path=PATH)
 # By function: what must be refused, with words of the sentence.
 REFUSED = {
@@ -45,6 +47,61 @@ REFUSED = {
         "nodes of another dimension": (lambda: CIRCLE.grid((8, 8)), "the shape of a grid needs"),
         "a negative number of nodes": (lambda: CIRCLE.grid(-3), "a grid needs at least"),
         "a line": (lambda: mk.FourierGrid(LINE, (8,)), "a Fourier grid is one of"),
+    },
+    "CircleGrid": {
+        "of the sphere": (lambda: mk.CircleGrid(SPHERE, 8), "this grid is one of Sphere(2)"),
+        "no degree": (lambda: mk.Sphere(2).grid(0), "the degree of a grid of harmonics"),
+    },
+    "SphereGrid": {
+        "of the plane": (lambda: mk.SphereGrid(mk.Euclidean(3), 8), "a grid of harmonics is one of a sphere"),
+        "half a degree": (lambda: SPHERE.grid(8.5), "the degree of a grid of harmonics"),
+        "a higher dimension": (lambda: mk.Sphere(8).grid(8), "grid(degree, axis=e)"),
+        "cells of one size": (
+            lambda: mk.transport.geodesic(GLOBE, GLOBE, times=4),
+            "the grids of a torus or of a box",
+        ),
+        "finite volumes": (lambda: run(mk.FiniteVolume(), GLOBE, mk.langevin(SPHERE)), "the scheme FiniteVolume moves"),
+    },
+    "ZonalGrid": {
+        "a long axis": (lambda: SPHERE.grid(8, axis=[1.0, 1.0, 0.0]), "the axis of a zonal grid"),
+        "an axis of another dimension": (lambda: SPHERE.grid(8, axis=[1.0, 0.0]), "the axis of a zonal grid"),
+        "of the circle": (lambda: mk.Sphere(2).grid(8, axis=[1.0, 0.0]), "there is no need of an axis"),
+        "a density across": (lambda: mk.Density.from_function(CAPS, lambda x: 1 + x[1]), "a zonal grid holds"),
+        "a law across": (
+            lambda: mk.Density.from_law(CAPS, mk.VonMisesFisher(SPHERE, [0.0, 1.0, 0.0])),
+            "a zonal grid holds",
+        ),
+        "a cloud": (lambda: mk.deposit(mk.Particles(SPHERE, [[0.0, 0.0, 1.0]]), CAPS), "a cloud is not zonal"),
+        "its atoms": (
+            lambda: mk.interactions.Attention()(CAPS.nodes, mk.Density.from_function(CAPS, lambda x: 1.0)),
+            "a zonal density acts by its harmonics",
+        ),
+    },
+    "Harmonics": {
+        "particles": (lambda: run(mk.Harmonics()), "the scheme Harmonics moves Density on"),
+        "a negativity that is no number": (lambda: mk.Harmonics(negativity=math.nan), "negativity must be a number"),
+        "a noise of the state": (
+            lambda: run(mk.Harmonics(), GLOBE, mk.Model(SPHERE, noise=mk.Multiplicative(lambda x, mu: 1.0))),
+            "the own noise of a density on a sphere",
+        ),
+        "a common noise of Itô": (
+            lambda: run(mk.Harmonics(), GLOBE, mk.Model(SPHERE, common=mk.Heads())),
+            'mckean.convert(model, "stratonovich")',
+        ),
+        "a velocity across": (
+            lambda: run(
+                mk.Harmonics(), mk.Density.from_function(CAPS, lambda x: 1.0), mk.langevin(SPHERE, lambda x: x[1])
+            ),
+            "the velocity must be zonal",
+        ),
+        "a common noise across": (
+            lambda: run(
+                mk.Harmonics(),
+                mk.Density.from_function(CAPS, lambda x: 1.0),
+                mk.Model(SPHERE, common=mk.IsotropicFlow(SPHERE, [1.0])),
+            ),
+            "a common noise turns the axis",
+        ),
     },
     "FiniteVolume": {
         "particles": (lambda: run(mk.FiniteVolume()), "the scheme FiniteVolume moves Density on"),

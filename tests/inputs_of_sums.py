@@ -189,6 +189,27 @@ REFUSED = {
         "a strength that is no number": (lambda: kernels.Quadratic(math.nan), "the strength of a quadratic kernel"),
         "on a circle": (lambda: interactions.place(kernels.Quadratic(), CIRCLE), "the interaction kernel is"),
     },
+    "kernels.Zonal": {
+        "a number": (lambda: kernels.Zonal(1.0), "a zonal kernel is a function of"),
+        "on a line": (lambda: interactions.place(kernels.Zonal(lambda t: t), LINE), "on a sphere, not on"),
+        "values in R": (lambda: interactions.place(kernels.Zonal(lambda t: t * jnp.ones(2)), SPHERE), "scalar"),
+    },
+    "interactions.FunkHecke": {
+        "on a line": (
+            lambda: interactions.force(
+                interactions.place(MORSE, LINE, sum=interactions.FunkHecke()), DOTS, DOTS.positions
+            ),
+            "serves a density on a grid of a sphere",
+        ),
+        "a W that is not zonal": (
+            lambda: interactions.potential(
+                kernels.Function(lambda z: z[0] ** 2),
+                mk.Density.from_function(SPHERE.grid(4, axis=[1.0, 0.0, 0.0]), lambda x: 1.0),
+                SPHERE.grid(4, axis=[1.0, 0.0, 0.0]),
+            ),
+            "serves a W that depends on",
+        ),
+    },
     "kernels.Gaussian": {
         "strength no number": (lambda: kernels.Gaussian(math.nan), "the strength of a Gaussian kernel"),
     },

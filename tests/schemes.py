@@ -175,8 +175,23 @@ def attentive(theta):
     return mk.Model(SPHERE, drift=mk.interactions.Attention(theta), common=mk.Isotropic(leaning))
 
 
+def tilted(theta):
+    """On the sphere, of a density, with V, W, attention, own noise and isotropic flow."""
+    kernel, flow = mk.kernels.Zonal(lambda t: -0.5 * t**2), mk.IsotropicFlow(SPHERE, [0.0, 0.1])
+    attention = mk.interactions.Attention(theta, normalised=False)
+    return mk.Model(SPHERE, confinement=tilt, interaction=kernel, drift=attention, noise=mk.Thermal(2.0), common=flow)
+
+
+def tilt(x):
+    return x[0] - 0.3 * x[1] * x[2]
+
+
+def along_axis(theta):
+    return mk.langevin(mk.Sphere(5), lambda x: theta * x[0], mk.kernels.Zonal(lambda t: -0.5 * t**2), beta=2.0)
+
+
 def leaning(mu):
-    return 0.3 + jnp.sum(mu.mean(mu.positions) ** 2)
+    return 0.3 + jnp.sum(mu.integrate(lambda x: x) ** 2)
 
 
 def network(theta):
@@ -238,6 +253,8 @@ PUFF = mk.Density.from_function(
 )
 BUMP = mk.Density.from_function(CIRCLE.grid(16), lambda x: jnp.exp(jnp.cos(x[0] - 0.5)))
 SLOPE = mk.Density.from_function(mk.Torus(2).grid(8), lambda x: 1 + 0.5 * jnp.sin(x[0]))
+GLOBE = mk.Density.from_function(SPHERE.grid(6), lambda x: jnp.exp(0.5 * x[2] - 0.3 * x[0]))
+CAPS = mk.Density.from_function(mk.Sphere(5).grid(6, axis=[1.0, 0, 0, 0, 0]), lambda x: jnp.exp(0.5 * x[0]))
 BOX = mk.Density.from_function(LINE.grid(24, -4.0, 4.0), lambda x: jnp.exp(-2 * (x[0] - 0.3) ** 2))
 SQUARE = mk.Density.from_function(
     PLANE.grid(12, -4.0, 4.0), lambda x: jnp.exp(-2 * (x[0] - 0.3) ** 2 - (x[1] + 0.2) ** 2)
@@ -282,6 +299,9 @@ TABLE = [
     Entry("Spectral-shears", *on_torus(2, shears), mk.Spectral(), 4, noisy=True, variant=True),
     Entry("Spectral-shell", *on_torus(2, shell), mk.Spectral(), 4, noisy=True),
     Entry("Spectral-waves-3", *on_torus(3, shears), mk.Spectral(), 4, noisy=True, variant=True),
+    Entry("Harmonics", tilted, GLOBE, mk.Harmonics(), 4, noisy=True),
+    Entry("Harmonics-zonal", along_axis, CAPS, mk.Harmonics(), 4, variant=True),
+    Entry("Moebius-density", attentive, GLOBE, mk.Moebius(), 2, noisy=True, variant=True),
     Entry("FiniteVolume-implicit-1", wells, BOX, IMPLICIT, 1, dt=0.05),
     Entry("FiniteVolume-explicit-1", wells, BOX, EXPLICIT, 2, variant=True, dt=0.005),
     Entry("FiniteVolume-implicit-2", turning, SQUARE, IMPLICIT, 1, variant=True, dt=0.05),

@@ -22,6 +22,7 @@ from mckean.spaces import AbstractGrid, AbstractSpace
 
 CIRCLE, OBLONG = mk.Torus(1), mk.Torus(2, (2 * math.pi, 3.0))
 LINE, PLANE, ROOM = mk.Euclidean(1), mk.Euclidean(2), mk.Euclidean(3)
+SPHERE = mk.Sphere(3)
 
 # Every space takes part in the laws of test_spaces.py.
 SPACES: dict[str, AbstractSpace] = {
@@ -117,6 +118,7 @@ KERNELS: dict[str, KernelEntry] = {
     "skew function": KernelEntry(mk.kernels.Function(skew), OBLONG),
     "onsager": KernelEntry(mk.kernels.Function(lambda z: jnp.abs(jnp.sin(z[0]))), CIRCLE),
     "nearest image": KernelEntry(mk.kernels.MinimalImage(mk.kernels.Quadratic(1.0)), OBLONG),
+    "zonal": KernelEntry(mk.kernels.Zonal(lambda t: jnp.exp(t) - t**2), SPHERE),
     "periodic logarithm": KernelEntry(mk.kernels.Function(lambda z: -jnp.log(2 * jnp.abs(jnp.sin(z[0] / 2)))), CIRCLE),
 }
 

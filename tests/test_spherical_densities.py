@@ -250,3 +250,34 @@ class _Line(eqx.Module):
 
     def __call__(self, t):
         return -self.strength * t
+
+
+def test_sinkhorn_between_a_point_and_a_density_has_the_geodesic_distance():
+    """W_2² = ∫θ² dμ from the pole, θ the angle, within the error that is stated; chords are too short by more."""
+    mu = mk.Density.from_function(SPHERE.grid(6), lambda x: (1 - 0.9 * x[2]) ** 2)
+    found = mk.sinkhorn(mk.Particles(SPHERE, [[0.0, 0.0, 1.0]]), mu, epsilon=0.1)
+    t = mu.grid.nodes[:, 2]
+    angle, chord = (
+        math.sqrt(float(calculus.integrate(mu.grid, mu.values * d.reshape(mu.grid.shape))))
+        for d in (jnp.arccos(t) ** 2, 2 - 2 * t)
+    )
+    assert abs(found.value - angle) <= found.error < 0.5 * (angle - chord)
+
+
+@pytest.mark.parametrize("grid", [CIRCLE.grid(16), SPHERE.grid(16)], ids=["circle", "sphere"])
+def test_a_deposit_is_smoothed_by_its_von_mises_fisher_law(grid):
+    """Degree l by I_{l + d/2 − 1}(κ)/I_{d/2 − 1}(κ), κ = L²/30; its mass is 1, and it is positive."""
+    d, kappa = grid.space.dim, 16**2 / 30
+    cloud = grid.space.uniform(jax.random.key(0), 50)
+    weights = jnp.arange(1.0, 51) / 1275
+    law = mk.deposit(mk.Particles(grid.space, cloud, weights), grid)
+    assert float(jnp.min(law.values)) > 0
+    assert float(law.mass) == pytest.approx(1, abs=1e-14)
+    for k, phi in ((1, lambda x: x[0]), (2, lambda x: x[0] * x[1])):
+        exact = float(weights @ jax.vmap(phi)(cloud)) * iv(k + d / 2 - 1, kappa) / iv(d / 2 - 1, kappa)
+        # e^{−15} of a law is beyond the degrees of the grid.
+        assert abs(float(law.integrate(phi)) - exact) < 1e-5
+    warm = mk.smooth(law, 0.3)
+    np.testing.assert_allclose(
+        warm.integrate(lambda x: x), math.exp(-0.045 * (d - 1)) * law.integrate(lambda x: x), atol=1e-13
+    )

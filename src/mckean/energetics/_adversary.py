@@ -11,6 +11,7 @@ from mckean.energetics._inequalities import require_gradient
 from mckean.measures import AbstractMeasure, Density, Gaussian, relative_entropy
 from mckean.models import Model
 from mckean.models.energy import dissipation, free_energy, potential
+from mckean.spaces import calculus
 
 # The equilibrium's dissipation over that of the start: more is no equilibrium.
 _STILL = 1e-6
@@ -99,7 +100,7 @@ def _measure(p: Float[Array, " k"], equilibrium: Density | Gaussian) -> Density 
         return eqx.tree_at(lambda m: (m.mean, m.covariance), equilibrium, (p[:d], root @ root.T))
     logs = jnp.concatenate([jnp.zeros(1, p.dtype), jnp.cumsum(p / _weights(equilibrium))])
     values = equilibrium.values * jnp.exp(logs - jnp.max(logs))
-    total = jnp.sum(values) * equilibrium.grid.cell_volume
+    total = calculus.integrate(equilibrium.grid, values)
     return eqx.tree_at(lambda m: m.values, equilibrium, values / total)
 
 
@@ -117,5 +118,5 @@ def _gap(model: Model, mu: Density | Gaussian, equilibrium: Density | Gaussian) 
     if isinstance(mu, Gaussian) or isinstance(equilibrium, Gaussian):
         return free_energy(model, mu) - free_energy(model, equilibrium)
     attraction = potential(model, mu) - potential(model, equilibrium)
-    square = jnp.sum(attraction * (mu.values - equilibrium.values)) * mu.grid.cell_volume
+    square = calculus.integrate(mu.grid, attraction * (mu.values - equilibrium.values))
     return relative_entropy(mu, equilibrium) / model.beta + 0.5 * square

@@ -10,7 +10,8 @@ from mckean.dynamics.scheme import require_stratonovich
 from mckean.measures import Density
 from mckean.models import Model, differs, energy
 from mckean.models.environment import derivative, require_movable, spreading, tangent, total_over_motions
-from mckean.spaces import FourierGrid, calculus
+from mckean.spaces import calculus
+from mckean.spaces.calculus import SpectralGrid
 
 
 class GibbsDrift(NamedTuple):
@@ -38,7 +39,7 @@ def gibbs_drift(model: Model, state: Density) -> GibbsDrift:
     **Arguments:**
 
     - `model`: with any noise.
-    - `state`: ρ, a density on the torus.
+    - `state`: ρ, a density on a torus or on a sphere.
 
     **Returns:** a `GibbsDrift`.
 
@@ -54,16 +55,16 @@ def gibbs_drift(model: Model, state: Density) -> GibbsDrift:
         'that of Stratonovich: mckean.convert(model, "ito") says the same.',
     )
     require_movable(state)
-    rho = state.values.ravel()
+    rho, grid = state.values.ravel(), cast(SpectralGrid, state.grid)
 
     def rates(unit):
         flow = lambda law: tangent(model, law, unit)  # noqa: E731
         first, second = flow(state), derivative(model, state, unit, flow)
-        return 0.5 * second.ravel(), jnp.sum(first.ravel() ** 2 / energy.floor(rho))
+        return 0.5 * second.ravel(), calculus.integrate(grid, first**2 / energy.floor(state.values))
 
     change, square = total_over_motions(model, state, rates, (jnp.zeros_like(rho), jnp.zeros((), rho.dtype)))
     flux = rho[:, None] * model.velocity(state.grid, state)
     if model.noise is not None:
         flux = flux - spreading(model.noise, state)
-    change = change - calculus.divergence(cast(FourierGrid, state.grid), flux).ravel()
-    return GibbsDrift(jnp.sum(jnp.abs(change)) * state.grid.cell_volume, square * state.grid.cell_volume)
+    change = change.reshape(grid.shape) - calculus.divergence(grid, flux)
+    return GibbsDrift(calculus.integrate(grid, jnp.abs(change)), square)

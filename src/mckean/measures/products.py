@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from mckean.checks import require, require_memory
 from mckean.measures.density import Density
-from mckean.spaces import AbstractGrid, AbstractSpace, BoxGrid, Euclidean, FourierGrid, Torus
+from mckean.spaces import AbstractGrid, AbstractSpace, BoxGrid, Euclidean, FourierGrid, Torus, calculus
 
 
 def product_space(space: AbstractSpace, n: int) -> Torus | Euclidean:
@@ -138,7 +138,7 @@ def relative_entropy(f: Density, g: Density) -> Float[Array, ""]:
         )
     require(f.grid == g.grid, "a relative entropy is of two densities on one grid.")
     terms = jax.scipy.special.kl_div(jnp.maximum(f.values, 0), jnp.maximum(g.values, 0))
-    return jnp.sum(terms) * f.grid.cell_volume
+    return calculus.integrate(f.grid, terms)
 
 
 def entropy_of_chaos(density: Density, mu: Density, k: int) -> Float[Array, ""]:

@@ -16,7 +16,7 @@ from mckean import interactions
 from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
 from mckean.models.model import Model
 from mckean.models.noise import AbstractNoise
-from mckean.spaces import FourierGrid, calculus
+from mckean.spaces import calculus
 from mckean.spaces.calculus import SpectralGrid
 
 
@@ -57,7 +57,7 @@ def require_movable(mu: AbstractMeasure) -> Particles | Density:
 
 
 def spreading(noise: AbstractNoise, mu: Density) -> Float[Array, "n d"]:
-    """½∇·(σσᵀρ) at the nodes of a Fourier grid: minus the flux of a noise in the sense of Itô."""
-    grid = cast(FourierGrid, mu.grid)
+    """½∇·(σσᵀρ) at the nodes: minus the flux of a noise in the sense of Itô, of which the tangent part counts."""
+    grid = cast(SpectralGrid, mu.grid)
     stress = 0.5 * noise.diffusion(interactions.at(grid, mu), mu) * mu.values.reshape(-1, 1, 1)
     return jnp.stack([calculus.divergence(grid, row).ravel() for row in jnp.moveaxis(stress, 1, 0)], axis=-1)

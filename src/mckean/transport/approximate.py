@@ -14,7 +14,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from mckean.checks import require, require_key, traced
 from mckean.measures import AbstractMeasure, Density, Particles
-from mckean.spaces import AbstractGrid, AbstractSpace, Euclidean, FourierGrid, Torus
+from mckean.spaces import AbstractGrid, AbstractSpace, AbstractSphericalGrid, Euclidean, FourierGrid, Torus, ZonalGrid
 from mckean.statistics import Estimate
 from mckean.transport.bounds import sharp_bounds, soft_upper
 from mckean.transport.line import on_line
@@ -58,7 +58,8 @@ def sinkhorn(mu: AbstractMeasure, nu: AbstractMeasure, epsilon: float | None = N
 
     **Arguments:**
 
-    - `mu`, `nu`: particles or densities on one space.
+    - `mu`, `nu`: particles or densities on one space, where d is the geodesic distance. A density on a sphere counts as
+      its nodes with their masses.
     - `epsilon`: ε > 0, length². Default: a twentieth of the mean d² between the two.
 
     **Returns:** an `Approximation`; its `error` is an estimate of the bias between densities on one grid, and a
@@ -137,7 +138,11 @@ def _atoms(mu: AbstractMeasure) -> tuple[np.ndarray, np.ndarray | None]:
     if isinstance(mu, Particles):
         return np.asarray(mu.positions, np.float64), None if mu.weights is None else np.asarray(mu.weights, np.float64)
     assert isinstance(mu, Density)
-    weights = np.maximum(np.asarray(mu.values, np.float64).ravel(), 0)
+    require(
+        not isinstance(mu.grid, ZonalGrid),
+        "the nodes of a zonal density are no points: sample it, or take the grid of S².",
+    )
+    weights = np.maximum(np.asarray(mu.values, np.float64) * mu.grid.cell_volume, 0).ravel()
     positive = weights > 0
     return np.asarray(mu.grid.nodes, np.float64)[positive], weights[positive] / weights.sum()
 
@@ -159,7 +164,9 @@ def _thin(x: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.nda
 
 def _solver(mu: AbstractMeasure, nu: AbstractMeasure) -> Callable[[float], tuple[float, tuple | None]]:
     """S_ε of ε, rounding below zero cut off, and bounds of W_2² between clouds."""
-    if isinstance(mu, Density) and isinstance(nu, Density) and mu.grid == nu.grid:
+    densities = isinstance(mu, Density) and isinstance(nu, Density) and mu.grid == nu.grid
+    # Along the axes of a box or a torus d² is a sum, and its kernel a product.
+    if densities and not isinstance(mu.grid, AbstractSphericalGrid):
         where, (a, b) = mu.grid, (np.maximum(np.asarray(m.values, np.float64).ravel(), 0) for m in (mu, nu))
         points = tuple(jnp.asarray(axis, float) for axis in mu.grid.axes)
     else:

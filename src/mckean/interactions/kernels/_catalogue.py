@@ -239,7 +239,7 @@ class Zonal(AbstractRadialKernel):
 
     **Arguments:**
 
-    - `function`: w, a scalar function of a number in [−1, 1] that JAX can trace, in the unit of energy. An
+    - `of_overlap`: w, a scalar function of a number in [−1, 1] that JAX can trace, in the unit of energy. An
       `equinox.Module` keeps its arrays as parameters.
 
     **Raises:**
@@ -248,11 +248,11 @@ class Zonal(AbstractRadialKernel):
     """
 
     singular: ClassVar[bool] = False
-    function: Any
+    of_overlap: Any
 
-    def __init__(self, function: Callable):
-        require(callable(function), f"a zonal kernel is a function of ⟨x, y⟩, not {function!r}.")
-        self.function = as_module(function)
+    def __init__(self, of_overlap: Callable):
+        require(callable(of_overlap), f"a zonal kernel is a function of ⟨x, y⟩, not {of_overlap!r}.")
+        self.of_overlap = as_module(of_overlap)
 
     def __call__(self, z: Float[Array, " d"]) -> Float[Array, ""]:
         return self.profile(jnp.sum(z**2))
@@ -263,7 +263,7 @@ class Zonal(AbstractRadialKernel):
         return self
 
     def profile(self, square: Float[Array, "*n"]) -> Float[Array, "*n"]:
-        value = self.function
+        value = self.of_overlap
         for _ in jnp.shape(square):
             value = jax.vmap(value)
         return jnp.asarray(value(1 - 0.5 * square), square.dtype)
