@@ -342,3 +342,11 @@ def test_no_diffrax_solver_is_shut_out():
     gap = float(jnp.abs(RING.displacement(*ends)).max())
     # One increment over a step is spread otherwise within it: √h·γh of the noise.
     assert 0 < gap < 0.01
+
+
+def test_precision_of_a_flock_follows_the_cloud():
+    """Alignment and a field of velocities in single precision, although their parameters are in double."""
+    model = mk.catalogue.cucker_smale(0.9, exponent=0.4, common=0.5).model
+    single = mk.measures.cast(swarm(LINE, 4), jnp.float32)
+    run = jax.eval_shape(lambda mu: mk.evolve(model, mu, until=0.2, dt=0.1, path=PATH).final, single)
+    assert run.positions.dtype == jnp.float32
