@@ -59,7 +59,7 @@ def begin_particles(scheme: AbstractScheme, model: Model, measure: Particles, dt
 def inspect_sums(model: Model, measure: Particles) -> Status:
     """Whether the cloud has outgrown what the sum over the kernel was planned for, or left where V and W are finite."""
     found = interactions.inspect(model.interaction, measure)
-    if isinstance(model.drift, interactions.Alignment):
+    if isinstance(model.drift, interactions.VelocityAlignment):
         found = found.then(interactions.inspect(model.drift.weight, measure))
     return found.then(inspect_potentials(model, measure))
 

@@ -322,7 +322,7 @@ def with_planned_sums(model: Model, mu: AbstractMeasure) -> Model:
     """The model with its sums in the way that is chosen for a known cloud; see `interactions.plan`."""
     if mu.domain != model.space:
         return model
-    if isinstance(model.drift, interactions.Alignment):
+    if isinstance(model.drift, interactions.VelocityAlignment):
         model = eqx.tree_at(lambda m: m.drift.weight, model, interactions.plan(model.drift.weight, mu))
     if model.interaction is None:
         return model

@@ -27,6 +27,7 @@ from mckean.talk.chapters import (
     toy,
     transition,
     uniqueness,
+    velocities,
 )
 from mckean.talk.claims import Part
 
@@ -75,6 +76,7 @@ PARTS = (
         long_time,
         transition,
         branches,
+        velocities,
         picture=transition,
     ),
     _part(
@@ -125,6 +127,7 @@ SECONDS = {
     "long_time": (24, 38),
     "transition": (13, 57),
     "branches": (43, 25),
+    "velocities": (9, 12),
     "common": (17, 68),
     "conditional": (48, 70),
     "invariant": (13, 33),
