@@ -29,7 +29,7 @@ def model(**parts):
 
 
 def align(weight=lambda z: 1.0, space=CIRCLE):
-    return mk.interactions.Alignment(weight, space)
+    return mk.interactions.VelocityAlignment(weight, space)
 
 
 REFUSED = {
@@ -95,7 +95,7 @@ REFUSED = {
         "an edge that is no number": (lambda: mk.Splitting(edge_tolerance=math.nan), "edge_tolerance must be"),
         "speeds beyond the grid": (lambda: run(measure=FAST), "at the edge of the grid"),
     },
-    "interactions.Alignment": {
+    "interactions.VelocityAlignment": {
         "a weight that is a number": (lambda: align(1.0), "function|kernel"),
         "a weight that is not periodic": (lambda: align(lambda z: z[0] ** 2), "periodic"),
         "on a sphere": (lambda: align(space=SPHERE), "live on a torus or on R^d"),

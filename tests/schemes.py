@@ -232,17 +232,6 @@ def kinetic(theta):
     return mk.underdamped(CIRCLE, wave, mk.kernels.Cosine(theta), friction=1.5, beta=2.0, common=gust)
 
 
-def flocking(theta):
-    """Alignment, and a common noise that depends on velocities."""
-    drift = mk.interactions.Alignment(mk.kernels.Cosine(-theta), CIRCLE)
-    common = mk.Multiplicative(bluster, "stratonovich")
-    return mk.Model(mk.TangentBundle(CIRCLE), drift=drift, noise=mk.Thermostat(1.5, 2.0), common=common)
-
-
-def bluster(z, mu):
-    return jnp.stack([0.0, 0.4 * jnp.sin(z[1])])
-
-
 CLOUD = mk.Particles(CIRCLE, 2 * jnp.pi * jax.random.uniform(jax.random.key(1), (12, 1)))
 WEIGHTED = mk.Particles(CIRCLE, CLOUD.positions, jnp.arange(1.0, 13.0) / 78)
 DRIFTERS = mk.Particles(OBLONG, OBLONG.uniform(jax.random.key(2), 12))
@@ -287,7 +276,6 @@ TABLE = [
     Entry("Moebius", attentive, TOKENS, mk.Moebius(), 2, noisy=True),
     Entry("Layers", network, TOKENS, mk.Layers(), 1, noisy=True, variant=True),
     Entry("BAOAB", kinetic, MOVERS, mk.BAOAB(), 2, noisy=True),
-    Entry("BAOAB-flocking", flocking, MOVERS, mk.BAOAB(), 2, noisy=True, variant=True),
     Entry("Splitting", kinetic, PUFF, mk.Splitting(), 2, noisy=True),
     Entry("RandomBatch", thermal, WEIGHTED, mk.RandomBatch(5), 1, noisy=True),
     Entry("Spectral-1", *on_torus(1), mk.Spectral(), 4),

@@ -146,6 +146,34 @@ def test_order_of_the_splitting_is_two():
     assert 3.7 < float(jnp.abs(a - b).max() / jnp.abs(b - c).max()) < 4.3
 
 
+def test_gaussian_laws_stay_gaussian():
+    """On the line with springs: mean and covariance by the matrix exponential, with errors that fall by four.
+
+    The spring to the mean pulls at the spread and not at the mean itself.
+    """
+    model = mk.underdamped(
+        LINE, mk.potentials.Quadratic(STIFFNESS), mk.kernels.Quadratic(STRENGTH), friction=FRICTION, beta=BETA
+    )
+    centre, spread = np.array([0.8, -0.5]), np.array([[0.5, 0.1], [0.1, 0.4]])
+    precision = jnp.asarray(np.linalg.inv(spread))
+    grid = PHASE.grid(LINE.grid(48, -6.0, 6.0), 48, 6.0)
+    law = mk.Density.from_function(grid, lambda z: jnp.exp(-0.5 * (z - centre) @ precision @ (z - centre)))
+    mean, apart = (np.array([[0, 1], [-k, -FRICTION]]) for k in (STIFFNESS, STIFFNESS + STRENGTH))
+    exact_mean = expm(mean) @ centre
+    both = expm(np.block([[-apart, np.diag([0, 2 * FRICTION / BETA])], [np.zeros((2, 2)), apart.T]]))
+    flow = both[2:, 2:].T
+    exact_spread = flow @ spread @ flow.T + flow @ both[:2, 2:]
+    errors = []
+    for h in (0.1, 0.05):
+        final = mk.evolve(model, law, until=1.0, dt=h).final
+        first = np.asarray(final.integrate(lambda z: z))
+        second = np.asarray(final.integrate(lambda z: jnp.outer(z, z))) - np.outer(first, first)
+        errors.append([np.abs(first - exact_mean).max(), np.abs(second - exact_spread).max()])
+    ratios = np.divide(*errors)
+    assert np.all(np.abs(ratios - 4) < 0.3), (errors, ratios)
+    assert np.abs(expm(apart) @ centre - exact_mean).max() > 0.1, "a spring to the origin"
+
+
 def test_mass_equilibrium_and_the_second_law():
     """Mass to rounding; F falls by what D takes, to O(h²); the end is the Gibbs law at the order parameter's root."""
     look = {"F": mk.energy.free_energy, "D": mk.energy.dissipation}
@@ -217,7 +245,7 @@ def test_the_ledger_closes_with_friction():
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Alignment.
+# VelocityAlignment.
 
 
 def communication(z):
@@ -231,7 +259,7 @@ def test_alignment_is_the_sum_over_pairs(space):
     x, v = np.split(np.asarray(cloud.positions), 2, axis=1)
     psi = 1.3 / (1 + np.sum((x[:, None] - x[None]) ** 2, axis=-1))
     exact = np.einsum("ij,ijd,j->id", psi, v[None] - v[:, None], w)
-    field = mk.interactions.Alignment(communication, space)
+    field = mk.interactions.VelocityAlignment(communication, space)
     found = field(cloud.positions, mk.Particles(cloud.space, cloud.positions, w))
     np.testing.assert_allclose(found, np.concatenate([np.zeros_like(exact), exact], axis=1), atol=1e-13)
     still = mk.Particles(cloud.space, np.concatenate([x, np.ones_like(x)], axis=1))
@@ -240,7 +268,7 @@ def test_alignment_is_the_sum_over_pairs(space):
 
 def test_alignment_of_a_density():
     """ψ*j − vψ*ρ on a phase grid, ψ = 1 + cos: by its two modes."""
-    field = mk.interactions.Alignment(lambda z: 1 + jnp.cos(z[0]), CIRCLE)
+    field = mk.interactions.VelocityAlignment(lambda z: 1 + jnp.cos(z[0]), CIRCLE)
     law, points = puff(), jnp.asarray([[0.3, 1.0], [2.0, -0.5]])
     moments = np.asarray(law.integrate(lambda z: jnp.outer(jnp.stack([1.0, z[1]]), jnp.exp(1j * z[0]))))
     means = np.asarray(law.integrate(lambda z: jnp.stack([1.0, z[1]])))
@@ -321,11 +349,11 @@ def test_sums_are_planned_for_the_positions():
     """W and ψ by the moments that a run plans, against all pairs."""
     kernel, cloud = mk.kernels.Quadratic(1.0), swarm(LINE, 300)
     assert mk.interactions.certificate(kernel, cloud, jax.random.key(2)).error < 1e-13
-    model = mk.Model(PHASE, drift=mk.interactions.Alignment(kernel, LINE))
+    model = mk.Model(PHASE, drift=mk.interactions.VelocityAlignment(kernel, LINE))
     planned = mk.models.with_planned_sums(model, cloud)
     assert isinstance(planned.drift.weight.sum, mk.interactions.PowerSums)
     some = cloud.positions[:16]
-    exact = mk.interactions.Alignment(mk.interactions.place(kernel, LINE, sum=mk.interactions.Direct()), LINE)
+    exact = mk.interactions.VelocityAlignment(mk.interactions.place(kernel, LINE, sum=mk.interactions.Direct()), LINE)
     np.testing.assert_allclose(planned.drift(some, cloud), exact(some, cloud), atol=1e-13)
 
 
@@ -342,3 +370,11 @@ def test_no_diffrax_solver_is_shut_out():
     gap = float(jnp.abs(RING.displacement(*ends)).max())
     # One increment over a step is spread otherwise within it: √h·γh of the noise.
     assert 0 < gap < 0.01
+
+
+def test_precision_of_a_flock_follows_the_cloud():
+    """VelocityAlignment and a field of velocities in single precision, although their parameters are in double."""
+    model = mk.catalogue.cucker_smale(0.9, exponent=0.4, common=0.5).model
+    single = mk.measures.cast(swarm(LINE, 4), jnp.float32)
+    run = jax.eval_shape(lambda mu: mk.evolve(model, mu, until=0.2, dt=0.1, path=PATH).final, single)
+    assert run.positions.dtype == jnp.float32

@@ -26,7 +26,7 @@ from jaxtyping import Array, Float
 from mckean.catalogue.facts import Entry, Fact
 from mckean.catalogue.oscillators import free_energy_gap, order_parameter
 from mckean.checks import require
-from mckean.interactions import Alignment, kernels
+from mckean.interactions import VelocityAlignment, kernels
 from mckean.interactions.parameters import parameter
 from mckean.measures import Density, Particles
 from mckean.models import Model, Multiplicative, Thermostat, energy, underdamped
@@ -84,7 +84,7 @@ def cucker_smale(
     require(0 <= exponent < math.inf and 0 <= common < math.inf, "the exponent s and the strength κ are not negative.")
     base = Euclidean(dim) if space is None else space
     noise = Multiplicative(_Gusts(common), "stratonovich") if common > 0 else ()
-    model = Model(TangentBundle(base), drift=Alignment(_Weight(strength, exponent), base), common=noise)
+    model = Model(TangentBundle(base), drift=VelocityAlignment(_Weight(strength, exponent), base), common=noise)
     facts = {"force": Fact("|∫b dμ|, which keeps v̄", 0.0, _FLOCKS, lambda: _mean_force(model), 1e-12 * strength)}
     if exponent == 0:
         facts["flocking rate"] = Fact(

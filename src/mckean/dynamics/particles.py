@@ -65,7 +65,7 @@ def inspect_sums(equation: Equation, measure: Particles) -> Status:
     """
     model = initial(equation)
     found = interactions.inspect(model.interaction, measure)
-    if isinstance(model.drift, interactions.Alignment):
+    if isinstance(model.drift, interactions.VelocityAlignment):
         found = found.then(interactions.inspect(model.drift.weight, measure))
     return found.then(inspect_potentials(equation, measure)) if isinstance(equation, Model) else found
 

@@ -2,7 +2,7 @@
 
 from mckean.interactions import kernels
 from mckean.interactions.accuracy import Certificate, certificate
-from mckean.interactions.alignment import Alignment
+from mckean.interactions.alignment import VelocityAlignment
 from mckean.interactions.attention import Attention
 from mckean.interactions.choice import Choice, choose, explain
 from mckean.interactions.evaluation import force, potential
@@ -26,7 +26,6 @@ __all__ = [
     "NUFFT",
     "AbstractField",
     "AbstractSum",
-    "Alignment",
     "Attention",
     "Cells",
     "Certificate",
@@ -38,6 +37,7 @@ __all__ = [
     "Modes",
     "Points",
     "PowerSums",
+    "VelocityAlignment",
     "at",
     "certificate",
     "choose",

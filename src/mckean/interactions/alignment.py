@@ -1,4 +1,4 @@
-"""Alignment: particles that turn their velocities towards those of the others."""
+"""VelocityAlignment: particles that turn their velocities towards those of the others."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ from mckean.measures import AbstractMeasure, Density, Particles, configuration
 from mckean.spaces import AbstractSpace, TangentBundle
 
 
-class Alignment(AbstractField):
+class VelocityAlignment(AbstractField):
     """The acceleration towards the velocities of the others, each with a weight of its distance,
 
         b((x, v), μ) = (0, ∫ψ(x − y)(w − v) dμ(y, w)).

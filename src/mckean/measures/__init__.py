@@ -12,7 +12,7 @@
 - For a measure of your own: `AbstractMeasure`, `AbstractLaw`, `cast`, `dtype_of`.
 """
 
-from mckean.measures.configuration import configuration
+from mckean.measures.bundle import configuration
 from mckean.measures.convert import deposit, smooth
 from mckean.measures.density import Density
 from mckean.measures.gaussian import Gaussian

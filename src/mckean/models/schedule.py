@@ -112,7 +112,7 @@ def with_planned_sums(equation: Equation, mu: AbstractMeasure) -> Equation:
     model = initial(equation)
     if mu.domain != model.space:
         return equation
-    if isinstance(equation, Model) and isinstance(equation.drift, interactions.Alignment):
+    if isinstance(equation, Model) and isinstance(equation.drift, interactions.VelocityAlignment):
         planned = interactions.plan(equation.drift.weight, mu)
         equation = eqx.tree_at(lambda m: m.drift.weight, equation, planned)
     if model.interaction is None:

@@ -28,6 +28,7 @@ from mckean.talk.chapters import (
     toy,
     transition,
     uniqueness,
+    velocities,
 )
 from mckean.talk.claims import Part
 
@@ -77,6 +78,7 @@ PARTS = (
         transition,
         branches,
         phases,
+        velocities,
         picture=transition,
     ),
     _part(
@@ -128,6 +130,7 @@ SECONDS = {
     "transition": (13, 57),
     "branches": (43, 25),
     "phases": (12, 60),
+    "velocities": (9, 12),
     "common": (17, 68),
     "conditional": (48, 70),
     "invariant": (13, 33),
