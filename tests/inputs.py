@@ -6,6 +6,7 @@ the sentence.
 
 import math
 
+import inputs_of_games
 import inputs_of_measured
 import inputs_of_runs
 import inputs_of_sums
@@ -367,7 +368,7 @@ REFUSED = {
     "energetics.poincare_bounds": {"of particles": (lambda: mk.energetics.poincare_bounds(CLOUD), "density")},
     "energetics.log_sobolev_bounds": {"of particles": (lambda: mk.energetics.log_sobolev_bounds(CLOUD), "density")},
 }
-for further in (inputs_of_measured, inputs_of_runs, inputs_of_sums):
+for further in (inputs_of_games, inputs_of_measured, inputs_of_runs, inputs_of_sums):
     for function, cases in further.REFUSED.items():
         REFUSED[function] = REFUSED.get(function, {}) | cases
 CALLS = {f"{function}: {name}": call for function, cases in REFUSED.items() for name, (call, _) in cases.items()}
