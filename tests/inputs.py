@@ -6,6 +6,7 @@ the sentence.
 
 import math
 
+import inputs_of_games
 import inputs_of_measured
 import inputs_of_phases
 import inputs_of_runs
@@ -369,7 +370,15 @@ REFUSED = {
     "energetics.poincare_bounds": {"of particles": (lambda: mk.energetics.poincare_bounds(CLOUD), "density")},
     "energetics.log_sobolev_bounds": {"of particles": (lambda: mk.energetics.log_sobolev_bounds(CLOUD), "density")},
 }
-for further in (inputs_of_measured, inputs_of_phases, inputs_of_runs, inputs_of_sums, inputs_of_velocities):
+FURTHER = (
+    inputs_of_games,
+    inputs_of_measured,
+    inputs_of_phases,
+    inputs_of_runs,
+    inputs_of_sums,
+    inputs_of_velocities,
+)
+for further in FURTHER:
     for function, cases in further.REFUSED.items():
         REFUSED[function] = REFUSED.get(function, {}) | cases
 CALLS = {f"{function}: {name}": call for function, cases in REFUSED.items() for name, (call, _) in cases.items()}

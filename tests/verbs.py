@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 import mckean as mk
-from mckean import couplings, energetics, environments, equilibrium, phases
+from mckean import couplings, energetics, environments, equilibrium, games, phases
 
 LINE, CIRCLE = mk.Euclidean(1), mk.Torus(1)
 BOX, RING = LINE.grid(32, -4.0, 4.0), CIRCLE.grid(8)
@@ -45,6 +45,10 @@ KINDS = {
     "Gaussian": (LINEAR, lambda shift: mk.Gaussian(shift, 1.0)),
     "internal energy": (POROUS, bump),
 }
+
+
+def effort(x, alpha, mu):
+    return jnp.sum(alpha**2) / 2
 
 
 def clouds(mu):
@@ -97,6 +101,8 @@ VERBS = {
     "equilibrium.invariance": lambda m, mu, nu: equilibrium.invariance(m, clouds(mu), LOOK, key=KEY, **SPAN),
     "equilibrium.stationarity": lambda m, mu, nu: equilibrium.stationarity(m, clouds(mu), LOOK),
     "equilibrium.gibbs_drift": lambda m, mu, nu: equilibrium.gibbs_drift(m, mu),
+    "games.nash": lambda m, mu, nu: games.nash(games.Game(m, effort, horizon=0.2), steps=2),
+    "games.stationary_equilibrium": lambda m, mu, nu: games.stationary_equilibrium(games.Game(m, effort), mu),
     "phases.linear_threshold": lambda m, mu, nu: phases.linear_threshold(m),
     "phases.steady_state": lambda m, mu, nu: phases.steady_state(m, mu),
     "phases.steady_states": lambda m, mu, nu: (
@@ -115,7 +121,7 @@ VERBS = {
         refinement=0,
     ),
 }
-# Functions of numbers, of what a run has left, or of a function of a key: no model is run.
+# Functions of numbers, of what a run has left, of a function of a key, or of a game: no model is run.
 OF_NUMBERS = {
     "couplings.coupling_distance",
     "couplings.coupling_terms",
@@ -127,6 +133,15 @@ OF_NUMBERS = {
     "energetics.energy_balance",
     "environments.ensemble",
     "equilibrium.log_partition",
+    "games.aim",
+    "games.conditional_law",
+    "games.equilibria",
+    "games.expectation",
+    "games.exploitability",
+    "games.planner",
+    "games.play",
+    "games.regret",
+    "games.response",
     "phases.coexistence",
 }
 CALLS = {

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from mckean.checks import positive_integer, require
 from mckean.dynamics import Trajectory, evolve
 from mckean.games._game import Game
-from mckean.games._policy import LinearPolicy, require_policy
+from mckean.games._policy import LinearPolicy, interpolate, require_law, require_policy
 from mckean.games._quadratic import Quadratic, quadratic
 from mckean.interactions import AbstractField
 from mckean.measures import Gaussian, Particles
@@ -45,7 +45,7 @@ def conditional_law(
     made = quadratic(game, None)
     require_policy(policy, game)
     d, width = made.common.shape
-    require(law.mean.shape == (d,), f"the players live in R^{d}, but their law in R^{law.mean.shape[0]}.")
+    require_law(law, d)
     steps, dt = policy.times.shape[0] - 1, float(policy.times[1] - policy.times[0])
     if width:
         require(path is not None, "this game has a common noise: give a path, Brownian(jax.random.key(seed)).")
@@ -87,9 +87,10 @@ class _Steered(AbstractField):
     """The players with what they paid, what they lost, and the time, (x, C, R, t), as points of R^{d+3}."""
 
     game: Game
-    policy: LinearPolicy
-    first: LinearPolicy
-    best: LinearPolicy
+    times: Float[Array, " t"]
+    gain: Float[Array, "t k n"]
+    first: Float[Array, "t k n"]
+    best: Float[Array, "t k n"]
     curvature: Float[Array, "k k"]
 
     def __call__(self, x: Float[Array, "n d"], mu: Particles) -> Float[Array, "n d"]:
@@ -98,11 +99,11 @@ class _Steered(AbstractField):
         x = x[:, :d]
         m = jnp.mean(x, axis=0)
         z = jnp.concatenate([x, jnp.broadcast_to(m, x.shape), jnp.ones((x.shape[0], 1))], axis=1)
-        gain = self.policy.gain_at(time)
-        alpha = (-z @ gain.T).at[0].set(-self.first.gain_at(time) @ z[0])
+        gain, first, best = (interpolate(self.times, K, time) for K in (self.gain, self.first, self.best))
+        alpha = (-z @ gain.T).at[0].set(-first @ z[0])
         controls = (Gaussian(jnp.mean(alpha, axis=0), jnp.eye(k)),) if game.of_controls else ()
         paid = jax.vmap(lambda x, a: game.running(x, a, Gaussian(m, jnp.eye(d)), *controls))(x, alpha)
-        off = z @ (self.best.gain_at(time) - gain).T
+        off = z @ (best - gain).T
         lost = 0.5 * jnp.einsum("nk,kl,nl->n", off, self.curvature, off)
         factor = jnp.exp(-game.discount * time)
         move = game.model.velocity(x, Particles(game.model.space, x)) + alpha @ game.control.T
@@ -149,18 +150,20 @@ def play(
         if one is not None:
             require_policy(one, game)
     require(players is not None, "a play has a number of players, an integer of at least 2.")
-    require(law.mean.shape == (made.dim,), f"the players live in R^{made.dim}, not in R^{law.mean.shape[0]}.")
-    field = _Steered(game, policy, first or policy, best or policy, made.curvature())
+    require_law(law, made.dim)
+    gains = [policy.gain if one is None else one.gain for one in (first, best)]
+    require(all(gain.shape == policy.gain.shape for gain in gains), "the policies of a play have the same times.")
+    field = _Steered(game, policy.times, policy.gain, *gains, made.curvature())
     steps = policy.times.shape[0] - 1
-    run = eqx.Partial(_one_play, field, law, players, game.horizon / steps, steps, first is not None)
+    run = eqx.Partial(_one_play, field, law, players, game.horizon / steps, steps)
     replicas = positive_integer("the number of plays is a positive integer", replicas)
-    costs, gaps, means = replicate(run, key, replicas)
-    return {"cost": average(costs), "gap": average(gaps), "means": means}
+    own, costs, gaps, means = replicate(run, key, replicas)
+    return {"cost": average(costs if first is None else own), "gap": average(gaps), "means": means}
 
 
 def _one_play(
-    field: _Steered, law: Gaussian, players: int, dt: float, steps: int, alone: bool, key: PRNGKeyArray
-) -> tuple[Array, Array, Array]:
+    field: _Steered, law: Gaussian, players: int, dt: float, steps: int, key: PRNGKeyArray
+) -> tuple[Array, Array, Array, Array]:
     game, d = field.game, law.mean.shape[0]
     start, noise = jax.random.split(key)
     x = law.sample(start, players).positions
@@ -188,7 +191,7 @@ def _one_play(
     if game.terminal is not None:
         last = jax.vmap(lambda x: game.terminal(x, Gaussian(m, jnp.eye(d))))(end[:, :d])
         cost = cost + jnp.exp(-game.discount * game.horizon) * last
-    return cost[0] if alone else jnp.mean(cost), jnp.mean(end[:, d + 1]), run.observed["mean"]
+    return cost[0], jnp.mean(cost), jnp.mean(end[:, d + 1]), run.observed["mean"]
 
 
 def _matrix(noise, dim: int) -> Float[Array, "d m"]:

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from mckean.checks import array, positive_integer
 from mckean.games._game import Game
-from mckean.games._policy import LinearPolicy, mean_value, require_policy
+from mckean.games._policy import LinearPolicy, mean_value, require_law, require_policy
 from mckean.games._quadratic import Quadratic, quadratic
 from mckean.games._riccati import solve
 from mckean.measures import Gaussian
@@ -140,6 +140,8 @@ def regret(game: Game, policy: LinearPolicy, law: Gaussian, players: int | None 
 
     **Raises:** `ValueError` as `nash` does, and for a law on another space.
     """
+    require_policy(policy, game)
+    require_law(law, game.control.shape[0])
     _, gap, constant = _respond(game, policy, players)
     return mean_value(gap[0], constant[0], law, players)
 

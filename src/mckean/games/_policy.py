@@ -37,18 +37,7 @@ class LinearPolicy(eqx.Module):
 
     def gain_at(self, time: Float[Array, ""] | float) -> Float[Array, "k n"]:
         """K at a time, by the polynomial of the six nearest nodes."""
-        count = min(_NODES, self.times.shape[0])
-        place = (jnp.asarray(time, self.times.dtype) - self.times[0]) / (self.times[1] - self.times[0])
-        first = jnp.clip(jnp.floor(place).astype(int) - (count // 2 - 1), 0, self.times.shape[0] - count)
-        u = place - first - jnp.arange(count)
-        weights = jnp.stack(
-            [
-                jnp.prod(jnp.stack([u[j] / (i - j) for j in range(count) if j != i]) if count > 1 else jnp.ones(1))
-                for i in range(count)
-            ]
-        )
-        near = self.gain[first + jnp.arange(count)]
-        return jnp.tensordot(weights, near, axes=1)
+        return interpolate(self.times, self.gain, jnp.asarray(time, self.times.dtype))
 
     def control(self, time, x: Float[Array, " d"], mean: Float[Array, " d"]) -> Float[Array, " k"]:
         """α of a player at x where the mean of all is m.
@@ -68,19 +57,38 @@ class LinearPolicy(eqx.Module):
 
         - `law`: the initial law on R^d.
         """
+        require_law(law, self.value.shape[1] // 2)
         return mean_value(self.value[0], self.constant[0], law, self.players)
+
+
+def interpolate(
+    times: Float[Array, " t"], values: Float[Array, "t k n"], time: Float[Array, ""]
+) -> Float[Array, "k n"]:
+    """Values at equidistant times, at another time, by Lagrange's polynomial of the six nearest."""
+    count = min(_NODES, times.shape[0])
+    place = (time - times[0]) / (times[1] - times[0])
+    first = jnp.clip(jnp.floor(place).astype(int) - (count // 2 - 1), 0, times.shape[0] - count)
+    node = np.arange(count)
+    factors = jnp.where(np.eye(count, dtype=bool), 1.0, place - first - node)
+    scale = np.prod(np.where(np.eye(count, dtype=bool), 1.0, node[:, None] - node), axis=1)
+    return jnp.tensordot(jnp.prod(factors, axis=1) / scale, values[first + node], axes=1)
 
 
 def mean_value(P: Array, s: Array, law: Gaussian, players: int | None) -> Float[Array, ""]:
     """E[½zᵀPz + s], z = (x, m, 1), for independent players of a Gaussian law."""
     d = (P.shape[0] - 1) // 2
-    require(isinstance(law, Gaussian), f"players start with a Gaussian law, not with {type(law).__name__}.")
-    require(law.mean.shape == (d,), f"the players live in R^{d}, but their law in R^{law.mean.shape[0]}.")
     share = 0.0 if players is None else 1 / players
     z = jnp.concatenate([law.mean, law.mean, jnp.ones(1, law.mean.dtype)])
     C = law.covariance
     second = jnp.outer(z, z).at[: 2 * d, : 2 * d].add(jnp.block([[C, share * C], [share * C, share * C]]))
     return 0.5 * jnp.sum(P * second) + s
+
+
+def require_law(law: object, dim: int) -> None:
+    """**Raises** `ValueError` for anything but a Gaussian law on R^d."""
+    require(isinstance(law, Gaussian), f"players start with a Gaussian law, not with {type(law).__name__}.")
+    assert isinstance(law, Gaussian), "it is a Gaussian law"
+    require(law.mean.shape == (dim,), f"the players live in R^{dim}, but their law in R^{law.mean.shape[0]}.")
 
 
 def require_policy(policy: object, game) -> None:

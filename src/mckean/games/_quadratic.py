@@ -11,8 +11,8 @@ weight of 1/N in it: ᾱ = α/N + Λz, Λ = −KJ, Jz = (m − x/N, (1 − 1/N)m
     −P′ = 𝒜ᵀP + P𝒜 + Q − δP,   −s′ = ½tr(PS) − δs,
 
 where 𝒜 and Q are those of all controls in use and S is the covariance of the noise of z in unit time. α is optimal
-where r_α + 𝓑ᵀPz = 0, 𝓑 = (B; B/N; 0), r_α the derivative of L in the player's own α. With 1/N = 0 all this is the mean-field
-game, and V its master function.
+where r_α + 𝓑ᵀPz = 0, 𝓑 = (B; B/N; 0), r_α the derivative of L in the player's own α. With 1/N = 0 all this is the
+mean-field game, and V solves its master equation.
 """
 
 import equinox as eqx

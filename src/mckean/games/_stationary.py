@@ -36,7 +36,7 @@ class Equilibrium(eqx.Module):
     - `value`: u at the nodes, cost; of mean 0 where the cost is one per time.
     - `control`: α* at the nodes, shape (size, k).
     - `cost`: λ, the mean cost per time; in a discounted game ∫u dρ.
-    - `residual`: the largest error of the two equations at the nodes.
+    - `residual`: the largest error of the two equations at the nodes, before the last of Newton's steps.
     - `iterations`: Newton's steps.
     """
 
@@ -186,25 +186,22 @@ def operators(game: Game, grid: FourierGrid) -> Operators:
 
 def respond(game: Game, grid: FourierGrid, parts: Operators, mu: Density, rounds: int) -> tuple[Array, Array, Array]:
     """u, λ and the stationary law of the best response to a density, by Howard's iteration from no control."""
-    size, mean_cost = grid.size, game.discount == 0
     drift = game.model.velocity(grid.nodes, mu)
 
-    def improve(_, u):
-        alpha, paid, _ = controls(game, grid, u.reshape(grid.shape), mu)
-        return valued(parts, drift + alpha @ game.control.T, paid, game.discount, mean_cost)[0]
+    def improve(_, state):
+        alpha, paid, _ = controls(game, grid, state[0].reshape(grid.shape), mu)
+        move = drift + alpha @ game.control.T
+        return *valued(parts, move, paid, game.discount), move
 
-    u = jax.lax.fori_loop(0, rounds, improve, jnp.zeros(size))
-    alpha, paid, _ = controls(game, grid, u.reshape(grid.shape), mu)
-    move = drift + alpha @ game.control.T
-    u, cost = valued(parts, move, paid, game.discount, mean_cost)
+    u, cost, move = jax.lax.fori_loop(0, rounds, improve, (jnp.zeros(grid.size), jnp.zeros(()), drift))
     return u, cost, stationary(grid, parts, move)
 
 
-def valued(parts: Operators, move: Array, paid: Array, discount: Array, mean_cost: Any) -> tuple[Array, Array]:
+def valued(parts: Operators, move: Array, paid: Array, discount: Array) -> tuple[Array, Array]:
     """u and λ of a policy: δu + λ = (½σ²Δ + b·∇)u + L, with ∫u = 0 where δ = 0, else λ = 0."""
     n = paid.shape[0]
     matrix = discount * jnp.eye(n) - parts.generator(move)
-    last = jnp.where(mean_cost, jnp.append(jnp.ones(n) / n, 0.0), jnp.append(jnp.zeros(n), 1.0))
+    last = jnp.where(discount == 0, jnp.append(jnp.ones(n) / n, 0.0), jnp.append(jnp.zeros(n), 1.0))
     whole = jnp.concatenate([jnp.concatenate([matrix, jnp.ones((n, 1))], axis=1), last[None]])
     y = jnp.linalg.solve(whole, jnp.append(paid, 0.0))
     return y[:n], y[n]
@@ -222,11 +219,13 @@ def _solve(game: Game, start: Density, picard: int) -> tuple[Any, Array, Array, 
     grid, parts = start.grid, operators(game, start.grid)
     n = grid.size
 
-    def follow(_, rho):
-        return (rho + respond(game, grid, parts, Density(grid, rho.reshape(grid.shape)), 6)[2]) / 2
+    def follow(_, state):
+        rho = state[0]
+        u, cost, new = respond(game, grid, parts, Density(grid, rho.reshape(grid.shape)), 8)
+        return jnp.where(picard > 0, (rho + new) / 2, rho), u, cost
 
-    rho = jax.lax.fori_loop(0, picard, follow, start.values.ravel())
-    u, cost, _ = respond(game, grid, parts, Density(grid, rho.reshape(grid.shape)), 8)
+    begun = (start.values.ravel(), jnp.zeros(n), jnp.zeros(()))
+    rho, u, cost = jax.lax.fori_loop(0, max(picard, 1), follow, begun)
 
     def equations(y):
         u, rho, cost = y[:n], y[n:-1], y[-1]
@@ -239,16 +238,16 @@ def _solve(game: Game, start: Density, picard: int) -> tuple[Any, Array, Array, 
 
     def newton(state):
         y, now, _, count = state
-        step = jnp.linalg.lstsq(jax.jacfwd(equations)(y), equations(y), rcond=1e-9)[0]
-        return y - step, jnp.max(jnp.abs(equations(y - step))), now, count + 1
+        off, linear = jax.linearize(equations, y)
+        step = jnp.linalg.lstsq(jax.vmap(linear, out_axes=1)(jnp.eye(y.size)), off, rcond=1e-9)[0]
+        return y - step, jnp.max(jnp.abs(off)), now, count + 1
 
     def go_on(state):
         _, now, before, count = state
-        return (count < _NEWTON) & ((now > 1e-8) | (now < before / 4)) & jnp.isfinite(now)
+        return (count < _NEWTON) & ((now > 1e-8) | (now < before / 4)) & ~jnp.isnan(now)
 
-    y = jnp.concatenate([u, rho, cost[None]])
-    big = jnp.asarray(jnp.inf)
-    y, error, _, count = jax.lax.while_loop(go_on, newton, (y, jnp.max(jnp.abs(equations(y))), big, 0))
+    y, big = jnp.concatenate([u, rho, cost[None]]), jnp.asarray(jnp.inf)
+    y, error, _, count = jax.lax.while_loop(go_on, newton, (y, big, big, 0))
     u, rho = y[:n].reshape(grid.shape), y[n:-1].reshape(grid.shape)
     return (u, rho, y[-1]), error, count, controls(game, grid, u, Density(grid, rho))[2]
 
@@ -289,7 +288,7 @@ def _gain(game: Game, found: Equilibrium, factor: int) -> tuple[Array, Array]:
     alpha = jax.vmap(lambda a: fine(a).ravel(), 1, 1)(found.control)
     paid = jax.vmap(lambda x, a: game.running(x, a, mu))(grid.nodes, alpha)
     move = game.model.velocity(grid.nodes, mu) + alpha @ game.control.T
-    own, cost = valued(parts, move, paid, game.discount, game.discount == 0)
+    own, cost = valued(parts, move, paid, game.discount)
     u, least, _ = respond(game, grid, parts, mu, 12)
     mean = lambda f: calculus.integrate(grid, f.reshape(grid.shape) * mu.values)  # noqa: E731
     forever = game.discount == 0
