@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from mckean.checks import require
 from mckean.energetics._inequalities import require_gradient
 from mckean.measures import AbstractMeasure, Density, Gaussian, relative_entropy
-from mckean.models import Model
+from mckean.models import Model, require_model
 from mckean.models.energy import dissipation, free_energy, potential
 
 # The equilibrium's dissipation over that of the start: more is no equilibrium.
@@ -47,6 +47,7 @@ def adversary(
 
     **Source:** Dinkelbach, Management Science 13 (1967), for quotients.
     """
+    require_model(model)
     from scipy.optimize import minimize
 
     require_gradient(model)

@@ -17,7 +17,7 @@ from mckean.checks import require, require_finite
 from mckean.interactions.kernels import FourierSeries
 from mckean.interactions.sums.convolution import stencil
 from mckean.measures import Density
-from mckean.models import Model
+from mckean.models import Model, require_model
 from mckean.models.potentials import as_potential
 from mckean.spaces import Euclidean, FourierGrid, Torus
 
@@ -48,6 +48,7 @@ def convexity(model: Model, lower: float, upper: float) -> float:
 
     **Source:** Carrillo, McCann and Villani, Rev. Mat. Iberoamericana 19 (2003); Bakry and Émery (1985).
     """
+    require_model(model)
     require_gradient(model)
     require(isinstance(model.space, Euclidean), "convexity along geodesics is for R^d: a torus has no convex V.")
     require(lower < upper, "the box needs lower < upper.")
@@ -102,6 +103,7 @@ def holley_stroock(model: Model, convex: Callable | None, lower: float = 0.0, up
 
     **Source:** Holley and Stroock, J. Stat. Phys. 46 (1987).
     """
+    require_model(model)
     require_gradient(model)
     require(math.isfinite(float(model.beta)), "a perturbed log-Sobolev inequality needs a noise.")
     space, beta = model.space, float(model.beta)
@@ -161,6 +163,7 @@ def relaxation(model: Model, equilibrium: Density) -> Float[np.ndarray, " k"]:
 
     **Raises:** `ValueError` for other densities, an internal energy, and a model that is no gradient flow.
     """
+    require_model(model)
     require_gradient(model)
     require(isinstance(equilibrium, Density) and equilibrium.domain.dim == 1, "this needs a density in dimension 1.")
     require(model.internal is None, "the linearisation is for the entropy of a noise, not for an internal energy.")
