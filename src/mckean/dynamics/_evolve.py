@@ -87,9 +87,7 @@ def evolve(
     model = in_precision(since(model, start), measure)
     path = _choose_path(initial(model), measure, path, (begin, steps, dt))
     run, plan = Run(scheme.begin(model, measure, dt), path, observe), Plan(begin, steps, stride, dt)
-    attributes = _describe_run(
-        model=run.stepper.equation, scheme=scheme, path=path, dt=dt, start=start, until=until, every=stride
-    )
+    attributes = _describe_run(run, scheme=scheme, path=path, dt=dt, start=start, until=until, every=stride)
     with forward_derivatives():
         whole = _in_one_program(run, measure)
         return (run_whole if whole else partial(run_in_chunks, progress=progress))(run, plan, measure, attributes)
@@ -168,9 +166,9 @@ def _check_observables(observe: Observables | None, measure: AbstractMeasure) ->
     return jax.tree.map(lambda part: as_module(part) if isinstance(part, FunctionType | partial) else part, observe)
 
 
-def _describe_run(**made: Any) -> tuple[tuple[str, str], ...]:
-    software = f"mckean {_version()}, jax {jax.__version__}"
-    return tuple((name, _describe(value)) for name, value in {**made, "software": software}.items())
+def _describe_run(run: Run, **made: Any) -> tuple[tuple[str, str], ...]:
+    made = {"model": run.stepper.equation, **made, "software": f"mckean {_version()}, jax {jax.__version__}"}
+    return tuple((name, _describe(value)) for name, value in made.items())
 
 
 def _describe(value: Any) -> str:
