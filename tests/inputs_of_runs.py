@@ -33,6 +33,19 @@ def run(scheme, measure=CLOUD, model=MODEL, **changes):
 CAPS = SPHERE.grid(4, axis=[1.0, 0.0, 0.0])
 GLOBE = mk.Density(SPHERE.grid(4), jnp.full((5, 10), 1 / SPHERE.volume))
 RUN = mk.evolve(MODEL, CLOUD, until=0.2, dt=0.1, path=PATH)
+# What asks for one model.
+ONE_MODEL = {
+    "energy": lambda s: energy.free_energy(s, RHO),
+    "convert": lambda s: mk.convert(s, "ito"),
+    "liouville": lambda s: mk.liouville(s, 2),
+    "moving_frame": lambda s: mk.energetics.moving_frame(s, RHO, until=0.2, dt=0.1),
+    "decay": lambda s: mk.energetics.decay(s, RHO, RHO, until=0.2, dt=0.1),
+    "relaxation": lambda s: mk.energetics.relaxation(s, RHO),
+    "gibbs_drift": lambda s: mk.equilibrium.gibbs_drift(s, RHO),
+    "sample_gibbs": lambda s: mk.equilibrium.sample_gibbs(s, RHO, 4, {}, key=KEY),
+    "linear_threshold": mk.phases.linear_threshold,
+    "steady_state": lambda s: mk.phases.steady_state(s, RHO),
+}
 # By function: what must be refused, with words of the sentence.
 REFUSED = {
     "BoxGrid": {
@@ -173,6 +186,31 @@ REFUSED = {
         "an area": (lambda: run(mk.ParticleScheme(diffrax.SPaRK())), "the solver SPaRK needs a Lévy"),
         "no noise in it": (lambda: run(mk.ParticleScheme(diffrax.Tsit5())), "the solver Tsit"),
         "a density": (lambda: run(mk.ParticleScheme(), RHO), "the scheme ParticleScheme moves Particles, but"),
+    },
+    "Schedule": {
+        "a model": (lambda: mk.Schedule(MODEL), "a schedule is a function of time"),
+        "a function of nothing": (lambda: mk.Schedule(lambda: MODEL), "a schedule is a function of (t)"),
+        "no model": (lambda: run(None, model=mk.Schedule(lambda t: t)), "a model is Model(…) or"),
+        "an if": (lambda: run(None, model=mk.Schedule(lambda t: MODEL if t > 1 else WELL)), "the model lives on"),
+        "an if of a traced time": (
+            lambda: run(None, model=mk.Schedule(lambda t: MODEL if t < 1 else None)),
+            "must be a function that JAX can trace",
+        ),
+        "a time that is none": (lambda: mk.Schedule(lambda t: MODEL).at("now"), "the time t must be a real"),
+        "a function of time alone": (lambda: run(None, model=lambda t: MODEL), "one that depends on time is Schedule("),
+        **{
+            f"in {name}": (
+                lambda call=call: call(mk.Schedule(lambda t: MODEL)),
+                "give the one of a time, schedule.at(t)",
+            )
+            for name, call in ONE_MODEL.items()
+        },
+        "a V of time": (lambda: mk.langevin(LINE, lambda x, t: t * x[0]), "one that depends on time is Schedule("),
+        "a b of time": (lambda: mk.Model(LINE, drift=lambda x, mu, t: t * x), "one that depends on time is Schedule("),
+        "a temperature of time": (
+            lambda: mk.langevin(LINE, beta=lambda t: 1 + t),
+            "one that depends on time is in Schedule(",
+        ),
     },
     "PreNormalised": {
         "a number": (lambda: mk.PreNormalised(1.0), "what is normalised before is a"),

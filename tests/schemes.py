@@ -270,7 +270,7 @@ TABLE = [
     ),
     *(Entry(s.__name__, frozen, CLOUD, mk.ParticleScheme(s()), p, variant=variant) for s, p, variant in ODE),
     Entry("EulerHeun-environment", in_environment, WEIGHTED, mk.ParticleScheme(diffrax.EulerHeun()), 1, noisy=True),
-    Entry("EulerHeun-seasonal", seasonal, WEIGHTED, mk.ParticleScheme(diffrax.EulerHeun()), 1, noisy=True),
+    Entry("EulerHeun-seasonal", seasonal, WEIGHTED, mk.ParticleScheme(diffrax.EulerHeun()), 1, True, True),
     Entry("Euler-waves", waves, DRIFTERS, mk.ParticleScheme(), 1, noisy=True),
     Entry("GeodesicEuler", attentive, TOKENS, mk.GeodesicEuler(), 1, noisy=True, variant=True),
     Entry("Moebius", attentive, TOKENS, mk.Moebius(), 2, noisy=True),

@@ -53,7 +53,11 @@ def require(condition: Any, message: str) -> None:
 
 
 def require_real(name: str, value: Any) -> None:
-    """Raise `ValueError` for complex values, whose imaginary part a conversion would lose."""
+    """Raise `ValueError` for complex values, whose imaginary part a conversion would lose, and for functions."""
+    require(
+        not callable(value),
+        f"{name} is a number, not a function; one that depends on time is in Schedule(lambda t: langevin(…)).",
+    )
     require(not np.iscomplexobj(value), f"{name} must be real, but it is complex: give its real part, or its modulus.")
 
 

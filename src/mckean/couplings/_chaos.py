@@ -23,7 +23,7 @@ from mckean.checks import require
 from mckean.dynamics import evolve
 from mckean.measures import AbstractLaw, Particles
 from mckean.measures.convert import require_law
-from mckean.models import Equation, Model
+from mckean.models import Equation, Model, initial, require_equation
 from mckean.paths import Brownian
 from mckean.statistics import Jackknife, Rate, fit_rate, jackknife, largest, samples
 
@@ -65,9 +65,10 @@ def chaos_rate(
     **Source:** Duerinckx, Probab. Theory Relat. Fields 179 (2021).
     """
     require_law(law)
+    require_equation(model)
     functions = _check_functions(functions, min(sizes, default=0))
     require(
-        not model.common,
+        not initial(model).common,
         "with a common noise particles are independent given the environment only: their correlations do not vanish.",
     )
     observe = {"means": eqx.Partial(distinct_means, functions=functions)}

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from mckean.checks import require, require_finite
 from mckean.dynamics import Carrier, require_coupling
-from mckean.models import Model
+from mckean.models import Model, require_model
 from mckean.spaces import Torus
 
 
@@ -44,6 +44,7 @@ def lipschitz(model: Model, lower=None, upper=None, points: int = 257) -> tuple[
     **Raises:** `ValueError` on R^d without a region, and for a drift that is no gradient or a noise that depends on the
     state: the two constants do not bound these.
     """
+    require_model(model)
     space = model.space
     parts = [part for part in (model.noise, *model.common) if part is not None]
     require(

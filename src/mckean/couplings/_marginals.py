@@ -38,7 +38,7 @@ from mckean.checks import require
 from mckean.couplings._chaos import run_from_law
 from mckean.measures import AbstractLaw, AbstractMeasure, Particles
 from mckean.measures.convert import require_law
-from mckean.models import Equation, Model
+from mckean.models import Equation, Model, initial, require_equation
 from mckean.spaces import Euclidean, Torus
 from mckean.statistics import Jackknife, Rate, divisor, fit_rate, jackknife, largest, samples
 from mckean.transport.quantiles import quantiles
@@ -129,7 +129,8 @@ def marginals(
     **Source:** the W_2² to leading order, Peyre, ESAIM Control Optim. Calc. Var. 24 (2018).
     """
     require_law(law)
-    _check(model, limit, k, min(sizes, default=0), cells, replicas)
+    require_equation(model)
+    _check(initial(model), limit, k, min(sizes, default=0), cells, replicas)
     run = eqx.Partial(
         run_from_law, model=model, law=law, observe={"numbers": eqx.Partial(occupation, edges=_edges(limit, cells))},
         until=until, dt=dt, every=every, scheme=scheme,

@@ -26,7 +26,7 @@ from mckean.dynamics.loop import Plan, Run, run_in_chunks, run_whole
 from mckean.dynamics.trajectory import MeasureT, Trajectory, reserved_names
 from mckean.interactions.functions import as_module
 from mckean.measures import AbstractMeasure, Particles
-from mckean.models import Equation, Model, in_precision, initial, require_equation, since
+from mckean.models import Equation, Model, in_precision, initial, since
 from mckean.paths import Brownian
 
 Observables = Mapping[str, Callable[..., Any]]
@@ -81,18 +81,13 @@ def evolve(
     Inside vmap, grad or jit nothing is checked before the run, and a failure raises JAX's own runtime error.
     """
     start, until, dt, begin, steps = _count_steps(start, until, dt)
-    require_equation(model)
-    model = since(model, start)
-    scheme = scheme_for(model, measure, scheme)
+    scheme = scheme_for(since(model, start), measure, scheme)
     observe = _check_observables(observe, measure)
     stride = steps if every is None else _check_stride(every, steps)
-    model = in_precision(model, measure)
+    model = in_precision(since(model, start), measure)
     path = _choose_path(initial(model), measure, path, (begin, steps, dt))
-    run = Run(scheme.begin(model, measure, dt), path, observe)
-    plan = Plan(begin, steps, stride, dt)
-    attributes = _describe_run(
-        model=run.stepper.equation, scheme=scheme, path=path, dt=dt, start=start, until=until, every=stride
-    )
+    run, plan = Run(scheme.begin(model, measure, dt), path, observe), Plan(begin, steps, stride, dt)
+    attributes = _describe_run(run, scheme=scheme, path=path, dt=dt, start=start, until=until, every=stride)
     with forward_derivatives():
         whole = _in_one_program(run, measure)
         return (run_whole if whole else partial(run_in_chunks, progress=progress))(run, plan, measure, attributes)
@@ -171,9 +166,9 @@ def _check_observables(observe: Observables | None, measure: AbstractMeasure) ->
     return jax.tree.map(lambda part: as_module(part) if isinstance(part, FunctionType | partial) else part, observe)
 
 
-def _describe_run(**made: Any) -> tuple[tuple[str, str], ...]:
-    software = f"mckean {_version()}, jax {jax.__version__}"
-    return tuple((name, _describe(value)) for name, value in {**made, "software": software}.items())
+def _describe_run(run: Run, **made: Any) -> tuple[tuple[str, str], ...]:
+    made = {"model": run.stepper.equation, **made, "software": f"mckean {_version()}, jax {jax.__version__}"}
+    return tuple((name, _describe(value)) for name, value in made.items())
 
 
 def _describe(value: Any) -> str:

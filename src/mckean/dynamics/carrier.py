@@ -66,11 +66,9 @@ class CarrierScheme(AbstractScheme):
     moves: ClassVar[str] = "a Carrier"
     schemes: tuple[AbstractScheme, ...]
     rule: Rule
-    bare: Callable[[Equation], Equation]
+    bare: Callable[[Any], Equation]
 
-    def __init__(
-        self, schemes: Sequence[AbstractScheme], rule: Rule, bare: Callable[[Equation], Equation] | None = None
-    ):
+    def __init__(self, schemes: Sequence[AbstractScheme], rule: Rule, bare: Callable[[Any], Equation] | None = None):
         self.schemes, self.rule = tuple(schemes), rule
         self.bare = _itself if bare is None else bare
 

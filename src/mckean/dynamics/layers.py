@@ -16,7 +16,7 @@ from mckean.faults import Status, sound
 from mckean.interactions import AbstractField
 from mckean.interactions.parameters import parameter
 from mckean.measures import AbstractMeasure, Particles
-from mckean.models import Equation, Model, initial
+from mckean.models import Equation, Model, initial, require_model
 from mckean.paths import Brownian
 
 
@@ -95,6 +95,7 @@ def modified(model: Model, dt: float) -> Model:
     tangent vectors have none, and follow b − (dt/2)∇_bb.
     **Raises** `ValueError`, when used, but for particles on the model's space.
     """
+    require_model(model)
     still = eqx.tree_at(lambda m: (m.common, m.noise), model, ((), None), is_leaf=lambda v: v is None)
     return Model(model.space, drift=_ModifiedDrift(still, dt))
 

@@ -22,7 +22,7 @@ from mckean.interactions.kernels import AbstractKernel
 from mckean.measures import AbstractMeasure, Density, Particles
 from mckean.measures.density import require_inside, surroundings
 from mckean.measures.products import product_space
-from mckean.models import AbstractNoise, Additive, Model, Multiplicative, Thermal, drift_at
+from mckean.models import AbstractNoise, Additive, Model, Multiplicative, Thermal, drift_at, require_model
 from mckean.spaces import AbstractGrid, AbstractSpace, AbstractSphericalGrid
 
 _MOST = 3
@@ -48,6 +48,7 @@ def liouville(model: Model, n: int) -> Model:
     **Raises:** `ValueError` for N·d > 3, for a sphere, for an internal energy, and for a kernel that is singular at 0:
     at some nodes of the product grid two particles coincide.
     """
+    require_model(model)
     space = product_space(model.space, n)
     require(
         space.dim <= _MOST,
@@ -85,6 +86,7 @@ def gibbs_density(system: Model, grid: AbstractGrid) -> Density:
     without V and W; and for a box that misses more than 1e-3 of its mass,
     saying how much.
     """
+    require_model(system)
     require(grid.space == system.space, f"the system lives on {system.space}, but the grid on {grid.space}.")
     require(system.interaction is None, "this model has an interaction: take liouville(model, n) first.")
     require(system.drift is None, "a system with a drift beside its energy has no known Gibbs law.")

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from mckean.checks import require
 from mckean.energetics._inequalities import require_gradient
 from mckean.measures import AbstractMeasure, Density, Gaussian, relative_entropy
-from mckean.models import Model
+from mckean.models import Model, require_model
 from mckean.models.energy import dissipation, free_energy, potential
 from mckean.spaces import calculus
 
@@ -48,6 +48,7 @@ def adversary(
 
     **Source:** Dinkelbach, Management Science 13 (1967), for quotients.
     """
+    require_model(model)
     from scipy.optimize import minimize
 
     require_gradient(model)

@@ -15,7 +15,7 @@ import numpy as np
 from mckean.checks import require
 from mckean.dynamics import evolve
 from mckean.measures import AbstractMeasure
-from mckean.models import Model
+from mckean.models import Model, require_model
 from mckean.models.energy import dissipation, free_energy
 from mckean.statistics import ExponentialRate, decay_rate
 from mckean.transport import wasserstein
@@ -89,6 +89,7 @@ def decay(
 
     **Source:** Otto and Villani, J. Funct. Anal. 173 (2000).
     """
+    require_model(model)
     alike = type(measure) is type(equilibrium) and getattr(measure, "grid", None) == getattr(equilibrium, "grid", None)
     require(alike, "a decay compares two measures of one kind: two densities on one grid, or two Gaussians.")
     run = evolve(model, measure, until=until, dt=dt, every=every, observe=_OBSERVE, **how)

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from mckean.checks import require, require_finite
 from mckean.interactions.kernels import FourierSeries
 from mckean.measures import Density
-from mckean.models import Model
+from mckean.models import Model, require_model
 from mckean.models.potentials import as_potential
 from mckean.spaces import Euclidean, Torus
 
@@ -47,6 +47,7 @@ def convexity(model: Model, lower: float, upper: float) -> float:
 
     **Source:** Carrillo, McCann and Villani, Rev. Mat. Iberoamericana 19 (2003); Bakry and Émery (1985).
     """
+    require_model(model)
     require_gradient(model)
     require(isinstance(model.space, Euclidean), "convexity along geodesics is for R^d: a torus has no convex V.")
     require(lower < upper, "the box needs lower < upper.")
@@ -101,6 +102,7 @@ def holley_stroock(model: Model, convex: Callable | None, lower: float = 0.0, up
 
     **Source:** Holley and Stroock, J. Stat. Phys. 46 (1987).
     """
+    require_model(model)
     require_gradient(model)
     require(math.isfinite(float(model.beta)), "a perturbed log-Sobolev inequality needs a noise.")
     space, beta = model.space, float(model.beta)

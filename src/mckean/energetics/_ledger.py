@@ -224,7 +224,7 @@ def entries(model: Model, mu: Particles | Density | Gaussian, noise: Increments,
 
 
 def _integrands(
-    model: Equation,
+    model: Model,
     mu: AbstractMeasure,
     x: interactions.Points,
     score: Float[Array, "n d"],

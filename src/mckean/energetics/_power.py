@@ -7,7 +7,7 @@ from mckean.dynamics import Increments
 from mckean.dynamics.scheme import require_stratonovich
 from mckean.energetics._ledger import entries
 from mckean.measures import AbstractMeasure, dtype_of
-from mckean.models import Model
+from mckean.models import Model, require_model
 from mckean.models.environment import derivative, require_movable, total_over_motions
 
 
@@ -27,6 +27,7 @@ def environment_power(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
 
     **Raises:** `ValueError` for other measures, and for a common noise in the sense of Itô that depends on the state.
     """
+    require_model(model)
     require_stratonovich(model)
     mu = require_movable(mu)
     one = jnp.ones((), dtype_of(mu))

@@ -11,7 +11,7 @@ from mckean.energetics._inequalities import require_gradient
 from mckean.interactions.kernels import FourierSeries
 from mckean.interactions.sums.convolution import stencil
 from mckean.measures import Density
-from mckean.models import Model
+from mckean.models import Model, require_model
 from mckean.spaces import AbstractGrid, FourierGrid
 
 # The most nodes: the spectrum is that of a matrix.
@@ -43,6 +43,7 @@ def relaxation(model: Model, equilibrium: Density) -> Float[np.ndarray, " k"]:
 
     **Raises:** `ValueError` for other densities, an internal energy, and a model that is no gradient flow.
     """
+    require_model(model)
     require_gradient(model)
     known = isinstance(equilibrium, Density) and (
         equilibrium.domain.dim == 1 or (equilibrium.domain.dim == 2 and isinstance(equilibrium.grid, FourierGrid))

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from mckean.checks import require
 from mckean.dynamics.scheme import require_stratonovich
 from mckean.measures import Density
-from mckean.models import Model, differs, energy
+from mckean.models import Model, differs, energy, require_model
 from mckean.models.environment import derivative, require_movable, spreading, tangent, total_over_motions
 from mckean.spaces import calculus
 from mckean.spaces.calculus import SpectralGrid
@@ -46,6 +46,7 @@ def gibbs_drift(model: Model, state: Density) -> GibbsDrift:
     **Raises:** `ValueError` for a density on a box, and for an own noise in Stratonovich form or a common noise in Itô
     form if the two forms differ.
     """
+    require_model(model)
     form = type(state).__name__
     require(isinstance(state, Density), f"this is asked of a density, not of a {form}: deposit it first.")
     require_stratonovich(model)

@@ -31,7 +31,7 @@ from mckean.dynamics import Scheme, evolve, scheme_for
 from mckean.equilibrium._sampling import Observables
 from mckean.faults import value_of, watch
 from mckean.measures import Particles
-from mckean.models import Model, differs
+from mckean.models import Equation, Model, differs, require_model
 from mckean.paths import Brownian
 from mckean.spaces import Sphere
 from mckean.statistics import Estimate, average
@@ -106,10 +106,10 @@ def invariance(
     """
     _require_draws(model, clouds, observe)
     first = Particles(model.space, clouds[0])
-    model = scheme_for(model, first, scheme).begin(model, first, dt).equation
+    planned = scheme_for(model, first, scheme).begin(model, first, dt).equation
     require_key(key)
     keys, names = jax.random.split(key, clouds.shape[0]), tuple(observe)
-    before, after = value_of(_run(model, jnp.asarray(clouds), dict(observe), keys, (dt, until), scheme))
+    before, after = value_of(_run(planned, jnp.asarray(clouds), dict(observe), keys, (dt, until), scheme))
     before, after = _table(names, before), _table(names, after)
     return _judge(names, after - before, before)
 
@@ -135,6 +135,7 @@ def stationarity(model: Model, clouds: Float[Array, "c n d"], observe: Observabl
 
     **Source:** Echeverría, Z. Wahrscheinlichkeitstheorie 61 (1982).
     """
+    require_model(model)
     _require_draws(model, clouds, observe)
     require(not isinstance(model.space, Sphere), "the generator is written for R^d and tori, not for a sphere.")
     for part in (*model.common, *(() if model.noise is None else (model.noise,))):
@@ -154,7 +155,7 @@ def _require_draws(model: Model, clouds: Float[Array, "c n d"], observe: Observa
 
 
 @eqx.filter_jit
-def _run(model: Model, clouds, observe: dict, keys: Key[Array, " c"], times: tuple[float, float], scheme) -> Any:
+def _run(model: Equation, clouds, observe: dict, keys: Key[Array, " c"], times: tuple[float, float], scheme) -> Any:
     def one(x, key):
         run = evolve(
             model, Particles(model.space, x), until=times[1], dt=times[0], path=Brownian(key), scheme=scheme,

@@ -21,7 +21,7 @@ from mckean.dynamics.gibbs import require_gibbs
 from mckean.equilibrium._sampling import Observables
 from mckean.measures import AbstractLaw
 from mckean.measures.convert import require_law
-from mckean.models import Model
+from mckean.models import Model, require_model
 from mckean.paths import Brownian
 from mckean.statistics import Estimate, average, replicate
 
@@ -86,6 +86,7 @@ def langevin_means(
 
     **Source:** Talay and Tubaro, Stoch. Anal. Appl. 8 (1990).
     """
+    require_model(model)
     require_gibbs(model)
     require_law(law)
     require(0 <= discard < until, f"the time thrown away lies between 0 and {until:g}, but {discard:g} was given.")

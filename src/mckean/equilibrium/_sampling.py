@@ -30,7 +30,7 @@ from mckean.checks import require, require_finite, require_key
 from mckean.dynamics.gibbs import coupled_log_density, require_gibbs
 from mckean.measures import AbstractLaw, AbstractMeasure, Particles
 from mckean.measures.convert import require_law
-from mckean.models import Model, energy, in_precision, with_planned_sums
+from mckean.models import Model, energy, in_precision, require_model, with_planned_sums
 from mckean.spaces import Torus
 from mckean.statistics import Estimate, average
 
@@ -116,6 +116,7 @@ def sample_gibbs(
 
     **Source:** Hukushima and Nemoto, J. Phys. Soc. Japan 65 (1996), for the exchange of neighbours.
     """
+    require_model(model)
     require_gibbs(model)
     ladder = _check_ladder(couplings)
     _check_counts(n, chains, draws, warmup, steps)

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 from mckean import interactions
 from mckean.interactions import AbstractField
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
-from mckean.models.model import Model, drift_at
+from mckean.models.model import Model, drift_at, require_model
 from mckean.models.noise import AbstractNoise, Calculus, require_calculus
 from mckean.spaces import calculus
 from mckean.spaces.calculus import SpectralGrid
@@ -43,6 +43,7 @@ def convert(model: Model, calculus: Calculus) -> Model:
     **Raises:** `ValueError` for another calculus. In a run: for a common noise that depends on a measure whose motion
     is not known in its form, such as a density on a box.
     """
+    require_model(model)
     require_calculus(calculus)
     own = [] if model.noise is None else [model.noise]
     parts = [*own, *model.common]

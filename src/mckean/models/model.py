@@ -94,7 +94,8 @@ class Model(eqx.Module):
         )
         require(drift is None or callable(drift), f"a drift must be a function b(x, mu), not {drift!r}.")
         if drift is not None:
-            require_arguments("a drift b", drift, "x", "mu")
+            mend = "; one that depends on time is Schedule(lambda t: Model(…, drift=lambda x, mu: b(x, mu, t)))"
+            require_arguments("a drift b", drift, "x", "mu", mend=mend)
         self.drift = None if drift is None else as_module(drift)
         self.noise = noise
         self.common = common
@@ -223,7 +224,7 @@ def require_model(model: Any) -> None:
     if isinstance(model, Model):
         return
     held = ""
-    if hasattr(model, "at"):
+    if hasattr(type(model), "initial"):
         held = ", and this asks for a model that does not depend on time: give the one of a time, schedule.at(t)"
     elif hasattr(model, "model"):
         held = ", which holds facts beside its model: give its .model"

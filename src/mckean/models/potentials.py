@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from mckean.checks import require, require_finite, require_periodic, scalar_field
+from mckean.checks import require, require_arguments, require_finite, require_periodic, scalar_field
 from mckean.interactions import place
 from mckean.interactions.functions import as_module
 from mckean.interactions.kernels import AbstractKernel, FourierSeries, Function
@@ -97,6 +97,8 @@ def as_potential(potential, space: AbstractSpace):
             else AtDisplacement(kernel, space)
         )
     require(callable(potential), f"a confinement must be a function of a point, not {potential!r}.")
+    mend = "; one that depends on time is Schedule(lambda t: langevin(…, lambda x: V(x, t)))"
+    require_arguments("a confinement V", potential, "x", mend=mend)
     potential = as_module(potential)
     scalar_field(potential, space.dim, "a confinement")
     if isinstance(space, Torus):

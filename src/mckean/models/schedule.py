@@ -43,7 +43,8 @@ class Schedule(eqx.Module):
     sum: AbstractSum | None
 
     def __init__(self, model: Callable):
-        require(callable(model), f"a schedule is a function of time, Schedule(lambda t: langevin(…)), not {model!r}.")
+        form = type(model).__name__
+        require(callable(model), f"a schedule is a function of time, Schedule(lambda t: langevin(…)), not a {form}.")
         require_arguments("a schedule", model, "t")
         self.model, self.start, self.sum = as_module(model), array(0.0, float), None
 
@@ -78,7 +79,7 @@ class Schedule(eqx.Module):
 
 Equation = Model | Schedule
 """What `evolve` solves: a model, or one that depends on time."""
-_Equation = TypeVar("_Equation", Model, Schedule)
+_Equation = TypeVar("_Equation", bound=Model | Schedule)
 
 
 def in_precision(equation: _Equation, mu: AbstractMeasure) -> _Equation:
@@ -87,7 +88,8 @@ def in_precision(equation: _Equation, mu: AbstractMeasure) -> _Equation:
 
 
 def since(equation: Equation, start: float) -> Equation:
-    """The equation of a run from a time on."""
+    """The equation of a run from a time on. **Raises** `ValueError` for what is no equation."""
+    require_equation(equation)
     if isinstance(equation, Model):
         return equation
     return eqx.tree_at(lambda s: s.start, equation, jnp.asarray(start, equation.start.dtype))
@@ -104,7 +106,7 @@ def require_equation(equation: Any) -> None:
         require_model(equation)
 
 
-def with_planned_sums(equation: Equation, mu: AbstractMeasure) -> Equation:
+def with_planned_sums(equation: _Equation, mu: AbstractMeasure) -> _Equation:
     """The equation with its interaction summed in the way that is chosen for a known cloud; see `interactions.plan`.
 
     A plan is made for one W: where W depends on time there is none.
@@ -122,7 +124,7 @@ def with_planned_sums(equation: Equation, mu: AbstractMeasure) -> Equation:
     return with_sums_of(equation, with_sum(model, interactions.plan(model.interaction, mu).sum))
 
 
-def with_sums_of(equation: Equation, planned: Equation) -> Equation:
+def with_sums_of(equation: _Equation, planned: Equation) -> _Equation:
     """The equation with the sum that another form of it has planned."""
     if isinstance(equation, Model) and isinstance(planned, Model):
         return eqx.tree_at(lambda m: m.interaction, equation, planned.interaction, is_leaf=lambda leaf: leaf is None)
@@ -137,7 +139,7 @@ def _has_moving_sum(schedule: Schedule) -> bool:
     """Whether W depends on time, or may: what is computed from the time is followed, not what comes of it."""
     if traced(schedule):
         return True
-    parts = lambda t: eqx.filter(schedule.model(t).interaction, eqx.is_array)  # noqa: E731
+    parts = lambda t: eqx.filter(schedule.at(t).interaction, eqx.is_array)  # noqa: E731
     program = jax.make_jaxpr(parts)(schedule.start).jaxpr
     needed = {id(v) for v in program.outvars}
     for equation in reversed(program.eqns):

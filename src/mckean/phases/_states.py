@@ -11,7 +11,7 @@ import numpy as np
 
 from mckean.checks import require, require_key
 from mckean.measures import Density
-from mckean.models import Model, energy
+from mckean.models import Model, energy, require_model
 from mckean.phases import _equation as equation
 from mckean.phases._curvature import curvatures, zero_modes
 from mckean.spaces import AbstractGrid, FourierGrid
@@ -85,6 +85,7 @@ def steady_state(model: Model, start: Density, picard: int = 200) -> SteadyState
       for a grid that is too coarse for W, with the number of nodes that is not.
     - `RuntimeError` where no state is found, with the residual.
     """
+    require_model(model)
     require(
         isinstance(start, Density), f"a search for steady states starts at a density, not at {type(start).__name__}."
     )
@@ -130,6 +131,7 @@ def steady_states(
 
     **Source:** deflation, SIAM J. Sci. Comput. 37 (2015).
     """
+    require_model(model)
     equation.require_states(model, grid)
     require_key(key)
     axes = equation.symmetric_axes(model, grid)

@@ -6,7 +6,7 @@ import numpy as np
 
 from mckean.checks import require
 from mckean.interactions.kernels import FourierSeries
-from mckean.models import Model
+from mckean.models import Model, require_model
 from mckean.spaces import Torus
 
 # Coefficients that are the least one up to rounding.
@@ -46,6 +46,7 @@ def linear_threshold(model: Model) -> LinearThreshold:
 
     **Source:** Carrillo, Gvalani, Pavliotis and Schlichting, arXiv 1806.01719, Theorem 1.3.
     """
+    require_model(model)
     require(
         isinstance(model.space, Torus), f"the uniform state is one of a torus, but the model lives on {model.space}."
     )
