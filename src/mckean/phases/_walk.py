@@ -30,7 +30,7 @@ class Event:
 
     - `kind`: "fold", where the branch turns back, or "branch point", where other branches meet it.
     - `parameter`: where.
-    - `error`: how far the parameter may be off, from the width of the bracket that holds the event.
+    - `error`: how far the parameter may be off, by what is left there of the curvature or of dp that vanishes.
     - `state`: the `SteadyState` there.
     - `multiplicity`: how many curvatures vanish there.
     - `model_of`: the model for a parameter.
@@ -188,5 +188,8 @@ class _Segment:
         root, result = brentq(value, begin, end, xtol=1e-13 * self.reach, full_output=True)
         point, state = self.at(root)
         near = sorted(self.seen, key=lambda s: abs(s - root))[1]
-        error = max(abs(self.seen[near][0].p - point.p), 1e-13 * self.walk.scale) if result.converged else width
+        # What is left of the function, by the slope to the nearest point that was seen.
+        left, slope = abs(value(root)), abs(value(near) - value(root))
+        error = width if not result.converged or slope == 0 else abs(self.at(near)[0].p - point.p) * left / slope
+        error = max(error, 1e-13 * self.walk.scale)
         return Event(kind, point.p, error, state, 1, self.walk.model_of), root
