@@ -360,6 +360,16 @@ REFUSED = {
         ),
         "no key": (lambda: mk.phases.steady_states(MODEL, CIRCLE.grid(8), key=0), "key"),
     },
+    "phases.departures": {
+        "from a state": (lambda: mk.phases.departures(mk.phases.steady_state(MODEL, RHO)), "an event of a branch"),
+    },
+    "phases.mountain_pass": {
+        "between densities": (lambda: mk.phases.mountain_pass(MODEL, RHO, RHO), "between two steady states"),
+        "from a state to itself": (
+            lambda: mk.phases.mountain_pass(MODEL, *[mk.phases.steady_state(MODEL, RHO)] * 2),
+            "are one",
+        ),
+    },
     "phases.coexistence": {"of states": (lambda: mk.phases.coexistence(RHO, RHO), "two branches")},
     "phases.continuation": {
         "outside its bounds": (

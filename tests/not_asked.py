@@ -43,6 +43,7 @@ NOT_ASKED = {
     "transport.Geodesic",
     "transport.Tangent",
     "phases.Branch",
+    "phases.Departure",
     "phases.Event",
     "phases.Hysteresis",
     "phases.LinearThreshold",

@@ -110,6 +110,9 @@ VERBS = {
         if isinstance(mu, mk.Density)
         else phases.steady_states(m, RING, key=KEY, random=0)
     ),
+    "phases.mountain_pass": lambda m, mu, nu: phases.mountain_pass(
+        m, phases.steady_state(m, mu), phases.steady_state(m, nu)
+    ),
     "phases.continuation": lambda m, mu, nu: phases.continuation(
         lambda beta: dataclasses.replace(m, noise=mk.Thermal(beta)), phases.steady_state(m, mu), 2.0, (1.9, 2.1)
     ),
@@ -143,6 +146,7 @@ OF_NUMBERS = {
     "games.regret",
     "games.response",
     "phases.coexistence",
+    "phases.departures",
 }
 CALLS = {
     f"{verb}: {kind}": partial(lambda call, model, measure: call(model, measure(0.0), measure(0.5)), call, *of)

@@ -78,7 +78,10 @@ def _slopes(grid: AbstractGrid, pi: np.ndarray) -> tuple[list[np.ndarray], int]:
         faces = np.sqrt([0.5 * (a + b) for a, b in pairwise(pi)])
         return [faces[:, None] * np.diff(np.eye(n), axis=0) / h / root], 1
     # g = √πh is nothing at the walls, and as good as periodic: √π∂π^{−1/2} = ∂ − ½(log π)′.
-    return [_derivative(n, n * h) - np.diag(0.5 * _difference(np.log(pi)) / h)], 1
+    slope = _derivative(n, n * h) - np.diag(0.5 * _difference(np.log(pi)) / h)
+    # ∂ takes the wave of an even number of nodes to 0, but −∂² has the square of its wave number.
+    last = np.pi / h * (-1.0) ** np.arange(n)[None] / np.sqrt(n)
+    return [slope, last] if n % 2 == 0 else [slope], 1
 
 
 def _derivative(n: int, side: float) -> np.ndarray:
@@ -97,7 +100,7 @@ def _difference(values: np.ndarray) -> np.ndarray:
     # Row i: the weights of the derivative at the place i of the neighbours.
     table = np.arange(_WIDTH) - np.arange(_WIDTH)[:, None]
     unit = (powers == 1).astype(float)
-    weights = np.stack([np.linalg.solve(np.vander(-row, increasing=True).T.astype(float), unit) for row in table])
+    weights = np.stack([np.linalg.solve(np.vander(row, increasing=True).T.astype(float), unit) for row in table])
     return np.sum(weights[np.arange(n) - first] * values[first[:, None] + powers], axis=1)
 
 

@@ -144,7 +144,9 @@ def _frozen(function: FunctionType, around: tuple[Any, ...]) -> tuple[Any, Funct
         # It is defined later, or never.
         raise _Unknown
     names = {name: _fixed(known[name], around) for name in _names(function.__code__) if name in known}
-    values = {name: value for name, (_, value) in names.items()} | {"__name__": function.__module__}
+    # An attribute that its module imports when it is first asked for (`jnp.maximum`) looks for the builtins here.
+    values = {"__name__": function.__module__, "__builtins__": builtins}
+    values |= {name: value for name, (_, value) in names.items()}
     copy = _with(function, {place: value for place, (_, value) in held.items()}, values)
     keys = [(place, key) for place, (key, _) in held.items()], [(name, key) for name, (key, _) in names.items()]
     return (function.__code__, function.__module__, tuple(keys[0]), tuple(keys[1])), copy

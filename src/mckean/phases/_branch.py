@@ -1,5 +1,6 @@
 """Continuation of a steady state in a parameter, through folds and past branch points."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -107,6 +108,7 @@ def continuation(
     *,
     forward: bool = True,
     step: float = 0.1,
+    longest: float = math.inf,
     most: int = 200,
     along: Any = None,
 ) -> Branch:
@@ -121,6 +123,7 @@ def continuation(
     - `forward`: whether the parameter grows at first. Default: True.
     - `step`: the first length of a step, in units of log ρ (root mean square) and of the largest |parameter|. Default:
       0.1.
+    - `longest`: the longest step; they grow where the curve is straight. Default: infinite.
     - `most`: the most points. Default: 200.
     - `along`: how to leave a branch point: a `Departure`, or a change of log ρ, an array of the grid's shape.
       Default: None.
@@ -136,7 +139,10 @@ def continuation(
     require(
         low <= p <= high and low < high, f"a branch begins within its bounds, not at {p:g} for [{low:g}, {high:g}]."
     )
-    require(step > 0 and most >= 2, f"a branch is made of two or more points at positive steps, not {most}, {step}.")
+    require(
+        0 < step <= longest and most >= 2,
+        f"a branch is made of two or more points at positive steps up to the longest, not {most}, {step}, {longest}.",
+    )
     model, grid = model_of(p), state.density.grid
     equation.require_states(model, grid)
     axes = equation.symmetric_axes(model, grid)
@@ -151,10 +157,10 @@ def continuation(
         here = walk.leave(u, p, along, 0.0)
     points, states, events, length = [here], [state], [], float(step)
     while len(points) < most and low <= here.p <= high:
-        there, length = walk.next(here, length)
+        there, length = walk.next(here, min(length, longest))
         new = walk.describe(there)
         leaving = along is not None and len(points) == 1
-        events += walk.events(here, there, states[-1], new, leaving)
+        events += walk.events((here, there), (states[-1], new), leaving)
         points, states, here = [*points, there], [*states, new], there
     return Branch(np.array([point.p for point in points]), states, events, model_of)
 

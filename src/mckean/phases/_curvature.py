@@ -21,7 +21,6 @@ import numpy as np
 from mckean.interactions.kernels import FourierSeries
 from mckean.measures import Density
 from mckean.models import Model, energy
-from mckean.phases import _equation as equation
 from mckean.spaces import AbstractGrid, FourierGrid
 
 # Where the directions go that are left out.
@@ -30,6 +29,8 @@ _FAR = 100.0
 FEW = 8
 # The most columns of B, and of its entries.
 _COLUMNS, _ENTRIES = 600, 2e7
+# The most nodes for which the matrix of 1 + C is formed where W has no series.
+_DENSE = 600
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +71,7 @@ def hessian(model: Model, rho: Density, moves: np.ndarray) -> Hessian:
     columns = _columns(model, rho)
     if columns is not None:
         inside, vectors = _by_modes(*columns, left)
-    elif grid.size <= equation.DENSE:
+    elif grid.size <= _DENSE:
         inside, vectors = _all(model, rho, left)
     else:
         return _least(model, rho, left, most)
@@ -118,6 +119,9 @@ def _columns(model: Model, rho: Density) -> tuple[np.ndarray, np.ndarray] | None
 
 def _by_modes(columns: np.ndarray, weights: np.ndarray, left: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     inside = columns - left.T @ (left @ columns)
+    if 2 * len(weights) > len(columns):
+        # As large a matrix on the nodes is one decomposition instead of two.
+        return _away(np.eye(len(columns)) + (inside * weights) @ inside.T, left)
     sizes, turn = np.linalg.eigh(inside.T @ inside)
     large = sizes > 1e-13 * max(sizes.max(initial=0.0), 1e-300)
     root = turn[:, large] * np.sqrt(sizes[large])
@@ -125,15 +129,15 @@ def _by_modes(columns: np.ndarray, weights: np.ndarray, left: np.ndarray) -> tup
     return 1 + values, inside @ (turn[:, large] / np.sqrt(sizes[large]) @ vectors)
 
 
-def _operator(model: Model, rho: Density, left: Any) -> Any:
-    """g ↦ P(1 + C)Pg + far·(1 − P)g, P the projection away from the directions."""
+def projected(model: Model, rho: Density, left: Any) -> Any:
+    """g ↦ P(1 + C)Pg + (1 − P)g, P the projection away from the directions."""
     grid, beta = rho.grid, model.beta
     root = jnp.sqrt(rho.values.ravel() * grid.cell_volume)
 
     def act(g):
         inside = g - left.T @ (left @ g)
         out = inside + beta * root * paired(model, grid, root * inside / grid.cell_volume)
-        return out - left.T @ (left @ out) + _FAR * (left.T @ (left @ g))
+        return out - left.T @ (left @ out) + left.T @ (left @ g)
 
     return act
 
@@ -147,14 +151,19 @@ def paired(model: Model, grid: AbstractGrid, h: Any) -> Any:
 
 
 def _all(model: Model, rho: Density, left: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    values, vectors = np.linalg.eigh(np.asarray(_matrix(model, rho, jnp.asarray(left, rho.values.dtype))))
+    return _away(np.asarray(_matrix(model, rho, jnp.asarray(left, rho.values.dtype))), left)
+
+
+def _away(matrix: np.ndarray, left: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues and eigenvectors without the directions that are left out."""
+    values, vectors = np.linalg.eigh(matrix + _FAR * left.T @ left)
     keep = np.sum((left @ vectors) ** 2, axis=0) < 0.5
     return values[keep], vectors[:, keep]
 
 
 @eqx.filter_jit
 def _matrix(model: Model, rho: Density, left: Any) -> Any:
-    act = _operator(model, rho, left)
+    act = projected(model, rho, left)
     # One column after the other: XLA cannot lay out the transforms of all for a product with a transpose.
     matrix = jax.lax.map(act, jnp.eye(rho.values.size, dtype=rho.values.dtype))
     return 0.5 * (matrix + matrix.T)
@@ -167,7 +176,8 @@ def _least(model: Model, rho: Density, left: np.ndarray, most: int) -> Hessian:
 
     n, few = rho.values.size, min(FEW, most)
     kept = jnp.asarray(left, rho.values.dtype)
-    act = lambda g: np.asarray(_apply(model, rho, kept, jnp.asarray(g.reshape(n, -1))))  # noqa: E731
+    away = lambda g: _FAR * left.T @ (left @ g)  # noqa: E731
+    act = lambda g: np.asarray(_apply(model, rho, kept, jnp.asarray(g.reshape(n, -1)))) + away(g)  # noqa: E731
     while True:
         # Some more than are asked for, so that the last ones converge as well.
         start = np.random.default_rng(0).normal(size=(n, min(few + 4, n // 6)))
@@ -186,4 +196,4 @@ def _least(model: Model, rho: Density, left: np.ndarray, most: int) -> Hessian:
 @eqx.filter_jit
 def _apply(model: Model, rho: Density, left: Any, g: Any) -> Any:
     # A block at a time: LOBPCG has several blocks of the same shape.
-    return jax.lax.map(_operator(model, rho, left), g.T).T
+    return jax.lax.map(projected(model, rho, left), g.T).T

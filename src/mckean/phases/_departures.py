@@ -16,6 +16,7 @@ Other kernels are searched from many starts.
 """
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,7 @@ from mckean.measures import Density
 from mckean.models import energy
 from mckean.phases import _arc as arc
 from mckean.phases import _equation as equation
-from mckean.phases._curvature import Hessian, hessian, paired
+from mckean.phases._curvature import Hessian, hessian, paired, projected
 from mckean.phases._walk import Event
 from mckean.spaces import FourierGrid
 
@@ -156,7 +157,7 @@ def _reduce(event: Event, whole: Hessian, basis: np.ndarray, u: Any, axes: tuple
     rho = event.state.density
     number = basis.shape[1]
     root = np.sqrt(np.asarray(rho.values, np.float64).ravel() * rho.grid.cell_volume)[:, None]
-    products = (basis[:, :, None] * basis[:, None]).reshape(n, -1) / root
+    products = (basis[:, :, None] * basis[:, None]).reshape(len(basis), -1) / root
     cubic = -(basis.T @ products / 6).reshape((number,) * 3)
     # ψ = −½g²/√ρ on the complement, and H⁻¹ψ.
     psi = whole.project(products) / -2
@@ -181,13 +182,7 @@ def _inverse(event: Event, whole: Hessian, basis: np.ndarray, psi: np.ndarray) -
 
 @eqx.filter_jit
 def _solve(model: Any, rho: Density, left: Any, psi: Any) -> Any:
-    root = jnp.sqrt(rho.values.ravel() * rho.grid.cell_volume)
-
-    def act(g):
-        inside = g - left.T @ (left @ g)
-        out = inside + model.beta * root * paired(model, rho.grid, root * inside / rho.grid.cell_volume)
-        return out - left.T @ (left @ out) + left.T @ (left @ g)
-
+    act = projected(model, rho, left)
     one = lambda f: jax.scipy.sparse.linalg.gmres(  # noqa: E731
         act, f, tol=1e-12, atol=0.0, restart=60, maxiter=6, solve_method="incremental"
     )[0]
@@ -256,8 +251,8 @@ def _search(reduced: _Reduced, waves: bool) -> list[_Solution]:
             cubic = np.linalg.norm(reduced.gradient(3, a))
             if (degree == 3) == (cubic <= _ZERO * np.sqrt(size)) and len(degrees) == 2:
                 continue
-            if not any(_same(reduced, a, mu, other, waves) for other in found if other.degree == degree):
-                found.append(_Solution(a, degree, mu))
+            if not any(_same(reduced, a, float(mu), other, waves) for other in found if other.degree == degree):
+                found.append(_Solution(a, degree, float(mu)))
     return found
 
 
@@ -288,7 +283,7 @@ def _same(reduced: _Reduced, a: np.ndarray, mu: float, other: _Solution, waves: 
         return False
     if not waves:
         near = [np.linalg.norm(a - sign * other.direction) for sign in ((1, -1) if other.degree == 4 else (1,))]
-        return min(near) <= 1e-5
+        return bool(min(near) <= 1e-5)
     n = len(a) // 2
     moduli = lambda b: b[:n] ** 2 + b[n:] ** 2  # noqa: E731
     return bool(np.abs(moduli(a) - moduli(other.direction)).max() <= 1e-5)
@@ -297,8 +292,8 @@ def _same(reduced: _Reduced, a: np.ndarray, mu: float, other: _Solution, waves: 
 def _departure(reduced: _Reduced, solution: _Solution, basis: np.ndarray, root: np.ndarray, grid: Any) -> Departure:
     change = basis @ solution.direction / root
     # For an s of which the change of log ρ has root mean square 1.
-    unit = np.sqrt(np.mean(change**2))
+    unit = float(np.sqrt(np.mean(change**2)))
     slope = solution.rate / unit if solution.degree == 3 else 0.0
-    bend = solution.rate / unit**2 if solution.degree == 4 else np.nan
+    bend = solution.rate / unit**2 if solution.degree == 4 else math.nan
     speed = float(solution.direction @ reduced.rates @ solution.direction)
     return Departure((change / unit).reshape(grid.shape), slope, bend, solution.rate * speed < 0)

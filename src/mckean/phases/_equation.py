@@ -24,7 +24,7 @@ from mckean.models import Model, energy
 from mckean.spaces import AbstractGrid, AbstractSphericalGrid, FourierGrid, calculus
 
 # The most nodes for which a matrix is formed: its factors cost less than what solves without it.
-DENSE = 600
+DENSE = 128
 _STEPS = 25
 # A mode of W of this share of the largest one is not to be missed.
 _COARSE = 0.01

@@ -49,8 +49,8 @@ def mountain_pass(model: Model, first: SteadyState, second: SteadyState) -> Stea
     equation.require_states(model, grid)
     axes = equation.symmetric_axes(model, grid)
     start, end = _potentials(model, first, second, axes)
-    for state, u in ((first, start), (second, end)):
-        off = float(equation.residual(model, grid, u))
+    for state in (first, second):
+        off = float(equation.residual(model, grid, energy.potential(model, state.density)))
         require(off <= 1e-6, f"a state of order {state.order} is none of this model: log ρ is {off:.1g} off.")
     gap = float(model.beta * jnp.max(jnp.abs(_centred(start - end))))
     require(gap > 1e-6, "the two states are one, up to a translation.")
@@ -87,7 +87,7 @@ def _potentials(model: Model, first: SteadyState, second: SteadyState, axes: tup
     start, end = (_centred(energy.potential(model, state.density)) for state in (first, second))
     if axes:
         one, other = (np.asarray(state.density.values) for state in (first, second))
-        overlap = np.fft.irfftn(np.fft.rfftn(one) * np.conj(np.fft.rfftn(other)), one.shape)
+        overlap = np.fft.ifftn(np.fft.fftn(one) * np.conj(np.fft.fftn(other))).real
         fixed = [i for i in range(one.ndim) if i not in axes]
         overlap = overlap[tuple(slice(0, 1) if i in fixed else slice(None) for i in range(one.ndim))]
         end = jnp.roll(end, np.unravel_index(int(np.argmax(np.round(overlap, 9))), overlap.shape), range(one.ndim))

@@ -30,7 +30,7 @@ class Event:
 
     - `kind`: "fold", where the branch turns back, or "branch point", where other branches meet it.
     - `parameter`: where.
-    - `error`: how far the parameter may be off, from the width of the bracket that holds the event.
+    - `error`: how far the parameter may be off, by what is left there of the curvature or of dp that vanishes.
     - `state`: the `SteadyState` there.
     - `multiplicity`: how many curvatures vanish there.
     - `model_of`: the model for a parameter.
@@ -50,7 +50,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Point:
+class CurvePoint:
     """A point of the curve with its tangent: du a change of u, dp of the parameter."""
 
     u: Any
@@ -78,15 +78,15 @@ class Walk:
                 "W = mckean.interactions.place(kernel, space), and let β be the parameter, or coefficients of a series."
             ) from error
 
-    def start(self, u: Any, p: float, sign: float) -> Point:
+    def start(self, u: Any, p: float, sign: float) -> CurvePoint:
         """The first point, from which the parameter grows (+1) or falls."""
         du, dp = arc.tangent(
             self.model_of, self.grid, u, jnp.asarray(p), jnp.zeros_like(u), jnp.ones(()), self.axes, self.scale
         )
         turn = sign * np.sign(float(dp)) or 1.0
-        return Point(u, p, turn * du, turn * float(dp))
+        return CurvePoint(u, p, turn * du, turn * float(dp))
 
-    def leave(self, u: Any, p: float, change: Any, slope: float) -> Point:
+    def leave(self, u: Any, p: float, change: Any, slope: float) -> CurvePoint:
         """The first point, from which log ρ changes along `change`, and the parameter by `slope` for a change of 1."""
         beta = self.model_of(p).beta
         du = jnp.asarray(change, float) / -beta
@@ -95,9 +95,9 @@ class Walk:
         require(unit > 0, "a direction in which to leave a branch point is not zero.")
         du = du / unit
         size = float(arc.norm(beta, du, jnp.asarray(slope), self.scale))
-        return Point(u, p, du / size, slope / size)
+        return CurvePoint(u, p, du / size, slope / size)
 
-    def next(self, here: Point, length: float) -> tuple[Point, float]:
+    def next(self, here: CurvePoint, length: float) -> tuple[CurvePoint, float]:
         """The next point, at a step that is shortened until Newton's method converges and the tangent turns little."""
         first = length
         while length > 1e-6 * first:
@@ -110,7 +110,7 @@ class Walk:
             "another step, or with more nodes."
         )
 
-    def step(self, here: Point, length: float) -> tuple[Point, float, float]:
+    def step(self, here: CurvePoint, length: float) -> tuple[CurvePoint, float, float]:
         """The point at a distance, its residual, and the cosine of the two tangents."""
         u, p, residual, du, dp, cosine = arc.advance(
             self.model_of,
@@ -123,18 +123,20 @@ class Walk:
             self.axes,
             self.scale,
         )
-        return Point(u, float(p), du, float(dp)), float(residual), float(cosine)
+        return CurvePoint(u, float(p), du, float(dp)), float(residual), float(cosine)
 
-    def describe(self, point: Point) -> SteadyState:
+    def describe(self, point: CurvePoint) -> SteadyState:
         """The state of a point."""
         return describe(self.model_of(point.p), self.grid, jnp.asarray(point.u), self.axes)
 
-    def events(self, here: Point, there: Point, before: SteadyState, after: SteadyState, leaving: bool) -> list[Event]:
+    def events(
+        self, ends: tuple[CurvePoint, CurvePoint], states: tuple[SteadyState, SteadyState], leaving: bool
+    ) -> list[Event]:
         """The fold and the branch points between two neighbours; `leaving`: whether the first is a branch point."""
-        segment = _Segment(self, here, there, before, after)
+        segment = _Segment(self, ends, states)
         # A branch that begins at its branch point has curvatures of zero there.
         begin = 0.25 * segment.reach if leaving else 0.0
-        if here.dp * there.dp >= 0:
+        if ends[0].dp * ends[1].dp >= 0:
             return segment.crossings(begin, segment.reach)
         fold, place = segment.locate("fold", lambda point, state: point.dp, 0.0, segment.reach)
         gap = _NEAR * segment.reach
@@ -148,13 +150,14 @@ class Walk:
 class _Segment:
     """A piece of the curve between two neighbours, by the distance s along the tangent of the first one."""
 
-    def __init__(self, walk: Walk, here: Point, there: Point, before: SteadyState, after: SteadyState):
+    def __init__(self, walk: Walk, ends: tuple[CurvePoint, CurvePoint], states: tuple[SteadyState, SteadyState]):
+        here, there = ends
         beta = walk.model_of(here.p).beta
         self.walk, self.here = walk, here
         self.reach = float(arc.inner(beta, here.du, there.u - here.u, here.dp, there.p - here.p, walk.scale))
-        self.seen = {0.0: (here, before), self.reach: (there, after)}
+        self.seen = {0.0: (here, states[0]), self.reach: (there, states[1])}
 
-    def at(self, s: float) -> tuple[Point, SteadyState]:
+    def at(self, s: float) -> tuple[CurvePoint, SteadyState]:
         if s not in self.seen:
             point = self.walk.step(self.here, s)[0]
             self.seen[s] = point, self.walk.describe(point)
@@ -188,5 +191,8 @@ class _Segment:
         root, result = brentq(value, begin, end, xtol=1e-13 * self.reach, full_output=True)
         point, state = self.at(root)
         near = sorted(self.seen, key=lambda s: abs(s - root))[1]
-        error = max(abs(self.seen[near][0].p - point.p), 1e-13 * self.walk.scale) if result.converged else width
+        # What is left of the function, by the slope to the nearest point that was seen.
+        left, slope = abs(value(root)), abs(value(near) - value(root))
+        error = width if not result.converged or slope == 0 else abs(self.at(near)[0].p - point.p) * left / slope
+        error = max(error, 1e-13 * self.walk.scale)
         return Event(kind, point.p, error, state, 1, self.walk.model_of), root

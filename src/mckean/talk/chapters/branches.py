@@ -14,7 +14,16 @@ from mckean.interactions import kernels
 from mckean.measures import Density
 from mckean.models import langevin
 from mckean.paths import Brownian
-from mckean.phases import Branch, coexistence, continuation, steady_state
+from mckean.phases import (
+    Branch,
+    Departure,
+    coexistence,
+    continuation,
+    departures,
+    linear_threshold,
+    mountain_pass,
+    steady_state,
+)
 from mckean.spaces import Torus
 from mckean.statistics import binomial_interval, replicate
 from mckean.talk.claims import LEVEL, Chapter, Claim, Figure, Panel, Result, Rival, Series
@@ -50,19 +59,20 @@ def _two_waves(strength):
     return langevin(_CIRCLE, interaction=kernels.FourierSeries([1, 2], -strength * jnp.array([1.0, 2.0])), beta=1.0)
 
 
-def _leave(model_of, grid, below: float, above: float, lowest: float, mode: int = 1) -> tuple[Branch, Branch]:
-    """The uniform branch, and the one that leaves it at its first branch point."""
+def _leave(model_of, grid, below: float, above: float, lowest: float) -> tuple[Branch, Departure, Branch]:
+    """The uniform branch, and the only one that leaves it at its first branch point."""
     flat = Density(grid, jnp.full(grid.shape, 1 / (2 * np.pi)))
     plain = continuation(model_of, steady_state(model_of(below), flat, 0), below, (lowest, above))
-    event, wave = plain.events[0], jnp.cos(mode * grid.nodes[:, 0])
-    return plain, continuation(model_of, event.state, event.parameter, (lowest, above), along=wave)
+    event = plain.events[0]
+    (way,) = departures(event)
+    return plain, way, continuation(model_of, event.state, event.parameter, (lowest, above), along=way)
 
 
 def run(config: Config, key, progress) -> Result:
     grid = _CIRCLE.grid(config.nodes)
-    _, smooth = _leave(_cosine, grid, 1.5, 4.0, 1.0)
+    _, _, smooth = _leave(_cosine, grid, 1.5, 4.0, 1.0)
     progress(0.25)
-    plain, abrupt = _leave(_attention, grid, 0.35, 0.5, 0.3)
+    plain, way, abrupt = _leave(_attention, grid, 0.35, 0.5, 0.3)
     progress(0.5)
     start = Density.from_function(grid, lambda x: 1 + 0.9 * jnp.cos(2 * x[0]))
     clusters = continuation(_two_waves, steady_state(_two_waves(1.15), start, 50), 1.15, (1.1, 1.4))
@@ -74,10 +84,12 @@ def run(config: Config, key, progress) -> Result:
         )
         for law, k in zip((plain.at(strength)[0].density, ordered.density), jax.random.split(key), strict=True)
     )
-    saddle = min(abrupt.at(strength), key=lambda state: state.order)
+    saddle = mountain_pass(_attention(strength), plain.at(strength)[0], ordered)
     claims = [
         *_continuous(smooth),
         *_discontinuous(plain, abrupt, strength, saddle.free_energy - ordered.free_energy),
+        _way_out(way),
+        _kinks(),
         _secondary(clusters),
         *_shares(spread, gathered, saddle.order, strength),
     ]
@@ -131,7 +143,7 @@ def _discontinuous(plain: Branch, abrupt: Branch, strength: float, barrier: floa
          other.fold, fold.parameter, Rival("a continuous transition: no state before the threshold", sharp)),
         ("Order and disorder have the same free energy at the hierarchy's $\\kappa_c$",
          other.coexistence, strength, Rival("they coexist at the fold", other.fold)),
-        ("The barrier between them is the hierarchy's $F(\\mathrm{saddle}) - F(\\mathrm{uniform})$",
+        ("The pass between them, from a string of densities, is as high as the hierarchy's saddle above disorder",
          other.barrier, barrier, Rival("the energy of pairs without its ½", other.barrier_without_half)),
     )  # fmt: skip
     claims = [
@@ -156,6 +168,41 @@ def _discontinuous(plain: Branch, abrupt: Branch, strength: float, barrier: floa
             reference="Crandall and Rabinowitz: stability changes at a fold",
         ),
     ]
+
+
+def _way_out(way: Departure) -> Claim:
+    """To third order in s the first mode drives the second, which acts on it: δκ/κ_♯ = s²(1 − 2w)/4(1 − w)."""
+    share = float(_WEIGHTS[1] / _WEIGHTS[0])
+    bend = float(_SHARPNESS / special.iv(1, _SHARPNESS)) / 4
+    return Claim(
+        statement="The branch leaves backwards, as $w = \\hat W(2)/\\hat W(1) > 1/2$: with $s$ the root mean square of "
+        "$\\log\\rho$, $\\kappa - \\kappa_\\sharp = \\kappa_\\sharp s^2(1 - 2w)/4(1 - w)$; its coefficient, by the "
+        "reduced equations",
+        predicted=bend * (1 - 2 * share) / (1 - share),
+        measured=way.bend,
+        tolerance=1e-9,
+        origin=_ROUNDING,
+        excludes=Rival("the first mode alone, which always leaves forwards", bend),
+        reference=_PATH,
+    )
+
+
+def _kinks() -> Claim:
+    """Hegselmann and Krause's −½((h − |x|)₊)², h = 1: Ŵ(1) = −(h − sin h)/π, L = 2π."""
+    bounded = lambda x: -0.5 * jnp.maximum(1.0 - jnp.abs(x[0]), 0.0) ** 2  # noqa: E731
+    model = langevin(_CIRCLE, interaction=kernels.MinimalImage(bounded), beta=1.0)
+    x = 2 * np.pi * np.arange(4096) / 4096
+    samples = -0.5 * np.maximum(1 - np.minimum(x, 2 * np.pi - x), 0) ** 2
+    return Claim(
+        statement="With bounded confidence $W = -\\frac12((1 - |x|)_+)^2$, which has kinks, "
+        "$\\kappa_\\sharp = \\pi/(1 - \\sin 1)$",
+        predicted=float(np.pi / (1 - np.sin(1.0))),
+        measured=linear_threshold(model).factor,
+        tolerance=1e-10,
+        origin="rounding: quadrature between the kinks",
+        excludes=Rival("4096 samples of W", float(-1 / np.mean(samples * np.cos(x)))),
+        reference=_PATH,
+    )
 
 
 def _secondary(branch: Branch) -> Claim:
