@@ -40,8 +40,8 @@ class Loops:
     step: float = 0.02
     sizes: tuple[int, int] = (32, 128)
     strengths: tuple[float, ...] = (1.7, 2.0, 2.3)
-    replicas: int = 2000
-    until: float = 60.0
+    replicas: int = 1000
+    until: float = 40.0
     dt: float = 0.05
 
 
@@ -141,8 +141,8 @@ def _crossing_claims(config: Loops, curves: dict[int, Jackknife], exact: dict[in
     left = math.exp(-config.until / 4)
     return [
         Claim(
-            statement=f"At the transition, $K = 2$, Binder's ratio $E r^4/(E r^2)^2$ of N = {large} oscillators is that "
-            "of their Gibbs measure, near its limit $\\pi/2$",
+            statement=f"At the transition, $K = 2$, Binder's ratio $E r^4/(E r^2)^2$ of N = {large} oscillators is "
+            "that of their Gibbs measure, near its limit $\\pi/2$",
             predicted=float(exact[large][middle]),
             measured=curves[large].estimate[middle],
             tolerance=shift * abs(float(np.gradient(exact[large], x)[middle])) + left,
@@ -151,8 +151,8 @@ def _crossing_claims(config: Loops, curves: dict[int, Jackknife], exact: dict[in
             reference=_BINDER,
         ),
         Claim(
-            statement=f"The ratios of N = {small} and {large}, as straight lines in K, cross where those of their Gibbs "
-            "measures do",
+            statement=f"The ratios of N = {small} and {large}, as straight lines in K, cross where those of their "
+            "Gibbs measures do",
             predicted=place,
             measured=crossing(x, curves[small], curves[large]),
             tolerance=shift + left,
