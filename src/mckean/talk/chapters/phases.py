@@ -156,8 +156,8 @@ CHAPTER = Chapter(
     ),
     what=lambda c: (
         f"Tokens: {c.columns} values of b by {c.values} of κ on {c.nodes} nodes, refined twice. Bounded confidence, "
-        f"h = 1: {c.loops.ramps} ramps of N = {c.loops.opinions}, κ from 11 to 27 and back, a stay of {c.loops.stay:g} at "
-        f"each value. Oscillators: {c.loops.replicas} replicas of N = {c.loops.sizes[0]} and {c.loops.sizes[1]} up to "
+        f"h = 1: {c.loops.ramps} ramps of N = {c.loops.opinions}, κ from 11 to 27 and back, a stay of {c.loops.stay:g} "
+        f"at each. Oscillators: {c.loops.replicas} replicas of N = {c.loops.sizes[0]} and {c.loops.sizes[1]} up to "
         f"t = {c.loops.until:g}."
     ),
     run=run,
@@ -166,7 +166,7 @@ CHAPTER = Chapter(
         nodes=48,
         values=16,
         columns=14,
-        loops=Loops(opinions=200, ramps=16, stay=4.0, sizes=(16, 64), replicas=300, until=20.0),
+        loops=Loops(opinions=128, stay=4.0, between=2.0, sizes=(16, 64), replicas=300, until=20.0),
     ),
     references=(
         "K. Mun and M. Rosenzweig, arXiv 2604.16288 and 2606.05140.",
