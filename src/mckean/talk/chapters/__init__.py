@@ -18,6 +18,7 @@ from mckean.talk.chapters import (
     limit,
     liouville,
     long_time,
+    metastability,
     passive,
     phases,
     real,
@@ -77,6 +78,7 @@ PARTS = (
         transition,
         branches,
         phases,
+        metastability,
         picture=transition,
     ),
     _part(
@@ -128,6 +130,7 @@ SECONDS = {
     "transition": (13, 57),
     "branches": (43, 25),
     "phases": (18, 60),
+    "metastability": (12, 60),
     "common": (17, 68),
     "conditional": (48, 70),
     "invariant": (13, 33),

@@ -35,9 +35,7 @@ def run_staircase(config: Staircase) -> tuple[list[Claim], Figure]:
     tokens = Particles(Sphere(2), jnp.asarray(np.stack([np.cos(angles), np.sin(angles)], axis=1)))
     model = self_attention(dim=2, beta=config.beta).model
     observe = {"energy": attention_energy(config.beta), "clusters": clusters(_NEAR)}
-    run = evolve(
-        model, tokens, until=config.until, dt=config.dt, scheme=Heun(), observe=observe, every=config.every
-    )
+    run = evolve(model, tokens, until=config.until, dt=config.dt, scheme=Heun(), observe=observe, every=config.every)
     times, energy = np.asarray(run.times), np.asarray(run.observed["energy"])
     number, sizes = (np.asarray(run.observed["clusters"][name]) for name in ("number", "sizes"))
     return _claims(config, times, energy, number, sizes), _figure(config, times, energy, number, sizes)
@@ -68,7 +66,7 @@ def _claims(config: Staircase, times, energy, number, sizes) -> list[Claim]:
             predicted=first,
             measured=seen,
             tolerance=config.every * config.dt + (config.beta * _WIDTH) ** 2 / 3,
-            origin="time between looks; before groups of width w e^{−t} have collapsed they pull β²w²e^{−2t}/3 more, twice",
+            origin="time between looks; groups of width w e^{−t} pull β²w²e^{−2t}/3 more, each of two",
             excludes=Rival("each cluster has a quarter of the tokens", even),
             reference=_METASTABLE,
         ),
