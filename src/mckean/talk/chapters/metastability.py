@@ -37,7 +37,7 @@ CHAPTER = Chapter(
     ),
     run=run,
     config=Config(),
-    quick=Config(Escapes(sizes=(1, 2, 10, 24, 64), replicas=300, until=60.0)),
+    quick=Config(Escapes(sizes=(1, 2, 8, 24, 56), replicas=400, until=70.0)),
     references=(
         "D. A. Dawson and J. Gärtner, Stochastics 20, 1987.",
         "E. L. Kaplan and P. Meier, J. Amer. Statist. Assoc. 53, 1958.",
