@@ -13,6 +13,7 @@ import mckean as mk
 
 LINE, CIRCLE = mk.Euclidean(1), mk.Torus(1)
 KEY = jax.random.key(0)
+CLOUD = mk.Particles(CIRCLE, jnp.asarray([[0.1], [2.0]]))
 MODEL = mk.langevin(CIRCLE, interaction=mk.kernels.Cosine(1.0))
 RHO = mk.Density.from_function(CIRCLE.grid(8), lambda x: 1 + 0.5 * jnp.cos(x[0]))
 catalogue, phases, statistics = mk.catalogue, mk.phases, mk.statistics
@@ -25,6 +26,22 @@ def waves(p, q):
 def diagram(**changes):
     given = {"model_of": waves, "grid": CIRCLE.grid(8), "first": [1.0, 2.0], "second": [1.0, 2.0]} | changes
     return phases.phase_diagram(given.pop("model_of"), given.pop("grid"), **given)
+
+
+def escapes(**changes):
+    given = {"start": CLOUD, "left": lambda m, mu: mu.positions[0, 0] > 1, "key": KEY, "replicas": 2} | changes
+    return phases.escape_times(MODEL, given.pop("start"), given.pop("left"), **{"until": 0.2, "dt": 0.1, **given})
+
+
+def ramp(**changes):
+    given = {
+        "model_of": lambda p: waves(p, 1.0),
+        "start": CLOUD,
+        "values": [1.0, 2.0],
+        "observe": lambda m, mu: mu.positions.mean(),
+    } | changes
+    face = [given.pop(name) for name in ("model_of", "start", "values", "observe")]
+    return phases.ramps(*face, **{"key": KEY, "replicas": 2, "stay": 0.2, "dt": 0.1, **given})
 
 
 REFUSED = {
@@ -44,6 +61,23 @@ REFUSED = {
         ),
         "too many nodes": (lambda: diagram(grid=CIRCLE.grid(1024)), "600 nodes at most"),
         "half a refinement": (lambda: diagram(refinement=-1), "refined 0 times"),
+    },
+    "phases.escape_times": {
+        "from a density": (lambda: escapes(start=RHO), "starts at particles"),
+        "a number for the set": (lambda: escapes(left=1.0), "a function of (model, measure)"),
+        "each particle by itself": (lambda: escapes(left=lambda m, mu: mu.positions[:, 0] > 1), "True or False"),
+        "a seed": (lambda: escapes(key=0), "key"),
+        "no step": (lambda: escapes(dt=0.0), "dt must be positive"),
+        "nobody": (lambda: escapes(replicas=0), "replica"),
+    },
+    "phases.ramps": {
+        "one value": (lambda: ramp(values=[1.0]), "two values"),
+        "values that fall": (lambda: ramp(values=[2.0, 1.0]), "increase"),
+        "a model": (lambda: ramp(model_of=MODEL), "as a function of its parameter"),
+        "from a density": (lambda: ramp(start=RHO), "starts at particles"),
+        "each particle by itself": (lambda: ramp(observe=lambda m, mu: mu.positions), "is a number"),
+        "a seed": (lambda: ramp(key=0), "key"),
+        "no step": (lambda: ramp(dt=0.0), "dt must be positive"),
     },
     "statistics.Lifetimes": {
         "two shapes": (lambda: statistics.Lifetimes([1.0, 2.0], [True]), "one shape"),

@@ -123,6 +123,22 @@ VERBS = {
         [0.0, 1.0],
         refinement=0,
     ),
+    "phases.escape_times": lambda m, mu, nu: phases.escape_times(
+        m,
+        mu if isinstance(mu, mk.Particles) else mu.sample(KEY, 4),
+        lambda model, mu: mu.positions[0, 0] > 1,
+        **MANY,
+        **SPAN,
+    ),
+    "phases.ramps": lambda m, mu, nu: phases.ramps(
+        lambda beta: dataclasses.replace(m, noise=mk.Thermal(beta)),
+        mu if isinstance(mu, mk.Particles) else mu.sample(KEY, 4),
+        [1.9, 2.1],
+        lambda model, mu: mu.positions.mean(),
+        stay=0.2,
+        dt=0.1,
+        **MANY,
+    ),
 }
 # Functions of numbers, of what a run has left, of a function of a key, or of a game: no model is run.
 OF_NUMBERS = {

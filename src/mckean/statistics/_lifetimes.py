@@ -5,6 +5,7 @@ t_(d)). Then 2λS_d has a χ² law with 2d degrees of freedom, and S_1/S_d, …,
 (Epstein and Sobel, J. Amer. Statist. Assoc. 48, 1953).
 """
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,7 +93,7 @@ class Lifetimes:
         from scipy.stats import CensoredData, ecdf
 
         share = ecdf(CensoredData(uncensored=self.times[self.ended], right=self.times[~self.ended])).sf
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
             band = share.confidence_interval(level, method="log-log")
         return share.quantiles, share.probabilities, band.low.probabilities, band.high.probabilities
 

@@ -6,17 +6,14 @@ import jax
 import numpy as np
 from scipy import special
 
-from mckean.catalogue import circle, critical_beta
-from mckean.interactions import kernels
-from mckean.models import langevin, potentials
+from mckean.catalogue import circle
 from mckean.phases import PhaseDiagram, phase_diagram
-from mckean.spaces import Euclidean, Torus
+from mckean.spaces import Torus
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Rival, Series
 from mckean.talk.parts import amplitudes
 from mckean.talk.parts.loops import Loops, run_crossing, run_ramps
 
 _MODES = 24
-_WELL = potentials.DoubleWell()
 _DICHOTOMY = "Mun and Rosenzweig, arXiv 2604.16288 and 2606.05140"
 _ROUNDING = "the lines are solved to rounding, times the slope of what vanishes there"
 
@@ -24,10 +21,8 @@ _ROUNDING = "the lines are solved to rounding, times the slope of what vanishes 
 @dataclass(frozen=True)
 class Config:
     nodes: int = 64
-    cells: int = 100
     values: int = 64
     columns: int = 48
-    wells: int = 24
     loops: Loops = field(default_factory=Loops)
 
 
@@ -37,63 +32,18 @@ def _attention(ratio, sharpness):
     return circle.on_circle(weights, 2 * ratio / weights[0], 1.0)
 
 
-def _wells(beta, theta):
-    return langevin(Euclidean(1), _WELL, kernels.Quadratic(theta), beta=beta)
-
-
 def run(config: Config, key, progress) -> Result:
     sharpness = np.linspace(1.5, 5.0, config.columns)
     tokens = phase_diagram(
         _attention, Torus(1).grid(config.nodes), np.linspace(0.88, 1.06, config.values), sharpness, refinement=2
     )
-    progress(0.3)
-    grid = Euclidean(1).grid(config.cells, -3.5, 3.5)
-    theta = np.linspace(0.6, 2.0, config.wells)
-    wells = phase_diagram(_wells, grid, np.linspace(1.0, 4.2, 12), theta, refinement=0)
     progress(0.5)
     first, second = jax.random.split(key)
     loop, left = run_ramps(config.loops, first)
     progress(0.8)
     ratios, right = run_crossing(config.loops, second)
-    claims = [*_wells_claims(wells), *_token_claims(tokens), *loop, *ratios]
-    return Result(claims, [_lines(wells, tokens), Figure(_LOOPS, [left, right])])
-
-
-def _wells_claims(diagram: PhaseDiagram) -> list[Claim]:
-    exact = np.array([critical_beta(float(theta)) for theta in diagram.second])
-    rival = np.array([_without_attraction(float(theta)) for theta in diagram.second])
-    return [
-        Claim(
-            statement="Two wells, $V = x^4/4 - x^2/2$ and $W = \\theta x^2/2$: their state without order loses its "
-            "stability on the line $\\beta\\theta\\langle x^2\\rangle_0 = 1$; largest error of $\\beta$",
-            predicted=0.0,
-            measured=float(np.abs(diagram.threshold - exact).max()),
-            tolerance=1e-6,
-            origin="midpoints of cells, exact but for the density at the ends of the box, e^{−βV(3.5)}",
-            excludes=Rival("⟨x²⟩ of V alone", float(np.abs(rival - exact).max())),
-            reference="Dawson, J. Stat. Phys. 31 (1983)",
-        ),
-        Claim(
-            statement="and the transition is continuous on all of it: columns with a fold",
-            predicted=0.0,
-            measured=float(np.isfinite(diagram.fold).sum()),
-            excludes=Rival("a fold in each column", float(diagram.second.size)),
-            reference="Dawson, J. Stat. Phys. 31 (1983)",
-        ),
-    ]
-
-
-def _without_attraction(theta: float) -> float:
-    """β with βθ∫x²e^{−βV} = ∫e^{−βV}."""
-    from scipy.optimize import brentq
-
-    x = np.linspace(-6, 6, 2001)
-
-    def excess(beta: float) -> float:
-        weight = np.exp(-beta * (x**4 / 4 - x**2 / 2))
-        return float(beta * theta * (weight @ x**2) / weight.sum() - 1)
-
-    return float(brentq(excess, 0.05, 10.0))
+    claims = [*_token_claims(tokens), *loop, *ratios]
+    return Result(claims, [_lines(tokens), Figure(_LOOPS, [left, right])])
 
 
 def _token_claims(diagram: PhaseDiagram) -> list[Claim]:
@@ -161,26 +111,36 @@ _LOOPS = (
 )
 
 
-def _lines(wells: PhaseDiagram, tokens: PhaseDiagram) -> Figure:
-    exact = np.array([critical_beta(float(theta)) for theta in wells.second])
+def _lines(tokens: PhaseDiagram) -> Figure:
     beyond = float(tokens.second[np.isfinite(tokens.fold)][0])
     panels = [
-        Panel("attraction θ", "inverse temperature β", [
-            Series(wells.second, exact, "βθ⟨x²⟩ = 1"),
-            Series(wells.second[::2], wells.threshold[::2], "diagram", kind="points"),
-        ], "Two wells: continuous; order above the line"),
         Panel("sharpness b", "coupling κ/κ_♯", [
             Series(tokens.second, tokens.threshold, "κ_♯: the uniform state is stable below"),
             Series(tokens.second, tokens.coexistence, "κ_c: equal free energy", kind="dashed"),
             Series(tokens.second, tokens.fold, "fold: an ordered state is stable above"),
-        ], "Tokens: both states between fold and κ_♯", vertical=((beyond, "first fold"),)),
+        ], "Phase diagram", vertical=((beyond, "first fold"),)),
+        Panel("coupling κ/κ_♯", "order parameter r", [
+            *_column_series(tokens, 0), *_column_series(tokens, -1)
+        ], "Its first and its last column", vertical=((1.0, "κ_♯"),)),
     ]  # fmt: skip
     caption = (
-        "Phase diagrams. Left, two wells with attraction: order sets in continuously on one line. Right, tokens that "
-        "attend: up to I₂(b)/I₁(b) = ½ the transition is continuous; beyond, two states are stable between the fold "
-        "and κ_♯, and at κ_c they have the same free energy."
+        "Tokens that attend. Left, the lines: up to I₂(b)/I₁(b) = ½ the transition is continuous; beyond, two states "
+        "are stable between the fold and κ_♯, and at κ_c they have the same free energy. Right, a continuous and a "
+        "discontinuous transition: points are the diagram's, lines another method's, dashed where unstable."
     )
     return Figure(caption, panels)
+
+
+def _column_series(tokens: PhaseDiagram, j: int) -> list[Series]:
+    """The order along a column, and the branch by its amplitude."""
+    b, k = float(tokens.second[j]), np.arange(1, _MODES + 1)
+    weights = 2 * special.iv(k, b) / b
+    curve = np.array([amplitudes.state(weights, a)[:2] for a in np.geomspace(0.05, 4.0, 50)])
+    curve[:, 0] *= weights[0] / 2
+    curve, turn = curve[curve[:, 0] <= tokens.first[-1]], int(np.argmin(curve[:, 0]))
+    found = Series(tokens.first, tokens.order[:, j], f"diagram, b = {b:g}", kind="points")
+    stable = Series(*curve[turn:].T, f"b = {b:g}")
+    return [found, stable, *([Series(*curve[: turn + 1].T, kind="dashed")] if turn else [])]
 
 
 CHAPTER = Chapter(
@@ -195,15 +155,18 @@ CHAPTER = Chapter(
         "own, and $E\\,r^4/(E\\,r^2)^2 \\to \\pi/2$ for oscillators."
     ),
     what=lambda c: (
-        f"Two wells: {c.wells} values of θ on {c.cells} cells. Tokens: {c.columns} values of b by {c.values} of κ on "
-        f"{c.nodes} nodes, refined twice. Bounded confidence, h = 1: {c.loops.ramps} ramps of N = {c.loops.opinions}, "
-        f"κ from 11 to 27 and back, a stay of {c.loops.stay:g} at each value. Oscillators: {c.loops.replicas} replicas "
-        f"of N = {c.loops.sizes[0]} and {c.loops.sizes[1]} up to t = {c.loops.until:g}."
+        f"Tokens: {c.columns} values of b by {c.values} of κ on {c.nodes} nodes, refined twice. Bounded confidence, "
+        f"h = 1: {c.loops.ramps} ramps of N = {c.loops.opinions}, κ from 11 to 27 and back, a stay of {c.loops.stay:g} "
+        f"at each. Oscillators: {c.loops.replicas} replicas of N = {c.loops.sizes[0]} and {c.loops.sizes[1]} up to "
+        f"t = {c.loops.until:g}."
     ),
     run=run,
     config=Config(),
     quick=Config(
-        nodes=48, cells=80, values=16, columns=14, wells=6, loops=Loops(opinions=200, ramps=6, replicas=600, until=30.0)
+        nodes=48,
+        values=16,
+        columns=14,
+        loops=Loops(opinions=128, stay=4.0, between=2.0, sizes=(16, 64), replicas=300, until=20.0),
     ),
     references=(
         "K. Mun and M. Rosenzweig, arXiv 2604.16288 and 2606.05140.",

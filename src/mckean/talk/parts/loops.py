@@ -34,14 +34,15 @@ _BINDER = "Binder, Z. Phys. B 43 (1981); exact Gibbs measure of N"
 class Loops:
     """Opinions on a ramp; and oscillators at three couplings, of two sizes."""
 
-    opinions: int = 400
+    opinions: int = 300
     ramps: int = 16
     stay: float = 6.0
-    step: float = 0.02
+    step: float = 0.01
+    between: float = 1.0
     sizes: tuple[int, int] = (32, 128)
     strengths: tuple[float, ...] = (1.7, 2.0, 2.3)
-    replicas: int = 2000
-    until: float = 60.0
+    replicas: int = 1000
+    until: float = 40.0
     dt: float = 0.05
 
 
@@ -55,11 +56,12 @@ def _uniform(key, size: int) -> Particles:
 
 def run_ramps(config: Loops, key) -> tuple[list[Claim], Panel]:
     """Bounded confidence: up to beyond κ_♯ and down to before the fold."""
-    values = np.arange(11.0, 28.0)
+    values = np.arange(11.0, 27.5, config.between)
     start = eqx.Partial(_uniform, size=config.opinions)
     loop = ramps(
-        _opinions, start, values, order_parameter(1), key=key, replicas=config.ramps, stay=config.stay, dt=config.step
-    )
+        _opinions, start, values, order_parameter(1), key=key, replicas=config.ramps, stay=config.stay,
+        dt=config.step, scheme=Heun(),
+    )  # fmt: skip
     weights = np.asarray(circle.bounded_confidence_weights(_RADIUS, _MODES))
     found = amplitudes.transition(weights, 3.0)
     saddle, ordered = amplitudes.saddle(weights, _INSIDE, _FOLD)
@@ -141,8 +143,8 @@ def _crossing_claims(config: Loops, curves: dict[int, Jackknife], exact: dict[in
     left = math.exp(-config.until / 4)
     return [
         Claim(
-            statement=f"At the transition, $K = 2$, Binder's ratio $E r^4/(E r^2)^2$ of N = {large} oscillators is that "
-            "of their Gibbs measure, near its limit $\\pi/2$",
+            statement=f"At the transition, $K = 2$, Binder's ratio $E r^4/(E r^2)^2$ of N = {large} oscillators is "
+            "that of their Gibbs measure, near its limit $\\pi/2$",
             predicted=float(exact[large][middle]),
             measured=curves[large].estimate[middle],
             tolerance=shift * abs(float(np.gradient(exact[large], x)[middle])) + left,
@@ -151,8 +153,8 @@ def _crossing_claims(config: Loops, curves: dict[int, Jackknife], exact: dict[in
             reference=_BINDER,
         ),
         Claim(
-            statement=f"The ratios of N = {small} and {large}, as straight lines in K, cross where those of their Gibbs "
-            "measures do",
+            statement=f"The ratios of N = {small} and {large}, as straight lines in K, cross where those of their "
+            "Gibbs measures do",
             predicted=place,
             measured=crossing(x, curves[small], curves[large]),
             tolerance=shift + left,
@@ -164,7 +166,7 @@ def _crossing_claims(config: Loops, curves: dict[int, Jackknife], exact: dict[in
 
 
 def _crossing_panel(config: Loops, curves: dict[int, Jackknife]) -> Panel:
-    fine = np.linspace(config.strengths[0], config.strengths[-1], 25)
+    fine = np.linspace(config.strengths[0], config.strengths[-1], 7)
     series = []
     for n, curve in curves.items():
         found = curve.estimate
