@@ -94,17 +94,15 @@ class CircleGrid(AbstractSphericalGrid):
 
     space: AbstractSpace = eqx.field(static=True)
     degree: int = eqx.field(static=True)
+    shape: tuple[int, ...] = eqx.field(static=True)
 
-    def __check_init__(self):
-        require_grid(self.space, 2, self.degree)
+    def __init__(self, space: AbstractSpace, degree: int):
+        require_grid(space, 2, degree)
+        self.space, self.degree, self.shape = space, degree, (2 * degree + 2,)
 
     @property
     def coordinates(self) -> tuple[str, ...]:
         return ("theta",)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (2 * self.degree + 2,)
 
     @property
     def cell_volume(self) -> float:
@@ -178,17 +176,15 @@ class SphereGrid(AbstractSphericalGrid):
 
     space: AbstractSpace = eqx.field(static=True)
     degree: int = eqx.field(static=True)
+    shape: tuple[int, ...] = eqx.field(static=True)
 
-    def __check_init__(self):
-        require_grid(self.space, 3, self.degree)
+    def __init__(self, space: AbstractSpace, degree: int):
+        require_grid(space, 3, degree)
+        self.space, self.degree, self.shape = space, degree, (degree + 1, 2 * degree + 2)
 
     @property
     def coordinates(self) -> tuple[str, ...]:
         return "theta", "phi"
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (self.degree + 1, 2 * self.degree + 2)
 
     @property
     def cell_volume(self) -> np.ndarray:

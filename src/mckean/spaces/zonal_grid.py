@@ -32,26 +32,22 @@ class ZonalGrid(AbstractSphericalGrid):
 
     space: AbstractSpace = eqx.field(static=True)
     degree: int = eqx.field(static=True)
+    shape: tuple[int, ...] = eqx.field(static=True)
     axis: tuple[float, ...] = eqx.field(static=True)
 
-    def __check_init__(self):
-        require_grid(self.space, None, self.degree)
-        require(self.space.dim >= 3, "on the circle S¹ there is no need of an axis: Sphere(2).grid(L).")
+    def __init__(self, space: AbstractSpace, degree: int, axis: tuple[float, ...]):
+        require_grid(space, None, degree)
+        require(space.dim >= 3, "on the circle S¹ there is no need of an axis: Sphere(2).grid(L).")
+        require(space.dim <= 300, "a zonal grid takes d ≤ 300: volumes of S^{d−1} beyond are no numbers of float64.")
         require(
-            self.space.dim <= 300, "a zonal grid takes d ≤ 300: volumes of S^{d−1} beyond are no numbers of float64."
+            len(axis) == space.dim and abs(np.linalg.norm(axis) - 1) < 1e-5,
+            f"the axis of a zonal grid is a vector of length 1 with {space.dim} components.",
         )
-        require(
-            len(self.axis) == self.space.dim and abs(np.linalg.norm(self.axis) - 1) < 1e-5,
-            f"the axis of a zonal grid is a vector of length 1 with {self.space.dim} components.",
-        )
+        self.space, self.degree, self.shape, self.axis = space, degree, (degree + 1,), axis
 
     @property
     def coordinates(self) -> tuple[str, ...]:
         return ("overlap",)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (self.degree + 1,)
 
     @property
     def cell_volume(self) -> np.ndarray:
