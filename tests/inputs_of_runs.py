@@ -167,7 +167,7 @@ REFUSED = {
     },
     "Moebius": {
         "on a circle": (lambda: run(mk.Moebius()), "Möbius maps move particles on a"),
-        "a density": (lambda: run(mk.Moebius(), RHO), "the scheme Moebius moves Particles, but"),
+        "a density": (lambda: run(mk.Moebius(), RHO), "the scheme Moebius moves Particles"),
     },
     "Moments": {
         "particles": (lambda: run(mk.Moments()), "the scheme Moments moves Gaussian, but"),

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import diffrax
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 import mckean as mk
+from mckean.interactions.parameters import parameter
 
 CIRCLE, LINE, PLANE = mk.Torus(1), mk.Euclidean(1), mk.Euclidean(2)
 OBLONG = mk.Torus(2, (2 * math.pi, 2.0))
@@ -176,18 +178,27 @@ def attentive(theta):
 
 
 def tilted(theta):
-    """On the sphere, of a density, with V, W, attention, own noise and isotropic flow."""
-    kernel, flow = mk.kernels.Zonal(lambda t: -0.5 * t**2), mk.IsotropicFlow(SPHERE, [0.0, 0.1])
-    attention = mk.interactions.Attention(theta, normalised=False)
-    return mk.Model(SPHERE, confinement=tilt, interaction=kernel, drift=attention, noise=mk.Thermal(2.0), common=flow)
+    """On the sphere, of a density, with own noise and isotropic flow."""
+    return mk.langevin(SPHERE, tilt, mk.kernels.Zonal(Squared(theta)), 2.0, mk.IsotropicFlow(SPHERE, [0.0, 0.1]))
 
 
 def tilt(x):
     return x[0] - 0.3 * x[1] * x[2]
 
 
+class Squared(eqx.Module):
+    strength: Any = eqx.field(converter=parameter)
+
+    def __call__(self, t):
+        return -self.strength * t**2
+
+
+def rise(x):
+    return 0.5 * x[0]
+
+
 def along_axis(theta):
-    return mk.langevin(mk.Sphere(5), lambda x: theta * x[0], mk.kernels.Zonal(lambda t: -0.5 * t**2), beta=2.0)
+    return mk.langevin(mk.Sphere(5), rise, mk.kernels.Zonal(Squared(theta)), beta=2.0)
 
 
 def leaning(mu):
@@ -289,7 +300,6 @@ TABLE = [
     Entry("Spectral-waves-3", *on_torus(3, shears), mk.Spectral(), 4, noisy=True, variant=True),
     Entry("Harmonics", tilted, GLOBE, mk.Harmonics(), 4, noisy=True),
     Entry("Harmonics-zonal", along_axis, CAPS, mk.Harmonics(), 4, variant=True),
-    Entry("Moebius-density", attentive, GLOBE, mk.Moebius(), 2, noisy=True, variant=True),
     Entry("FiniteVolume-implicit-1", wells, BOX, IMPLICIT, 1, dt=0.05),
     Entry("FiniteVolume-explicit-1", wells, BOX, EXPLICIT, 2, variant=True, dt=0.005),
     Entry("FiniteVolume-implicit-2", turning, SQUARE, IMPLICIT, 1, variant=True, dt=0.05),

@@ -20,7 +20,7 @@ from mckean.interactions.parameters import parameter
 from mckean.interactions.sums.sum import Points, at, atoms
 from mckean.interactions.sums.zonal import coefficients, convolve
 from mckean.measures import AbstractMeasure, Density, cast
-from mckean.spaces import AbstractGrid, AbstractSphericalGrid, Torus
+from mckean.spaces import AbstractSphericalGrid, Torus
 
 # Targets and sources of a tile. At n = 8192, d = 64 in single precision, 512 to 1024 a side are alike; 256 takes half
 # as long again, and 2048, where a tile leaves the cache, a quarter.
@@ -72,7 +72,12 @@ class Attention(AbstractField):
     def __call__(self, x: Points, mu: AbstractMeasure) -> Float[Array, "n d"]:
         """b(x_i, μ) at points of shape (n, d) or on the nodes of a grid, in the precision of the points."""
         field, points = self._checked(mu, x)
-        if self._harmonic(x, mu):
+        if (
+            self.query_key is None
+            and isinstance(mu, Density)
+            and isinstance(x, AbstractSphericalGrid)
+            and x.related(mu.grid)
+        ):
             mean = field._by_harmonics(x, mu)
         else:
             y, w = _atoms(mu, points)
@@ -105,11 +110,6 @@ class Attention(AbstractField):
     def _queries(self, x: Float[Array, "n d"]) -> Float[Array, "n d"]:
         """Ax_i."""
         return x if self.query_key is None else _product(x, self.query_key.T)
-
-    def _harmonic(self, x: Points, mu: AbstractMeasure) -> bool:
-        """Whether the sum is a zonal convolution."""
-        on_sphere = isinstance(mu, Density) and isinstance(mu.grid, AbstractSphericalGrid)
-        return on_sphere and self.query_key is None and isinstance(x, AbstractGrid) and mu.grid.related(x)
 
     def _by_harmonics(self, grid: AbstractSphericalGrid, mu: Density) -> Float[Array, "size d"]:
         """∫e^{βt}y dμ(y) at the nodes, over ∫e^{βt}dμ where it is normalised."""

@@ -16,6 +16,6 @@ from mckean.spaces.sphere import Sphere as Sphere
 from mckean.spaces.spherical_grids import AbstractSphericalGrid as AbstractSphericalGrid
 from mckean.spaces.spherical_grids import CircleGrid as CircleGrid
 from mckean.spaces.spherical_grids import SphereGrid as SphereGrid
-from mckean.spaces.spherical_grids import ZonalGrid as ZonalGrid
 from mckean.spaces.torus import FourierGrid as FourierGrid
 from mckean.spaces.torus import Torus as Torus
+from mckean.spaces.zonal_grid import ZonalGrid as ZonalGrid

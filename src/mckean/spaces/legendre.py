@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import betainc, roots_gegenbauer
 
 
-class Harmonics(NamedTuple):
+class AssociatedLegendre(NamedTuple):
     """Tables at the latitudes of a grid of S², arrays of shape (order m, degree l, latitude); zero for l < m.
 
     `value`: Θ_lm, with Y_lm = Θ_lm(θ)e^{imφ} orthonormal; `along`: dΘ_lm/dθ; `across`: mΘ_lm/sin θ.
@@ -24,7 +24,7 @@ class Harmonics(NamedTuple):
     across: np.ndarray
 
 
-class Zonal(NamedTuple):
+class ZonalPolynomials(NamedTuple):
     """Tables at the nodes t of a zonal grid, shape (degree, node): p_l(t), orthonormal on the sphere, and p_l′(t)."""
 
     value: np.ndarray
@@ -56,7 +56,7 @@ def raising(degree: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @lru_cache(maxsize=8)
-def harmonics(count: int, degree: int) -> Harmonics:
+def harmonics(count: int, degree: int) -> AssociatedLegendre:
     """The tables of degree l ≤ `degree` at `count` latitudes."""
     x, _ = latitudes(count)
     sine = np.sqrt((1 - x) * (1 + x))
@@ -73,7 +73,7 @@ def harmonics(count: int, degree: int) -> Harmonics:
     lower = np.concatenate([np.zeros_like(value[:, :1]), value[:, :-1]], axis=1)
     # sin θ dΘ_lm/dθ = l cos θ Θ_lm − √((2l + 1)(l² − m²)/(2l − 1)) Θ_{l−1,m}.
     factor = np.sqrt((2 * k + 1) * np.maximum(k * k - m * m, 0) / np.maximum(2 * k - 1, 1))
-    return Harmonics(value, (k * x * value - factor * lower) / sine, m * value / sine)
+    return AssociatedLegendre(value, (k * x * value - factor * lower) / sine, m * value / sine)
 
 
 @lru_cache(maxsize=8)
@@ -90,7 +90,7 @@ def zonal_recurrence(degree: int, dim: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
-def zonal(count: int, degree: int, dim: int) -> Zonal:
+def zonal(count: int, degree: int, dim: int) -> ZonalPolynomials:
     """p_l and p_l′ for l ≤ `degree` at `count` nodes of S^{d−1}, d ≥ 3."""
     t, _ = zonal_nodes(count, dim)
     b = zonal_recurrence(degree, dim)
@@ -102,7 +102,7 @@ def zonal(count: int, degree: int, dim: int) -> Zonal:
         if k > 0:
             value[k + 1] -= b[k - 1] / b[k] * value[k - 1]
             slope[k + 1] -= b[k - 1] / b[k] * slope[k - 1]
-    return Zonal(value, slope)
+    return ZonalPolynomials(value, slope)
 
 
 @lru_cache(maxsize=8)

@@ -11,7 +11,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from mckean.checks import require, traced
 from mckean.spaces.space import AbstractSpace, check_dim
-from mckean.spaces.spherical_grids import AbstractSphericalGrid, CircleGrid, SphereGrid, ZonalGrid
+from mckean.spaces.spherical_grids import AbstractSphericalGrid, CircleGrid, SphereGrid
+from mckean.spaces.zonal_grid import ZonalGrid
 
 # A coordinate given in single precision, or rounded in print, is that far off.
 _OFF = 1e-5

@@ -164,9 +164,13 @@ def _thin(x: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.nda
 
 def _solver(mu: AbstractMeasure, nu: AbstractMeasure) -> Callable[[float], tuple[float, tuple | None]]:
     """S_ε of ε, rounding below zero cut off, and bounds of W_2² between clouds."""
-    densities = isinstance(mu, Density) and isinstance(nu, Density) and mu.grid == nu.grid
     # Along the axes of a box or a torus d² is a sum, and its kernel a product.
-    if densities and not isinstance(mu.grid, AbstractSphericalGrid):
+    if (
+        isinstance(mu, Density)
+        and isinstance(nu, Density)
+        and mu.grid == nu.grid
+        and not isinstance(mu.grid, AbstractSphericalGrid)
+    ):
         where, (a, b) = mu.grid, (np.maximum(np.asarray(m.values, np.float64).ravel(), 0) for m in (mu, nu))
         points = tuple(jnp.asarray(axis, float) for axis in mu.grid.axes)
     else:
