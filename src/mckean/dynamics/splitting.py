@@ -84,8 +84,8 @@ class Splitting(AbstractScheme):
             "velocities: take particles.",
         )
         h = step_length(measure, dt)
-        relaxed = relaxation(model.noise, _grid(measure).velocities, h) if model.noise is not None else None
-        return Stepper(self, model, h, relaxed)
+        bath, velocities = model.noise, _grid(measure).velocities
+        return Stepper(self, model, h, relaxation(bath, velocities, h) if isinstance(bath, Thermostat) else None)
 
     def advance(
         self, begun: Stepper, measure: Density, path: Brownian | None, index: Int[ArrayLike, ""]
