@@ -328,6 +328,11 @@ def test_positions_of_a_measure():
     rho = configuration(law)
     assert rho.grid == CIRCLE.grid(16)
     assert float(rho.mass) == pytest.approx(1, abs=1e-14)
+    # At the seam of the circle, between its last node and its first.
+    dot = mk.deposit(mk.Particles(RING, jnp.asarray([[2 * math.pi - 0.1, 0.3]])), GRID)
+    np.testing.assert_allclose(
+        dot.integrate(lambda z: jnp.stack([jnp.cos(z[0]), z[1]])), [math.cos(0.1), 0.3], atol=0.02
+    )
     plain = mk.Density.from_function(CIRCLE.grid(8), lambda x: 1 + 0 * x[0])
     assert configuration(plain) is plain
 

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 from mckean.checks import require, require_finite
 from mckean.measures import Density
 from mckean.models import Model, energy
-from mckean.spaces import AbstractGrid, FourierGrid, calculus
+from mckean.spaces import AbstractGrid, FourierGrid, TangentBundle, calculus
 
 # The most nodes for which a matrix is formed: its factors cost less than what solves without it.
 DENSE = 600
@@ -31,6 +31,10 @@ def require_states(model: Model, grid: AbstractGrid) -> None:
     """**Raises** `ValueError` for a model without a Gibbs map on this grid, and says why."""
     require(
         isinstance(grid, AbstractGrid), f"steady states live on a grid such as Torus(1).grid(128), not on {grid!r}."
+    )
+    require(
+        not isinstance(model.space, TangentBundle),
+        "the steady states of a model with velocities are those of langevin(…), with normal velocities: find these.",
     )
     require(grid.space == model.space, f"the model lives on {model.space}, but the grid is one of {grid.space}.")
     require(len(grid.shape) <= 2, "steady states are found in dimensions 1 and 2.")
