@@ -119,6 +119,9 @@ REFUSED = {
             "the box is too small",
         ),
     },
+    "observables.mean": {
+        "of angles with velocities": (lambda: mk.observables.mean(MODEL, PAIRS), "no meaning on a torus"),
+    },
     "catalogue.cucker_smale": {
         "no strength": (lambda: mk.catalogue.cucker_smale(0.0), "positive"),
         "a negative exponent": (lambda: mk.catalogue.cucker_smale(exponent=-1.0), "not negative"),

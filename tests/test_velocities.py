@@ -210,7 +210,7 @@ def test_the_uniform_state_grows_at_the_rate_of_linear_response(strength):
     entry = mk.catalogue.inertial_kuramoto(strength, 1.0, 1.0)
     grid = RING.grid(CIRCLE.grid(8), 64, 9.0)
     start = mk.Density.from_function(grid, lambda z: (1 + 1e-4 * jnp.cos(z[0])) * jnp.exp(-0.5 * z[1] ** 2))
-    look = {"r": lambda model, mu: mu.integrate(lambda z: jnp.cos(z[0]))}
+    look = {"r": mk.observables.order_parameter(1)}
     run = mk.evolve(entry.model, start, until=8.0, dt=0.05, observe=look, every=20)
     r = np.asarray(run.observed["r"])
     found = math.log(r[-1] / r[-3]) / 2

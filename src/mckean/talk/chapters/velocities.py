@@ -12,6 +12,7 @@ from mckean.dynamics import Trajectory, evolve
 from mckean.energetics import energy_balance
 from mckean.measures import Density, Particles
 from mckean.models import energy
+from mckean.observables import order_parameter
 from mckean.paths import Brownian
 from mckean.spaces import Euclidean, TangentBundle, Torus
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Rival, Series
@@ -52,7 +53,7 @@ def _evolve(config: Config, friction: float, start) -> Trajectory:
     look = {
         "F": energy.free_energy,
         "D": energy.dissipation,
-        "r": lambda model, mu: mu.integrate(lambda z: jnp.cos(z[0])),
+        "r": order_parameter(1),
         "heat": lambda model, mu: mu.integrate(lambda z: z[1] ** 2),
     }
     return evolve(model, law, until=config.until, dt=config.dt, observe=look, every=5)
