@@ -105,6 +105,23 @@ REFUSED = {
     "measures.configuration": {
         "of a number": (lambda: mk.measures.configuration(3.0), "a measure"),
     },
+    "couplings.lipschitz": {"with velocities": (lambda: mk.couplings.lipschitz(MODEL), "is no gradient")},
+    "energetics.convexity": {
+        "with velocities": (lambda: mk.energetics.convexity(MODEL, -1.0, 1.0), "does not descend its free energy")
+    },
+    "phases.steady_state": {
+        "with velocities": (lambda: mk.phases.steady_state(MODEL, PUFF), "with normal velocities"),
+    },
+    "marginal": {"of positions": (lambda: mk.marginal(PUFF, 1, 1), "the law of positions is")},
+    "deposit": {
+        "speeds beyond the grid": (
+            lambda: mk.deposit(mk.Particles(RING, jnp.asarray([[0.1, 9.0]])), GRID),
+            "the box is too small",
+        ),
+    },
+    "observables.mean": {
+        "of angles with velocities": (lambda: mk.observables.mean(MODEL, PAIRS), "no meaning on a torus"),
+    },
     "catalogue.cucker_smale": {
         "no strength": (lambda: mk.catalogue.cucker_smale(0.0), "positive"),
         "a negative exponent": (lambda: mk.catalogue.cucker_smale(exponent=-1.0), "not negative"),

@@ -210,7 +210,7 @@ def test_the_uniform_state_grows_at_the_rate_of_linear_response(strength):
     entry = mk.catalogue.inertial_kuramoto(strength, 1.0, 1.0)
     grid = RING.grid(CIRCLE.grid(8), 64, 9.0)
     start = mk.Density.from_function(grid, lambda z: (1 + 1e-4 * jnp.cos(z[0])) * jnp.exp(-0.5 * z[1] ** 2))
-    look = {"r": lambda model, mu: mu.integrate(lambda z: jnp.cos(z[0]))}
+    look = {"r": mk.observables.order_parameter(1)}
     run = mk.evolve(entry.model, start, until=8.0, dt=0.05, observe=look, every=20)
     r = np.asarray(run.observed["r"])
     found = math.log(r[-1] / r[-3]) / 2
@@ -328,6 +328,11 @@ def test_positions_of_a_measure():
     rho = configuration(law)
     assert rho.grid == CIRCLE.grid(16)
     assert float(rho.mass) == pytest.approx(1, abs=1e-14)
+    # At the seam of the circle, between its last node and its first.
+    dot = mk.deposit(mk.Particles(RING, jnp.asarray([[2 * math.pi - 0.1, 0.3]])), GRID)
+    np.testing.assert_allclose(
+        dot.integrate(lambda z: jnp.stack([jnp.cos(z[0]), z[1]])), [math.cos(0.1), 0.3], atol=0.02
+    )
     plain = mk.Density.from_function(CIRCLE.grid(8), lambda x: 1 + 0 * x[0])
     assert configuration(plain) is plain
 
@@ -358,18 +363,15 @@ def test_sums_are_planned_for_the_positions():
 
 
 def test_no_diffrax_solver_is_shut_out():
-    """Heun's method on the same equation, at a short step: the same end on the same path up to O(h)."""
+    """Euler's method on the same equation, at a short step: the same end on the same path up to O(h)."""
     import diffrax
 
     model, cloud = kinetic(mk.Additive(0.5)), swarm(CIRCLE, 8)
-    ends = [
-        mk.evolve(model, cloud, until=0.2, dt=h, path=PATH, scheme=scheme).final.positions
-        for h in (0.01,)
-        for scheme in (None, diffrax.Heun())
-    ]
-    gap = float(jnp.abs(RING.displacement(*ends)).max())
-    # One increment over a step is spread otherwise within it: √h·γh of the noise.
-    assert 0 < gap < 0.01
+    schemes = None, diffrax.Euler()
+    ends = [mk.evolve(model, cloud, until=0.2, dt=0.01, path=PATH, scheme=s).final.positions for s in schemes]
+    gap = jnp.abs(RING.displacement(*ends)).max()
+    # Euler errs by h/2 a unit of time in x and v, of size 3 at most, and of rates of size 3; without a force by 0.3.
+    assert 0 < float(gap) < 0.02
 
 
 def test_precision_of_a_flock_follows_the_cloud():

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from mckean.checks import require, require_finite
 from mckean.dynamics import Carrier, require_coupling
 from mckean.models import Model, require_model
-from mckean.spaces import Torus
+from mckean.spaces import TangentBundle, Torus
 
 
 def visited(model: Model, state: Carrier) -> dict[str, Float[Array, " d"]]:
@@ -46,6 +46,9 @@ def lipschitz(model: Model, lower=None, upper=None, points: int = 257) -> tuple[
     """
     require_model(model)
     space = model.space
+    require(
+        not isinstance(space, TangentBundle), "with velocities the drift is no gradient, and V and W do not bound it."
+    )
     parts = [part for part in (model.noise, *model.common) if part is not None]
     require(
         model.drift is None and all(part.additive for part in parts),

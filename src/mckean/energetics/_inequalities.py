@@ -18,7 +18,7 @@ from mckean.interactions.kernels import FourierSeries
 from mckean.measures import Density
 from mckean.models import Model, require_model
 from mckean.models.potentials import as_potential
-from mckean.spaces import Euclidean, Torus
+from mckean.spaces import Euclidean, TangentBundle, Torus
 
 _POINTS = {1: 2001, 2: 65, 3: 17}
 
@@ -64,6 +64,10 @@ def convexity(model: Model, lower: float, upper: float) -> float:
 
 def require_gradient(model: Model) -> None:
     """**Raises** `ValueError` where the free energy need not fall: a drift, a common noise, one that is not thermal."""
+    require(
+        not isinstance(model.space, TangentBundle),
+        "with velocities a law does not descend its free energy as steeply as it can: energy_balance serves there.",
+    )
     require(model.drift is None and not model.common, "the free energy decays for gradients without common noise only.")
     _ = model.beta
 

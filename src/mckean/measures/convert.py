@@ -13,7 +13,8 @@ from mckean.checks import require, traced
 from mckean.measures.density import Density, negative
 from mckean.measures.measure import AbstractMeasure
 from mckean.measures.particles import Particles
-from mckean.spaces import AbstractGrid, AbstractSphericalGrid, FourierGrid, ZonalGrid, calculus
+from mckean.spaces import AbstractGrid, AbstractSphericalGrid, ZonalGrid, calculus
+from mckean.spaces.staggered import axes_of
 
 # κ = L²/_FALL: the multiplier e^{−l²/2κ} of a von Mises–Fisher law falls to e^{−15} at the highest degree.
 _FALL = 30.0
@@ -55,7 +56,7 @@ def deposit(particles: Particles, grid: AbstractGrid) -> Density:
     if isinstance(grid, AbstractSphericalGrid):
         require(not isinstance(grid, ZonalGrid), "a cloud is not zonal: take a grid of S¹ or S².")
         return Density(grid, _spread(particles, grid))
-    if not isinstance(grid, FourierGrid) and not traced(particles):
+    if not np.all(_periodic(grid)) and not traced(particles):
         _require_inside(particles, grid)
     return Density(grid, _deposit(particles, grid))
 
@@ -63,7 +64,7 @@ def deposit(particles: Particles, grid: AbstractGrid) -> Density:
 @eqx.filter_jit
 def _deposit(particles: Particles, grid: AbstractGrid) -> Float[Array, "..."]:
     x = particles.positions
-    periodic = isinstance(grid, FourierGrid)
+    periodic = _periodic(grid)
     origin = np.array([axis[0] for axis in grid.axes])
     cell = (x - jnp.asarray(origin, x.dtype)) / jnp.asarray(grid.spacing, x.dtype)
     shape = np.array(grid.shape, np.int32)
@@ -73,7 +74,7 @@ def _deposit(particles: Particles, grid: AbstractGrid) -> Float[Array, "..."]:
     for corner in np.ndindex(*(2,) * grid.space.dim):
         share = jnp.prod(jnp.where(jnp.asarray(corner) == 1, cell - low, 1 - (cell - low)), axis=1)
         index = low.astype(jnp.int32) + jnp.asarray(corner, jnp.int32)
-        index = index % shape if periodic else jnp.clip(index, 0, shape - 1)
+        index = jnp.where(periodic, index % shape, jnp.clip(index, 0, shape - 1))
         values = values.at[tuple(index.T)].add(weights * share)
     return values / grid.cell_volume
 
@@ -95,10 +96,15 @@ def _spread(particles: Particles, grid: AbstractSphericalGrid) -> Float[Array, "
     return values / calculus.integrate(grid, values)
 
 
+def _periodic(grid: AbstractGrid) -> np.ndarray:
+    """Which axes of a grid are."""
+    return np.array([axis.periodic for axis in axes_of(grid)])
+
+
 def _require_inside(particles: Particles, grid: AbstractGrid) -> None:
     x, half = np.asarray(particles.positions), 0.5 * np.array(grid.spacing)
     lower, upper = (np.array([axis[end] for axis in grid.axes]) for end in (0, -1))
-    outside = np.any((x < lower - half) | (x > upper + half), axis=1)
+    outside = np.any(((x < lower - half) | (x > upper + half)) & ~_periodic(grid), axis=1)
     weights = np.full(particles.n, 1 / particles.n) if particles.weights is None else np.asarray(particles.weights)
     lost = weights[outside].sum()
     require(lost == 0, f"the box is too small: a mass of {lost:.3g} of the particles lies outside it.")

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from mckean.checks import require, require_memory
 from mckean.measures.density import Density
-from mckean.spaces import AbstractGrid, AbstractSpace, BoxGrid, Euclidean, FourierGrid, Torus, calculus
+from mckean.spaces import AbstractGrid, AbstractSpace, BoxGrid, Euclidean, FourierGrid, TangentBundle, Torus, calculus
 
 
 def product_space(space: AbstractSpace, n: int) -> Torus | Euclidean:
@@ -167,4 +167,6 @@ def _number(density: Density, dim: int) -> int:
 
 def _one(space: AbstractSpace, dim: int) -> AbstractSpace:
     """The space of the first particle."""
+    if isinstance(space, TangentBundle):
+        raise ValueError("a marginal is that of some of n particles; the law of positions is measures.configuration.")
     return Torus(dim, space.lengths[:dim]) if isinstance(space, Torus) else Euclidean(dim)

@@ -124,8 +124,9 @@ class RandomForce(AbstractNoise):
     ito_is_stratonovich: ClassVar[bool] = True
     is_shear: ClassVar[bool] = False
 
-    def __check_init__(self):
-        require(isinstance(self.noise, AbstractNoise), f"a random force is made of a noise, not of {self.noise!r}.")
+    def __init__(self, noise: AbstractNoise):
+        require(isinstance(noise, AbstractNoise), f"a random force is made of a noise, not of {noise!r}.")
+        self.noise = noise
 
     @property
     def additive(self) -> bool:

@@ -15,7 +15,7 @@ from jaxtyping import Array, Complex, Float
 
 from mckean.checks import require, require_arguments
 from mckean.interactions.trig import cos_sin_turns
-from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of
+from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, configuration, dtype_of
 from mckean.models import Model, differs
 from mckean.models import energy as _energy
 from mckean.spaces import Torus
@@ -101,7 +101,7 @@ def moment(power: int) -> Callable[[Model, AbstractMeasure], Float[Array, " d"]]
 
 
 def mode(k) -> Callable[[Model, AbstractMeasure], Complex[Array, ""]]:
-    """The Fourier mode z_k = ∫e^{2πi k·x/L} dμ on a torus.
+    """The Fourier mode z_k = ∫e^{2πi k·x/L} dμ on a torus; of positions with velocities, that of the positions.
 
     **Arguments:**
 
@@ -181,6 +181,7 @@ def _moment(model: Model, mu: AbstractMeasure, *, power: int) -> Float[Array, " 
 
 
 def _mode(model: Model, mu: AbstractMeasure, *, k: tuple[int, ...]) -> Complex[Array, ""]:
+    mu = configuration(mu)
     space = mu.domain
     if not isinstance(space, Torus):
         raise ValueError(f"Fourier modes belong to a torus, not to {space}.")
@@ -234,5 +235,5 @@ def _diffusion(model: Model, mu: Particles) -> Float[Array, "n d d"]:
 
 
 def _require_flat(mu: AbstractMeasure, what: str) -> None:
-    flat = not isinstance(mu.domain, Torus)
+    flat = not isinstance(configuration(mu).domain, Torus)
     require(flat, f"{what} has no meaning on a torus; take Fourier modes, mode(k).")

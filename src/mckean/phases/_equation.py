@@ -21,7 +21,7 @@ from mckean.checks import require, require_finite
 from mckean.interactions.kernels import FourierSeries
 from mckean.measures import Density
 from mckean.models import Model, energy
-from mckean.spaces import AbstractGrid, AbstractSphericalGrid, FourierGrid, calculus
+from mckean.spaces import AbstractGrid, AbstractSphericalGrid, FourierGrid, TangentBundle, calculus
 
 # The most nodes for which a matrix is formed: its factors cost less than what solves without it.
 DENSE = 128
@@ -38,6 +38,10 @@ def require_states(model: Model, grid: AbstractGrid) -> None:
     require(
         not isinstance(grid, AbstractSphericalGrid),
         "steady states are found on a torus or a box: on a sphere run evolve to rest, or iterate ρ ∝ e^{−β(V + W*ρ)}.",
+    )
+    require(
+        not isinstance(model.space, TangentBundle),
+        "the steady states of a model with velocities are those of langevin(…), with normal velocities: find these.",
     )
     require(grid.space == model.space, f"the model lives on {model.space}, but the grid is one of {grid.space}.")
     require(len(grid.shape) <= 2, "steady states are found in dimensions 1 and 2.")

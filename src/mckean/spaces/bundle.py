@@ -100,16 +100,17 @@ class PhaseGrid(AbstractFlatGrid):
     positions: AbstractGrid = eqx.field(static=True)
     velocities: BoxGrid = eqx.field(static=True)
 
-    def __check_init__(self):
-        require(isinstance(self.space, TangentBundle), f"a phase grid is one of a tangent bundle, not of {self.space}.")
+    def __init__(self, space: TangentBundle, positions: AbstractGrid, velocities: BoxGrid):
+        require(isinstance(space, TangentBundle), f"a phase grid is one of a tangent bundle, not of {space!r}.")
         require(
-            isinstance(self.positions, FourierGrid | BoxGrid) and self.positions.space == self.space.base,
-            f"the positions of a phase grid are a grid of {self.space.base}.",
+            isinstance(positions, FourierGrid | BoxGrid) and positions.space == space.base,
+            f"the positions of a phase grid are a grid of {space.base}.",
         )
         require(
-            isinstance(self.velocities, BoxGrid) and self.velocities.space.dim == self.space.base.dim,
-            f"the velocities of a phase grid are a box in dimension {self.space.base.dim}.",
+            isinstance(velocities, BoxGrid) and velocities.space.dim == space.base.dim,
+            f"the velocities of a phase grid are a box in dimension {space.base.dim}.",
         )
+        self.space, self.positions, self.velocities = space, positions, velocities
 
     @property
     def shape(self) -> tuple[int, ...]:

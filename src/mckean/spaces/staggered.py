@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from mckean.spaces.bundle import PhaseGrid
 from mckean.spaces.grids import AbstractGrid
 from mckean.spaces.torus import FourierGrid
 
@@ -26,7 +27,9 @@ class Axis(NamedTuple):
 
 
 def axes_of(grid: AbstractGrid) -> tuple[Axis, ...]:
-    """The axes of a grid: closed for a box, periodic for a torus."""
+    """The axes of a grid: closed for a box, periodic for a torus; of a phase grid those of both its parts."""
+    if isinstance(grid, PhaseGrid):
+        return axes_of(grid.positions) + axes_of(grid.velocities)
     periodic = isinstance(grid, FourierGrid)
     return tuple(Axis(n, h, periodic) for n, h in zip(grid.shape, grid.spacing, strict=True))
 

@@ -12,11 +12,13 @@ from mckean.dynamics import Trajectory, evolve
 from mckean.energetics import energy_balance
 from mckean.measures import Density, Particles
 from mckean.models import energy
+from mckean.observables import order_parameter
 from mckean.paths import Brownian
 from mckean.spaces import Euclidean, TangentBundle, Torus
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Rival, Series
 
-_RING = TangentBundle(Torus(1))
+_CIRCLE = Torus(1)
+_RING = TangentBundle(_CIRCLE)
 _FRICTIONS = (1.0, 4.0, 8.0)
 _INERTIA = "Acebrón, Bonilla and Spigler, Phys. Rev. E 62 (2000)"
 _KRAMERS = "Kramers, Physica 7 (1940); Nelson, Dynamical Theories of Brownian Motion (1967)"
@@ -47,11 +49,11 @@ def run(config: Config, key, progress) -> Result:
 
 def _evolve(config: Config, friction: float, start) -> Trajectory:
     model = inertial_kuramoto(config.strength, friction, 1.0).model
-    law = Density.from_function(_RING.grid(_RING.base.grid(config.nodes), config.speeds, 9.0), start)
+    law = Density.from_function(_RING.grid(_CIRCLE.grid(config.nodes), config.speeds, 9.0), start)
     look = {
         "F": energy.free_energy,
         "D": energy.dissipation,
-        "r": lambda model, mu: mu.integrate(lambda z: jnp.cos(z[0])),
+        "r": order_parameter(1),
         "heat": lambda model, mu: mu.integrate(lambda z: z[1] ** 2),
     }
     return evolve(model, law, until=config.until, dt=config.dt, observe=look, every=5)
