@@ -139,26 +139,31 @@ def _moved(game: Game, start: Density) -> Array:
 def controls(game: Game, grid: FourierGrid, u: Array, mu: Density) -> tuple[Array, Array, Array]:
     """α* at the nodes, L there, and the second derivatives of L in α."""
     slopes = calculus.gradient(grid, u)
-    alpha = jax.vmap(lambda x, p: best(game, x, p, mu))(grid.nodes, slopes)
+    alpha, hessian = jax.vmap(lambda x, p: best(game, x, p, mu))(grid.nodes, slopes)
     paid = jax.vmap(lambda x, a: scalar("a running cost", game.running(x, a, mu)))(grid.nodes, alpha)
-    hessian = jax.vmap(lambda x, a: jax.hessian(lambda a: game.running(x, a, mu))(a))(grid.nodes, alpha)
     return alpha, paid, hessian
 
 
-def best(game: Game, x: Float[Array, " d"], p: Float[Array, " d"], mu: Density) -> Float[Array, " k"]:
-    """α that makes L(x, α, μ) + Bα·p least, by Newton's method: one step where L is quadratic.
+def best(game: Game, x: Float[Array, " d"], p: Float[Array, " d"], mu: Density) -> tuple[Array, Array]:
+    """α that makes L(x, α, μ) + Bα·p least, by Newton's method, and the second derivative of L in α.
 
-    The last step stands outside the loop, so that derivatives are those of the minimiser.
+    One step is enough where L is quadratic. The last one stands outside the loop, so that derivatives are those of the
+    minimiser.
     """
     slope = jax.grad(lambda a: game.running(x, a, mu) + p @ (game.control @ a))
-    step = lambda a: a - jnp.linalg.solve(jax.jacfwd(slope)(a), slope(a))  # noqa: E731
+
+    def step(a):
+        off, linear = jax.linearize(slope, a)
+        hessian = jax.vmap(linear)(jnp.eye(a.size))
+        return a - jnp.linalg.solve(hessian, off), hessian
 
     def go_on(state):
-        a, count = state
-        return (count < 30) & (jnp.max(jnp.abs(slope(a))) > 1e-13 * (1 + jnp.max(jnp.abs(p))))
+        a, before, count = state
+        return (count < 30) & (jnp.max(jnp.abs(a - before)) > 1e-7 * (1 + jnp.max(jnp.abs(a))))
 
     zero = jnp.zeros(game.control.shape[1], p.dtype)
-    a = jax.lax.while_loop(go_on, lambda s: (step(s[0]), s[1] + 1), (zero, 0))[0]
+    start = (zero, zero + jnp.inf, 0)
+    a = jax.lax.while_loop(go_on, lambda s: (step(s[0])[0], s[0], s[2] + 1), start)[0]
     return step(jax.lax.stop_gradient(a))
 
 
