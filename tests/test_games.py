@@ -279,7 +279,7 @@ def test_clocks_in_the_long_run_are_mathieus(strength, sigma, figures):
     slope = lambda q: (special.mathieu_a(0, q + 1e-4) - special.mathieu_a(0, q - 1e-4)) / 2e-4  # noqa: E731
     parameter = lambda r: 4 * strength * r / sigma**4  # noqa: E731
     r = brentq(lambda r: r + slope(parameter(r)) / 2, 0.1, 0.99, xtol=1e-13)
-    found = games.stationary_equilibrium(clocks(strength, sigma), WAVE)
+    found = games.equilibrium(clocks(strength, sigma), WAVE)
     assert order(found) == pytest.approx(r, abs=2e-8)
     assert float(found.cost) == pytest.approx(strength + sigma**4 / 8 * special.mathieu_a(0, parameter(r)), abs=2e-8)
     gain, error = games.exploitability(clocks(strength, sigma), found)
@@ -293,9 +293,9 @@ def test_clocks_with_a_discount_and_a_common_noise():
     """FACTS: r at b = .5, σ = 1, κ = 2; below κ_c = bσ² + σ⁴/2 = 1 the clocks do not meet. The noise turns them."""
     for common in ((), mk.Additive(0.7)):
         game = clocks(2.0, 1.0, 0.5, common)
-        found = games.stationary_equilibrium(game, WAVE)
+        found = games.equilibrium(game, WAVE)
         assert order(found) == pytest.approx(0.7291034255, abs=1e-9)
-    apart = games.stationary_equilibrium(clocks(0.9, 1.0, 0.5), WAVE, picard=60)
+    apart = games.equilibrium(clocks(0.9, 1.0, 0.5), WAVE, picard=60)
     assert order(apart) < 1e-9
     # The nearest wrong control gains by a change: a tenth less than the best.
     lazy = eqx.tree_at(lambda e: e.control, found, 0.9 * found.control)
@@ -315,7 +315,7 @@ def test_a_game_with_a_local_cost_has_its_manufactured_solution():
         return jnp.sum(alpha**2) / 2 + bowl + jnp.log(m)
 
     game = games.Game(mk.Model(CIRCLE, noise=mk.Additive(math.sqrt(2 * nu))), crowded)
-    found = games.stationary_equilibrium(game, WAVE)
+    found = games.equilibrium(game, WAVE)
     x = RING.nodes[:, 0]
     exact = np.exp(2 * a * np.cos(x)) / (2 * np.pi * special.i0(2 * a))
     np.testing.assert_allclose(found.density.values, exact, atol=1e-11)

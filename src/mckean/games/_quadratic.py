@@ -177,7 +177,7 @@ def quadratic(game: Game, players: int | None) -> Quadratic:
         require(
             error <= 1e5 * float(jnp.finfo(error.dtype).eps),
             f"the {name} of this game is not {want} in the points, the controls and their means: on a torus "
-            "`stationary_equilibrium` solves such games.",
+            "`equilibrium` solves such games.",
         )
     return made
 

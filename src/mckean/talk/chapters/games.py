@@ -11,7 +11,7 @@ from scipy.integrate import quad, solve_ivp
 from scipy.optimize import brentq
 
 from mckean.catalogue.oscillators import order_parameter
-from mckean.games import Game, conditional_law, exploitability, nash, play, regret, response, stationary_equilibrium
+from mckean.games import Game, conditional_law, equilibrium, exploitability, nash, play, regret, response
 from mckean.interactions import kernels
 from mckean.measures import Density, Gaussian
 from mckean.models import Additive, Model
@@ -237,7 +237,7 @@ def _clocks(config: Config) -> tuple[list[Claim], Panel]:
     start = Density.from_function(circle.grid(config.nodes), lambda x: 1 + 0.5 * jnp.cos(x[0]))
     model = Model(circle, noise=Additive(1.0), common=Additive(0.5))
     game_of = lambda k: Game(model, eqx.Partial(_meeting, jnp.asarray(k, float)))  # noqa: E731
-    found = [stationary_equilibrium(game_of(k), start, picard=80) for k in config.strengths]
+    found = [equilibrium(game_of(k), start, picard=80) for k in config.strengths]
     orders = np.array([abs(complex(e.density.integrate(lambda x: jnp.exp(1j * x[0])))) for e in found])
     exact = np.array([_mathieu(k) for k in config.strengths])
     pulled = np.array([order_parameter(2 * k, 1.0) for k in config.strengths])
