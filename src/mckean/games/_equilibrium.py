@@ -103,6 +103,10 @@ def _until(game: Game, start: Density, steps: int, tolerance: float) -> Equilibr
     (u, rho, alpha), error, count, hessian = solve_flow(game, start, steps, tolerance, quadratic)
     require_convex(hessian, start.grid)
     require(
+        bool(jnp.isfinite(error)),
+        f"no equilibrium was found: the density became non-finite in round {int(count)}; take more steps.",
+    )
+    require(
         error <= tolerance,
         f"no equilibrium was found: after {int(count)} rounds the density still changes by {float(error):.3g} of its "
         "mean in a round; take more steps, a shorter horizon, or a larger tolerance.",

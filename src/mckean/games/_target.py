@@ -199,7 +199,7 @@ def _reach(game: Target, x: Array, left: Array) -> Array:
     return jax.lax.fori_loop(0, 30, wider, noise)
 
 
-def aim(game: Target, time: float, means: Float[Array, " n"], *, cells: int = 1024) -> Float[Array, " n"]:
+def aim(game: Target, time: float, means: Any, *, cells: int = 1024) -> Float[Array, " n"]:
     """u(s, ms) at the time t by the equation itself, a solver that knows nothing of its closed form.
 
         u_s − u u_x + ½σ₀²u_xx = 0,   u(1, ·) = g,   s = 1/(1 + T − t)
