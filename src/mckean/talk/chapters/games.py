@@ -105,9 +105,9 @@ def run(config: Config, key, progress) -> Result:
     panels = [selection, synchrony, _falling(regrets, played["gap"], config)]
     caption = (
         "Left: the mean at the end against that at the start; without a common noise an S of three equilibria, with "
-        "one a single curve, which jumps as the noise vanishes. Middle: clocks that pay to be apart meet above their "
-        "threshold, later and more weakly than clocks that are pulled. Right: what one of N banks gains by leaving the "
-        "rule of infinitely many."
+        "one a single curve, which jumps as the noise vanishes. Middle: clocks that pay to be apart meet above a "
+        "threshold of half that of clocks that are pulled: they look ahead. Right: what one of N banks gains by leaving "
+        "the rule of infinitely many."
     )
     return Result(claims, [Figure(caption, panels)])
 
