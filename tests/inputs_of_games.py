@@ -41,7 +41,7 @@ def target(**given):
     return games.Target(lambda m: -jnp.tanh(m[0]), 1.0, **given)
 
 
-EQUILIBRIUM = games.Equilibrium(RHO, RHO.values, jnp.zeros((8, 1)), jnp.zeros(()), jnp.zeros(()), 0)
+EQUILIBRIUM = games.Equilibrium(RHO, RHO.values, jnp.zeros((8, 1)), jnp.zeros(()), jnp.zeros(()), None, 0)
 KEPT = policy()
 
 
@@ -124,18 +124,18 @@ REFUSED = {
         "a number": (lambda: games.aim(target(common=1.0), 0.0, 0.0), "shape (n,)"),
     },
     "games.Equilibrium": {
-        "of another game": (lambda: games.exploitability(game(), EQUILIBRIUM), "done on Torus"),
+        "of another game": (lambda: games.exploitability(game(), EQUILIBRIUM), "with another horizon"),
     },
-    "games.stationary_equilibrium": {
-        "with a horizon": (lambda: games.stationary_equilibrium(game(model=TURNS), RHO), "leave the horizon out"),
-        "from particles": (lambda: games.stationary_equilibrium(forever(), RHO.sample(KEY, 2)), "starts at a density"),
+    "games.equilibrium": {
+        "no steps": (lambda: games.equilibrium(game(model=TURNS), RHO, steps=0), "positive integer"),
+        "from particles": (lambda: games.equilibrium(forever(), RHO.sample(KEY, 2)), "starts at a density"),
         "a cost that is not convex": (
-            lambda: games.stationary_equilibrium(forever(lambda x, a, mu: jnp.cos(x[0]) * effort(x, a, mu)), RHO),
+            lambda: games.equilibrium(forever(lambda x, a, mu: jnp.cos(x[0]) * effort(x, a, mu)), RHO),
             "not strictly convex in α at x = [3.1416]",
         ),
-        "without noise": (lambda: games.stationary_equilibrium(forever(model=mk.Model(CIRCLE)), RHO), "isotropic"),
+        "without noise": (lambda: games.equilibrium(forever(model=mk.Model(CIRCLE)), RHO), "isotropic"),
         "a common noise where places count": (
-            lambda: games.stationary_equilibrium(
+            lambda: games.equilibrium(
                 forever(
                     lambda x, a, mu: effort(x, a, mu) + jnp.cos(x[0]),
                     mk.Model(CIRCLE, noise=mk.Additive(1.0), common=mk.Additive(1.0)),

@@ -102,7 +102,7 @@ VERBS = {
     "equilibrium.stationarity": lambda m, mu, nu: equilibrium.stationarity(m, clouds(mu), LOOK),
     "equilibrium.gibbs_drift": lambda m, mu, nu: equilibrium.gibbs_drift(m, mu),
     "games.nash": lambda m, mu, nu: games.nash(games.Game(m, effort, horizon=0.2), steps=2),
-    "games.stationary_equilibrium": lambda m, mu, nu: games.stationary_equilibrium(games.Game(m, effort), mu),
+    "games.equilibrium": lambda m, mu, nu: games.equilibrium(games.Game(m, effort), mu),
     "phases.linear_threshold": lambda m, mu, nu: phases.linear_threshold(m),
     "phases.steady_state": lambda m, mu, nu: phases.steady_state(m, mu),
     "phases.steady_states": lambda m, mu, nu: (

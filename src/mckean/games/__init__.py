@@ -8,17 +8,17 @@
 - What do N players pay as they play? `play`.
 - Are there other equilibria? `equilibria` of a `Target`, without a common noise. With one there is one equilibrium:
   `expectation` by a closed form, `aim` by its equation.
-- What is a game on a torus like in the long run? `stationary_equilibrium`: an `Equilibrium`.
+- What is an equilibrium on a torus, up to a horizon or in the long run? `equilibrium`: an `Equilibrium`.
 - … and is it one? `exploitability`, with its error.
 
 A common noise is that of the model. In a linear–quadratic game it changes the value, and no rule.
 """
 
 from mckean.games._crowd import conditional_law, play
+from mckean.games._equilibrium import Equilibrium, equilibrium, exploitability
 from mckean.games._game import Game
 from mckean.games._linear import nash, planner, regret, response
 from mckean.games._policy import LinearPolicy
-from mckean.games._stationary import Equilibrium, exploitability, stationary_equilibrium
 from mckean.games._target import Target, aim, equilibria, expectation
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "aim",
     "conditional_law",
     "equilibria",
+    "equilibrium",
     "expectation",
     "exploitability",
     "nash",
@@ -36,7 +37,6 @@ __all__ = [
     "play",
     "regret",
     "response",
-    "stationary_equilibrium",
 ]
 
 

@@ -37,7 +37,7 @@ class Quadratic(eqx.Module):
     own: Float[Array, "d d"]
     common: Float[Array, "d m"]
     discount: Float[Array, ""]
-    share: float | Array
+    share: Float[Array, ""]
 
     @property
     def dim(self) -> int:
@@ -169,7 +169,7 @@ def quadratic(game: Game, players: int | None) -> Quadratic:
     require(all(part.additive for part in parts), "a linear–quadratic game has additive noises.")
     require(model.internal is None, "an internal energy acts on densities, and is none of a linear–quadratic game.")
     with calling("the costs of a game"):
-        made, errors = _matrices(game, share)
+        made, errors = _matrices(game, jnp.asarray(share))
     require_convex(made)
     for name, error in zip(("motion", "running cost", "terminal cost"), errors, strict=True):
         want = "affine" if name == "motion" else "quadratic"
@@ -177,7 +177,7 @@ def quadratic(game: Game, players: int | None) -> Quadratic:
         require(
             error <= 1e5 * float(jnp.finfo(error.dtype).eps),
             f"the {name} of this game is not {want} in the points, the controls and their means: on a torus "
-            "`stationary_equilibrium` solves such games.",
+            "`equilibrium` solves such games.",
         )
     return made
 
@@ -197,7 +197,7 @@ def require_convex(made: Quadratic) -> None:
 
 
 @eqx.filter_jit
-def _matrices(game: Game, share: float) -> tuple[Quadratic, tuple[Array, Array, Array]]:
+def _matrices(game: Game, share: Float[Array, ""]) -> tuple[Quadratic, tuple[Array, Array, Array]]:
     """The matrices, and how far the functions are from them at random arguments, relative to their size."""
     d, k = game.control.shape
     one = jnp.eye(d)
@@ -234,7 +234,7 @@ def _matrices(game: Game, share: float) -> tuple[Quadratic, tuple[Array, Array, 
     own = jnp.zeros((d, d)) if game.model.noise is None else game.model.noise.diffusion(at, law)[0]
     fields = [part.matrix(at, law)[0] for part in game.model.common]
     common = jnp.concatenate([jnp.zeros((d, 0)), *fields], axis=1)
-    return Quadratic(free, game.control, F, G, own, common, game.discount, jnp.asarray(share)), errors
+    return Quadratic(free, game.control, F, G, own, common, game.discount, share), errors
 
 
 def _form(function, size: int, place: int) -> Array:

@@ -16,6 +16,7 @@ from mckean.checks import traced
 _LARGE = 1e7
 
 
+@eqx.filter_jit
 def backwards(
     rates: Callable[[Array, Any], Any], end: Any, times: Float[Array, " t"], parts: int
 ) -> tuple[Any, Bool[Array, ""]]:
@@ -38,6 +39,7 @@ def backwards(
     return jax.tree.map(lambda last, rest: jnp.concatenate([last[None], rest])[::-1], end, along), jnp.all(fine)
 
 
+@eqx.filter_jit
 def pole(rates: Callable[[Array, Any], Any], end: Any, horizon: Float[Array, ""]) -> Float[Array, ""]:
     """The time of the last pole of −y′ = rates(t, y), y(T) = end, NaN for none.
 
@@ -67,14 +69,14 @@ def solve(rates: Callable[[Array, Any], Any], end: Any, times: Float[Array, " t"
 
     **Raises:** `ValueError` where y has a pole, with its time, and for steps that do not resolve it.
     """
-    y, fine = eqx.filter_jit(backwards)(rates, end, times, 1)
+    y, fine = backwards(rates, end, times, 1)
     if traced(fine) or bool(fine):
         return y
     horizon = float(times[-1])
-    time = float(eqx.filter_jit(pole)(rates, end, times[-1]))
+    time = float(pole(rates, end, times[-1]))
     if np.isnan(time):
         for parts in (8, 64):
-            y, fine = eqx.filter_jit(backwards)(rates, end, times, parts)
+            y, fine = backwards(rates, end, times, parts)
             if bool(fine):
                 return y
         raise ValueError("the steps do not resolve the Riccati equation of this game: take more of them, `steps`.")

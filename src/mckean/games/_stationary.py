@@ -4,8 +4,7 @@ With H(x, p, μ) = min_α{L(x, α, μ) + (v + Bα)·p} and α* where the minimum
 
     δu = ½σ²Δu + H(x, ∇u, ρ),   0 = ½σ²Δρ − ∇·((v + Bα*)ρ),   ∫ρ = 1,
 
-and one of a game with a mean cost per time has λ in the place of δu, and ∫u = 0. A common additive noise in a game in
-which only differences of positions count turns all players alike: in the frame that moves with it there is none.
+and one of a game with a mean cost per time has λ in the place of δu, and ∫u = 0.
 """
 
 from typing import Any
@@ -13,153 +12,16 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
-from mckean.checks import calling, positive_integer, require
-from mckean.games._game import Game, require_game, scalar
+from mckean.games._control import controls
+from mckean.games._game import Game
 from mckean.measures import Density
-from mckean.models import Thermal
-from mckean.spaces import FourierGrid, Torus, calculus
+from mckean.spaces import FourierGrid, calculus
 
 # The most nodes for which matrices are formed.
-_DENSE = 600
+DENSE = 600
 _NEWTON = 40
-
-
-class Equilibrium(eqx.Module):
-    """A stationary equilibrium of a mean-field game on a torus.
-
-    **Attributes:**
-
-    - `density`: ρ, the law of a player; with a common noise in the frame that moves with it.
-    - `value`: u at the nodes, cost; of mean 0 where the cost is one per time.
-    - `control`: α* at the nodes, shape (size, k).
-    - `cost`: λ, the mean cost per time; in a discounted game ∫u dρ.
-    - `residual`: the largest error of the two equations at the nodes, before the last of Newton's steps.
-    - `iterations`: Newton's steps.
-    """
-
-    density: Density
-    value: Float[Array, "..."]
-    control: Float[Array, "n k"]
-    cost: Float[Array, ""]
-    residual: Float[Array, ""]
-    iterations: int = eqx.field(static=True)
-
-
-def stationary_equilibrium(game: Game, start: Density, *, picard: int = 20) -> Equilibrium:
-    """A stationary equilibrium of a mean-field game on a torus, near a density.
-
-    Best responses to a density that follows them half-way, then Newton's method for both equations at once; where an
-    equilibrium may be moved along the torus, the shortest of Newton's steps.
-
-    **Arguments:**
-
-    - `game`: a game on a torus without a horizon, with an isotropic own noise. L must be strictly convex in α.
-    - `start`: the density where the search begins, on a grid of at most 600 nodes: the uniform one stays uniform where
-      that is an equilibrium.
-    - `picard`: the number of best responses before Newton's method, 0 for none. Default: 20.
-
-    **Returns:** an `Equilibrium`.
-
-    **Raises:** `ValueError` for another game, a cost that is not convex in α, with the point, a common noise in a game
-    that is not invariant under translations, and where Newton's method does not converge, with its residual.
-
-    **Source:** J.-M. Lasry and P.-L. Lions, Jpn. J. Math. 2 (2007).
-    """
-    _require_stationary(game, start)
-    picard = picard and positive_integer("picard is an integer that is not negative", picard)
-    with calling("the running cost of a game"):
-        y, error, count, hessian = _solve(game, start, picard)
-    least = np.linalg.eigvalsh(np.asarray(hessian))[:, 0]
-    where = np.asarray(start.grid.nodes[np.argmin(least)])
-    require(
-        least.min() > 0,
-        f"the running cost is not strictly convex in α at x = {np.round(where, 4).tolist()}: the least eigenvalue of "
-        f"its second derivative is {least.min():.3g}.",
-    )
-    u, rho, cost = y
-    limit = 1e4 * float(jnp.finfo(u.dtype).eps) * start.grid.size * (1 + float(jnp.max(jnp.abs(u))))
-    require(
-        error <= limit and float(jnp.min(rho)) > -limit,
-        f"no equilibrium was found near this density: after {int(count)} of Newton's steps the residual is "
-        f"{float(error):.3g}, and the least density {float(jnp.min(rho)):.3g}; start nearer, or take more nodes.",
-    )
-    density = Density(start.grid, rho)
-    alpha = controls(game, start.grid, u, density)[0]
-    mean = cost if game.discount == 0 else calculus.integrate(start.grid, u * rho)
-    return Equilibrium(density, u, alpha, mean, error, int(count))
-
-
-def _require_stationary(game: Game, start: Density) -> None:
-    require_game(game, Torus, horizon=False)
-    require(game.horizon is None, "a stationary equilibrium is that of a game without an end: leave the horizon out.")
-    require(not game.of_controls, "on a torus costs depend on the law of the players, not on that of their controls.")
-    require(isinstance(start, Density), f"the search starts at a density, not at {type(start).__name__}.")
-    require(start.grid.space == game.model.space, f"the game is on {game.model.space}, the density on another space.")
-    require(start.grid.size <= _DENSE, f"stationary games are solved on 600 nodes at most, not on {start.grid.size}.")
-    noise = game.model.noise
-    isotropic = isinstance(noise, Thermal) or (noise is not None and noise.additive and np.ndim(noise.amplitude) == 0)
-    require(isotropic, "the players' own noise must be isotropic: Thermal(beta), or Additive(sigma) with a number.")
-    if game.model.common:
-        require(all(part.additive for part in game.model.common), "a common noise on a torus must be additive.")
-        require_invariant(game, start)
-
-
-def require_invariant(game: Game, start: Density) -> None:
-    """**Raises** `ValueError` for a game in which positions count, and not only their differences."""
-    errors = _moved(game, start)
-    require(
-        errors <= 1e-8,
-        "a common noise turns all players alike, and in the frame that moves with it there is none, only if the costs "
-        f"depend on differences of positions: here they change by {float(errors):.3g} where all move.",
-    )
-
-
-@eqx.filter_jit
-def _moved(game: Game, start: Density) -> Array:
-    """How much L and v change where the density and the point move by a node."""
-    grid = start.grid
-    alpha = jnp.ones(game.control.shape[1])
-
-    def fields(mu):
-        paid = jax.vmap(lambda x: game.running(x, alpha, mu))(grid.nodes)
-        return jnp.stack([paid, *game.model.velocity(grid.nodes, mu).T]).reshape(-1, *grid.shape)
-
-    # A density of no symmetry.
-    rho = start.values * (1 + 0.3 * jnp.cos(2 * jnp.pi * grid.nodes[:, 0] / grid.sides[0] + 0.5)).reshape(grid.shape)
-    errors = []
-    for axis in range(len(grid.shape)):
-        one, other = fields(Density(grid, rho)), fields(Density(grid, jnp.roll(rho, 1, axis)))
-        errors.append(jnp.max(jnp.abs(jnp.roll(one, 1, axis + 1) - other)))
-    return jnp.max(jnp.stack(errors))
-
-
-def controls(game: Game, grid: FourierGrid, u: Array, mu: Density) -> tuple[Array, Array, Array]:
-    """α* at the nodes, L there, and the second derivatives of L in α."""
-    slopes = calculus.gradient(grid, u)
-    alpha = jax.vmap(lambda x, p: best(game, x, p, mu))(grid.nodes, slopes)
-    paid = jax.vmap(lambda x, a: scalar("a running cost", game.running(x, a, mu)))(grid.nodes, alpha)
-    hessian = jax.vmap(lambda x, a: jax.hessian(lambda a: game.running(x, a, mu))(a))(grid.nodes, alpha)
-    return alpha, paid, hessian
-
-
-def best(game: Game, x: Float[Array, " d"], p: Float[Array, " d"], mu: Density) -> Float[Array, " k"]:
-    """α that makes L(x, α, μ) + Bα·p least, by Newton's method: one step where L is quadratic.
-
-    The last step stands outside the loop, so that derivatives are those of the minimiser.
-    """
-    slope = jax.grad(lambda a: game.running(x, a, mu) + p @ (game.control @ a))
-    step = lambda a: a - jnp.linalg.solve(jax.jacfwd(slope)(a), slope(a))  # noqa: E731
-
-    def go_on(state):
-        a, count = state
-        return (count < 30) & (jnp.max(jnp.abs(slope(a))) > 1e-13 * (1 + jnp.max(jnp.abs(p))))
-
-    zero = jnp.zeros(game.control.shape[1], p.dtype)
-    a = jax.lax.while_loop(go_on, lambda s: (step(s[0]), s[1] + 1), (zero, 0))[0]
-    return step(jax.lax.stop_gradient(a))
 
 
 class Operators(eqx.Module):
@@ -215,7 +77,8 @@ def stationary(grid: FourierGrid, parts: Operators, move: Array) -> Array:
 
 
 @eqx.filter_jit
-def _solve(game: Game, start: Density, picard: int) -> tuple[Any, Array, Array, Array]:
+def solve_stationary(game: Game, start: Density, picard: int) -> tuple[Any, Array, Array, Array]:
+    """(u, ρ, λ), the residual, Newton's steps, and the second derivatives of L in α at the nodes."""
     grid, parts = start.grid, operators(game, start.grid)
     n = grid.size
 
@@ -252,40 +115,15 @@ def _solve(game: Game, start: Density, picard: int) -> tuple[Any, Array, Array, 
     return (u, rho, y[-1]), error, count, controls(game, grid, u, Density(grid, rho))[2]
 
 
-def exploitability(game: Game, found: Equilibrium) -> tuple[float, float]:
-    """What one player gains at most by leaving the controls of an equilibrium, with a bound of the figure's own error.
-
-        J(α; ρ) − min_β J(β; ρ)
-
-    The law of the others is frozen. On a grid twice as fine, without a look at the equilibrium's value, the cost of its
-    control and the best response are computed anew, the latter by Howard's iteration from no control.
-
-    **Arguments:**
-
-    - `game`: the game.
-    - `found`: an `Equilibrium`, or one with another control or density in its place.
-
-    **Returns:** the gain, and its error: how much it differs on a grid four times as fine, and rounding.
-
-    **Raises:** `ValueError` for anything but an `Equilibrium`, and for a grid of more than 300 nodes.
-    """
-    require(isinstance(found, Equilibrium), f"this is asked of an Equilibrium, not of {type(found).__name__}.")
-    _require_stationary(game, found.density)
-    require(found.density.grid.size * 2 <= _DENSE, "the finer grids have more nodes than are solved for: take fewer.")
-    costs = [_gain(game, found, factor) for factor in (2, 3)]
-    gains = [float(own - least) for own, least in costs]
-    rounding = 1e3 * float(jnp.finfo(found.value.dtype).eps) * (1 + abs(float(costs[0][0])))
-    return gains[0], abs(gains[1] - gains[0]) + rounding
-
-
 @eqx.filter_jit
-def _gain(game: Game, found: Equilibrium, factor: int) -> tuple[Array, Array]:
-    old = found.density.grid
+def stationary_gain(game: Game, density: Density, control: Array, factor: int) -> tuple[Array, Array]:
+    """What a control costs and what the best one does, both on a grid so many times as fine; the density is frozen."""
+    old = density.grid
     grid = old.space.grid(tuple(factor * n for n in old.shape))
     parts = operators(game, grid)
     fine = lambda f: calculus.interpolate(old, f.reshape(old.shape), grid)  # noqa: E731
-    mu = Density(grid, fine(found.density.values))
-    alpha = jax.vmap(lambda a: fine(a).ravel(), 1, 1)(found.control)
+    mu = Density(grid, fine(density.values))
+    alpha = jax.vmap(lambda a: fine(a).ravel(), 1, 1)(control)
     paid = jax.vmap(lambda x, a: game.running(x, a, mu))(grid.nodes, alpha)
     move = game.model.velocity(grid.nodes, mu) + alpha @ game.control.T
     own, cost = valued(parts, move, paid, game.discount)

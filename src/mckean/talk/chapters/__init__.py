@@ -9,6 +9,7 @@ from mckean.talk.chapters import (
     coupling,
     dissipation,
     fluctuations,
+    games,
     geodesics,
     gibbs,
     gradient_flow,
@@ -107,6 +108,7 @@ PARTS = (
         real,
         synchronisation,
         uniqueness,
+        games,
         ledger,
         picture=toy,
     ),
@@ -145,6 +147,7 @@ SECONDS = {
     "real": (28, 32),
     "synchronisation": (80, 97),
     "uniqueness": (19, 126),
+    "games": (30, 60),
     "ledger": (144, 109),
 }
 """How long a chapter takes, quick and full, on one of two cores of an AMD EPYC where nothing is kept compiled."""

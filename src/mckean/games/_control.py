@@ -1,0 +1,118 @@
+"""The best control at a point of a game on a torus, and what is asked of such a game."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from mckean.checks import require
+from mckean.games._game import Game, require_game, scalar
+from mckean.measures import Density
+from mckean.models import Additive, Thermal
+from mckean.spaces import FourierGrid, Torus, calculus
+
+
+def require_torus(game: Game, start: Density) -> None:
+    """**Raises** `ValueError` for a game that is not solved on a torus, or not from this density."""
+    require_game(game, Torus, horizon=False)
+    require(not game.of_controls, "on a torus costs depend on the law of the players, not on that of their controls.")
+    require(isinstance(start, Density), f"the search starts at a density, not at {type(start).__name__}.")
+    require(start.grid.space == game.model.space, f"the game is on {game.model.space}, the density on another space.")
+    noise = game.model.noise
+    isotropic = isinstance(noise, Thermal) or (isinstance(noise, Additive) and np.ndim(noise.amplitude) == 0)
+    require(isotropic, "the players' own noise must be isotropic: Thermal(beta), or Additive(sigma) with a number.")
+    if game.model.common:
+        require(all(part.additive for part in game.model.common), "a common noise on a torus must be additive.")
+        change = _moved(game, start)
+        require(
+            change <= 1e-8,
+            "a common noise turns all players alike, and in the frame that moves with it there is none, only if costs "
+            f"depend on differences of positions: here they change by {float(change):.3g} where all move.",
+        )
+
+
+@eqx.filter_jit
+def _moved(game: Game, start: Density) -> Array:
+    """How much L, g and v change where the density and the point move by a node."""
+    grid = start.grid
+    alpha = jnp.ones(game.control.shape[1])
+
+    def fields(mu):
+        paid = [jax.vmap(lambda x: game.running(x, alpha, mu))(grid.nodes), *game.model.velocity(grid.nodes, mu).T]
+        return jnp.stack([*paid, last_cost(game, grid, mu).ravel()]).reshape(-1, *grid.shape)
+
+    # A density of no symmetry.
+    rho = start.values * (1 + 0.3 * jnp.cos(2 * jnp.pi * grid.nodes[:, 0] / grid.sides[0] + 0.5)).reshape(grid.shape)
+    errors = []
+    for axis in range(len(grid.shape)):
+        one, other = fields(Density(grid, rho)), fields(Density(grid, jnp.roll(rho, 1, axis)))
+        errors.append(jnp.max(jnp.abs(jnp.roll(one, 1, axis + 1) - other)))
+    return jnp.max(jnp.stack(errors))
+
+
+def last_cost(game: Game, grid: FourierGrid, mu: Density) -> Array:
+    """g at the nodes."""
+    if game.terminal is None:
+        return jnp.zeros(grid.shape, mu.values.dtype)
+    return jax.vmap(lambda x: scalar("a terminal cost", game.terminal(x, mu)))(grid.nodes).reshape(grid.shape)
+
+
+def require_convex(hessian: Float[Array, "n k k"], grid: FourierGrid) -> None:
+    """**Raises** `ValueError` where the running cost is not strictly convex in α, with the point."""
+    least = np.linalg.eigvalsh(np.asarray(hessian))[:, 0]
+    where = np.asarray(grid.nodes[np.argmin(least)])
+    require(
+        least.min() > 0,
+        f"the running cost is not strictly convex in α at x = {np.round(where, 4).tolist()}: the least eigenvalue of "
+        f"its second derivative is {least.min():.3g}.",
+    )
+
+
+@eqx.filter_jit
+def _bent(game: Game, mu: Density) -> Array:
+    """How much the second derivatives of L in α change with α."""
+    hessian = jax.vmap(lambda x, a: jax.hessian(lambda a: game.running(x, a, mu))(a), (0, None))
+    one = jnp.arange(1.0, game.control.shape[1] + 1)
+    values = [hessian(mu.grid.nodes, scale * one) for scale in (0.0, 1.3, -0.7)]
+    return jnp.max(jnp.abs(values[1] - values[0])) + jnp.max(jnp.abs(values[2] - values[0]))
+
+
+def quadratic_in_control(game: Game, mu: Density) -> bool:
+    """Whether L is quadratic in α, so that one of Newton's steps is enough."""
+    return float(_bent(game, mu)) <= 1e-12
+
+
+def controls(
+    game: Game, grid: FourierGrid, u: Array, mu: Density, quadratic: bool = False
+) -> tuple[Array, Array, Array]:
+    """α* at the nodes, L there, and the second derivatives of L in α."""
+    slopes = calculus.gradient(grid, u)
+    alpha, hessian = jax.vmap(lambda x, p: best(game, x, p, mu, quadratic))(grid.nodes, slopes)
+    paid = jax.vmap(lambda x, a: scalar("a running cost", game.running(x, a, mu)))(grid.nodes, alpha)
+    return alpha, paid, hessian
+
+
+def best(game: Game, x: Float[Array, " d"], p: Float[Array, " d"], mu: Density, quadratic: bool) -> tuple[Array, Array]:
+    """α that makes L(x, α, μ) + Bα·p least, by Newton's method, and the second derivative of L in α.
+
+    The last step stands outside the loop, so that derivatives are those of the minimiser.
+    """
+    slope = jax.grad(lambda a: game.running(x, a, mu) + p @ (game.control @ a))
+
+    def step(a):
+        off, linear = jax.linearize(slope, a)
+        hessian = jax.vmap(linear)(jnp.eye(a.size))
+        # A solver of LAPACK for each node costs more than all else.
+        return a - (off / hessian[0] if a.size == 1 else jnp.linalg.solve(hessian, off)), hessian
+
+    def go_on(state):
+        a, before, count = state
+        return (count < 30) & (jnp.max(jnp.abs(a - before)) > 1e-7 * (1 + jnp.max(jnp.abs(a))))
+
+    zero = jnp.zeros(game.control.shape[1], p.dtype)
+    if quadratic:
+        return step(zero)
+    start = (zero, zero + jnp.inf, 0)
+    a = jax.lax.while_loop(go_on, lambda s: (step(s[0])[0], s[0], s[2] + 1), start)[0]
+    return step(jax.lax.stop_gradient(a))

@@ -1,0 +1,153 @@
+"""Equilibria of mean-field games on a torus, and what a player would gain by leaving one."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from mckean.checks import calling, positive_integer, require, require_tolerance
+from mckean.games._control import controls, quadratic_in_control, require_convex, require_torus
+from mckean.games._flow import flow_gain, solve_flow
+from mckean.games._game import Game
+from mckean.games._stationary import DENSE, solve_stationary, stationary_gain
+from mckean.measures import Density
+from mckean.spaces import calculus
+
+
+class Equilibrium(eqx.Module):
+    """An equilibrium of a mean-field game on a torus.
+
+    In a game with a horizon the density, the value and the control have a leading axis of the times.
+
+    **Attributes:**
+
+    - `density`: ρ, the law of a player; with a common noise in the frame that moves with it.
+    - `value`: u at the nodes, cost; of mean 0 where the cost is one per time.
+    - `control`: α* at the nodes, shape (size, k).
+    - `cost`: what a player pays: λ, the mean cost per time; in a discounted game ∫u dρ, with a horizon at time 0.
+    - `residual`: the largest error of the two equations at the nodes before the last of Newton's steps; with a horizon
+      the last change of ρ in a round, relative to the mean density.
+    - `times`: t, shape (t,); None in a game without an end.
+    - `iterations`: Newton's steps, or rounds.
+    """
+
+    density: Density
+    value: Float[Array, "..."]
+    control: Float[Array, "... n k"]
+    cost: Float[Array, ""]
+    residual: Float[Array, ""]
+    times: Float[Array, " t"] | None
+    iterations: int = eqx.field(static=True)
+
+
+def equilibrium(
+    game: Game, start: Density, *, picard: int = 20, steps: int = 200, tolerance: float = 1e-9
+) -> Equilibrium:
+    """An equilibrium of a mean-field game on a torus.
+
+        −∂_tu + δu = ½σ²Δu + H(x, ∇u, ρ),   u(T) = g(·, ρ_T),   H = min_α{L(x, α, ρ) + (v + Bα)·∇u}
+        ∂_tρ = ½σ²Δρ − ∇·((v + Bα*)ρ)
+
+    Without a horizon neither u nor ρ moves, and a cost per time λ stands for δu where δ = 0. Then the search begins
+    with best responses to a density that follows them half-way, and ends with Newton's method for both equations; where
+    an equilibrium may be moved along the torus, by the shortest steps. With a horizon ρ starts at the density given.
+    Exponential integrators of order 2 solve both equations in turn, and Anderson's method makes the turns converge.
+
+    A common noise that is additive turns all players alike where costs depend on differences of positions only: in the
+    frame that moves with it there is none, and the equilibrium is that without it.
+
+    **Arguments:**
+
+    - `game`: a game on a torus with an isotropic own noise. L must be strictly convex in α. A cost of μ is fast where
+      it is one of integrals that do not depend on x, such as `mu.integrate(jnp.cos)`.
+    - `start`: the density at time 0; without a horizon, where the search begins, on a grid of at most 600 nodes: the
+      uniform one stays uniform where that is an equilibrium.
+    - `picard`: best responses before Newton's method, 0 for none; without a horizon. Default: 20.
+    - `steps`: the number of time steps up to a horizon. Default: 200.
+    - `tolerance`: the change of ρ in a round, relative to the mean density, at which rounds end, with a horizon.
+      Default: 1e-9.
+
+    **Returns:** an `Equilibrium`.
+
+    **Raises:** `ValueError` for another game, a cost that is not convex in α, with the point, a common noise in a game
+    that is not invariant under translations, and where the search does not converge, with its residual.
+
+    **Source:** J.-M. Lasry and P.-L. Lions, Jpn. J. Math. 2 (2007).
+    """
+    require_torus(game, start)
+    picard = picard and positive_integer("picard is an integer that is not negative", picard)
+    steps = positive_integer("the number of steps is a positive integer", steps)
+    require_tolerance("the tolerance of an equilibrium", tolerance)
+    with calling("the running cost of a game"):
+        return _forever(game, start, picard) if game.horizon is None else _until(game, start, steps, tolerance)
+
+
+def _forever(game: Game, start: Density, picard: int) -> Equilibrium:
+    grid = start.grid
+    require(grid.size <= DENSE, f"stationary games are solved on {DENSE} nodes at most, not on {grid.size}.")
+    (u, rho, cost), error, count, hessian = solve_stationary(game, start, picard)
+    require_convex(hessian, grid)
+    limit = 1e4 * float(jnp.finfo(u.dtype).eps) * grid.size * (1 + float(jnp.max(jnp.abs(u))))
+    require(
+        error <= limit and float(jnp.min(rho)) > -limit,
+        f"no equilibrium was found near this density: after {int(count)} of Newton's steps the residual is "
+        f"{float(error):.3g}, and the least density {float(jnp.min(rho)):.3g}; start nearer, or take more nodes.",
+    )
+    density = Density(grid, rho)
+    mean = cost if game.discount == 0 else calculus.integrate(grid, u * rho)
+    return Equilibrium(density, u, controls(game, grid, u, density)[0], mean, error, None, int(count))
+
+
+def _until(game: Game, start: Density, steps: int, tolerance: float) -> Equilibrium:
+    quadratic = quadratic_in_control(game, start)
+    (u, rho, alpha), error, count, hessian = solve_flow(game, start, steps, tolerance, quadratic)
+    require_convex(hessian, start.grid)
+    require(
+        bool(jnp.isfinite(error)),
+        f"no equilibrium was found: the density became non-finite in round {int(count)}; take more steps.",
+    )
+    require(
+        error <= tolerance,
+        f"no equilibrium was found: after {int(count)} rounds the density still changes by {float(error):.3g} of its "
+        "mean in a round; take more steps, a shorter horizon, or a larger tolerance.",
+    )
+    density = jax.vmap(lambda values: Density(start.grid, values))(rho)
+    cost = calculus.integrate(start.grid, u[0] * rho[0])
+    times = jnp.linspace(0.0, game.horizon, steps + 1)
+    return Equilibrium(density, u, alpha, cost, error, times, int(count))
+
+
+def exploitability(game: Game, found: Equilibrium) -> tuple[float, float]:
+    """What one player gains at most by leaving the controls of an equilibrium, with a bound of the figure's own error.
+
+        J(α; ρ) − min_β J(β; ρ)
+
+    The law of the others is frozen, and the value of the equilibrium is not looked at: what its control costs and what
+    the best response costs are computed anew. Without a horizon that is on a grid twice as fine, by Howard's iteration
+    from no control; with one, by both equations in steps half as long.
+
+    **Arguments:**
+
+    - `game`: the game.
+    - `found`: an `Equilibrium`, or one with another control or density in its place.
+
+    **Returns:** the gain, and its error: how much it changes on a still finer grid, or in still shorter steps, and
+    rounding.
+
+    **Raises:** `ValueError` for anything but an `Equilibrium`, and one of another game.
+    """
+    require(isinstance(found, Equilibrium), f"this is asked of an Equilibrium, not of {type(found).__name__}.")
+    require((found.times is None) == (game.horizon is None), "the equilibrium is one of a game with another horizon.")
+    if found.times is None:
+        require_torus(game, found.density)
+        nodes = 2 * found.density.grid.size
+        require(nodes <= DENSE, "the finer grids have more nodes than are solved for: take fewer.")
+        costs = [stationary_gain(game, found.density, found.control, factor) for factor in (2, 3)]
+    else:
+        first = jax.tree.map(lambda a: a[0], found.density)
+        require_torus(game, first)
+        quadratic = quadratic_in_control(game, first)
+        costs = [flow_gain(game, found.density, found.control, parts, quadratic) for parts in (2, 3)]
+    gains = [float(own - least) for own, least in costs]
+    rounding = 1e3 * float(jnp.finfo(found.value.dtype).eps) * (1 + abs(float(costs[0][0])))
+    return gains[0], abs(gains[1] - gains[0]) + rounding
