@@ -24,6 +24,7 @@ from mckean.dynamics import (
 from mckean.interactions import kernels
 from mckean.measures import (
     Density,
+    Family,
     Gaussian,
     Lagrangian,
     Mixture,
@@ -47,6 +48,7 @@ from mckean.models import (
     Model,
     Multiplicative,
     Neurons,
+    Population,
     PorousMedium,
     PreNormalised,
     Schedule,
@@ -86,6 +88,7 @@ __all__ = [
     "Brownian",
     "Density",
     "Euclidean",
+    "Family",
     "FiniteVolume",
     "FluxLimited",
     "FourierGrid",
@@ -105,6 +108,7 @@ __all__ = [
     "Neurons",
     "ParticleScheme",
     "Particles",
+    "Population",
     "PorousMedium",
     "PreNormalised",
     "RandomBatch",
