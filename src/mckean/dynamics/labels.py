@@ -42,7 +42,8 @@ class FamilyScheme(AbstractScheme):
         return isinstance(measure, Family) and self.scheme.accepts(measure.member(0))
 
     def begin(self, equation: Equation, measure: Family, dt: float) -> Stepper:
-        require(isinstance(equation, Population), "a Family is moved by a Population, a model for each label.")
+        if not isinstance(equation, Population):
+            raise ValueError("a Family is moved by a Population, a model for each label.")
         m = equation.labels.shape[0]
         require(m == measure.size, f"the population has {m} labels, but the family has {measure.size}.")
         self.scheme.begin(equation.initial, measure.member(0), dt)

@@ -24,7 +24,8 @@ class Family(AbstractMeasure):
     - `members`: the μ_a, m measures of one form: all `Particles` with one number n, or all `Density` on one grid.
     - `weights`: w ≥ 0 with sum 1, shape (m,). Default: None, equal weights 1/m.
 
-    **Raises:** `ValueError` for measures of another form or of several, and for weights that are none.
+    **Raises:** `ValueError` for measures of another form or of several, and for weights that are negative or do not
+    sum to 1.
     """
 
     members: AbstractMeasure
@@ -32,10 +33,10 @@ class Family(AbstractMeasure):
     weights: Float[Array, " m"]
 
     def __init__(self, members: Sequence[AbstractMeasure], weights=None):
-        forms = {type(member).__name__ for member in members}
+        several = isinstance(members, Sequence) and len(members) > 0
         require(
-            len(members) > 0 and all(isinstance(member, Particles | Density) for member in members),
-            f"a family has Particles or a Density for each label, not {', '.join(sorted(forms)) or 'nothing'}.",
+            several and all(isinstance(member, Particles | Density) for member in members),
+            "a family has Particles or a Density for each label, in a list: Family([mu, nu]).",
         )
         kinds = {(jax.tree.structure(mu), *(leaf.shape for leaf in jax.tree.leaves(mu))) for mu in members}
         require(len(kinds) == 1, "the members of a family have one form: one number of particles, or one grid.")

@@ -58,22 +58,18 @@ def with_planned_sums(equation: _Equation, mu: AbstractMeasure) -> _Equation:
     model = initial(equation)
     if model.interaction is None or mu.domain != model.space:
         return equation
-    if isinstance(equation, Schedule) and _has_moving_sum(equation):
-        return equation
     return with_sums_of(equation, with_sum(model, interactions.plan(model.interaction, mu).sum))
 
 
 def with_sums_of(equation: _Equation, planned: Equation) -> _Equation:
     """The equation with the sum that another form of it has planned."""
+    none = lambda leaf: leaf is None  # noqa: E731
     if isinstance(equation, Model) and isinstance(planned, Model):
-        return eqx.tree_at(lambda m: m.interaction, equation, planned.interaction, is_leaf=lambda leaf: leaf is None)
-    if isinstance(equation, Population):
-        return equation
-    if isinstance(planned, Schedule):
-        sum_ = planned.sum
-    else:
-        sum_ = None if initial(planned).interaction is None else initial(planned).interaction.sum
-    return eqx.tree_at(lambda s: s.sum, equation, sum_, is_leaf=lambda leaf: leaf is None)
+        return eqx.tree_at(lambda m: m.interaction, equation, planned.interaction, is_leaf=none)
+    interaction = initial(planned).interaction
+    if isinstance(equation, Schedule) and interaction is not None and not _has_moving_sum(equation):
+        return eqx.tree_at(lambda s: s.sum, equation, interaction.sum, is_leaf=none)
+    return equation
 
 
 def _has_moving_sum(schedule: Schedule) -> bool:

@@ -6,10 +6,11 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Shaped
 
 from mckean import interactions
-from mckean.checks import array, require, require_arguments
+from mckean.checks import array, require, require_arguments, traced
 from mckean.interactions import AbstractField, Direct, Interaction
 from mckean.interactions.functions import as_module
 from mckean.interactions.kernels import FourierSeries
@@ -49,6 +50,8 @@ class Population(eqx.Module):
         form = type(model).__name__
         require(callable(model), f"a population is a function of a label, lambda a: langevin(…), not a {form}.")
         require_arguments("the model of a population", model, "a")
+        known = traced(labels) or (np.asarray(labels).dtype.kind in "biuf" and np.all(np.isfinite(np.asarray(labels))))
+        require(known, "labels are finite numbers: those of species are 0, 1, ….")
         labels = array(labels)
         require(labels.ndim in (1, 2) and labels.size > 0, f"labels have shape (m,) or (m, l), not {labels.shape}.")
         if coupling is not None:
