@@ -33,6 +33,7 @@ def run(scheme, measure=CLOUD, model=MODEL, **changes):
 CAPS = SPHERE.grid(4, axis=[1.0, 0.0, 0.0])
 GLOBE = mk.Density(SPHERE.grid(4), jnp.full((5, 10), 1 / SPHERE.volume))
 RUN = mk.evolve(MODEL, CLOUD, until=0.2, dt=0.1, path=PATH)
+TWO, PAIR = mk.Population(lambda a: MODEL, [0, 1]), mk.Family([CLOUD, CLOUD])
 # What asks for one model.
 ONE_MODEL = {
     "energy": lambda s: energy.free_energy(s, RHO),
@@ -211,6 +212,42 @@ REFUSED = {
             lambda: mk.langevin(LINE, beta=lambda t: 1 + t),
             "one that depends on time is in Schedule(",
         ),
+    },
+    "Population": {
+        "a model": (lambda: mk.Population(MODEL, [0.0]), "a population is a function of a label"),
+        "a function of nothing": (
+            lambda: mk.Population(lambda: MODEL, [0.0]),
+            "the model of a population is a",
+        ),
+        "no label": (lambda: mk.Population(lambda a: MODEL, []), "labels have shape (m,)"),
+        "labels that are words": (lambda: mk.Population(lambda a: MODEL, ["red", "blue"]), "labels are finite numbers"),
+        "an infinite label": (lambda: mk.Population(lambda a: MODEL, [math.inf]), "labels are finite numbers"),
+        "a matrix": (lambda: mk.Population(lambda a: MODEL, [0, 1], np.eye(2)), "a coupling A is a function of two"),
+        "a coupling of one": (
+            lambda: mk.Population(lambda a: MODEL, [0, 1], lambda a: a),
+            "a coupling A is a function",
+        ),
+        "a common noise": (
+            lambda: run(None, PAIR, mk.Population(lambda a: mk.langevin(CIRCLE, common=mk.Additive(1.0)), [0, 1])),
+            "have noise of their own",
+        ),
+        "no model": (lambda: run(None, PAIR, mk.Population(lambda a: a, [0, 1])), "a model is Model(…) or"),
+        "a cloud": (lambda: run(None, model=TWO), "a Population moves a Family"),
+        "in energy": (lambda: energy.free_energy(TWO, RHO), "give the one of a label, population.model(a)"),
+    },
+    "Family": {
+        "a cloud": (lambda: mk.Family(CLOUD), "a family has Particles or a Density for each label"),
+        "nothing": (lambda: mk.Family([]), "a family has Particles or a Density for each"),
+        "Gaussians": (lambda: mk.Family([BALL]), "a family has Particles or a Density for each"),
+        "clouds of two sizes": (
+            lambda: mk.Family([CLOUD, mk.Particles(CIRCLE, [[0.0]])]),
+            "the members of a family have one form",
+        ),
+        "weights of another number": (lambda: mk.Family([RHO, RHO], [1.0]), "2 labels have weights of shape (2,)"),
+        "negative weights": (lambda: mk.Family([RHO, RHO], [2.0, -1.0]), "the weights of labels must not be"),
+        "a split that leaves some": (lambda: mk.Family.split(CLOUD, 2), "3 particles cannot be split among 2"),
+        "of another size": (lambda: run(None, mk.Family([CLOUD]), TWO), "the population has 2 labels, but the family"),
+        "of a model": (lambda: run(None, PAIR), "a Family is moved by a Population"),
     },
     "PreNormalised": {
         "a number": (lambda: mk.PreNormalised(1.0), "what is normalised before is a"),

@@ -16,6 +16,8 @@ import jax.numpy as jnp
 
 import mckean as mk
 from mckean.interactions.parameters import parameter
+from mckean.dynamics.labels import FamilyScheme
+from mckean.models import Equation
 
 CIRCLE, LINE, PLANE = mk.Torus(1), mk.Euclidean(1), mk.Euclidean(2)
 OBLONG = mk.Torus(2, (2 * math.pi, 2.0))
@@ -30,7 +32,7 @@ class Entry:
     """
 
     name: str
-    make: Callable[[Any], mk.Model | mk.Schedule]
+    make: Callable[[Any], Equation]
     measure: Any
     scheme: mk.AbstractScheme
     order: int
@@ -40,7 +42,7 @@ class Entry:
     theta: float = 0.8
 
     # Made at once: made when first asked for, it could be made under a transformation and hold its tracers.
-    model: mk.Model | mk.Schedule = field(init=False)
+    model: Equation = field(init=False)
 
     def __post_init__(self):
         object.__setattr__(self, "model", self.make(self.theta))
@@ -136,6 +138,16 @@ def seasonal(theta):
         return mk.Model(CIRCLE, confinement=tide, interaction=kernel, drift=wind, noise=noise, common=common)
 
     return mk.Schedule(at)
+
+
+def mixed(theta):
+    """Three labels with own drifts and temperatures, which act on one another unequally."""
+
+    def model(a):
+        kernel, wind = mk.kernels.Cosine(theta), lambda x, mu: 0.3 * a + 0 * x
+        return mk.Model(CIRCLE, confinement=wave, interaction=kernel, drift=wind, noise=mk.Thermal(1 + a))
+
+    return mk.Population(model, LABELS, lambda a, b: 1 + a - 0.5 * b)
 
 
 def wells(theta):
@@ -243,6 +255,7 @@ def kinetic(theta):
     return mk.underdamped(CIRCLE, wave, mk.kernels.Cosine(theta), friction=1.5, beta=2.0, common=gust)
 
 
+LABELS = jnp.asarray([0.0, 0.5, 1.5])
 CLOUD = mk.Particles(CIRCLE, 2 * jnp.pi * jax.random.uniform(jax.random.key(1), (12, 1)))
 WEIGHTED = mk.Particles(CIRCLE, CLOUD.positions, jnp.arange(1.0, 13.0) / 78)
 DRIFTERS = mk.Particles(OBLONG, OBLONG.uniform(jax.random.key(2), 12))
@@ -252,6 +265,7 @@ PUFF = mk.Density.from_function(
     mk.TangentBundle(CIRCLE).grid(CIRCLE.grid(8), 24, 6.0), lambda z: jnp.exp(jnp.cos(z[0]) - (z[1] - 0.5) ** 2)
 )
 BUMP = mk.Density.from_function(CIRCLE.grid(16), lambda x: jnp.exp(jnp.cos(x[0] - 0.5)))
+FLOCK, BUMPS = mk.Family.split(CLOUD, 3, [0.5, 0.2, 0.3]), mk.Family([BUMP] * 3, [0.5, 0.2, 0.3])
 SLOPE = mk.Density.from_function(mk.Torus(2).grid(8), lambda x: 1 + 0.5 * jnp.sin(x[0]))
 GLOBE = mk.Density.from_function(SPHERE.grid(6), lambda x: jnp.exp(0.5 * x[2] - 0.3 * x[0]))
 CAPS = mk.Density.from_function(mk.Sphere(5).grid(6, axis=[1.0, 0, 0, 0, 0]), lambda x: jnp.exp(0.5 * x[0]))
@@ -282,6 +296,7 @@ TABLE = [
     *(Entry(s.__name__, frozen, CLOUD, mk.ParticleScheme(s()), p, variant=variant) for s, p, variant in ODE),
     Entry("EulerHeun-environment", in_environment, WEIGHTED, mk.ParticleScheme(diffrax.EulerHeun()), 1, noisy=True),
     Entry("EulerHeun-seasonal", seasonal, WEIGHTED, mk.ParticleScheme(diffrax.EulerHeun()), 1, True, True),
+    Entry("Heun-mixed", mixed, FLOCK, FamilyScheme(mk.ParticleScheme(diffrax.Heun())), 2, True, True),
     Entry("Euler-waves", waves, DRIFTERS, mk.ParticleScheme(), 1, noisy=True),
     Entry("GeodesicEuler", attentive, TOKENS, mk.GeodesicEuler(), 1, noisy=True, variant=True),
     Entry("Moebius", attentive, TOKENS, mk.Moebius(), 2, noisy=True),
@@ -295,6 +310,7 @@ TABLE = [
     Entry("Spectral-crowded", crowded, BUMP, mk.Spectral(), 4),
     Entry("Spectral-carried", carried, BUMP, mk.Spectral(), 4, noisy=True),
     Entry("Spectral-seasonal", seasonal, BUMP, mk.Spectral(), 4, noisy=True, variant=True),
+    Entry("Spectral-mixed", mixed, BUMPS, FamilyScheme(mk.Spectral()), 4, variant=True),
     Entry("Spectral-shears", *on_torus(2, shears), mk.Spectral(), 4, noisy=True, variant=True),
     Entry("Spectral-shell", *on_torus(2, shell), mk.Spectral(), 4, noisy=True),
     Entry("Spectral-waves-3", *on_torus(3, shears), mk.Spectral(), 4, noisy=True, variant=True),

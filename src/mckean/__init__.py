@@ -27,6 +27,7 @@ from mckean.dynamics import (
 from mckean.interactions import kernels
 from mckean.measures import (
     Density,
+    Family,
     Gaussian,
     Lagrangian,
     Mixture,
@@ -50,6 +51,7 @@ from mckean.models import (
     Model,
     Multiplicative,
     Neurons,
+    Population,
     PorousMedium,
     PreNormalised,
     RandomForce,
@@ -106,6 +108,7 @@ __all__ = [
     "CircleGrid",
     "Density",
     "Euclidean",
+    "Family",
     "FiniteVolume",
     "FluxLimited",
     "FourierGrid",
@@ -127,6 +130,7 @@ __all__ = [
     "ParticleScheme",
     "Particles",
     "PhaseGrid",
+    "Population",
     "PorousMedium",
     "PreNormalised",
     "RandomBatch",

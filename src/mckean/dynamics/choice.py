@@ -7,14 +7,15 @@ import diffrax
 from mckean.checks import require
 from mckean.dynamics.baoab import BAOAB
 from mckean.dynamics.harmonics import Harmonics
+from mckean.dynamics.labels import FamilyScheme
 from mckean.dynamics.moments import Moments
 from mckean.dynamics.particles import ParticleScheme
 from mckean.dynamics.scheme import AbstractScheme
 from mckean.dynamics.spectral import Spectral
 from mckean.dynamics.splitting import Splitting
 from mckean.dynamics.volumes import FiniteVolume
-from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
-from mckean.models import Equation, Model, initial, require_equation
+from mckean.measures import AbstractMeasure, Density, Family, Gaussian, Particles
+from mckean.models import Equation, Model, initial, require_equation, require_match
 from mckean.spaces import AbstractSphericalGrid, FourierGrid, PhaseGrid, TangentBundle
 
 Scheme = AbstractScheme | diffrax.AbstractSolver
@@ -23,6 +24,10 @@ Scheme = AbstractScheme | diffrax.AbstractSolver
 def scheme_for(equation: Equation, measure: AbstractMeasure, scheme: Scheme | None) -> AbstractScheme:
     """The scheme asked for, or the one that belongs to the form of the measure."""
     require_equation(equation)
+    require_match(equation, measure)
+    if isinstance(measure, Family):
+        one = scheme.scheme if isinstance(scheme, FamilyScheme) else scheme
+        return FamilyScheme(scheme_for(initial(equation), measure.member(0), one))
     model = initial(equation)
     if isinstance(scheme, diffrax.AbstractSolver):
         if isinstance(measure, Density):

@@ -20,7 +20,7 @@ from mckean.dynamics.survey import warn_of_lost_steps
 from mckean.dynamics.trajectory import MeasureT, Trajectory, require_names
 from mckean.faults import FAULTS, Failure, Fault, RunError, Status, sound, status, tell
 from mckean.measures import AbstractMeasure
-from mckean.models import Model, initial
+from mckean.models import Population, initial
 from mckean.paths import Brownian
 
 _CHUNKS = 20
@@ -57,8 +57,12 @@ class Run(eqx.Module):
     observe: dict
 
     def record(self, measure: AbstractMeasure, index: Any) -> dict:
-        """The values of the observables after so many steps from time 0; they see the model of that time."""
-        model = self.stepper.at(index)
+        """The values of the observables after so many steps from time 0.
+
+        They see the model of that time, and of all labels.
+        """
+        equation = self.stepper.equation
+        model = equation if isinstance(equation, Population) else self.stepper.at(index)
         return {name: _observe(name, f, model, measure) for name, f in self.observe.items()}
 
     def sound(self) -> Status:
@@ -66,7 +70,7 @@ class Run(eqx.Module):
         return sound(self.stepper.dt.dtype)
 
 
-def _observe(name: str, f: Callable, model: Model, measure: AbstractMeasure) -> Any:
+def _observe(name: str, f: Callable, model: Any, measure: AbstractMeasure) -> Any:
     with calling(f"the observable '{name}'"):
         values = f(model, measure)
     for leaf in jax.tree.leaves(values):

@@ -3,7 +3,7 @@
 import abc
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -13,7 +13,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 from mckean.checks import array, require
 from mckean.faults import Status
 from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
-from mckean.models import Equation, Isotropic, Model, differs
+from mckean.models import Equation, Isotropic, Model, Schedule, differs
 from mckean.paths import Brownian
 from mckean.spaces import calculus
 
@@ -86,14 +86,16 @@ class Stepper(eqx.Module):
 
     def at(self, index: Int[ArrayLike, ""], after: Float[ArrayLike, ""] = 0.0) -> Model:
         """The model at the time index·dt + `after`."""
-        if isinstance(self.equation, Model):
-            return self.equation
+        if not isinstance(self.equation, Schedule):
+            return cast(Model, self.equation)
         return self.equation.at(jnp.asarray(index, self.dt.dtype) * self.dt + after)
 
     def during(self, index: Int[ArrayLike, ""], after: Float[ArrayLike, ""] = 0.0) -> Course:
         """The model in the course of a step, or of the part of it that begins at index·dt + `after`."""
-        model = self.equation
-        return (lambda t: model) if isinstance(model, Model) else lambda t: self.at(index, after + t)
+        if isinstance(self.equation, Schedule):
+            return lambda t: self.at(index, after + t)
+        model = self.at(index)
+        return lambda t: model
 
     def step(self, measure: Any, path: Brownian | None, index: Int[ArrayLike, ""]) -> tuple[Any, Status]:
         """The measure one step later, and what went wrong."""

@@ -15,6 +15,7 @@
 from mckean.measures.bundle import configuration
 from mckean.measures.convert import deposit, smooth
 from mckean.measures.density import Density
+from mckean.measures.family import Family
 from mckean.measures.gaussian import Gaussian
 from mckean.measures.lagrangian import Lagrangian
 from mckean.measures.laws import AbstractLaw, Mixture, Uniform, VonMises
@@ -36,6 +37,7 @@ __all__ = [
     "AbstractLaw",
     "AbstractMeasure",
     "Density",
+    "Family",
     "Gaussian",
     "Lagrangian",
     "Mixture",

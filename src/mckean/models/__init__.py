@@ -2,6 +2,14 @@
 
 from mckean.models import energy as energy
 from mckean.models import potentials as potentials
+from mckean.models.equation import Equation as Equation
+from mckean.models.equation import in_precision as in_precision
+from mckean.models.equation import initial as initial
+from mckean.models.equation import require_equation as require_equation
+from mckean.models.equation import require_match as require_match
+from mckean.models.equation import since as since
+from mckean.models.equation import with_planned_sums as with_planned_sums
+from mckean.models.equation import with_sums_of as with_sums_of
 from mckean.models.flows import IsotropicFlow as IsotropicFlow
 from mckean.models.heads import Heads as Heads
 from mckean.models.heads import Neurons as Neurons
@@ -23,14 +31,8 @@ from mckean.models.noise import Calculus as Calculus
 from mckean.models.noise import Isotropic as Isotropic
 from mckean.models.noise import Multiplicative as Multiplicative
 from mckean.models.noise import Thermal as Thermal
-from mckean.models.schedule import Equation as Equation
+from mckean.models.population import Population as Population
 from mckean.models.schedule import Schedule as Schedule
-from mckean.models.schedule import in_precision as in_precision
-from mckean.models.schedule import initial as initial
-from mckean.models.schedule import require_equation as require_equation
-from mckean.models.schedule import since as since
-from mckean.models.schedule import with_planned_sums as with_planned_sums
-from mckean.models.schedule import with_sums_of as with_sums_of
 from mckean.models.transport_noise import TransportNoise as TransportNoise
 from mckean.models.velocities import RandomForce as RandomForce
 from mckean.models.velocities import Thermostat as Thermostat

@@ -224,7 +224,9 @@ def require_model(model: Any) -> None:
     if isinstance(model, Model):
         return
     held = ""
-    if hasattr(type(model), "initial"):
+    if hasattr(model, "labels"):
+        held = ", and this asks for one model: give the one of a label, population.model(a)"
+    elif hasattr(type(model), "initial"):
         held = ", and this asks for a model that does not depend on time: give the one of a time, schedule.at(t)"
     elif hasattr(model, "model"):
         held = ", which holds facts beside its model: give its .model"

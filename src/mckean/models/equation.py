@@ -1,0 +1,90 @@
+"""What `evolve` solves: a model, one that depends on time, or one for each label of a population."""
+
+from typing import Any, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from mckean import interactions
+from mckean.checks import require, traced
+from mckean.measures import AbstractMeasure, Family, cast, dtype_of
+from mckean.models.model import Model, require_model, with_sum
+from mckean.models.population import Population
+from mckean.models.schedule import Schedule
+
+Equation = Model | Schedule | Population
+"""What `evolve` solves."""
+_Equation = TypeVar("_Equation", bound=Model | Schedule | Population)
+
+
+def in_precision(equation: _Equation, mu: AbstractMeasure) -> _Equation:
+    """The equation with its parameters in the measure's precision, so that it does not promote the state."""
+    return cast(equation, dtype_of(mu))
+
+
+def since(equation: Equation, start: float) -> Equation:
+    """The equation of a run from a time on. **Raises** `ValueError` for what is no equation."""
+    require_equation(equation)
+    if not isinstance(equation, Schedule):
+        return equation
+    return eqx.tree_at(lambda s: s.start, equation, jnp.asarray(start, equation.start.dtype))
+
+
+def initial(equation: Equation) -> Model:
+    """The model at which a run is checked: at its start, of the first label."""
+    return equation if isinstance(equation, Model) else equation.initial
+
+
+def require_equation(equation: Any) -> None:
+    """Raise `ValueError` for anything but a model, a schedule or a population."""
+    if not isinstance(equation, Schedule | Population):
+        require_model(equation)
+
+
+def require_match(equation: Equation, mu: AbstractMeasure) -> None:
+    """Raise `ValueError` unless populations and families of measures come together."""
+    require(
+        isinstance(equation, Population) == isinstance(mu, Family),
+        "a Population moves a Family, a measure for each label, and a Family is moved by a Population.",
+    )
+
+
+def with_planned_sums(equation: _Equation, mu: AbstractMeasure) -> _Equation:
+    """The equation with its interaction summed in the way that is chosen for a known cloud; see `interactions.plan`.
+
+    A plan is made for one W: where W depends on time there is none.
+    """
+    model = initial(equation)
+    if mu.domain != model.space:
+        return equation
+    if isinstance(equation, Model) and isinstance(equation.drift, interactions.VelocityAlignment):
+        planned = interactions.plan(equation.drift.weight, mu)
+        equation = eqx.tree_at(lambda m: m.drift.weight, equation, planned)
+    if model.interaction is None:
+        return equation
+    return with_sums_of(equation, with_sum(model, interactions.plan(model.interaction, mu).sum))
+
+
+def with_sums_of(equation: _Equation, planned: Equation) -> _Equation:
+    """The equation with the sum that another form of it has planned."""
+    none = lambda leaf: leaf is None  # noqa: E731
+    if isinstance(equation, Model) and isinstance(planned, Model):
+        return eqx.tree_at(lambda m: m.interaction, equation, planned.interaction, is_leaf=none)
+    interaction = initial(planned).interaction
+    if isinstance(equation, Schedule) and interaction is not None and not _has_moving_sum(equation):
+        return eqx.tree_at(lambda s: s.sum, equation, interaction.sum, is_leaf=none)
+    return equation
+
+
+def _has_moving_sum(schedule: Schedule) -> bool:
+    """Whether W depends on time, or may: what is computed from the time is followed, not what comes of it."""
+    if traced(schedule):
+        return True
+    parts = lambda t: eqx.filter(schedule.at(t).interaction, eqx.is_array)  # noqa: E731
+    program = jax.make_jaxpr(parts)(schedule.start).jaxpr
+    needed = {id(v) for v in program.outvars}
+    for equation in reversed(program.eqns):
+        if needed & {id(v) for v in equation.outvars}:
+            needed |= {id(v) for v in equation.invars}
+    return id(program.invars[0]) in needed
