@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 
 import mckean as mk
-from mckean.interactions.parameters import parameter
 from mckean.dynamics.labels import FamilyScheme
+from mckean.interactions.parameters import parameter
 from mckean.models import Equation
 
 CIRCLE, LINE, PLANE = mk.Torus(1), mk.Euclidean(1), mk.Euclidean(2)
