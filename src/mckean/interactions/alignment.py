@@ -11,7 +11,7 @@ from mckean.interactions.evaluation import potential
 from mckean.interactions.field import AbstractField
 from mckean.interactions.interaction import Interaction, place
 from mckean.interactions.kernels import AbstractKernel
-from mckean.interactions.sums.sum import at
+from mckean.interactions.sums.sum import Points, at
 from mckean.measures import AbstractMeasure, Density, Particles, configuration
 from mckean.spaces import AbstractSpace, TangentBundle
 
@@ -43,8 +43,8 @@ class VelocityAlignment(AbstractField):
     def __init__(self, weight: AbstractKernel | Callable | Interaction, space: AbstractSpace):
         self.weight = place(weight, TangentBundle(space).base)
 
-    def __call__(self, x: Float[Array, "n z"], mu: AbstractMeasure) -> Float[Array, "n z"]:
-        """b(z_i, μ) at points z = (x, v) of shape (n, 2d)."""
+    def __call__(self, x: Points, mu: AbstractMeasure) -> Float[Array, "n z"]:
+        """b(z_i, μ) at points z = (x, v) of shape (n, 2d), or on the nodes of a grid."""
         z, space = at(x, mu), mu.domain
         if not (isinstance(space, TangentBundle) and isinstance(mu, Particles | Density)):
             raise ValueError(

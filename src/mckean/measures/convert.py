@@ -13,7 +13,7 @@ from mckean.checks import require, traced
 from mckean.measures.density import Density, negative
 from mckean.measures.measure import AbstractMeasure
 from mckean.measures.particles import Particles
-from mckean.spaces import AbstractGrid, AbstractSphericalGrid, ZonalGrid, calculus
+from mckean.spaces import AbstractGrid, AbstractSphericalGrid, FourierGrid, ZonalGrid, calculus
 from mckean.spaces.staggered import axes_of
 
 # κ = L²/_FALL: the multiplier e^{−l²/2κ} of a von Mises–Fisher law falls to e^{−15} at the highest degree.

@@ -101,7 +101,7 @@ class _Among(AbstractField):
     label: Array
     weight: Array
 
-    def __call__(self, x: Float[Array, "n d"], mu: AbstractMeasure) -> Float[Array, "n d"]:
+    def __call__(self, x: interactions.Points, mu: AbstractMeasure) -> Float[Array, "n d"]:
         acting = self._acting(mu)
         total = drift_at(self.drift, x, acting)
         if self.interaction is None:

@@ -102,8 +102,8 @@ class Drag(AbstractField):
 
     friction: Float[Array, ""] = eqx.field(converter=parameter)
 
-    def __call__(self, x: Float[Array, "n z"], mu: AbstractMeasure) -> Float[Array, "n z"]:
-        x, v = jnp.split(x, 2, axis=-1)
+    def __call__(self, x: interactions.Points, mu: AbstractMeasure) -> Float[Array, "n z"]:
+        x, v = jnp.split(interactions.at(x, mu), 2, axis=-1)
         return jnp.concatenate([jnp.zeros_like(x), -self.friction.astype(v.dtype) * v], axis=-1)
 
 
