@@ -12,6 +12,7 @@ from mckean.checks import number, require
 from mckean.models import Model, energy
 from mckean.phases import _equation as equation
 from mckean.phases._departures import Departure
+from mckean.phases._family import family
 from mckean.phases._states import SteadyState, describe
 from mckean.phases._walk import SOLVED, Event, Walk
 
@@ -101,7 +102,7 @@ class Branch:
 
 
 def continuation(
-    model_of: Callable[[Any], Model],
+    model_of: Callable[[Any], Model] | tuple[Model, str],
     state: SteadyState,
     parameter: float,
     within: tuple[float, float],
@@ -116,7 +117,10 @@ def continuation(
 
     **Arguments:**
 
-    - `model_of`: the model for a parameter, a function that JAX can trace: `lambda beta: langevin(..., beta=beta)`.
+    - `model_of`: the model for a parameter, a function that JAX can trace: `lambda beta: langevin(..., beta=beta)`;
+      the arrays of an `equinox.Partial` are arguments of one program. Or a model and the name of a leaf that is the
+      parameter, `(model, "noise.beta")`; a leaf that is an array is multiplied by it, `(model,
+      "interaction.kernel.coefficients")`.
     - `state`: the steady state to begin with.
     - `parameter`: its parameter.
     - `within`: the least and the largest parameter; the curve ends where it leaves them.
@@ -132,7 +136,7 @@ def continuation(
 
     **Raises:**
 
-    - `ValueError` for a function that JAX cannot trace, and for a model without a Gibbs map.
+    - `ValueError` for a function that JAX cannot trace, a name that is no leaf, and a model without a Gibbs map.
     - `RuntimeError` where the branch is lost: where, with the residual, and the last good point.
     """
     p, (low, high) = number("the parameter", parameter), (number("an end of the parameter", end) for end in within)
@@ -143,6 +147,8 @@ def continuation(
         0 < step <= longest and most >= 2,
         f"a branch is made of two or more points at positive steps up to the longest, not {most}, {step}, {longest}.",
     )
+    require(isinstance(state, SteadyState), "a branch begins at a steady state, as steady_state returns it.")
+    model_of = family(model_of)
     model, grid = model_of(p), state.density.grid
     equation.require_states(model, grid)
     axes = equation.symmetric_axes(model, grid)
