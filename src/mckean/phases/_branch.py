@@ -14,7 +14,7 @@ from mckean.phases import _equation as equation
 from mckean.phases._departures import Departure
 from mckean.phases._family import family
 from mckean.phases._states import SteadyState, describe
-from mckean.phases._walk import SOLVED, Event, Walk
+from mckean.phases._walk import SOLVED, CurvePoint, Event, Walk
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,12 +125,10 @@ def continuation(
     - `parameter`: its parameter.
     - `within`: the least and the largest parameter; the curve ends where it leaves them.
     - `forward`: whether the parameter grows at first. Default: True.
-    - `step`: the first length of a step, in units of log ρ (root mean square) and of the largest |parameter|. Default:
-      0.1.
+    - `step`: the first step, in units of log ρ (root mean square) and of the largest |parameter|. Default: 0.1.
     - `longest`: the longest step; they grow where the curve is straight. Default: infinite.
     - `most`: the most points. Default: 200.
-    - `along`: how to leave a branch point: a `Departure`, or a change of log ρ, an array of the grid's shape.
-      Default: None.
+    - `along`: how to leave a branch point, a `Departure` or a change of log ρ on the grid. Default: None.
 
     **Returns:** a `Branch`, with its folds and branch points.
 
@@ -154,21 +152,22 @@ def continuation(
     axes = equation.symmetric_axes(model, grid)
     walk = Walk(model_of, grid, axes, max(abs(low), abs(high)))
     walk.require_traceable(p)
-    u = _potential(model, state)
-    if along is None:
-        here = walk.start(u, p, 1.0 if forward else -1.0)
-    elif isinstance(along, Departure):
-        here = walk.leave(u, p, along.direction, along.slope)
-    else:
-        here = walk.leave(u, p, along, 0.0)
+    here = _begin(walk, _potential(model, state), p, forward, along)
     points, states, events, length = [here], [state], [], float(step)
     while len(points) < most and low <= here.p <= high:
         there, length = walk.next(here, min(length, longest))
         new = walk.describe(there)
-        leaving = along is not None and len(points) == 1
-        events += walk.events((here, there), (states[-1], new), leaving)
+        events += walk.events((here, there), (states[-1], new), along is not None and len(points) == 1)
         points, states, here = [*points, there], [*states, new], there
     return Branch(np.array([point.p for point in points]), states, events, model_of)
+
+
+def _begin(walk: Walk, u: Array, p: float, forward: bool, along: Any) -> CurvePoint:
+    if along is None:
+        return walk.start(u, p, 1.0 if forward else -1.0)
+    if isinstance(along, Departure):
+        return walk.leave(u, p, along.direction, along.slope)
+    return walk.leave(u, p, along, 0.0)
 
 
 def coexistence(first: Branch, second: Branch) -> list[tuple[float, SteadyState, SteadyState]]:
