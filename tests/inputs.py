@@ -372,6 +372,10 @@ REFUSED = {
     },
     "phases.coexistence": {"of states": (lambda: mk.phases.coexistence(RHO, RHO), "two branches")},
     "phases.continuation": {
+        "a parameter that is no leaf": (
+            lambda: mk.phases.continuation((MODEL, "strength"), mk.phases.steady_state(MODEL, RHO), 1.0, (0.5, 2.0)),
+            "interaction.kernel.coefficients, noise.beta",
+        ),
         "outside its bounds": (
             lambda: mk.phases.continuation(lambda beta: MODEL, mk.phases.steady_state(MODEL, RHO), 1.0, (2.0, 3.0)),
             "within its bounds",

@@ -182,6 +182,15 @@ def test_confidence_that_is_bounded_folds():
     assert branch.events[0].parameter == pytest.approx(14.16428952, abs=6e-9)
 
 
+def test_a_parameter_may_be_a_leaf():
+    """β of a cosine of strength 2 at β_c = 1, and the multiple of its coefficients."""
+    model = mk.langevin(CIRCLE, interaction=mk.kernels.Cosine(2.0), beta=0.9)
+    start = phases.steady_state(model, flat(RING), picard=0)
+    for name, begin in (("noise.beta", 0.9), ("interaction.kernel.coefficients", 1.0)):
+        (event,) = phases.continuation((model, name), start, begin, (0.8, 1.4)).events
+        assert event.parameter == pytest.approx(1.0 if name == "noise.beta" else 1 / 0.9, abs=1e-10)
+
+
 def test_a_grid_that_is_too_coarse_says_how_many_nodes():
     with pytest.raises(ValueError, match=r"too coarse for W.*take \(13,\) nodes"):
         phases.steady_state(ATTENTION(0.38), flat(CIRCLE.grid(8)))

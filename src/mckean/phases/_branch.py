@@ -12,8 +12,9 @@ from mckean.checks import number, require
 from mckean.models import Model, energy
 from mckean.phases import _equation as equation
 from mckean.phases._departures import Departure
+from mckean.phases._family import family
 from mckean.phases._states import SteadyState, describe
-from mckean.phases._walk import SOLVED, Event, Walk
+from mckean.phases._walk import SOLVED, CurvePoint, Event, Walk
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +102,7 @@ class Branch:
 
 
 def continuation(
-    model_of: Callable[[Any], Model],
+    model_of: Callable[[Any], Model] | tuple[Model, str],
     state: SteadyState,
     parameter: float,
     within: tuple[float, float],
@@ -116,23 +117,24 @@ def continuation(
 
     **Arguments:**
 
-    - `model_of`: the model for a parameter, a function that JAX can trace: `lambda beta: langevin(..., beta=beta)`.
+    - `model_of`: the model for a parameter, a function that JAX can trace: `lambda beta: langevin(..., beta=beta)`;
+      the arrays of an `equinox.Partial` are arguments of one program. Or a model and the name of a leaf that is the
+      parameter, `(model, "noise.beta")`; a leaf that is an array is multiplied by it, `(model,
+      "interaction.kernel.coefficients")`.
     - `state`: the steady state to begin with.
     - `parameter`: its parameter.
     - `within`: the least and the largest parameter; the curve ends where it leaves them.
     - `forward`: whether the parameter grows at first. Default: True.
-    - `step`: the first length of a step, in units of log ρ (root mean square) and of the largest |parameter|. Default:
-      0.1.
+    - `step`: the first step, in units of log ρ (root mean square) and of the largest |parameter|. Default: 0.1.
     - `longest`: the longest step; they grow where the curve is straight. Default: infinite.
     - `most`: the most points. Default: 200.
-    - `along`: how to leave a branch point: a `Departure`, or a change of log ρ, an array of the grid's shape.
-      Default: None.
+    - `along`: how to leave a branch point, a `Departure` or a change of log ρ on the grid. Default: None.
 
     **Returns:** a `Branch`, with its folds and branch points.
 
     **Raises:**
 
-    - `ValueError` for a function that JAX cannot trace, and for a model without a Gibbs map.
+    - `ValueError` for a function that JAX cannot trace, a name that is no leaf, and a model without a Gibbs map.
     - `RuntimeError` where the branch is lost: where, with the residual, and the last good point.
     """
     p, (low, high) = number("the parameter", parameter), (number("an end of the parameter", end) for end in within)
@@ -143,26 +145,29 @@ def continuation(
         0 < step <= longest and most >= 2,
         f"a branch is made of two or more points at positive steps up to the longest, not {most}, {step}, {longest}.",
     )
+    require(isinstance(state, SteadyState), "a branch begins at a steady state, as steady_state returns it.")
+    model_of = family(model_of)
     model, grid = model_of(p), state.density.grid
     equation.require_states(model, grid)
     axes = equation.symmetric_axes(model, grid)
     walk = Walk(model_of, grid, axes, max(abs(low), abs(high)))
     walk.require_traceable(p)
-    u = _potential(model, state)
-    if along is None:
-        here = walk.start(u, p, 1.0 if forward else -1.0)
-    elif isinstance(along, Departure):
-        here = walk.leave(u, p, along.direction, along.slope)
-    else:
-        here = walk.leave(u, p, along, 0.0)
+    here = _begin(walk, _potential(model, state), p, forward, along)
     points, states, events, length = [here], [state], [], float(step)
     while len(points) < most and low <= here.p <= high:
         there, length = walk.next(here, min(length, longest))
         new = walk.describe(there)
-        leaving = along is not None and len(points) == 1
-        events += walk.events((here, there), (states[-1], new), leaving)
+        events += walk.events((here, there), (states[-1], new), along is not None and len(points) == 1)
         points, states, here = [*points, there], [*states, new], there
     return Branch(np.array([point.p for point in points]), states, events, model_of)
+
+
+def _begin(walk: Walk, u: Array, p: float, forward: bool, along: Any) -> CurvePoint:
+    if along is None:
+        return walk.start(u, p, 1.0 if forward else -1.0)
+    if isinstance(along, Departure):
+        return walk.leave(u, p, along.direction, along.slope)
+    return walk.leave(u, p, along, 0.0)
 
 
 def coexistence(first: Branch, second: Branch) -> list[tuple[float, SteadyState, SteadyState]]:

@@ -269,7 +269,8 @@ CHAPTER = Chapter(
         "alone forgets its start either way: its average over time tends to that of the stationary law."
     ),
     what=lambda c: (
-        f"{c.environments} environments for each exponent ({c.chaotic_environments} for that of $k = t^2$), {c.pairs} for points that meet; "
+        f"{c.environments} environments for each exponent ({c.chaotic_environments} for that of $k = t^2$), {c.pairs} "
+        f"for points that meet; "
         f"double well with σ = {', '.join(map(str, c.amplitudes))}; tokens for d = {c.token_dim}; isotropic flows "
         f"with $k = {_written(_SMOOTH)}$ for d = {c.flow_dim} and $k = {_written(_MIXED)}$ for d = {c.chaotic_dim}; "
         f"clouds of {c.clouds.particles} points."
