@@ -89,7 +89,7 @@ def _brackets(values: np.ndarray, found: dict) -> tuple[Bracket | None, Bracket 
     # A state that ends while the disordered one is stable ends at a fold; at a branch point that one is not.
     fold = first_change(of["other"], of["plain"])
     if fold is not None and of["other"][0] and not of["other"][-1]:
-        fold = Bracket(fold.high, fold.low, fold.states[::-1])
+        fold = Bracket(fold.high, fold.low, (fold.states[1], fold.states[0]))
     return threshold, coexistence, fold
 
 
