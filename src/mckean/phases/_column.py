@@ -69,10 +69,22 @@ def column(problem: Problem, first: np.ndarray, q: float, refinement: int) -> Co
         low, high = values[changes[0]], values[changes[-1] + 1]
         values = np.linspace(low, high, first.size)
         fine = _solve(problem, values, q)
-    return Column(own["order"], own["gap"], own["phase"], own["residual"], *_brackets(values, fine))
+    lines = _threshold(first, found), *_brackets(values, fine)
+    return Column(own["order"], own["gap"], own["phase"], own["residual"], *lines)
 
 
-def _brackets(values: np.ndarray, found: dict) -> tuple[Bracket | None, Bracket | None, Bracket | None]:
+def _threshold(values: np.ndarray, found: dict) -> Bracket | None:
+    """Where the disordered state changes its stability, with a step more on both sides: a curvature that is rounding
+    counts as stable."""
+    where = np.flatnonzero(np.diff(_phases(found)["plain"]))
+    if not where.size:
+        return None
+    low, high = max(where[0] - 1, 0), min(where[0] + 2, values.size - 1)
+    return Bracket(float(values[low]), float(values[high]), (found["states"][low, 1], found["states"][high, 1]))
+
+
+def _brackets(values: np.ndarray, found: dict) -> tuple[Bracket | None, Bracket | None]:
+    """Coexistence and fold."""
     of = _phases(found)
     states = found["states"][:, 1]
 
@@ -83,14 +95,12 @@ def _brackets(values: np.ndarray, found: dict) -> tuple[Bracket | None, Bracket 
         i = where[0]
         return Bracket(float(values[i]), float(values[i + 1]), (states[i], states[i + 1]))
 
-    everywhere = np.ones(values.size, bool)
-    threshold = first_change(of["plain"], everywhere)
     coexistence = first_change(of["gap"] > 0, of["other"])
     # A state that ends while the disordered one is stable ends at a fold; at a branch point that one is not.
     fold = first_change(of["other"], of["plain"])
     if fold is not None and of["other"][0] and not of["other"][-1]:
-        fold = Bracket(fold.high, fold.low, fold.states[::-1])
-    return threshold, coexistence, fold
+        fold = Bracket(fold.high, fold.low, (fold.states[1], fold.states[0]))
+    return coexistence, fold
 
 
 def _phases(found: dict) -> dict[str, np.ndarray]:

@@ -54,7 +54,7 @@ def fold(problem: Problem, second: np.ndarray, brackets: Sequence[Bracket | None
     return found
 
 
-def _of(problem: Problem) -> tuple:
+def _of(problem: Problem) -> tuple[Any, Any, Any, Any]:
     return problem.model_of, problem.grid, problem.axes, problem.starts
 
 

@@ -84,22 +84,26 @@ def _token_claims(diagram: PhaseDiagram) -> list[Claim]:
 
 def _tricritical(diagram: PhaseDiagram) -> Claim:
     """With κ/κ_♯ − 1 = c A² + eA⁴ the fold lies at −c²/4e: the root of its depth is smooth in b, and 0 at b_*."""
-    from scipy.optimize import brentq
+    from scipy.optimize import root_scalar
 
     seen = np.flatnonzero(np.isfinite(diagram.fold))[:4]
     b, depth = diagram.second[seen], np.sqrt(1 - diagram.fold[seen])
     # As functions of the depth: polynomials through the points, at 0.
     line, curve = (float(np.polyfit(depth[:n], b[:n], n - 1)[-1]) for n in (3, 4))
-    ratio = lambda nu, share: brentq(lambda b: special.iv(nu + 1, b) / special.iv(nu, b) - share, 0.5, 6.0)  # noqa: E731
+
+    def ratio(nu: float, share: float) -> float:
+        gap = lambda b: special.iv(nu + 1, b) / special.iv(nu, b) - share  # noqa: E731
+        return float(root_scalar(gap, bracket=(0.5, 6.0), xtol=1e-13).root)
+
     return Claim(
         statement="The transition is continuous up to $I_2(b)/I_1(b) = \\frac12$ and discontinuous beyond: where the "
         "depth of the fold goes to zero",
-        predicted=float(ratio(1, 1 / 2)),
+        predicted=ratio(1, 1 / 2),
         measured=curve,
         tolerance=abs(curve - line),
         origin="a polynomial through three folds for one through four",
         from_run=True,
-        excludes=Rival("the I_{5/2}(b)/I_{3/2}(b) = ⅓ of tokens on S²", float(ratio(1.5, 1 / 3))),
+        excludes=Rival("the I_{5/2}(b)/I_{3/2}(b) = ⅓ of tokens on S²", ratio(1.5, 1 / 3)),
         reference=_DICHOTOMY,
     )
 
@@ -139,8 +143,8 @@ def _column_series(tokens: PhaseDiagram, j: int) -> list[Series]:
     curve[:, 0] *= weights[0] / 2
     curve, turn = curve[curve[:, 0] <= tokens.first[-1]], int(np.argmin(curve[:, 0]))
     found = Series(tokens.first, tokens.order[:, j], f"diagram, b = {b:g}", kind="points")
-    stable = Series(*curve[turn:].T, f"b = {b:g}")
-    return [found, stable, *([Series(*curve[: turn + 1].T, kind="dashed")] if turn else [])]
+    stable = Series(curve[turn:, 0], curve[turn:, 1], f"b = {b:g}")
+    return [found, stable, *([Series(curve[: turn + 1, 0], curve[: turn + 1, 1], kind="dashed")] if turn else [])]
 
 
 CHAPTER = Chapter(

@@ -6,6 +6,7 @@ by NumPy, without the library.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -43,18 +44,18 @@ def state(weights: np.ndarray, amplitude: float) -> tuple[float, float, float]:
 
 def transition(weights: np.ndarray, largest: float) -> Transition:
     """The discontinuous transition of w, whose fold and coexistence have A up to `largest`."""
-    from scipy.optimize import brentq, minimize_scalar
+    from scipy.optimize import minimize_scalar, root_scalar
 
-    found = minimize_scalar(lambda a: state(weights, a)[0], bounds=(0.05, largest), method="bounded",
-                            options={"xatol": 1e-7})  # fmt: skip
-    level = brentq(lambda a: state(weights, a)[2], found.x, largest, xtol=1e-13)
+    strength = lambda a: state(weights, a)[0]  # noqa: E731
+    found: Any = minimize_scalar(strength, bounds=(0.05, largest), method="bounded", options={"xatol": 1e-7})
+    level = root_scalar(lambda a: state(weights, a)[2], bracket=(found.x, largest), xtol=1e-13).root
     return Transition(float(found.fun), state(weights, float(level))[0], 2 / float(weights[0]))
 
 
 def saddle(weights: np.ndarray, kappa: float, fold: float) -> tuple[float, float]:
     """r_1 of the saddle and of the stable state at κ, between the fold, at A = `fold`, and κ_♯."""
-    from scipy.optimize import brentq
+    from scipy.optimize import root_scalar
 
     gap = lambda a: state(weights, a)[0] - kappa  # noqa: E731
-    low, high = (float(brentq(gap, *ends, xtol=1e-12)) for ends in ((1e-3, fold), (fold, 40.0)))
+    low, high = (float(root_scalar(gap, bracket=ends, xtol=1e-12).root) for ends in ((1e-3, fold), (fold, 40.0)))
     return state(weights, low)[1], state(weights, high)[1]

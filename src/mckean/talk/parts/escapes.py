@@ -6,6 +6,7 @@ particles changes vanishes on X̄ = 0, so that its rate, the spectral gap, is th
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -86,12 +87,13 @@ def leaving_rate(n: int, edge: float, cells: int) -> float:
     below = potential((side - h)[:, None], across[None])
     above = potential((side + h)[:, None], across[None])
     rate = jumps(below) + jumps(above) * (np.arange(cells) < cells - 1)[:, None]
-    line = diags([np.ones(cells - 1)] * 2, [-1, 1])
+    beside = np.ones(cells - 1)
+    line: Any = diags([beside, beside], offsets=[-1, 1])  # pyright: ignore[reportArgumentType]
     links = line if n == 1 else kron(line, eye(cells)) + kron(eye(cells), line)
     if n == 2:
         for k, shift in ((slice(1, None), -h), (slice(None, -1), h)):
             rate[:, k] += jumps(potential(side[:, None], (across + shift)[None]))[:, k]
-    matrix = scale * (diags(rate.ravel()) - links)
+    matrix: Any = scale * (diags(rate.ravel()) - links)
     return float(eigsh(matrix.tocsc(), 1, sigma=0.0, which="LM", return_eigenvectors=False)[0])
 
 

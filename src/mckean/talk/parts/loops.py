@@ -97,8 +97,8 @@ def _loop_panel(loop: Hysteresis, weights: np.ndarray, found: amplitudes.Transit
     turn = int(np.argmin(curve[:, 0]))
     up, down = average(loop.up), average(loop.down)
     series = [
-        Series(*curve[: turn + 1].T, "steady state, unstable", kind="dashed"),
-        Series(*curve[turn:].T, "steady state, stable"),
+        Series(curve[: turn + 1, 0], curve[: turn + 1, 1], "steady state, unstable", kind="dashed"),
+        Series(curve[turn:, 0], curve[turn:, 1], "steady state, stable"),
         Series(loop.values, up.value, "particles, on the way up", up.stderr, "points"),
         Series(loop.values, down.value, "particles, on the way down", down.stderr, "points"),
     ]

@@ -85,7 +85,8 @@ def _claims(config: Staircase, times, energy, number, sizes) -> list[Claim]:
 
 def _level(config: Staircase, sizes) -> float:
     """Σm²/2β of the clusters that are there."""
-    return float(np.sum((np.asarray(sizes) / sum(_SIZES)) ** 2, axis=-1) / (2 * config.beta))
+    masses = np.asarray(sizes, float) / sum(_SIZES)
+    return float(masses @ masses) / (2 * config.beta)
 
 
 def meeting_time(config: Staircase, masses: np.ndarray) -> float:
