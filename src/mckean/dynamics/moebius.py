@@ -24,7 +24,7 @@ from mckean.checks import require
 from mckean.dynamics._increments import Increments, common_increment
 from mckean.dynamics.harmonics import Harmonics
 from mckean.dynamics.particles import begin_particles, inspect_sums, solve, with_positions
-from mckean.dynamics.scheme import AbstractScheme, Stepper, step_length, with_unit_mass
+from mckean.dynamics.scheme import AbstractScheme, Stepper, require_motion, step_length, with_unit_mass
 from mckean.faults import Status, sound
 from mckean.measures import AbstractMeasure, Density, Particles
 from mckean.models import Isotropic, Model
@@ -100,6 +100,7 @@ class Moebius(AbstractScheme):
         )
         if isinstance(measure, Particles):
             return begin_particles(self, model, measure, dt)
+        require_motion(model, measure, dt)
         still = Harmonics().begin(_still(model), measure, 0.5 * dt)
         return Stepper(self, model, step_length(measure, dt), still)
 
