@@ -132,11 +132,11 @@ def _figure(config: Config, seen) -> Figure:
     times = np.linspace(0, config.until, _FRAMES)
     film = Film(
         np.stack([_frames(config, rho) for rho in seen["rho"][:3]]), (2 * np.pi, 2.0),
-        [f"environment {i + 1}" for i in range(3)], [f"$t = {t:.2g}$" for t in times],
+        [f"{i + 1}" for i in range(3)], [f"$t = {t:.2g}$" for t in times],
         r"$\log_{10}\,4\pi\rho$", "longitude", "$1+x_3$",
     )  # fmt: skip
     caption = (
-        "The limit of tokens on S² as a density, by latitude and longitude with true areas: one law at first, moved by "
+        "The limit of tokens on S² as a density, by latitude and longitude with true areas, in three environments: one "
         "each environment as a whole, on the way to a point that is random. Right: how far n tokens are from it."
     )
     return Figure(caption, [film, Panel("$1/n$", "distance, root mean square of sup over t", rate, "", "log", "log")])
