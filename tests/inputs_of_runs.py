@@ -108,6 +108,17 @@ REFUSED = {
             ),
             "the velocity must be zonal",
         ),
+        "a degree beyond its precision": (
+            lambda: run(
+                mk.Harmonics(),
+                mk.measures.cast(
+                    mk.Density.from_function(mk.Sphere(64).grid(32, axis=[1.0] + [0.0] * 63), lambda x: 1.0),
+                    jnp.float32,
+                ),
+                mk.langevin(mk.Sphere(64)),
+            ),
+            "is beyond the precision of float32",
+        ),
         "a common noise across": (
             lambda: run(
                 mk.Harmonics(),

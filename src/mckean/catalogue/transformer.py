@@ -47,10 +47,9 @@ class Alignment(eqx.Module):
         return jnp.sqrt(self.kappa(mu))
 
     def kappa(self, mu: AbstractMeasure) -> Float[Array, ""]:
-        """κ = c|x̄|², 1/time; 0, and all frozen for ever, where x̄ = 0. **Raises** `ValueError` but for particles."""
-        if not isinstance(mu, Particles):
-            raise ValueError(f"the toy Transformer moves tokens, which are particles, not a {type(mu).__name__}.")
-        return self.scale * jnp.sum(mu.mean(mu.positions) ** 2)
+        """κ = c|x̄|², 1/time; 0, and all frozen for ever, where x̄ = 0."""
+        mean = mu.mean(mu.positions) if isinstance(mu, Particles) else mu.integrate(lambda x: x)
+        return self.scale * jnp.sum(mean**2)
 
 
 def logistic(t, initial: float, alpha: float):

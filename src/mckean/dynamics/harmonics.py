@@ -56,8 +56,8 @@ class Harmonics(AbstractScheme):
       degree is too low. Default: 10⁻³.
 
     **Raises:** `ValueError`, at the begin of a run, for another measure or space, an own noise that is not `Thermal`, a
-    common noise in Itô form if the two forms differ, and on a zonal grid for a common noise and for a velocity that
-    points across the meridians.
+    common noise in Itô form if the two forms differ, and on a zonal grid for a common noise, for a velocity that points
+    across the meridians, and for a degree beyond the precision of the measure.
     """
 
     moves: ClassVar[str] = "Density on a grid of a sphere"
@@ -87,12 +87,13 @@ class Harmonics(AbstractScheme):
         require_stratonovich(model)
         require_functions(model, measure, measure.grid)
         if isinstance(measure.grid, ZonalGrid):
+            _require_precision(measure)
             _require_zonal(model, measure)
         step, grid = step_length(measure, dt), _grid(measure)
         square = float(grid.degree * (grid.degree + measure.domain.dim - 2))
         parts = parts_under(list(model.common), measure, dt, square)
         # Where the temperature may change each step has weights of its own.
-        weights = _weights(model, measure, step / parts) if isinstance(equation, Model) else None
+        weights = eqx.filter_jit(_weights)(model, measure, step / parts) if isinstance(equation, Model) else None
         return Stepper(self, equation, step, _Shared(parts, traced(parts), weights))
 
     def advance(
@@ -160,6 +161,20 @@ def _velocity(parts: list[tuple[AbstractNoise, Array]], grid: AbstractSphericalG
     """The velocity of parts of the environment at the nodes of a grid."""
     zero = jnp.zeros((), mu.values.dtype)
     return sum((noise.displacement(grid, mu, rate) for noise, rate in parts), zero)
+
+
+def _require_precision(measure: Density) -> None:
+    """Raise `ValueError` where rounding, which harmonics of a high degree carry to the poles, is all of the density.
+
+    At a node that stands for a share s of the sphere they are up to s^{−1/2} times the constant one.
+    """
+    grid = measure.grid
+    share = float(np.min(grid.cell_volume)) / grid.space.volume
+    require(
+        jnp.finfo(measure.values.dtype).eps < np.sqrt(share),
+        f"degree {grid.shape[0] - 1} on S^{grid.space.dim - 1} is beyond the precision of {measure.values.dtype}: "
+        "rounding is larger than the density at the poles; take a lower degree, or double precision.",
+    )
 
 
 def _require_zonal(model: Model, measure: Density) -> None:

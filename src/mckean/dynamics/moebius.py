@@ -24,7 +24,7 @@ from mckean.checks import require
 from mckean.dynamics._increments import Increments, common_increment
 from mckean.dynamics.harmonics import Harmonics
 from mckean.dynamics.particles import begin_particles, inspect_sums, solve, with_positions
-from mckean.dynamics.scheme import AbstractScheme, Stepper, step_length, with_unit_mass
+from mckean.dynamics.scheme import AbstractScheme, Stepper, require_motion, step_length, with_unit_mass
 from mckean.faults import Status, sound
 from mckean.measures import AbstractMeasure, Density, Particles
 from mckean.models import Equation, Isotropic, Model, initial
@@ -106,6 +106,7 @@ class Moebius(AbstractScheme):
             "the flow of a density on a sphere by Möbius maps takes a model that does not depend on time: use "
             "Harmonics().",
         )
+        require_motion(model, measure, dt)
         still = Harmonics().begin(_still(model), measure, 0.5 * dt)
         return Stepper(self, equation, step_length(measure, dt), still)
 

@@ -129,7 +129,7 @@ def require_stratonovich(model: Model) -> None:
         )
 
 
-def require_motion(model: Model, measure: Particles, dt: float) -> None:
+def require_motion(model: Model, measure: Particles | Density, dt: float) -> None:
     """Raise `ValueError` where a noise with an amplitude of the measure is all that moves it, and that vanishes.
 
     As with x̄ = 0 in the toy Transformer: such a state never moves again. Up to rounding: a step that is lost in the
@@ -141,7 +141,8 @@ def require_motion(model: Model, measure: Particles, dt: float) -> None:
     if not all(isinstance(part, Isotropic) for part in parts):
         return
     amplitude = jnp.stack([part.at(measure) for part in parts if isinstance(part, Isotropic)])
-    lost = 8 * float(jnp.finfo(dtype_of(measure)).eps) * jnp.max(jnp.abs(measure.positions))
+    reach = jnp.max(jnp.abs(measure.positions)) if isinstance(measure, Particles) else 1.0
+    lost = 8 * float(jnp.finfo(dtype_of(measure)).eps) * reach
     require(
         jnp.any(jnp.abs(amplitude) * math.sqrt(dt) > lost),
         "the state is frozen for ever: the amplitude of the common noise is zero there, as κ is where the tokens' mean "

@@ -1,7 +1,7 @@
 """Chapter: n tokens in one environment, and the conditional law that they sample."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import diffrax
@@ -17,6 +17,7 @@ from mckean.paths import Brownian
 from mckean.spaces import Sphere
 from mckean.statistics import Estimate, average, fit_rate, jackknife, replicate, root_mean_square
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Rival, Series
+from mckean.talk.parts import token_law
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Config:
     pairs: int = 1024
     until: float = 2.0
     steps: int = 64
+    law: token_law.Config = field(default_factory=token_law.Config)
 
 
 _PAPER = "Koubbi, Geshkovski and Rigollet, arXiv 2604.01978"
@@ -114,13 +116,15 @@ def run(config: Config, key, progress) -> Result:
     for i, (name, (make, sizes, environments)) in enumerate(plans.items()):
         one = partial(_measures, config=config, make=make, sizes=sizes)
         seen[name] = replicate(one, jax.random.fold_in(key, i), environments, 16)
-        progress((i + 1) / 4)
+        progress((i + 1) / 5)
     pairs = replicate(partial(_nearby, config=config, size=config.sizes[0]), jax.random.fold_in(key, 3), config.pairs)
+    progress(0.8)
+    laws, film = token_law.run_law(config.law, jax.random.fold_in(key, 4))
     claims = [
         *_rate_claims(config, seen), *_exact_claims(config, seen), _spread_claim(config, seen["toy"]),
-        *_stability_claims(config, pairs),
+        *_stability_claims(config, pairs), *laws,
     ]  # fmt: skip
-    return Result(claims, [_figure(config, seen, pairs)])
+    return Result(claims, [_figure(config, seen, pairs), *film])
 
 
 def _distance(a, b):
@@ -308,7 +312,9 @@ CHAPTER = Chapter(
         "$n^{-1/2}$ for independent starts, in test functions, and nothing at all where the initial measures agree, as "
         "when every token is repeated. With a noise of their own such tokens part at the rate $n^{-1/2}$, as "
         "$(1/n-1/n')^{1/2}$ where the first $n$ of $n'$ share theirs. The conditional law stays random: its variance "
-        "over environments does not fall with $n$.\n\n"
+        "over environments does not fall with $n$. On $S^2$ it is held as a density, too, which each environment of "
+        "the toy Transformer carries along its Möbius maps by their Jacobian: tokens sample it, and spherical "
+        "Cauchy laws stay such laws.\n\n"
         "For the toy Transformer the constant is explicit. For $x_i$ and $y_i$ in one environment, $a = "
         "\\sqrt{\\alpha/d}\\,|\\bar x|$ and $b = \\sqrt{\\alpha/d}\\,|\\bar y|$, Itô's formula gives for $r_i = "
         "\\langle x_i,y_i\\rangle$ and the mean gap $g = \\frac1n\\sum_i(1-r_i)$ $$\\frac{d}{dt}E\\,g=\\frac1n\\sum_i"
@@ -322,14 +328,22 @@ CHAPTER = Chapter(
         f"with own noise of temperature {c.temperature:g}; heads with β = {c.beta:g}, n = "
         f"{', '.join(map(str, c.attending))} of {c.factor * c.attending[-1]} in {c.attended}; {c.pairs} pairs of "
         f"balanced configurations of {c.sizes[0]} tokens and the same shifted by {c.near:g}; T = {c.until:g}, "
-        f"{c.steps} steps."
+        f"{c.steps} steps. On $S^2$ harmonics of degree {c.law.degree}, n = {', '.join(map(str, c.law.sizes))} tokens "
+        f"in {c.law.environments} environments, T = {c.law.until:g}."
     ),
     run=run,
-    config=Config(environments=512, attended=384, factor=8, pairs=4096),
+    config=Config(
+        environments=512,
+        attended=384,
+        factor=8,
+        pairs=4096,
+        law=token_law.Config(environments=128, steps=30),
+    ),
     quick=Config(),
     references=(
         "H. Koubbi, B. Geshkovski and P. Rigollet, Homogenized Transformers, arXiv 2604.01978.",
         "M. Coghi and F. Flandoli, Propagation of chaos for interacting particles subject to environmental noise, Ann. "
         "Appl. Probab. 26, 2016.",
+        "S. Kato and P. McCullagh, Some properties of a Cauchy family on the sphere, Bernoulli 26, 2020.",
     ),
 )
