@@ -105,6 +105,8 @@ def ledger(
 
         dF = −D dt + ⟨∇δF·b, μ⟩ dt + Σ_k ⟨∇δE·σ_k, μ⟩∘dB⁰_k + β⁻¹ Σ_k ⟨∇log ρ·σ_k, μ⟩∘dB⁰_k,   D = ⟨|∇δF|², μ⟩
 
+    For particles with velocities and a friction γ, D = γ⟨|v|², μ⟩, and E has ½|v|² in it.
+
     Memory does not grow with the number of steps, nor, for densities, with that of the environment's motions. For
     particles each step costs two more evaluations of the field. The residual shows the errors of the force (random
     batches, the tolerance of a sum) and of the grid.

@@ -127,7 +127,7 @@ SECONDS = {
     "long_time": (24, 38),
     "transition": (13, 57),
     "branches": (43, 25),
-    "velocities": (9, 12),
+    "velocities": (8, 8),
     "common": (17, 68),
     "conditional": (48, 70),
     "invariant": (13, 33),
