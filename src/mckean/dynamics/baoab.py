@@ -9,16 +9,18 @@ of its invariant law have the exact variance 1/βω² at any stable h < 2/ω, th
 
 from typing import ClassVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
+from mckean import interactions
 from mckean.checks import require, traced
 from mckean.dynamics._increments import Increments, increments
 from mckean.dynamics.particles import begin_particles, inspect_sums, with_positions
 from mckean.dynamics.scheme import AbstractScheme, Course, Stepper, require_same_space
 from mckean.faults import Status, sound
-from mckean.measures import AbstractMeasure, Particles
+from mckean.measures import AbstractMeasure, Density, Particles
 from mckean.models import Equation, Model, Thermostat, differs, drift_at, initial
 from mckean.paths import Brownian
 from mckean.spaces import TangentBundle
@@ -79,11 +81,28 @@ def step(course: Course, mu: Particles, noise: Increments, h: Float[Array, ""]) 
 
     Each kick has the model of its end of the step, the thermostat that of the middle.
     """
+    space, bath = mu.space, course(0.5 * h).noise
+    assert isinstance(space, TangentBundle)
     half = None if noise.common is None else 0.5 * noise.common
-    mu = _drift(_kick(course(jnp.zeros_like(h)), mu, half, 0.5 * h), 0.5 * h)
-    if noise.own is not None:
-        mu = _thermalise(course(0.5 * h), mu, noise.own, h)
-    return _kick(course(h), _drift(mu, 0.5 * h), half, 0.5 * h)
+    x, v = space.position(mu.positions), space.velocity(mu.positions)
+    v = _kick(course(jnp.zeros_like(h)), mu, x, v, half, 0.5 * h)
+    x = x + 0.5 * h * v
+    if isinstance(bath, Thermostat) and noise.own is not None:
+        kept, variance = ornstein_uhlenbeck(bath, h)
+        v = kept * v + jnp.sqrt(variance / h) * noise.own
+    x = space.base.retract(x + 0.5 * h * v)
+    return with_positions(mu, space.join(x, _kick(course(h), mu, x, v, half, 0.5 * h)))
+
+
+def acceleration(model: Model, rho: Particles | Density, points: interactions.Points) -> Float[Array, "n d"]:
+    """−∇V(x) − ∇W_s*ρ(x) at positions, or on the nodes of a grid of them."""
+    x = interactions.at(points, rho)
+    energy, total = model.confinement.confinement, jnp.zeros_like(x)
+    if energy is not None:
+        total = total - jax.vmap(jax.grad(energy))(x)
+    if model.interaction is not None:
+        total = total + interactions.force(model.interaction, rho, points)
+    return total
 
 
 def ornstein_uhlenbeck(noise: Thermostat, h: Float[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""]]:
@@ -126,32 +145,24 @@ def _require_accelerations(model: Model, mu: Particles) -> None:
         )
 
 
-def _drift(mu: Particles, h: Float[Array, ""]) -> Particles:
-    x, v = jnp.split(mu.positions, 2, axis=1)
-    return with_positions(mu, mu.space.retract(jnp.concatenate([x + h * v, v], axis=1)))
+def _kick(
+    model: Model, mu: Particles, x: Float[Array, "n d"], v: Float[Array, "n d"], dB: Array | None, h: Float[Array, ""]
+) -> Float[Array, "n d"]:
+    """The velocities after B for a time h, in which the environment moves by dB."""
+    space = mu.space
+    assert isinstance(space, TangentBundle)
+    pushed = v + h * acceleration(model, Particles(space.base, x, mu.weights), x)
 
-
-def _thermalise(model: Model, mu: Particles, dB: Float[Array, "n d"], h: Float[Array, ""]) -> Particles:
-    x, v = jnp.split(mu.positions, 2, axis=1)
-    assert isinstance(model.noise, Thermostat)
-    kept, variance = ornstein_uhlenbeck(model.noise, h)
-    return with_positions(mu, jnp.concatenate([x, kept * v + jnp.sqrt(variance / h) * dB], axis=1))
-
-
-def _kick(model: Model, mu: Particles, dB: Float[Array, " m"] | None, h: Float[Array, ""]) -> Particles:
-    """B for a time h, in which the environment moves by dB."""
-    z = mu.positions
-    force = model.force(z, mu)[:, : z.shape[1] // 2]
-    push = h * jnp.concatenate([jnp.zeros_like(force), force], axis=1)
-
-    def others(mu: Particles) -> Array:
+    def others(v: Array) -> Array:
         """b h + Σ_kσ_k dB_k."""
-        move = h * drift_at(model.drift, mu.positions, mu)
-        return move if dB is None else move + model.common_displacement(mu.positions, mu, dB)
+        now = with_positions(mu, space.join(x, v))
+        move = h * drift_at(model.drift, now.positions, now)
+        return space.velocity(move if dB is None else move + model.common_displacement(now.positions, now, dB))
 
+    if model.drift is None and dB is None:
+        return pushed
+    first = others(v)
     if model.drift is None and all(part.ito_is_stratonovich for part in model.common):
         # Nothing depends on the velocities, which alone are moved.
-        return with_positions(mu, z + push + (0.0 if dB is None else others(mu)))
-    first = others(mu)
-    second = others(with_positions(mu, z + push + first))
-    return with_positions(mu, z + push + 0.5 * (first + second))
+        return pushed + first
+    return pushed + 0.5 * (first + others(pushed + first))

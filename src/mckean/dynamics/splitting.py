@@ -15,15 +15,13 @@ where f vanishes at the largest speeds. It is one matrix for all x, without erro
 from typing import ClassVar
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from mckean import interactions
 from mckean.checks import require, require_tolerance
 from mckean.dynamics._increments import increments
-from mckean.dynamics.baoab import ornstein_uhlenbeck, require_newtonian
+from mckean.dynamics.baoab import acceleration, ornstein_uhlenbeck, require_newtonian
 from mckean.dynamics.scheme import AbstractScheme, Stepper, require_same_space, step_length, with_unit_mass
 from mckean.faults import Fault, Status, sound, status
 from mckean.measures import AbstractMeasure, Density, configuration
@@ -98,7 +96,8 @@ class Splitting(AbstractScheme):
         v = jnp.asarray(grid.velocities.axes[0], h.dtype)
         move = lambda f: calculus.shift(grid, f, 0, 0.5 * h * v[None, :])  # noqa: E731
         moved = _with(measure, move(measure.values))
-        push = 0.5 * h * _acceleration(model, moved)
+        rho = configuration(moved)
+        push = 0.5 * h * acceleration(model, rho, rho.grid)[:, 0]
         if dB is not None:
             push = push + 0.5 * _common(model, moved, dB)
         kick = lambda f: calculus.shift(grid, f, 1, push[:, None])  # noqa: E731
@@ -144,18 +143,6 @@ def _grid(measure: Density) -> PhaseGrid:
 
 def _with(measure: Density, values: Array) -> Density:
     return eqx.tree_at(lambda m: m.values, measure, values)
-
-
-def _acceleration(model: Model, measure: Density) -> Float[Array, " n"]:
-    """−∂_x(V + W_s*ρ) at the nodes of the positions."""
-    rho = configuration(measure)
-    total = jnp.zeros(rho.grid.size, rho.values.dtype)
-    if model.confinement.confinement is not None:
-        nodes = rho.grid.nodes.astype(total.dtype)
-        total = total - jax.vmap(jax.grad(model.confinement.confinement))(nodes)[:, 0]
-    if model.interaction is not None:
-        total = total + interactions.force(model.interaction, rho, rho.grid)[:, 0]
-    return total
 
 
 def _common(model: Model, measure: Density, dB: Float[Array, " m"]) -> Float[Array, " n"]:

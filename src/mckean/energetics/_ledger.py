@@ -110,10 +110,12 @@ def ledger(
 
         dF = −D dt + ⟨∇δF·b, μ⟩ dt + Σ_k ⟨∇δE·σ_k, μ⟩∘dB⁰_k + β⁻¹ Σ_k ⟨∇log ρ·σ_k, μ⟩∘dB⁰_k + ∂_tF_t(μ) dt,
 
-    D = ⟨|∇δF|², μ⟩. The last term is that of a schedule; it is taken as the change over each step, so that a sudden
-    one is counted as well. Memory does not grow with the number of steps, nor, for densities, with that of the
-    environment's motions. For particles each step costs two more evaluations of the field. The residual shows the
-    errors of the force (random batches, the tolerance of a sum) and of the grid.
+    D = ⟨|∇δF|², μ⟩. For particles with velocities and a friction γ, D = γ⟨|v|², μ⟩, and E has ½|v|² in it. The last
+    term is that of a schedule; it is taken as the change over each step, so that a sudden one is counted as well.
+
+    Memory does not grow with the number of steps, nor, for densities, with that of the environment's motions. For
+    particles each step costs two more evaluations of the field. The residual shows the errors of the force (random
+    batches, the tolerance of a sum) and of the grid.
 
     **Arguments:**
 

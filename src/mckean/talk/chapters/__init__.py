@@ -135,7 +135,7 @@ SECONDS = {
     "branches": (43, 25),
     "phases": (18, 60),
     "metastability": (12, 60),
-    "velocities": (9, 12),
+    "velocities": (8, 8),
     "common": (17, 68),
     "conditional": (48, 70),
     "invariant": (13, 33),
