@@ -87,6 +87,7 @@ PARTS = (
         conditional,
         invariant,
         passive,
+        games,
         picture=conditional,
     ),
     _part(
@@ -102,7 +103,6 @@ PARTS = (
         real,
         synchronisation,
         uniqueness,
-        games,
         ledger,
         picture=toy,
     ),
@@ -131,6 +131,7 @@ SECONDS = {
     "conditional": (48, 70),
     "invariant": (13, 33),
     "passive": (40, 47),
+    "games": (17, 60),
     "toy": (48, 32),
     "homogenisation": (40, 192),
     "collapse": (44, 138),
@@ -138,7 +139,6 @@ SECONDS = {
     "real": (28, 32),
     "synchronisation": (80, 97),
     "uniqueness": (19, 126),
-    "games": (30, 60),
     "ledger": (144, 109),
 }
 """How long a chapter takes, quick and full, on one of two cores of an AMD EPYC where nothing is kept compiled."""
