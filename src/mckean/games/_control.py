@@ -35,7 +35,7 @@ def require_torus(game: Game, start: Density) -> None:
 @eqx.filter_jit
 def _moved(game: Game, start: Density) -> Array:
     """How much L, g and v change where the density and the point move by a node."""
-    grid = start.grid
+    grid = fourier(start)
     alpha = jnp.ones(game.control.shape[1])
 
     def fields(mu):
@@ -49,6 +49,18 @@ def _moved(game: Game, start: Density) -> Array:
         one, other = fields(Density(grid, rho)), fields(Density(grid, jnp.roll(rho, 1, axis)))
         errors.append(jnp.max(jnp.abs(jnp.roll(one, 1, axis + 1) - other)))
     return jnp.max(jnp.stack(errors))
+
+
+def fourier(mu: Density) -> FourierGrid:
+    """The grid of a density on a torus."""
+    assert isinstance(mu.grid, FourierGrid), "a density on a torus is one on a Fourier grid"
+    return mu.grid
+
+
+def amplitude(game: Game) -> Float[Array, ""]:
+    """σ of a game with an isotropic own noise."""
+    assert isinstance(game.model.noise, Additive | Thermal), "the noise is isotropic"
+    return game.model.noise.amplitude
 
 
 def last_cost(game: Game, grid: FourierGrid, mu: Density) -> Array:

@@ -80,7 +80,8 @@ def _moments(made: Quadratic, policy: LinearPolicy, law: Gaussian, path: Brownia
 
     start = (law.mean, law.covariance)
     _, along = jax.lax.scan(step, start, jnp.arange(policy.times.shape[0] - 1))
-    return tuple(jnp.concatenate([first[None], rest]) for first, rest in zip(start, along, strict=True))
+    whole = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), start, along)
+    return whole[0], whole[1]
 
 
 class _Steered(AbstractField):
@@ -151,11 +152,13 @@ def play(
             require_policy(one, game)
     require(players is not None, "a play has a number of players, an integer of at least 2.")
     require_law(law, made.dim)
-    gains = [policy.gain if one is None else one.gain for one in (first, best)]
-    require(all(gain.shape == policy.gain.shape for gain in gains), "the policies of a play have the same times.")
-    field = _Steered(game, policy.times, policy.gain, *gains, made.curvature())
+    own, least = (policy.gain if one is None else one.gain for one in (first, best))
+    require(
+        all(gain.shape == policy.gain.shape for gain in (own, least)), "the policies of a play have the same times."
+    )
+    field = _Steered(game, policy.times, policy.gain, own, least, made.curvature())
     steps = policy.times.shape[0] - 1
-    run = eqx.Partial(_one_play, field, law, players, game.horizon / steps, steps)
+    run = eqx.Partial(_one_play, field, law, players, game.end / steps, steps)
     replicas = positive_integer("the number of plays is a positive integer", replicas)
     own, costs, gaps, means = replicate(run, key, replicas)
     return {"cost": average(costs if first is None else own), "gap": average(gaps), "means": means}
@@ -190,9 +193,9 @@ def _one_play(
     cost, m = end[:, d], jnp.mean(end[:, :d], axis=0)
     if game.terminal is not None:
         last = jax.vmap(lambda x: game.terminal(x, Gaussian(m, jnp.eye(d))))(end[:, :d])
-        cost = cost + jnp.exp(-game.discount * game.horizon) * last
+        cost = cost + jnp.exp(-game.discount * game.end) * last
     return cost[0], jnp.mean(cost), jnp.mean(end[:, d + 1]), run.observed["mean"]
 
 
-def _matrix(noise, dim: int) -> Float[Array, "d m"]:
+def _matrix(noise: Any, dim: int) -> Float[Array, "d m"]:
     return noise.matrix(jnp.zeros((1, dim)), Gaussian(jnp.zeros(dim), jnp.eye(dim)))[0]

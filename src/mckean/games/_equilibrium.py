@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mckean.checks import calling, positive_integer, require, require_tolerance
-from mckean.games._control import controls, quadratic_in_control, require_convex, require_torus
+from mckean.games._control import controls, fourier, quadratic_in_control, require_convex, require_torus
 from mckean.games._flow import flow_gain, solve_flow
 from mckean.games._game import Game
 from mckean.games._stationary import DENSE, solve_stationary, stationary_gain
@@ -54,7 +54,7 @@ def equilibrium(
     Exponential integrators of order 2 solve both equations in turn, and Anderson's method makes the turns converge.
 
     A common noise that is additive turns all players alike where costs depend on differences of positions only: in the
-    frame that moves with it there is none, and the equilibrium is that without it.
+    frame that moves with it the equilibrium is that without a common noise.
 
     **Arguments:**
 
@@ -83,7 +83,7 @@ def equilibrium(
 
 
 def _forever(game: Game, start: Density, picard: int) -> Equilibrium:
-    grid = start.grid
+    grid = fourier(start)
     require(grid.size <= DENSE, f"stationary games are solved on {DENSE} nodes at most, not on {grid.size}.")
     (u, rho, cost), error, count, hessian = solve_stationary(game, start, picard)
     require_convex(hessian, grid)
@@ -101,7 +101,7 @@ def _forever(game: Game, start: Density, picard: int) -> Equilibrium:
 def _until(game: Game, start: Density, steps: int, tolerance: float) -> Equilibrium:
     quadratic = quadratic_in_control(game, start)
     (u, rho, alpha), error, count, hessian = solve_flow(game, start, steps, tolerance, quadratic)
-    require_convex(hessian, start.grid)
+    require_convex(hessian, fourier(start))
     require(
         bool(jnp.isfinite(error)),
         f"no equilibrium was found: the density became non-finite in round {int(count)}; take more steps.",
@@ -113,7 +113,7 @@ def _until(game: Game, start: Density, steps: int, tolerance: float) -> Equilibr
     )
     density = jax.vmap(lambda values: Density(start.grid, values))(rho)
     cost = calculus.integrate(start.grid, u[0] * rho[0])
-    times = jnp.linspace(0.0, game.horizon, steps + 1)
+    times = jnp.linspace(0.0, game.end, steps + 1)
     return Equilibrium(density, u, alpha, cost, error, times, int(count))
 
 

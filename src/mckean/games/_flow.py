@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mckean.games._control import controls, last_cost
+from mckean.games._control import amplitude, controls, fourier, last_cost
 from mckean.games._game import Game
 from mckean.measures import Density
 from mckean.spaces import FourierGrid, calculus
@@ -47,8 +47,7 @@ class Exponential(eqx.Module):
 
 
 def _exponential(game: Game, grid: FourierGrid, h: Array, discount: Any) -> Exponential:
-    noise: Any = game.model.noise
-    return Exponential(-(noise.amplitude**2) / 2 * jnp.asarray(grid.square_wavenumbers) - discount, h)
+    return Exponential(-(amplitude(game) ** 2) / 2 * jnp.asarray(grid.square_wavenumbers) - discount, h)
 
 
 def respond(
@@ -115,7 +114,7 @@ def appraise(game: Game, grid: FourierGrid, flow: Array, alphas: Array, h: Array
 @eqx.filter_jit
 def solve_flow(game: Game, start: Density, steps: int, tolerance: float, quadratic: bool) -> tuple[Any, Any, Any, Any]:
     """(u, ρ, α) at the times, the last change, the number of rounds, and the second derivatives of L in α."""
-    grid, h = start.grid, jnp.asarray(game.horizon / steps)
+    grid, h = fourier(start), jnp.asarray(game.end / steps)
     volume = grid.cell_volume * grid.size
 
     def turn(flow):
@@ -157,10 +156,10 @@ def flow_gain(
     game: Game, density: Density, control: Float[Array, "t n k"], parts: int, quadratic: bool
 ) -> tuple[Array, Array]:
     """What a control costs and what the best one does, both in steps so many times as short; the flow is frozen."""
-    grid, flow = density.grid, density.values
+    grid, flow = fourier(density), density.values
     old = np.linspace(0.0, 1.0, flow.shape[0])
     fine = np.linspace(0.0, 1.0, parts * (flow.shape[0] - 1) + 1)
-    h = jnp.asarray(game.horizon / (fine.size - 1))
+    h = jnp.asarray(game.end / (fine.size - 1))
     between = lambda a: _between(a, old, fine)  # noqa: E731
     own = appraise(game, grid, between(flow), between(control), h)
     least = respond(game, grid, between(flow), h, quadratic)[0][0]

@@ -84,6 +84,12 @@ class Game(eqx.Module):
         self.discount = array(discount, float)
         self.horizon = None if horizon is None else float(horizon)
 
+    @property
+    def end(self) -> float:
+        """T, of a game that has a horizon."""
+        assert self.horizon is not None, "the game has a horizon"
+        return self.horizon
+
 
 def require_game(game: Any, space: type, horizon: bool = True) -> None:
     """**Raises** `ValueError` for anything but a game on such a space, with a horizon where one is needed."""

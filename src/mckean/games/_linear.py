@@ -45,7 +45,7 @@ def nash(game: Game, players: int | None = None, *, open_loop: bool = False, ste
     """
     made = quadratic(game, players)
     steps = positive_integer("the number of steps is a positive integer", steps)
-    times = array(np.linspace(0.0, game.horizon, steps + 1), made.free.dtype)
+    times = array(np.linspace(0.0, game.end, steps + 1), made.free.dtype)
     end = (made.end, made.end, jnp.zeros(()))
     p, P, s = solve(eqx.Partial(_nash_rates, made, open_loop), end, times, "an equilibrium with a linear rule")
     return LinearPolicy(times, _at_each(_nash_gain, made, p), P, s, players)
@@ -85,7 +85,7 @@ def planner(game: Game, *, steps: int = _STEPS) -> LinearPolicy:
     """
     made = quadratic(game, None)
     steps = positive_integer("the number of steps is a positive integer", steps)
-    times = array(np.linspace(0.0, game.horizon, steps + 1), made.free.dtype)
+    times = array(np.linspace(0.0, game.end, steps + 1), made.free.dtype)
     end = (made.deviation().end, made.team().end, made.end, jnp.zeros(()))
     own, mean, P, s = solve(eqx.Partial(_planner_rates, made), end, times, "a planner's linear rule")
     return LinearPolicy(times, _at_each(_planner_gain, made, own, mean), P, s, None)

@@ -94,6 +94,7 @@ def require_law(law: object, dim: int) -> None:
 def require_policy(policy: object, game) -> None:
     """**Raises** `ValueError` for anything but a linear policy of such a game."""
     require(isinstance(policy, LinearPolicy), f"a policy is one that `nash` or `planner` finds, not {policy!r}.")
+    assert isinstance(policy, LinearPolicy), "it is a policy"
     d, k = game.control.shape
     shape = policy.gain.shape[1:]
     require(

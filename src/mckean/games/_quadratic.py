@@ -167,7 +167,7 @@ def quadratic(game: Game, players: int | None) -> Quadratic:
     model = game.model
     parts = (*model.common, *(() if model.noise is None else (model.noise,)))
     require(all(part.additive for part in parts), "a linear–quadratic game has additive noises.")
-    require(model.internal is None, "an internal energy acts on densities, and is none of a linear–quadratic game.")
+    require(model.internal is None, "an internal energy acts on densities: a linear–quadratic game has none.")
     with calling("the costs of a game"):
         made, errors = _matrices(game, jnp.asarray(share))
     require_convex(made)

@@ -11,9 +11,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from mckean.checks import traced
+from mckean.dynamics.particles import both_ways
 
 # Beyond this a solution is a pole, c/(t − t*), to the precision of numbers.
 _LARGE = 1e7
+# Steps for each interval under a transformation of JAX, where an error cannot be looked at.
+_UNSEEN = 8
 
 
 @eqx.filter_jit
@@ -24,7 +27,7 @@ def backwards(
 
     Each interval has so many steps of order 8, a small program, with the error that the method knows of itself.
     """
-    dt, solver = (times[1] - times[0]) / parts, diffrax.Dopri8()
+    dt, solver = (times[1] - times[0]) / parts, both_ways(diffrax.Dopri8())
     term = diffrax.ODETerm(lambda s, y, args: rates(times[-1] - s, y))
 
     def step(y, s):
@@ -69,8 +72,10 @@ def solve(rates: Callable[[Array, Any], Any], end: Any, times: Float[Array, " t"
 
     **Raises:** `ValueError` where y has a pole, with its time, and for steps that do not resolve it.
     """
+    if traced((rates, end, times)):
+        return backwards(rates, end, times, _UNSEEN)[0]
     y, fine = backwards(rates, end, times, 1)
-    if traced(fine) or bool(fine):
+    if bool(fine):
         return y
     horizon = float(times[-1])
     time = float(pole(rates, end, times[-1]))

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from mckean.games._control import controls
+from mckean.games._control import amplitude, controls, fourier
 from mckean.games._game import Game
 from mckean.measures import Density
 from mckean.spaces import FourierGrid, calculus
@@ -37,8 +37,7 @@ class Operators(eqx.Module):
 
 def operators(game: Game, grid: FourierGrid) -> Operators:
     """The matrices of a game on a grid."""
-    noise = game.model.noise
-    sigma = noise.amplitude
+    sigma = amplitude(game)
     unit = jnp.eye(grid.size).reshape(-1, *grid.shape)
     symbol = -jnp.asarray(grid.square_wavenumbers)
     laplacian = jax.vmap(lambda f: calculus.fourier_multiplier(grid, f, symbol).ravel())(unit).T
@@ -79,7 +78,8 @@ def stationary(grid: FourierGrid, parts: Operators, move: Array) -> Array:
 @eqx.filter_jit
 def solve_stationary(game: Game, start: Density, picard: int) -> tuple[Any, Array, Array, Array]:
     """(u, ρ, λ), the residual, Newton's steps, and the second derivatives of L in α at the nodes."""
-    grid, parts = start.grid, operators(game, start.grid)
+    grid = fourier(start)
+    parts = operators(game, grid)
     n = grid.size
 
     def follow(_, state):
@@ -110,7 +110,7 @@ def solve_stationary(game: Game, start: Density, picard: int) -> tuple[Any, Arra
         return (count < _NEWTON) & ((now > 1e-8) | (now < before / 4)) & ~jnp.isnan(now)
 
     y, big = jnp.concatenate([u, rho, cost[None]]), jnp.asarray(jnp.inf)
-    y, error, _, count = jax.lax.while_loop(go_on, newton, (y, big, big, 0))
+    y, error, _, count = jax.lax.while_loop(go_on, newton, (y, big, big, jnp.asarray(0)))
     u, rho = y[:n].reshape(grid.shape), y[n:-1].reshape(grid.shape)
     return (u, rho, y[-1]), error, count, controls(game, grid, u, Density(grid, rho))[2]
 
@@ -118,7 +118,7 @@ def solve_stationary(game: Game, start: Density, picard: int) -> tuple[Any, Arra
 @eqx.filter_jit
 def stationary_gain(game: Game, density: Density, control: Array, factor: int) -> tuple[Array, Array]:
     """What a control costs and what the best one does, both on a grid so many times as fine; the density is frozen."""
-    old = density.grid
+    old = fourier(density)
     grid = old.space.grid(tuple(factor * n for n in old.shape))
     parts = operators(game, grid)
     fine = lambda f: calculus.interpolate(old, f.reshape(old.shape), grid)  # noqa: E731

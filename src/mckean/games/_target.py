@@ -129,7 +129,7 @@ def _deflated(game: Target, mean: Any, start: Any, known: Float[Array, " e"]) ->
     return m, right & jnp.all(jnp.abs(m - known) > 1e-6 * (1 + jnp.abs(m)))
 
 
-def expectation(game: Target, phi: Callable, time: float, mean: Any) -> Float[Array, "..."]:
+def expectation(game: Target, phi: Callable, time: Any, mean: Any) -> Float[Array, "..."]:
     """E[φ(m_T) | m_t = m] in the equilibrium of a target game with a common noise, by quadrature.
 
         E[φ(Y)e^{−G(Y)/σ₀²}]/E[e^{−G(Y)/σ₀²}],   Y = x + σ₀√(1 − s)Z,   s = 1/(1 + T − t),   x = ms
@@ -199,7 +199,7 @@ def _reach(game: Target, x: Array, left: Array) -> Array:
     return jax.lax.fori_loop(0, 30, wider, noise)
 
 
-def aim(game: Target, time: float, means: Any, *, cells: int = 1024) -> Float[Array, " n"]:
+def aim(game: Target, time: Any, means: Any, *, cells: int = 1024) -> Float[Array, " n"]:
     """u(s, ms) at the time t by the equation itself, a solver that knows nothing of its closed form.
 
         u_s − u u_x + ½σ₀²u_xx = 0,   u(1, ·) = g,   s = 1/(1 + T − t)

@@ -93,6 +93,7 @@ PARTS = (
         conditional,
         invariant,
         passive,
+        games,
         picture=conditional,
     ),
     _part(
@@ -108,7 +109,6 @@ PARTS = (
         real,
         synchronisation,
         uniqueness,
-        games,
         ledger,
         picture=toy,
     ),
@@ -140,6 +140,7 @@ SECONDS = {
     "conditional": (48, 70),
     "invariant": (13, 33),
     "passive": (40, 47),
+    "games": (17, 60),
     "toy": (48, 32),
     "homogenisation": (40, 192),
     "collapse": (44, 138),
@@ -147,7 +148,6 @@ SECONDS = {
     "real": (28, 32),
     "synchronisation": (80, 97),
     "uniqueness": (19, 126),
-    "games": (30, 60),
     "ledger": (144, 109),
 }
 """How long a chapter takes, quick and full, on one of two cores of an AMD EPYC where nothing is kept compiled."""

@@ -106,8 +106,8 @@ def run(config: Config, key, progress) -> Result:
     caption = (
         "Left: the mean at the end against that at the start; without a common noise an S of three equilibria, with "
         "one a single curve, which jumps as the noise vanishes. Middle: clocks that pay to be apart meet above a "
-        "threshold of half that of clocks that are pulled: they look ahead. Right: what one of N banks gains by leaving "
-        "the rule of infinitely many."
+        "threshold of half that of clocks that are pulled: they look ahead. Right: what one of N banks gains by "
+        "leaving the rule of infinitely many."
     )
     return Result(claims, [Figure(caption, panels)])
 
@@ -279,7 +279,7 @@ def _mathieu(strength: float) -> float:
     h = 1e-4
     slope = lambda q: float(special.mathieu_a(0, q + h) - special.mathieu_a(0, q - h)) / (2 * h)  # noqa: E731
     off = lambda r: r + slope(4 * strength * r) / 2  # noqa: E731
-    return brentq(off, 1e-3, 1.0, xtol=1e-13) if off(1e-3) < 0 else 0.0
+    return float(np.asarray(brentq(off, 1e-3, 1.0, xtol=1e-13))) if off(1e-3) < 0 else 0.0
 
 
 def _falling(regrets, gap: Estimate, config: Config) -> Panel:

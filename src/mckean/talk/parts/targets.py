@@ -78,7 +78,7 @@ def run(config: Config, key) -> tuple[list[Claim], Panel]:
         Claim(
             statement="Without a common noise the game of the target $-g(m_T)$, $g = -2\\tanh$, $T = 3$, $m_0 = 0$ has "
             "three equilibria; the largest $m_T$",
-            predicted=exact,
+            predicted=float(np.asarray(exact)),
             measured=float(roots[-1]) if len(roots) == 3 else np.nan,
             tolerance=1e-12,
             origin="rounding of Newton's method",
