@@ -9,6 +9,7 @@ from mckean.catalogue.granular import granular_media
 from mckean.catalogue.linear_stability import mean_square_threshold, mean_threshold, transport
 from mckean.catalogue.mean_reversion import ornstein_uhlenbeck
 from mckean.catalogue.oscillators import critical_strength, kuramoto, mean_square_order, poisson_kernel_order
+from mckean.catalogue.populations import chimera, lorentzian_order
 from mckean.catalogue.porous_media import porous_medium
 from mckean.catalogue.random_layers import random_transformer
 from mckean.catalogue.random_matrices import log_gas
@@ -22,6 +23,7 @@ __all__ = [
     "MODELS",
     "Entry",
     "Fact",
+    "chimera",
     "critical_beta",
     "critical_strength",
     "desai_zwanzig",
@@ -34,6 +36,7 @@ __all__ = [
     "kuramoto",
     "log_gas",
     "logistic_overlap",
+    "lorentzian_order",
     "low_temperature",
     "mean_square_order",
     "mean_square_threshold",
