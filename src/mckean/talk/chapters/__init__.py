@@ -120,7 +120,7 @@ SECONDS = {
     "fluctuations": (24, 41),
     "coupling": (49, 65),
     "chaos": (57, 83),
-    "populations": (9, 20),
+    "populations": (7, 13),
     "singular": (15, 69),
     "dissipation": (8, 11),
     "geodesics": (16, 18),
