@@ -224,6 +224,14 @@ REFUSED = {
             "one that depends on time is in Schedule(",
         ),
     },
+    "catalogue.lorentzian_order": {
+        "a negative width": (lambda: catalogue.lorentzian_order(1.0, -1.0), "a width γ of frequencies"),
+        "an infinite strength": (lambda: catalogue.lorentzian_order(math.inf, 1.0), "a strength K is a finite number"),
+    },
+    "catalogue.chimera": {
+        "a disparity of 2": (lambda: catalogue.chimera(2.0, 1.5), "a chimera has 0 < A < 1"),
+        "where there is none": (lambda: catalogue.chimera(0.9, 0.5), "no chimera is found"),
+    },
     "Population": {
         "a model": (lambda: mk.Population(MODEL, [0.0]), "a population is a function of a label"),
         "a function of nothing": (

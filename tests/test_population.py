@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from schemes import CIRCLE, LINE
 from scipy.integrate import solve_ivp
-from scipy.optimize import brentq, root
+from scipy.optimize import brentq
 
 import mckean as mk
 
@@ -53,7 +53,7 @@ def test_order_of_oscillators_with_lorentzian_frequencies():
     population = mk.Population(oscillators(strength), lorentzian(n, width))
     run = mk.evolve(population, family, until=30.0, dt=0.05, scheme=diffrax.Heun(), observe={"r": order}, every=20)
     late = np.asarray(run.observed["r"])[10:]
-    assert abs(late.mean() - math.sqrt(1 - 2 * width / strength)) < 0.011
+    assert abs(late.mean() - mk.catalogue.lorentzian_order(strength, width)) < 0.011
     assert late.std() < 0.022
 
 
@@ -112,14 +112,9 @@ def test_chimera_of_two_species():
     """
     matrix, lag = 2 * np.array([[0.6, 0.4], [0.4, 0.6]]), math.pi / 2 - 0.1
 
-    def still(unknown):
-        r, psi = unknown
-        z = np.array([1.0, r * np.exp(1j * psi)])
-        move = reduced(z, matrix, lag)
-        turn = move[0] / z[0]
-        return [(move[1] / z[1] - turn).real, (move[1] / z[1] - turn).imag]
-
-    r, psi = root(still, [0.7, 0.3]).x
+    z = mk.catalogue.chimera(0.2, lag)
+    assert abs(reduced(np.array([1.0, z]), matrix, lag) @ np.array([-z, 1.0])) < 1e-10
+    r, psi = abs(z), np.angle(z)
     assert 0.5 < r < 0.9
     n = 80
     start = [np.zeros((n, 1)) + 1.0, poisson_cloud(r * np.exp(1j * (psi + 1.0)), n)]

@@ -18,6 +18,7 @@ from mckean.catalogue.granular import granular_media
 from mckean.catalogue.linear_stability import mean_square_threshold, mean_threshold, transport
 from mckean.catalogue.mean_reversion import ornstein_uhlenbeck
 from mckean.catalogue.oscillators import critical_strength, kuramoto, mean_square_order, poisson_kernel_order
+from mckean.catalogue.populations import chimera, lorentzian_order
 from mckean.catalogue.porous_media import porous_medium
 from mckean.catalogue.random_layers import random_transformer
 from mckean.catalogue.random_matrices import log_gas
@@ -33,6 +34,7 @@ __all__ = [
     "Entry",
     "Fact",
     "barre_degond_zatorska",
+    "chimera",
     "consensus_optimisation",
     "critical_beta",
     "critical_strength",
@@ -51,6 +53,7 @@ __all__ = [
     "locusts",
     "log_gas",
     "logistic_overlap",
+    "lorentzian_order",
     "low_temperature",
     "maier_saupe",
     "mean_square_order",
