@@ -42,12 +42,12 @@ def _compare(what: str, runners: dict, rounds: int) -> None:
         print(f"  {name:24} {median:8.3f} s   {median / own:6.1f} ×   error of r {errors[name]:.1e}")
 
 
-def _order(strength):
+def _order(strength) -> float:
     """r = I_1(Kr)/I_0(Kr)."""
     from scipy.optimize import brentq
     from scipy.special import ive
 
-    return brentq(lambda r: ive(1, strength * r) / ive(0, strength * r) - r, 1e-3, 1.0, xtol=1e-15)
+    return float(brentq(lambda r: ive(1, strength * r) / ive(0, strength * r) - r, 1e-3, 1.0, xtol=1e-15))  # pyright: ignore[reportArgumentType]
 
 
 def _branch(jax, mk) -> dict:

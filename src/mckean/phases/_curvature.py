@@ -110,11 +110,11 @@ def _columns(model: Model, rho: Density) -> tuple[np.ndarray, np.ndarray] | None
     number = 2 * int(seen.sum())
     if number > _COLUMNS or number * grid.size > _ENTRIES:
         return None
-    axes = [np.exp(2j * np.pi * np.outer(np.arange(n) / n, k)) for n, k in zip(grid.shape, modes[seen].T, strict=True)]
-    waves = axes[0] if len(axes) == 1 else (axes[0][:, None] * axes[1][None]).reshape(grid.size, -1)
+    turns = [np.outer(np.arange(n) / n, k) for n, k in zip(grid.shape, modes[seen].T, strict=True)]
+    phase = 2 * np.pi * (turns[0] if len(turns) == 1 else turns[0][:, None] + turns[1]).reshape(grid.size, -1)
     root = np.sqrt(np.asarray(rho.values, np.float64).ravel() * grid.cell_volume)
     weights = float(model.beta) * np.asarray(series.coefficients, np.float64)[seen]
-    return root[:, None] * np.concatenate([waves.real, waves.imag], axis=1), np.tile(weights, 2)
+    return root[:, None] * np.concatenate([np.cos(phase), np.sin(phase)], axis=1), np.tile(weights, 2)
 
 
 def _by_modes(columns: np.ndarray, weights: np.ndarray, left: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,7 +1,7 @@
 """Models that differ in one parameter."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -30,12 +30,12 @@ def family(model_of: Any) -> Callable[[Any], Model]:
     **Raises:** `ValueError` for what is neither, and for a name that is no leaf, with those that are.
     """
     if not isinstance(model_of, tuple):
-        require(
-            callable(model_of) and not isinstance(model_of, Model),
-            "a family of models is a function of the parameter, or a model and the name of a leaf: "
-            '(model, "noise.beta").',
-        )
-        return model_of
+        if not callable(model_of) or isinstance(model_of, Model):
+            raise ValueError(
+                "a family of models is a function of the parameter, or a model and the name of a leaf: "
+                '(model, "noise.beta").'
+            )
+        return cast(Callable[[Any], Model], model_of)
     require(len(model_of) == 2, "a family of models is a model and the name of one leaf, not more.")
     model, name = model_of
     require_model(model)

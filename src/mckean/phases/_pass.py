@@ -90,7 +90,8 @@ def _potentials(model: Model, first: SteadyState, second: SteadyState, axes: tup
         overlap = np.fft.ifftn(np.fft.fftn(one) * np.conj(np.fft.fftn(other))).real
         fixed = [i for i in range(one.ndim) if i not in axes]
         overlap = overlap[tuple(slice(0, 1) if i in fixed else slice(None) for i in range(one.ndim))]
-        end = jnp.roll(end, np.unravel_index(int(np.argmax(np.round(overlap, 9))), overlap.shape), range(one.ndim))
+        moves = np.unravel_index(int(np.argmax(np.round(overlap, 9))), overlap.shape)
+        end = jnp.roll(end, tuple(int(m) for m in moves), tuple(range(one.ndim)))
     return start, end
 
 
