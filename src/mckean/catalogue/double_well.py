@@ -21,8 +21,6 @@ from mckean.spaces import Euclidean
 _REFERENCE = "Dawson, J. Stat. Phys. 31 (1983)"
 # The weight is below e^{−700} beyond |x| = 12 for β ≥ 0.2, and analytic: the rectangle rule converges geometrically.
 _X = np.linspace(-12, 12, 4801)
-# ⟨m⁴⟩/⟨m²⟩² at β_c as N → ∞: N^{1/4}X̄ has a density ∝ e^{−cm⁴}, and its ratio does not depend on c(θ).
-CRITICAL_BINDER_RATIO = (math.gamma(0.25) / (2 * math.gamma(0.75))) ** 2
 
 
 def _moments(m: float, beta: float, theta: float) -> tuple[float, float]:

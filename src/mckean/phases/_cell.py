@@ -22,7 +22,7 @@ from mckean.models import Model, energy
 from mckean.phases import _equation as equation
 from mckean.spaces import AbstractGrid, FourierGrid
 
-_STEPS = 20
+_STEPS = 12
 
 
 class Cell(eqx.Module):

@@ -61,6 +61,7 @@ class Column:
 def column(problem: Problem, first: np.ndarray, q: float, refinement: int) -> Column:
     """The column at q; the brackets are made narrower `refinement` times, by the number of values each time."""
     found = _solve(problem, first, q)
+    _require_disordered(found, first, q)
     own, fine, values = _phases(found), found, first
     for _ in range(refinement):
         changes = np.flatnonzero(np.diff(_phases(fine)["phase"]))
@@ -71,6 +72,15 @@ def column(problem: Problem, first: np.ndarray, q: float, refinement: int) -> Co
         fine = _solve(problem, values, q)
     lines = _threshold(first, found), *_brackets(values, fine)
     return Column(own["order"], own["gap"], own["phase"], own["residual"], *lines)
+
+
+def _require_disordered(found: dict, first: np.ndarray, q: float) -> None:
+    bad = np.flatnonzero(~(found["residual"][:, 0] <= SOLVED))
+    if bad.size:
+        raise RuntimeError(
+            f"no disordered state was found at ({first[bad[0]]:g}, {q:g}): log ρ is {found['residual'][bad[0], 0]:.2g} "
+            "off after Newton's method; give another disordered start."
+        )
 
 
 def _threshold(values: np.ndarray, found: dict) -> Bracket | None:

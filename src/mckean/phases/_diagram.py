@@ -120,6 +120,7 @@ def phase_diagram(
 
     - `ValueError` for values that do not increase, for a function that JAX cannot trace, and for a model without a
       Gibbs map.
+    - `RuntimeError` where Newton's method finds no state from the disordered start, with the place.
     - `KeyboardInterrupt` on Ctrl-C; its `diagram` has the columns so far and can be given as `known`.
 
     **Source:** Carrillo, Gvalani, Pavliotis and Schlichting, arXiv 1806.01719, for the three lines.

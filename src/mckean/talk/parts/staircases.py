@@ -1,6 +1,7 @@
 """Part of chapter *metastability*: clusters of tokens that attend to each other, and the staircase of their energy."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import jax.numpy as jnp
 import numpy as np
@@ -102,7 +103,8 @@ def meeting_time(config: Staircase, masses: np.ndarray) -> float:
         return np.sum(weight * np.sin(gap), axis=1) / weight.sum(axis=1)
 
     def near(_, phi):
-        return float(np.min(np.diff(np.sort(phi)))) - _NEAR
+        places = sorted(map(float, phi))
+        return min(b - a for a, b in pairwise(places)) - _NEAR
 
     near.terminal = True
     found = solve_ivp(rate, (0.0, 50 * config.until), np.array(_PLACES), events=near, rtol=1e-9, atol=1e-10)
