@@ -362,18 +362,6 @@ def test_sums_are_planned_for_the_positions():
     np.testing.assert_allclose(planned.drift(some, cloud), exact(some, cloud), atol=1e-13)
 
 
-def test_no_diffrax_solver_is_shut_out():
-    """Euler's method on the same equation, at a short step: the same end on the same path up to O(h)."""
-    import diffrax
-
-    model, cloud = kinetic(mk.Additive(0.5)), swarm(CIRCLE, 8)
-    schemes = None, diffrax.Euler()
-    ends = [mk.evolve(model, cloud, until=0.2, dt=0.01, path=PATH, scheme=s).final.positions for s in schemes]
-    gap = jnp.abs(RING.displacement(*ends)).max()
-    # Euler errs by h/2 a unit of time in x and v, of size 3 at most, and of rates of size 3; without a force by 0.3.
-    assert 0 < float(gap) < 0.02
-
-
 def test_precision_of_a_flock_follows_the_cloud():
     """VelocityAlignment and a field of velocities in single precision, although their parameters are in double."""
     model = mk.catalogue.cucker_smale(0.9, exponent=0.4, common=0.5).model
