@@ -233,7 +233,7 @@ REFUSALS = {
     "free energy": (lambda: free_energy(OU, cloud(LINE, 3)), "the entropy needs a density"),
     "first variation": (lambda: energy.first_variation(OU, cloud(LINE, 3)), "the first variation needs a density"),
     "dissipation": (lambda: dissipation(OU, cloud(LINE, 3)), "needs a density"),
-    "slope on a box": (lambda: slope(OU, on_box(8)), "pointwise on the torus; on a box, use dissipation"),
+    "slope on a box": (lambda: slope(OU, on_box(8)), "pointwise on a torus and a sphere; on a box, use dissipation"),
 }
 
 

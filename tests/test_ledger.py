@@ -371,7 +371,7 @@ SPAN = {"until": 0.1, "dt": 0.05, "path": PATH}
     ("call", "message"),
     [
         (lambda: energetics.ledger(ITO, CLOUD, **SPAN), 'Stratonovich integral.*convert.model, "stratonovich"'),
-        (lambda: energetics.ledger(PLAIN, BOX, **SPAN), "kept on the torus; on a box"),
+        (lambda: energetics.ledger(PLAIN, BOX, **SPAN), "kept on a torus or a sphere; on a box"),
         (lambda: energetics.ledger(ADDED, BUMP, until=0.1, dt=0.05), "common noise: give the run a path"),
         (lambda: energetics.ledger(ADDED, BUMP, scheme=diffrax.Heun(), **SPAN), "moves particles"),
         (lambda: energetics.ledger(ADDED, CLOUD, scheme=mk.Spectral(), **SPAN), "but the measure is Particles"),

@@ -284,7 +284,7 @@ REFUSALS = {
     "mixture weights": (lambda: mk.Mixture([mk.Uniform(CIRCLE)] * 2, [1.5, -0.5]), "non-negative with sum 1"),
     "deposit space": (lambda: mk.deposit(cloud(CIRCLE, 3), GRID), "cannot be put on a grid of"),
     "deposit outside": (lambda: mk.deposit(mk.Particles(LINE, [[0.5], [3.0]]), GRID), "mass of 0.5 of the particles"),
-    "smooth box": (lambda: mk.smooth(FOUR, 0.1), "smoothing works on the torus"),
+    "smooth box": (lambda: mk.smooth(FOUR, 0.1), "smoothing works on a torus"),
     "smooth width": (
         lambda: mk.smooth(mk.Density.from_law(CIRCLE.grid(8), mk.Uniform(CIRCLE)), -0.1),
         "not be negative",

@@ -281,3 +281,14 @@ def test_a_deposit_is_smoothed_by_its_von_mises_fisher_law(grid):
     np.testing.assert_allclose(
         warm.integrate(lambda x: x), math.exp(-0.045 * (d - 1)) * law.integrate(lambda x: x), atol=1e-13
     )
+
+
+def test_the_dissipation_of_particles_is_of_the_tangent_slope():
+    """∇x_3 on S² has the square 1 − x_3²; in R³ it would be 1."""
+    cloud = mk.Particles(SPHERE, SPHERE.uniform(jax.random.key(0), 5))
+    exact = float(jnp.mean(1 - cloud.positions[:, 2] ** 2))
+    assert float(mk.energy.dissipation(mk.Model(SPHERE, confinement=_height), cloud)) == pytest.approx(exact, rel=1e-12)
+
+
+def _height(x):
+    return x[2]
