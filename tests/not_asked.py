@@ -43,10 +43,8 @@ NOT_ASKED = {
     "transport.Geodesic",
     "transport.Tangent",
     "phases.Branch",
-    "phases.Departure",
     "phases.Event",
     "phases.Hysteresis",
-    "phases.LinearThreshold",
     "phases.PhaseDiagram",
     "phases.SteadyState",
 }

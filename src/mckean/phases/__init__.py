@@ -2,10 +2,10 @@
 
 - Which steady state is reached from a density? `steady_state`: a `SteadyState`.
 - Which are there? `steady_states`, from many starts.
-- When does the uniform state lose its stability? `linear_threshold`: a `LinearThreshold`.
+- When does the uniform state lose its stability? `linear_threshold`.
 - How does a state go on as a parameter changes, through folds and past branch points? `continuation`: a `Branch` with
   its `Event`s.
-- Which branches leave a branch point, and how? `departures`: a list of `Departure`s.
+- Which branches leave a branch point, and how? `departures`.
 - Over which saddle leads the way from one state to another, and how high is it? `mountain_pass`.
 - Where have two branches the same free energy? `coexistence`.
 - What is there over two parameters, and on which lines does that change? `phase_diagram`: a `PhaseDiagram`.
@@ -14,21 +14,19 @@
 """
 
 from mckean.phases._branch import Branch, coexistence, continuation
-from mckean.phases._departures import Departure, departures
+from mckean.phases._departures import departures
 from mckean.phases._diagram import PhaseDiagram, phase_diagram
 from mckean.phases._escapes import escape_times
 from mckean.phases._pass import mountain_pass
 from mckean.phases._ramps import Hysteresis, ramps
 from mckean.phases._states import SteadyState, steady_state, steady_states
-from mckean.phases._threshold import LinearThreshold, linear_threshold
+from mckean.phases._threshold import linear_threshold
 from mckean.phases._walk import Event
 
 __all__ = [
     "Branch",
-    "Departure",
     "Event",
     "Hysteresis",
-    "LinearThreshold",
     "PhaseDiagram",
     "SteadyState",
     "coexistence",

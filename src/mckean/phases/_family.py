@@ -11,7 +11,7 @@ from mckean.models import Model
 from mckean.models.model import require_model
 
 
-class Family(eqx.Module):
+class ParameterFamily(eqx.Module):
     """The models that have p, or p times what it is, in the place of one leaf."""
 
     model: Model
@@ -46,4 +46,4 @@ def family(model_of: Any) -> Callable[[Any], Model]:
     ]
     known = ", ".join(filter(None, names))
     require(name in filter(None, names), f"{name!r} is no parameter of the model: those that it has are {known}.")
-    return Family(model, names.index(name))
+    return ParameterFamily(model, names.index(name))

@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import betainc, roots_gegenbauer
 
 
 class AssociatedLegendre(NamedTuple):
@@ -79,6 +78,8 @@ def harmonics(count: int, degree: int) -> AssociatedLegendre:
 @lru_cache(maxsize=8)
 def zonal_nodes(count: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
     """Gauss's nodes t = ⟨e, x⟩ of S^{d−1}, ascending, and the shares of the sphere that they stand for, of sum 1."""
+    from scipy.special import roots_gegenbauer
+
     node, weight = roots_gegenbauer(count, 0.5 * (dim - 2))
     return node, weight / weight.sum()
 
@@ -109,6 +110,8 @@ def zonal(count: int, degree: int, dim: int) -> ZonalPolynomials:
 def caps(dim: int) -> tuple[np.ndarray, np.ndarray]:
     """The share of S^{d−1} within an angle of −e, and the angle, from 0 to π."""
     angle = np.linspace(0, np.pi, 8193)
+    from scipy.special import betainc
+
     return betainc(0.5 * (dim - 1), 0.5 * (dim - 1), np.sin(0.5 * angle) ** 2), angle
 
 

@@ -1,6 +1,7 @@
 """Chapter: all steady states of a model as its coupling grows, a continuous and a discontinuous transition."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -16,7 +17,6 @@ from mckean.models import langevin
 from mckean.paths import Brownian
 from mckean.phases import (
     Branch,
-    Departure,
     coexistence,
     continuation,
     departures,
@@ -59,7 +59,7 @@ def _two_waves(strength):
     return langevin(_CIRCLE, interaction=kernels.FourierSeries([1, 2], -strength * jnp.array([1.0, 2.0])), beta=1.0)
 
 
-def _leave(model_of, grid, below: float, above: float, lowest: float) -> tuple[Branch, Departure, Branch]:
+def _leave(model_of, grid, below: float, above: float, lowest: float) -> tuple[Branch, Any, Branch]:
     """The uniform branch, and the only one that leaves it at its first branch point."""
     flat = Density(grid, jnp.full(grid.shape, 1 / (2 * np.pi)))
     plain = continuation(model_of, steady_state(model_of(below), flat, 0), below, (lowest, above))
@@ -170,7 +170,7 @@ def _discontinuous(plain: Branch, abrupt: Branch, strength: float, barrier: floa
     ]
 
 
-def _way_out(way: Departure) -> Claim:
+def _way_out(way: Any) -> Claim:
     """To third order in s the first mode drives the second, which acts on it: δκ/κ_♯ = s²(1 − 2w)/4(1 − w)."""
     share = float(_WEIGHTS[1] / _WEIGHTS[0])
     bend = float(_SHARPNESS / special.iv(1, _SHARPNESS)) / 4
