@@ -289,7 +289,7 @@ CHAPTER = Chapter(
     ),
     run=run,
     config=Config(),
-    quick=Config(replicas=24, until=4.0),
+    quick=Config(replicas=32, until=4.0),
     references=(
         "J. A. Carrillo, R. S. Gvalani, G. A. Pavliotis and A. Schlichting, arXiv 1806.01719.",
         "H. B. Keller, in Applications of Bifurcation Theory, 1977.",

@@ -31,7 +31,7 @@ class Config:
     tokens: int = 128
     deviation: float = 0.02
     layers: int = 24
-    replicas: int = 16
+    replicas: int = 24
     # Attention alone, in a smaller network with heads of the same width.
     narrow: int = 96
     few: int = 64

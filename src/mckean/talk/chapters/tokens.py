@@ -32,7 +32,7 @@ class Config:
     factor: int = 4
     near: float = 0.05
     environments: int = 128
-    attended: int = 96
+    attended: int = 192
     pairs: int = 1024
     until: float = 2.0
     steps: int = 64

@@ -36,7 +36,7 @@ class Contexts:
 
     @classmethod
     def quick(cls) -> "Contexts":
-        return cls((8, 32), (64, 192), (0.0, 2.0, 3.5), environments=16, until=8.0, steps=107)
+        return cls((8, 32), (64, 192), (0.0, 2.0, 3.5), environments=32, until=8.0, steps=107)
 
 
 def run_contexts(config: Contexts, key, progress: Callable[[float], None]) -> tuple[list[Claim], Figure]:

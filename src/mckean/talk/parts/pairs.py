@@ -37,7 +37,7 @@ class Pairs:
 
     @classmethod
     def quick(cls) -> "Pairs":
-        return cls(replicas=2**14, networks=2**13)
+        return cls(replicas=2**15, networks=2**14)
 
 
 _CASES = {
