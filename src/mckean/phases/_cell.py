@@ -72,6 +72,12 @@ def cell(model: Model, grid: AbstractGrid) -> Cell:
     return Cell(jnp.asarray(model.beta, flat.dtype), own, pairs, grid.cell_volume)
 
 
+# One matrix after the other: two threads that factor batches of matrices of 64 rows or more at once wait for each other
+# for ever (jaxlib 0.10.1), as chapters of the talk would that run side by side.
+solve = jax.custom_batching.sequential_vmap(jnp.linalg.solve)
+_cholesky = jax.custom_batching.sequential_vmap(jnp.linalg.cholesky)
+
+
 def _translations(grid: AbstractGrid, u: Float[Array, " n"], axes: tuple[int, ...]) -> Float[Array, "k n"]:
     return equation.tangents(grid, u.reshape(grid.shape), axes)
 
@@ -82,7 +88,7 @@ def newton(at: Cell, grid: AbstractGrid, u: Float[Array, " n"], axes: tuple[int,
     def step(state):
         u, now, _, count = state
         off, t = at.image(u) - u, _translations(grid, u, axes)
-        delta = jnp.linalg.solve(at.slope(u) + t.T @ t, off)
+        delta = solve(at.slope(u) + t.T @ t, off)
         most = 2 * (jnp.max(jnp.abs(u - u.mean())) + 1 / at.beta)
         length = jnp.minimum(1.0, most / jnp.maximum(jnp.max(jnp.abs(delta)), jnp.finfo(u.dtype).tiny))
         u = u + equation.keep(at.beta * jnp.max(jnp.abs(off)), at.beta * u, length * delta)
@@ -129,7 +135,7 @@ def hessian(at: Cell, grid: AbstractGrid, u: Float[Array, " n"], axes: tuple[int
 def stable(at: Cell, grid: AbstractGrid, u: Float[Array, " n"], axes: tuple[int, ...], zero: float) -> Bool[Array, ""]:
     """Whether no curvature is negative: whether Cholesky's factors exist."""
     matrix = hessian(at, grid, u, axes) + zero * jnp.eye(u.size, dtype=u.dtype)
-    return jnp.all(jnp.isfinite(jnp.linalg.cholesky(matrix)))
+    return jnp.all(jnp.isfinite(_cholesky(matrix)))
 
 
 def order(grid: AbstractGrid, p: Float[Array, " n"]) -> Float[Array, ""]:

@@ -133,7 +133,7 @@ def _one_fold(model_of, grid, axes, p, q, u) -> tuple[Any, Any]:
         none = jax.tree.map(jnp.zeros_like, at)
         columns = jax.vmap(lambda e: linear(e[:n], e[n:], none))(jnp.eye(2 * n, dtype=y.dtype))
         last = linear(jnp.zeros_like(u), jnp.zeros_like(u), change)
-        delta = jnp.linalg.solve(jnp.concatenate([columns, last[None]]).T, value)
+        delta = cells.solve(jnp.concatenate([columns, last[None]]).T, value)
         return y - delta, jnp.max(jnp.abs(delta)), count + 1
 
     start = jnp.concatenate([u, phi, p[None]])
