@@ -59,7 +59,7 @@ REFUSED = {
             lambda: diagram(grid=CIRCLE.grid(16), starts=(RHO, RHO)),
             "two densities on its grid",
         ),
-        "too many nodes": (lambda: diagram(grid=CIRCLE.grid(1024)), "600 nodes at most"),
+        "too many nodes": (lambda: diagram(grid=CIRCLE.grid(1024)), "128 nodes at most"),
         "half a refinement": (lambda: diagram(refinement=-1), "refined 0 times"),
     },
     "phases.escape_times": {

@@ -55,7 +55,7 @@ REFUSED: dict[str, tuple[Callable, str]] = {
     "NumPy in a drift": (lambda: run(mk.Model(LINE, drift=lambda x, mu: np.sin(np.asarray(x)))), TRACE),
     "if in a noise": (lambda: run(mk.Model(LINE, noise=mk.Multiplicative(lambda x, mu: 1 if x[0] > 0 else 2))), TRACE),
     "if in a density": (lambda: mk.Density.from_function(BOX, lambda x: 1.0 if x[0] > 0 else 2.0), TRACE),
-    "drift of a point": (lambda: mk.Model(LINE, drift=lambda x: x), "(x, mu), but this one is of (x)."),
+    "drift of a point": (lambda: mk.Model(LINE, drift=lambda x: x), "(x, mu), but this one is of (x);"),
     "noise of a point": (lambda: mk.Multiplicative(lambda x: x), "is a function of (x, mu), but this one is of (x)."),
     "amplitude": (lambda: mk.Isotropic(lambda x, mu: x), "is a function of (mu), but this one is of (x, mu)."),
     "entry of V": (lambda: mk.langevin(LINE, lambda x: x[1] ** 2), ENTRY),

@@ -158,6 +158,10 @@ def calling(what: str) -> Iterator[None]:
         ) from error
 
 
+# More names than fill a few lines are no help.
+_LONG = 300
+
+
 def nearest(name: str, known: Iterable[str], kind: str) -> str:
     """`name` if it is one of `known`; otherwise a `ValueError` that proposes the nearest."""
     known = list(known)
@@ -165,7 +169,9 @@ def nearest(name: str, known: Iterable[str], kind: str) -> str:
         return name
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
     hint = f" did you mean '{close[0]}'?" if close else ""
-    raise ValueError(f"there is no {kind} '{name}';{hint} The known ones: {', '.join(known)}.")
+    names = ", ".join(known)
+    told = f"The known ones: {names}." if len(names) < _LONG else f"{len(known)} are known."
+    raise ValueError(f"there is no {kind} '{name}';{hint} {told}")
 
 
 def scalar_field(f: Any, dim: int, name: str) -> None:

@@ -151,7 +151,10 @@ def _values(name: str, values: Any) -> np.ndarray:
 
 
 def _problem(model_of: Callable, grid: AbstractGrid, values: tuple, starts: Any) -> Problem:
-    require(callable(model_of), f"a phase diagram takes the model as a function of two parameters, not {model_of!r}.")
+    require(
+        callable(model_of),
+        f"a phase diagram takes the model as a function of two parameters, not a {type(model_of).__name__}.",
+    )
     p, q = (jnp.asarray(a[0]) for a in values)
     model = model_of(p, q)
     equation.require_states(model, grid)

@@ -27,7 +27,6 @@ _ROUNDING = "rounding, and the order 8 of the steps"
 # a, q, ε, c of the banks, the horizon, and the shares of the own and of the common noise.
 _A, _Q, _EPS, _C, _T, _RHO = 1.0, 0.5, 2.0, 0.3, 1.5, 0.4
 _OWN = 1 - _RHO**2
-_REST = Gaussian(0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -86,10 +85,10 @@ def run(config: Config, key, progress) -> Result:
     limit, ours = nash(game, steps=config.steps), nash(game, config.players, steps=config.steps)
     progress(0.15)
     best = response(game, limit, config.players)
-    played = play(game, limit, _REST, config.players, key=keys[0], replicas=config.replicas, best=best)
+    played = play(game, limit, Gaussian(0.0, 0.0), config.players, key=keys[0], replicas=config.replicas, best=best)
     progress(0.4)
     law = conditional_law(game, limit, Gaussian(0.0, 0.2), path := Brownian(keys[1]))
-    regrets = np.array([float(regret(game, limit, _REST, n)) for n in config.sizes])
+    regrets = np.array([float(regret(game, limit, Gaussian(0.0, 0.0), n)) for n in config.sizes])
     progress(0.5)
     clocks, synchrony = _clocks(config)
     progress(0.8)
