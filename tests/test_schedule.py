@@ -336,3 +336,29 @@ def test_a_scheme_does_not_lose_what_a_schedule_brings_later():
     with pytest.raises(mk.RunError, match="across the meridians"):
         mk.evolve(late([1.0, 0.0, 0.0], mk.Thermal(1.0)), caps, until=0.2, dt=0.1)
     mk.evolve(late([0.0, 0.0, 1.0], mk.Thermal(1.0)), caps, until=0.2, dt=0.1)
+
+
+def _waves(amplitude):
+    return mk.Multiplicative(lambda x, mu: amplitude * jnp.sin(x)[:, None], "stratonovich")
+
+
+GROWING = {
+    "sphere": (SPHERE.grid(8), lambda t: mk.Isotropic(lambda mu: 0.4 * t, "stratonovich")),
+    "torus": (
+        CIRCLE.grid(32),
+        lambda t: mk.Multiplicative(lambda x, mu: 0.5 * t * jnp.sin(x)[:, None], "stratonovich"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_a_run_in_a_noise_that_grows_goes_on_as_it_began(name):
+    """Steps are cut for the noise of their time. That of the start is none, that of the run which goes on is not."""
+    grid, noise = GROWING[name]
+    schedule = mk.Schedule(lambda t: mk.langevin(grid.space, beta=2.0, common=noise(t)))
+    rho = mk.Density.from_function(grid, lambda x: 1 + 0.1 * jnp.sin(x[0]))
+    begin = {"dt": 0.25, "path": PATH}
+    whole = mk.evolve(schedule, rho, until=2.0, **begin).final
+    half = mk.evolve(schedule, rho, until=1.0, **begin).final
+    on = mk.evolve(schedule, half, start=1.0, until=2.0, **begin).final
+    np.testing.assert_array_equal(on.values, whole.values)

@@ -33,7 +33,7 @@ from mckean.dynamics.spectral import in_parts, parts_under, with_values
 from mckean.dynamics.survey import require_functions
 from mckean.faults import Fault, Status, sound, status
 from mckean.measures import AbstractMeasure, Density
-from mckean.models import AbstractNoise, Equation, Model, Thermal, initial
+from mckean.models import AbstractNoise, Equation, Model, Schedule, Thermal, initial
 from mckean.paths import Brownian
 from mckean.spaces import AbstractSphericalGrid, ZonalGrid
 
@@ -90,9 +90,7 @@ class Harmonics(AbstractScheme):
         if isinstance(measure.grid, ZonalGrid):
             _require_precision(measure)
             _require_zonal(model, measure)
-        step, grid = step_length(measure, dt), _grid(measure)
-        square = float(grid.degree * (grid.degree + measure.domain.dim - 2))
-        parts = parts_under(list(model.common), measure, dt, square)
+        step, parts = step_length(measure, dt), _count_parts(model, measure, dt)
         # Where the temperature may change each step has weights of its own.
         weights = eqx.filter_jit(_weights)(model, measure, step / parts) if isinstance(equation, Model) else None
         return Stepper(self, equation, step, _Shared(parts, traced(parts), weights))
@@ -101,7 +99,11 @@ class Harmonics(AbstractScheme):
         self, begun: Stepper, measure: Density, path: Brownian | None, index: Int[ArrayLike, ""]
     ) -> tuple[Density, Status]:
         dt, shared, grid, course = begun.dt, begun.shared, _grid(measure), begun.during(index)
-        model, part = course(0.5 * dt), dt / shared.parts
+        model = course(0.5 * dt)
+        if isinstance(begun.equation, Schedule):
+            # A noise may grow, and a run that goes on is the run.
+            shared = shared._replace(parts=_count_parts(model, measure, dt), bounded=True)
+        part = dt / shared.parts
         weights = _weights(model, measure, part) if shared.weights is None else shared.weights
         # Products of three functions of degree L are integrated exactly there.
         fine, frozen = grid.of_degree((3 * grid.degree + 1) // 2), []
@@ -146,6 +148,12 @@ class _Shared(NamedTuple):
 def _grid(measure: Density) -> AbstractSphericalGrid:
     """The grid of a measure that `accepts` has let in."""
     return cast(AbstractSphericalGrid, measure.grid)
+
+
+def _count_parts(model: Model, measure: Density, dt: float | Array) -> int | Int[Array, ""]:
+    """In how many parts a step is stable for the velocity that the environment gives it."""
+    degree = _grid(measure).degree
+    return parts_under(list(model.common), measure, dt, float(degree * (degree + measure.domain.dim - 2)))
 
 
 def _temperature(model: Model) -> Any:
