@@ -338,16 +338,13 @@ def test_a_scheme_does_not_lose_what_a_schedule_brings_later():
     mk.evolve(late([0.0, 0.0, 1.0], mk.Thermal(1.0)), caps, until=0.2, dt=0.1)
 
 
-def _waves(amplitude):
+def waves(amplitude):
     return mk.Multiplicative(lambda x, mu: amplitude * jnp.sin(x)[:, None], "stratonovich")
 
 
 GROWING = {
     "sphere": (SPHERE.grid(8), lambda t: mk.Isotropic(lambda mu: 0.4 * t, "stratonovich")),
-    "torus": (
-        CIRCLE.grid(32),
-        lambda t: mk.Multiplicative(lambda x, mu: 0.5 * t * jnp.sin(x)[:, None], "stratonovich"),
-    ),
+    "torus": (CIRCLE.grid(32), lambda t: waves(0.5 * t)),
 }
 
 
