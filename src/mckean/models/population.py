@@ -117,7 +117,7 @@ class _Among(AbstractField):
         elif kernel.singular and isinstance(here, BoxGrid):
             # Between cells the potential is accurate, and the force of a cell on its neighbours is not.
             phi = FFT().potential(kernel, rho, here).reshape(here.shape)
-            slopes = [jnp.gradient(phi, h, axis=axis).ravel() for axis, h in enumerate(here.spacing)]
+            slopes = [jnp.ravel(jnp.asarray(jnp.gradient(phi, h, axis=axis))) for axis, h in enumerate(here.spacing)]
             pull = -jnp.stack(slopes, axis=-1)
         else:
             pull = Direct().force(kernel, rho, here)
