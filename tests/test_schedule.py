@@ -313,3 +313,49 @@ def test_a_parameter_of_a_schedule_has_derivatives():
     values, slopes = jax.jit(jax.vmap(jax.value_and_grad(end)))(jnp.asarray([1.0, 2.0]))
     np.testing.assert_allclose(values, [1 - 1 / 16, 1 - 2 / 16], rtol=1e-14)
     np.testing.assert_allclose(slopes, -1 / 16, rtol=1e-14)
+
+
+SPHERE = mk.Sphere(3)
+CAPS = SPHERE.grid(4, axis=(0.0, 0.0, 1.0))
+
+
+def late(drift, noise=None):
+    """A drift sin(t)b, which is not there at the start."""
+    space = SPHERE if noise is not None else mk.TangentBundle(LINE)
+    return mk.Schedule(lambda t: mk.Model(space, drift=lambda x, mu: jnp.sin(t) * jnp.asarray(drift), noise=noise))
+
+
+def test_a_scheme_does_not_lose_what_a_schedule_brings_later():
+    """BAOAB moves positions by velocities alone, and a zonal grid has no field across its meridians: refused, not 0."""
+    still = mk.Particles(mk.TangentBundle(LINE), jnp.zeros((2, 2)))
+    with pytest.raises(mk.RunError, match="moves positions"):
+        mk.evolve(late([1.0, 0.0]), still, until=0.2, dt=0.1)
+    pushed = mk.evolve(late([0.0, 1.0]), still, until=1.0, dt=0.01).final.positions
+    np.testing.assert_allclose(pushed[0], [1 - np.sin(1.0), 1 - np.cos(1.0)], atol=1e-4)
+    caps = mk.Density.from_function(CAPS, lambda x: jnp.exp(x[2]))
+    with pytest.raises(mk.RunError, match="across the meridians"):
+        mk.evolve(late([1.0, 0.0, 0.0], mk.Thermal(1.0)), caps, until=0.2, dt=0.1)
+    mk.evolve(late([0.0, 0.0, 1.0], mk.Thermal(1.0)), caps, until=0.2, dt=0.1)
+
+
+def waves(amplitude):
+    return mk.Multiplicative(lambda x, mu: amplitude * jnp.sin(x)[:, None], "stratonovich")
+
+
+GROWING = {
+    "sphere": (SPHERE.grid(8), lambda t: mk.Isotropic(lambda mu: 0.4 * t, "stratonovich")),
+    "torus": (CIRCLE.grid(32), lambda t: waves(0.5 * t)),
+}
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_a_run_in_a_noise_that_grows_goes_on_as_it_began(name):
+    """Steps are cut for the noise of their time. That of the start is none, that of the run which goes on is not."""
+    grid, noise = GROWING[name]
+    schedule = mk.Schedule(lambda t: mk.langevin(grid.space, beta=2.0, common=noise(t)))
+    rho = mk.Density.from_function(grid, lambda x: 1 + 0.1 * jnp.sin(x[0]))
+    begin = {"dt": 0.25, "path": PATH}
+    whole = mk.evolve(schedule, rho, until=2.0, **begin).final
+    half = mk.evolve(schedule, rho, until=1.0, **begin).final
+    on = mk.evolve(schedule, half, start=1.0, until=2.0, **begin).final
+    np.testing.assert_array_equal(on.values, whole.values)

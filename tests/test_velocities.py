@@ -244,6 +244,22 @@ def test_the_ledger_closes_with_friction():
     assert abs(float(found.residual[-1])) < 0.02 * float(found.accounts.dissipated[-1])
 
 
+def test_the_ledger_of_a_density_with_velocities_is_that_of_its_free_energy():
+    """Velocities N(u, 1/β), equally hot: ∇_vδF = u and D = γu², which decays as u² = u_0²e^{−2γt}, F − F* = ½u².
+
+    E alone would have a heat of γ/β beside it, and an E with no heat a D of γ(u² + 1/β).
+    """
+    model = mk.underdamped(CIRCLE, friction=0.8, beta=2.0)
+    grid = mk.TangentBundle(CIRCLE).grid(CIRCLE.grid(8), 48, 6.0)
+    f = mk.Density.from_function(grid, lambda z: jnp.exp(-((z[1] - 0.5) ** 2)))
+    found = ledger(model, f, until=0.4, dt=0.02)
+    fall = 0.125 * math.expm1(-2 * 0.8 * 0.4)
+    np.testing.assert_allclose(found.change[-1], fall, rtol=1e-9)
+    # The trapezoidal rule is off by (2γdt)²/12 of the whole.
+    np.testing.assert_allclose(found.accounts.dissipated[-1], -fall, rtol=1.01 * 0.032**2 / 12)
+    assert found.accounts.own[-1] == 0
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # VelocityAlignment.
 

@@ -41,6 +41,14 @@ class Fault(enum.Enum):
         "a mass of {:.3g} stands at the edge of the grid, at its largest speeds or farthest positions: take a larger "
         "one"
     )
+    SIDEWAYS = (
+        "the drift or the common noise moves positions, by {:.3g}, which this scheme moves by their velocities alone: "
+        "their first d components must be 0"
+    )
+    ACROSS = (
+        "the velocity points across the meridians of the zonal grid, by {:.3g} of its size: V, W and b may depend on "
+        "⟨e, x⟩ and ⟨x, y⟩ alone; else take a grid of S¹ or S², or particles"
+    )
     NEWTON = (
         "Newton's method for the pressure did not settle, nor did it in shorter steps: its last change is {:.3g} times "
         "what is allowed; reduce dt"

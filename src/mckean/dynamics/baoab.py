@@ -19,9 +19,9 @@ from mckean.checks import require, traced
 from mckean.dynamics._increments import Increments, increments
 from mckean.dynamics.particles import begin_particles, inspect_sums, with_positions
 from mckean.dynamics.scheme import AbstractScheme, Course, Stepper, require_same_space
-from mckean.faults import Status, sound
+from mckean.faults import Fault, Status, sound, status
 from mckean.measures import AbstractMeasure, Density, Particles
-from mckean.models import Equation, Model, Thermostat, differs, drift_at, initial
+from mckean.models import Equation, Model, Schedule, Thermostat, differs, drift_at, initial
 from mckean.paths import Brownian
 from mckean.spaces import TangentBundle
 
@@ -40,7 +40,7 @@ class BAOAB(AbstractScheme):
 
     **Raises:** `ValueError`, at the begin of a run, for a model without velocities, an own noise that is no
     `Thermostat`, a drift or a common noise that moves positions, and a common noise in Itô form if the two forms
-    differ.
+    differ. `RunError` where those of a schedule come to move positions later.
 
     **Source:** Leimkuhler and Matthews, Appl. Math. Res. Express 2013, 34; J. Chem. Phys. 138 (2013) 174102.
     """
@@ -69,8 +69,14 @@ class BAOAB(AbstractScheme):
     def advance(
         self, begun: Stepper, measure: Particles, path: Brownian | None, index: Int[ArrayLike, ""]
     ) -> tuple[Particles, Status]:
-        noise = increments(begun.at(index), measure, path, index, begun.dt)
-        return step(begun.during(index), measure, noise, begun.dt), sound(begun.dt.dtype)
+        h, course = begun.dt, begun.during(index)
+        noise, found = increments(begun.at(index), measure, path, index, h), sound(h.dtype)
+        if isinstance(begun.equation, Schedule):
+            # At the begin of the run they may be still.
+            moves = _moves_of_positions(course(0.5 * h), measure).values()
+            size = jnp.max(jnp.stack([jnp.max(jnp.abs(move)) for move in moves]))
+            found = status(Fault.SIDEWAYS, size > 0, size)
+        return step(course, measure, noise, h), found
 
     def inspect(self, begun: Stepper, measure: Particles) -> Status:
         return inspect_sums(begun.equation, measure)
@@ -130,14 +136,18 @@ def require_newtonian(model: Model, name: str) -> None:
         )
 
 
-def _require_accelerations(model: Model, mu: Particles) -> None:
+def _moves_of_positions(model: Model, mu: Particles) -> dict[str, Array]:
+    """How the drift and the common noise move the positions of a few particles."""
     z = mu.positions[:_FEW]
     moves = {"drift": drift_at(model.drift, z, mu)}
     if model.common:
         unit = np.random.default_rng(0).normal(size=model.motions(mu))
         moves["common noise"] = model.common_displacement(z, mu, jnp.asarray(unit, z.dtype))
-    for name, move in moves.items():
-        part = jnp.broadcast_to(move, z.shape)[:, : z.shape[1] // 2]
+    return {name: jnp.broadcast_to(move, z.shape)[:, : z.shape[1] // 2] for name, move in moves.items()}
+
+
+def _require_accelerations(model: Model, mu: Particles) -> None:
+    for name, part in _moves_of_positions(model, mu).items():
         require(
             traced(part) or not np.any(np.asarray(part)),
             f"the scheme BAOAB moves positions by their velocities alone, but the model's {name} moves them too: its "

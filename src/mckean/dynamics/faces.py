@@ -133,7 +133,7 @@ def faces(model: Model, density: Density, phi: Float[Array, "..."]) -> list[Face
     heat = jnp.zeros((), phi.dtype) if model.noise is None else 1 / jnp.asarray(model.beta, phi.dtype)
     drift = None
     if model.drift is not None:
-        drift = drift_at(model.drift, grid.nodes.astype(phi.dtype), density)
+        drift = drift_at(model.drift, grid, density)
     found = []
     for axis, h in enumerate(grid.spacing):
         push = phi - jnp.roll(phi, -1, axis)

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NamedTuple, cast
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Int
+from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean.checks import require, require_tolerance, traced
 from mckean.dynamics import exponential
@@ -33,7 +33,7 @@ from mckean.dynamics.spectral import in_parts, parts_under, with_values
 from mckean.dynamics.survey import require_functions
 from mckean.faults import Fault, Status, sound, status
 from mckean.measures import AbstractMeasure, Density
-from mckean.models import AbstractNoise, Equation, Model, Thermal, initial
+from mckean.models import AbstractNoise, Equation, Model, Schedule, Thermal, initial
 from mckean.paths import Brownian
 from mckean.spaces import AbstractSphericalGrid, ZonalGrid
 
@@ -57,7 +57,8 @@ class Harmonics(AbstractScheme):
 
     **Raises:** `ValueError`, at the begin of a run, for another measure or space, an own noise that is not `Thermal`, a
     common noise in Itô form if the two forms differ, and on a zonal grid for a common noise, for a velocity that points
-    across the meridians, and for a degree beyond the precision of the measure.
+    across the meridians, and for a degree beyond the precision of the measure. `RunError` where the velocity of a
+    schedule comes to point across them later.
     """
 
     moves: ClassVar[str] = "Density on a grid of a sphere"
@@ -89,9 +90,7 @@ class Harmonics(AbstractScheme):
         if isinstance(measure.grid, ZonalGrid):
             _require_precision(measure)
             _require_zonal(model, measure)
-        step, grid = step_length(measure, dt), _grid(measure)
-        square = float(grid.degree * (grid.degree + measure.domain.dim - 2))
-        parts = parts_under(list(model.common), measure, dt, square)
+        step, parts = step_length(measure, dt), _count_parts(model, measure, dt)
         # Where the temperature may change each step has weights of its own.
         weights = eqx.filter_jit(_weights)(model, measure, step / parts) if isinstance(equation, Model) else None
         return Stepper(self, equation, step, _Shared(parts, traced(parts), weights))
@@ -100,7 +99,11 @@ class Harmonics(AbstractScheme):
         self, begun: Stepper, measure: Density, path: Brownian | None, index: Int[ArrayLike, ""]
     ) -> tuple[Density, Status]:
         dt, shared, grid, course = begun.dt, begun.shared, _grid(measure), begun.during(index)
-        model, part = course(0.5 * dt), dt / shared.parts
+        model = course(0.5 * dt)
+        if isinstance(begun.equation, Schedule):
+            # A noise may grow, and a run that goes on is the run.
+            shared = shared._replace(parts=_count_parts(model, measure, dt), bounded=True)
+        part = dt / shared.parts
         weights = _weights(model, measure, part) if shared.weights is None else shared.weights
         # Products of three functions of degree L are integrated exactly there.
         fine, frozen = grid.of_degree((3 * grid.degree + 1) // 2), []
@@ -122,8 +125,12 @@ class Harmonics(AbstractScheme):
 
             return exponential.step(u, rate, weights)
 
-        u = in_parts(move, grid.analyse(measure.values), shared.parts, shared.bounded)
-        return with_unit_mass(measure, grid.synthesise(u)), sound(dt.dtype)
+        u, found = in_parts(move, grid.analyse(measure.values), shared.parts, shared.bounded), sound(dt.dtype)
+        if isinstance(grid, ZonalGrid) and shared.weights is None:
+            # At the begin of the run the model of another time may be zonal.
+            off, size = _across(model, measure)
+            found = status(Fault.ACROSS, off > _zonal(dt.dtype) * size, off / jnp.where(size > 0, size, 1.0))
+        return with_unit_mass(measure, grid.synthesise(u)), found
 
     def inspect(self, begun: Stepper, measure: Density) -> Status:
         depth = -jnp.min(measure.values) / jnp.max(measure.values)
@@ -141,6 +148,12 @@ class _Shared(NamedTuple):
 def _grid(measure: Density) -> AbstractSphericalGrid:
     """The grid of a measure that `accepts` has let in."""
     return cast(AbstractSphericalGrid, measure.grid)
+
+
+def _count_parts(model: Model, measure: Density, dt: float | Array) -> int | Int[Array, ""]:
+    """In how many parts a step is stable for the velocity that the environment gives it."""
+    degree = _grid(measure).degree
+    return parts_under(list(model.common), measure, dt, float(degree * (degree + measure.domain.dim - 2)))
 
 
 def _temperature(model: Model) -> Any:
@@ -179,20 +192,29 @@ def _require_precision(measure: Density) -> None:
 
 def _require_zonal(model: Model, measure: Density) -> None:
     """Raise `ValueError` for a model that does not keep a density zonal."""
-    grid = cast(ZonalGrid, measure.grid)
     require(
         not model.common,
         "a common noise turns the axis of a zonal density: take a grid of S¹ or S², or particles.",
     )
-    v = eqx.filter_jit(lambda model, mu: model.velocity(mu.grid, mu))(model, measure)
-    if traced(v):
-        return
-    v, x, axis = np.asarray(v), np.asarray(grid.nodes), np.asarray(grid.axis)
-    across = x - (x @ axis)[:, None] * axis
-    across /= np.linalg.norm(across, axis=1, keepdims=True)
-    off = v - (v @ axis)[:, None] * axis - np.sum(v * across, axis=1, keepdims=True) * across
+    off, size = eqx.filter_jit(_across)(model, measure)
     require(
-        np.abs(off).max() <= max(_ZONAL, 100 * np.finfo(v.dtype).eps) * np.abs(v).max(),
+        traced(off) or off <= _zonal(off.dtype) * size,
         "on a zonal grid the velocity must be zonal, too, but this model's points across the meridians: V, W and b may "
         "depend on ⟨e, x⟩ and ⟨x, y⟩ alone; else take a grid of S¹ or S², or particles.",
     )
+
+
+def _across(model: Model, measure: Density) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """The largest part of the velocity across the meridians at the nodes, and the largest of all."""
+    grid = cast(ZonalGrid, measure.grid)
+    v, axis = model.velocity(grid, measure), jnp.asarray(grid.axis, measure.values.dtype)
+    x = grid.nodes.astype(v.dtype)
+    across = x - (x @ axis)[:, None] * axis
+    across = across / jnp.linalg.norm(across, axis=1, keepdims=True)
+    off = v - (v @ axis)[:, None] * axis - jnp.sum(v * across, axis=1, keepdims=True) * across
+    return jnp.max(jnp.abs(off)), jnp.max(jnp.abs(v))
+
+
+def _zonal(dtype) -> float:
+    """How much of a velocity may point across the meridians."""
+    return max(_ZONAL, 100 * float(jnp.finfo(dtype).eps))

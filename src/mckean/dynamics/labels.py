@@ -9,6 +9,7 @@ from jaxtyping import ArrayLike, Int
 
 from mckean.checks import require
 from mckean.dynamics.scheme import AbstractScheme, Stepper, step_length
+from mckean.dynamics.splitting import Splitting
 from mckean.faults import Status
 from mckean.measures import AbstractMeasure, Family
 from mckean.models import Equation, Population
@@ -23,8 +24,8 @@ class FamilyScheme(AbstractScheme):
 
     - `scheme`: what moves each measure.
 
-    **Raises:** `ValueError`, when it begins, for a family of another size than the population, and what the scheme
-    refuses for the first label.
+    **Raises:** `ValueError`, when it begins, for a family of another size than the population, for densities on a phase
+    grid, and what the scheme refuses for the first label.
     """
 
     moves: ClassVar[str] = "a Family"
@@ -46,6 +47,10 @@ class FamilyScheme(AbstractScheme):
             raise ValueError("a Family is moved by a Population, a model for each label.")
         m = equation.labels.shape[0]
         require(m == measure.size, f"the population has {m} labels, but the family has {measure.size}.")
+        require(
+            not isinstance(self.scheme, Splitting),
+            "densities with velocities are not moved label by label: take particles, Family.split(cloud, m).",
+        )
         self.scheme.begin(equation.initial, measure.member(0), dt)
         return Stepper(self, equation, step_length(measure, dt), _begin(self.scheme, equation, measure, dt))
 

@@ -53,7 +53,7 @@ from mckean.dynamics.scheme import (
 from mckean.dynamics.survey import require_functions
 from mckean.faults import Fault, Status, sound, status
 from mckean.measures import AbstractMeasure, Density
-from mckean.models import AbstractNoise, Equation, Model, Thermal, differs, initial
+from mckean.models import AbstractNoise, Equation, Model, Schedule, Thermal, differs, initial
 from mckean.paths import Brownian
 from mckean.spaces import FourierGrid, calculus
 
@@ -125,6 +125,9 @@ class Spectral(AbstractScheme):
     ) -> tuple[Density, Status]:
         dt, shared, course = begun.dt, begun.shared, begun.during(index)
         model = course(0.5 * dt)
+        if isinstance(begun.equation, Schedule):
+            # A noise may grow, and a run that goes on is the run.
+            shared = shared._replace(parts=count_parts(model, measure, dt), bounded=True)
         c = _weights(model, measure, dt / shared.parts) if shared.weights is None else shared.weights
         if not model.common:
             return with_unit_mass(measure, _in_parts(shared, course, dt, measure, c, None)), sound(dt.dtype)
@@ -238,7 +241,7 @@ def with_values(density: Density, values: Array) -> Density:
     return eqx.tree_at(lambda m: m.values, density, values)
 
 
-def count_parts(model: Model, measure: Density, dt: float) -> int | Int[Array, ""]:
+def count_parts(model: Model, measure: Density, dt: float | Array) -> int | Int[Array, ""]:
     """In how many parts a step is stable for the velocity that the environment gives it; traced where that is.
 
     Transport by v shifts the spectrum along the imaginary axis by sup|v| |q| at most, where v has no divergence.
@@ -248,7 +251,9 @@ def count_parts(model: Model, measure: Density, dt: float) -> int | Int[Array, "
     return parts_under(frozen, measure, dt, square)
 
 
-def parts_under(frozen: list[AbstractNoise], measure: Density, dt: float, square: float) -> int | Int[Array, ""]:
+def parts_under(
+    frozen: list[AbstractNoise], measure: Density, dt: float | Array, square: float
+) -> int | Int[Array, ""]:
     """`count_parts` for noises that are held still, and −Δ up to `square`."""
     if not frozen:
         return 1

@@ -39,7 +39,7 @@ from mckean.dynamics import (
 )
 from mckean.faults import Status
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of
-from mckean.models import Equation, Model, Thermal, differs, drift_at, energy, initial
+from mckean.models import Equation, Model, Population, Thermal, Thermostat, differs, drift_at, energy, initial
 from mckean.models.environment import spreading
 from mckean.paths import Brownian
 from mckean.spaces import calculus
@@ -74,7 +74,7 @@ class Ledger(eqx.Module):
 
     - `times`: the times of the records; time.
     - `change`: F(t) − F(0), energy per particle. It is E(t) − E(0) for particles, which have no entropy, and for an own
-      noise that is not thermal.
+      noise that is neither thermal nor a thermostat.
     - `accounts`: the terms, `Accounts`.
     """
 
@@ -110,8 +110,9 @@ def ledger(
 
         dF = −D dt + ⟨∇δF·b, μ⟩ dt + Σ_k ⟨∇δE·σ_k, μ⟩∘dB⁰_k + β⁻¹ Σ_k ⟨∇log ρ·σ_k, μ⟩∘dB⁰_k + ∂_tF_t(μ) dt,
 
-    D = ⟨|∇δF|², μ⟩. For particles with velocities and a friction γ, D = γ⟨|v|², μ⟩, and E has ½|v|² in it. The last
-    term is that of a schedule; it is taken as the change over each step, so that a sudden one is counted as well.
+    D = ⟨|∇δF|², μ⟩. With velocities and a friction γ, D = γ⟨|∇_vδF|², μ⟩, and E has ½|v|² in it: D = γ⟨|v|², μ⟩ for
+    particles. The last term is that of a schedule; it is taken as the change over each step, so that a sudden one is
+    counted as well.
 
     Memory does not grow with the number of steps, nor, for densities, with that of the environment's motions. For
     particles each step costs two more evaluations of the field. The residual shows the errors of the force (random
@@ -120,7 +121,7 @@ def ledger(
     **Arguments:**
 
     - `model`: any model or schedule.
-    - `measure`: particles, a density on the torus, or a Gaussian.
+    - `measure`: particles, a density on a torus, a sphere or a phase grid, or a Gaussian.
     - `until`, `dt`, `path`: as for `evolve`.
     - `start`: the initial time. Default: 0.
     - `scheme`: as for `evolve`. Default: None, for particles Heun's. With Euler's the ledger closes at O(dt) if the
@@ -129,10 +130,14 @@ def ledger(
 
     **Returns:** a `Ledger`.
 
-    **Raises:** `ValueError` as `evolve` does, for a density on a box (take `energy_balance`, or `moving_frame` for an
-    additive common noise), and for a noise in the sense of Itô that depends on the state: the work of a noise is a
-    Stratonovich integral.
+    **Raises:** `ValueError` as `evolve` does, for a population, for a density on a box (take `energy_balance`, or
+    `moving_frame` for an additive common noise), and for a noise in the sense of Itô that depends on the state: the
+    work of a noise is a Stratonovich integral.
     """
+    require(
+        not isinstance(model, Population),
+        "a ledger is that of one model: the labels of a population drive one another, and have none in common.",
+    )
     if scheme is None and isinstance(measure, Particles):
         scheme = diffrax.Heun()
     inner = scheme_for(model, measure, scheme)
@@ -160,8 +165,8 @@ def _check(model: Model, mu: AbstractMeasure) -> None:
 
 
 def has_entropy(model: Model, mu: AbstractMeasure) -> bool:
-    """Whether the ledger is that of F: there is a density, and its own noise is thermal."""
-    return isinstance(mu, Density | Gaussian) and isinstance(model.noise, Thermal)
+    """Whether the ledger is that of F: there is a density, and its own noise has a temperature."""
+    return isinstance(mu, Density | Gaussian) and isinstance(model.noise, Thermal | Thermostat)
 
 
 def _free(model: Model, state: Carrier) -> Float[Array, ""]:

@@ -43,7 +43,12 @@ def require_equation(equation: Any) -> None:
 
 
 def require_match(equation: Equation, mu: AbstractMeasure) -> None:
-    """Raise `ValueError` unless populations and families of measures come together."""
+    """Raise `ValueError` unless populations and families of measures come together, and alone."""
+    require(
+        not (isinstance(equation, Population) and hasattr(mu, "measures")),
+        "several measures that move together are of one model, and not of a Population: give the model of a label, "
+        "population.model(a).",
+    )
     require(
         isinstance(equation, Population) == isinstance(mu, Family),
         "a Population moves a Family, a measure for each label, and a Family is moved by a Population.",

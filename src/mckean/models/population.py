@@ -11,12 +11,12 @@ from jaxtyping import Array, Float, Shaped
 
 from mckean import interactions
 from mckean.checks import array, require, require_arguments, traced
-from mckean.interactions import AbstractField, Direct, Interaction
+from mckean.interactions import FFT, AbstractField, Direct, Interaction
 from mckean.interactions.functions import as_module
 from mckean.interactions.kernels import FourierSeries
-from mckean.measures import AbstractMeasure, Density, Particles
+from mckean.measures import AbstractMeasure, Density, Particles, configuration
 from mckean.models.model import Model, drift_at, require_model
-from mckean.spaces import AbstractSpace
+from mckean.spaces import AbstractSpace, AbstractSphericalGrid, BoxGrid, TangentBundle
 
 _AXIS = "label"
 
@@ -104,13 +104,24 @@ class _Among(AbstractField):
     def __call__(self, x: interactions.Points, mu: AbstractMeasure) -> Float[Array, "n d"]:
         acting = self._acting(mu)
         total = drift_at(self.drift, x, acting)
-        if self.interaction is None:
-            return total
-        kernel = self.interaction.between(mu)
-        if isinstance(kernel, FourierSeries):
-            return total + interactions.force(self.interaction, acting, x)
-        # The mass of μ^a is not 1, which other sums rely on.
-        return total + Direct().force(kernel, acting, x)
+        return total if self.interaction is None else total + self._pull(self.interaction, acting, x)
+
+    def _pull(self, interaction: Interaction, acting: AbstractMeasure, x: interactions.Points) -> Float[Array, "n d"]:
+        """The velocity, on a tangent bundle the acceleration, that −∇W_a*μ^a gives to points."""
+        space, rho = acting.domain, configuration(acting)
+        here = space.position(interactions.at(x, acting)) if isinstance(space, TangentBundle) else x
+        kernel = interaction.between(rho)
+        # The mass of μ^a is not 1, which a sum by mean and variance relies on.
+        if isinstance(kernel, FourierSeries) or isinstance(here, AbstractSphericalGrid):
+            pull = interactions.force(interaction, rho, here)
+        elif kernel.singular and isinstance(here, BoxGrid):
+            # Between cells the potential is accurate, and the force of a cell on its neighbours is not.
+            phi = FFT().potential(kernel, rho, here).reshape(here.shape)
+            slopes = [jnp.ravel(jnp.asarray(jnp.gradient(phi, h, axis=axis))) for axis, h in enumerate(here.spacing)]
+            pull = -jnp.stack(slopes, axis=-1)
+        else:
+            pull = Direct().force(kernel, rho, here)
+        return space.join(jnp.zeros_like(pull), pull) if isinstance(space, TangentBundle) else pull
 
     def _acting(self, mu: AbstractMeasure) -> AbstractMeasure:
         """Σ_b w_b A(a, b) μ_b."""
