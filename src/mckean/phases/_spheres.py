@@ -1,4 +1,4 @@
-"""What the steady states of a sphere have of their own: degrees instead of modes, and rotations instead of translations.
+"""What steady states of a sphere have of their own: degrees instead of modes, and rotations instead of translations.
 
 By Funk and Hecke's theorem W_s multiplies each degree of harmonics, as a convolution multiplies each mode of a torus.
 Where V does not depend on direction, a rotated state is a state: one rotation moves it on S¹, three on S². On a zonal
@@ -79,7 +79,7 @@ def symmetric_axes(model: Model, grid: AbstractSphericalGrid) -> tuple[int, ...]
 
 
 def slopes(grid: AbstractSphericalGrid, u: Float[Array, "..."]) -> Float[Array, "k n"]:
-    """x_a∂_bu − x_b∂_au, how a rotation in the plane of two coordinates changes u; the first is about the axis of S²."""
+    """x_a∂_bu − x_b∂_au, how a rotation in the plane of two coordinates changes u; the first is about S²'s axis."""
     x, field = grid.nodes.astype(u.dtype), calculus.gradient(grid, u)  # pyright: ignore[reportArgumentType]
     planes = [(0, 1), (1, 2), (2, 0)] if isinstance(grid, SphereGrid) else [(0, 1)]
     return jnp.stack([x[:, a] * field[:, b] - x[:, b] * field[:, a] for a, b in planes])
@@ -100,7 +100,7 @@ def order(rho: Density) -> float:
     own = np.asarray(grid.analyse(rho.values))
     # By the addition theorem P_l(⟨x, y⟩) = (volume/number of harmonics)·ΣY_l(x)Ȳ_l(y).
     dim = grid.space.dim
-    number = [math.comb(l + dim - 1, dim - 1) - math.comb(l + dim - 3, dim - 1) for l in range(1, grid.degree + 1)]
+    number = [math.comb(k + dim - 1, k) - math.comb(k + dim - 3, dim - 1) for k in range(1, grid.degree + 1)]
     scale = np.exp(0.5 * (grid.space.log_volume - np.array([math.log(n) for n in number])))
     if isinstance(grid, ZonalGrid):
         signed = scale * own[1:]
@@ -122,7 +122,7 @@ def tail(grid: AbstractSphericalGrid, u: np.ndarray) -> float:
 
 
 def waves(grid: AbstractSphericalGrid) -> list[np.ndarray]:
-    """0, and cos kθ for k = 1, 2, 3 with several amplitudes, θ the angle to the last coordinate, or the axis of a zonal grid."""
+    """0, and cos kθ for k ≤ 3 with several amplitudes, θ the angle to the last coordinate or to a zonal grid's axis."""
     along = np.asarray(grid.axes[0] if isinstance(grid, ZonalGrid) else grid.nodes[:, -1]).reshape(grid.shape)
     found = [np.zeros(grid.shape)]
     for k in (1, 2, 3):

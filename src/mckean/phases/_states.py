@@ -32,16 +32,16 @@ class SteadyState:
     - `density`: ρ, a `Density`.
     - `free_energy`: F(ρ), energy per particle.
     - `residual`: max|log ρ + β(V + W_s*ρ) − const|, the error of the equation.
-    - `tail`: the share of log ρ's modes or harmonics, by their root mean square, in the upper third of the grid's; 0 on
-      a box. A state that the grid resolves has a small one.
-    - `kernel_tail`: the largest |Ŵ| of a mode or degree that the grid does not have over the largest of all; 0 on a box.
+    - `tail`: the share of log ρ's modes or harmonics, by their root mean square, in the upper third of the grid's;
+      0 on a box. A state that the grid resolves has a small one.
+    - `kernel_tail`: the largest |Ŵ| of a mode or degree that the grid lacks over the largest of all; 0 on a box.
     - `order`: the largest modulus of a Fourier mode, |∫e^{iq_k·x}ρ|, k ≠ 0, on a torus; the mean, shape (d,), on a box;
       on a sphere the largest √(∬P_l(⟨x, y⟩)dρdρ), l ≥ 1, P_l(1) = 1, which on a zonal grid is |∫P_l(⟨e, x⟩)dρ|, and
       has the sign of the integral there.
-    - `curvatures`: the least eigenvalues of the Hessian of βF, 1 + β√ρW_s√ρ on what is orthogonal to √ρ, in increasing
-      order; dimensionless. Those of the state's own translations and rotations are left out.
-    - `index`: how many are negative: the dimension of the unstable manifold. On a zonal grid, whose axis is fixed, it is
-      that among zonal densities: a state may have other unstable directions, which the grid of S² sees.
+    - `curvatures`: the least eigenvalues of the Hessian of βF, 1 + β√ρW_s√ρ on what is orthogonal to √ρ, in
+      increasing order; dimensionless. Those of the state's own translations and rotations are left out.
+    - `index`: how many are negative: the dimension of the unstable manifold. On a zonal grid, whose axis is fixed, it
+      is that among zonal densities: a state may have other unstable directions, which the grid of S² sees.
     - `zero_modes`: how many independent translations, or rotations of S¹ and S², move the state, and those of
       `curvatures` that are zero. A zonal grid knows no rotation, but the reflection e → −e.
     """
@@ -103,7 +103,8 @@ def steady_state(model: Model, start: Density, picard: int = 200) -> SteadyState
     u, residual = equation.newton(model, grid, u, axes)
     if not float(residual) <= _SOLVED:
         raise RuntimeError(
-            f"no steady state was found: log ρ is {float(residual):.2g} off after Newton's method; start nearer to one."
+            f"no steady state was found: log ρ is {float(residual):.2g} off after Newton's method; start nearer to "
+            "one, or take more nodes."
         )
     return describe(model, grid, u, axes)
 

@@ -37,16 +37,16 @@ def linear_threshold(model: Model) -> LinearThreshold:
 
         κ_♯ = −1/(β min_{k ≠ 0} Ŵ(k)),   Ŵ(k) = L^{−d}∫W_s cos(q_k·x) dx,   q_k = 2πk/L
 
-    A density e^{iq_k·x} grows at the rate −|q_k|²(1/β + κŴ(k)) about the uniform one. On a sphere a harmonic of degree l
-    grows at −l(l + d − 2)(1/β + κŴ(l)), Ŵ(l) = |S^{d−1}|^{−1}∫W(⟨x, y⟩)P_l(⟨x, y⟩)dy by the theorem of Funk and Hecke.
+    A density e^{iq_k·x} grows at the rate −|q_k|²(1/β + κŴ(k)) about the uniform one. On a sphere a harmonic of degree
+    l grows at −l(l + d − 2)(1/β + κŴ(l)), Ŵ(l) = |S^{d−1}|^{−1}∫W(⟨x, y⟩)P_l(⟨x, y⟩)dy (Funk and Hecke).
 
     **Arguments:**
 
     - `model`: on a torus or a sphere, with a W and a `Thermal` noise, without a V, a drift and an internal energy.
 
-    **Returns:** a `LinearThreshold`. The coefficients are those of the model's own Fourier series, exact for a `Cosine`
-    and a `FourierSeries`, to rounding for a smooth W, and by quadrature between them for a W with kinks in dimension 1. On a sphere they are by
-    Gauss's rule.
+    **Returns:** a `LinearThreshold`. On a torus the coefficients are those of the model's own Fourier series, exact for
+    a `Cosine` and a `FourierSeries`, to rounding for a smooth W, and by quadrature between them for a W with kinks in
+    dimension 1; on a sphere they are by Gauss's rule.
 
     **Raises:** `ValueError` for another model, and says why; `RuntimeError` on a sphere where Ŵ still falls at l = 512.
 
