@@ -21,8 +21,8 @@ from mckean.spaces import AbstractSphericalGrid, SphereGrid, ZonalGrid, calculus
 
 # How far V may change about the axis of a zonal grid, or under a rotation that keeps it, relative to its range.
 _FLAT = 1e-9
-# The degrees of the random starts.
-_LOW = 4
+# The degrees of the random starts, and those of W that are looked at.
+_LOW, _DEGREES = 4, 128
 
 
 def require_zonal(model: Model, grid: AbstractSphericalGrid) -> None:
@@ -55,9 +55,9 @@ def weights(model: Model, degree: int) -> np.ndarray:
 
 
 def kernel_tail(model: Model, grid: AbstractSphericalGrid, coarse: float) -> tuple[float, tuple[int, ...]]:
-    """The largest |Ŵ(l)| beyond the grid's degree L, up to 2L, over the largest of all; and the shape of the coarsest
-    grid that has all degrees with a share of `coarse`."""
-    size = np.abs(weights(model, 2 * grid.degree))
+    """The largest |Ŵ(l)| beyond the grid's degree L over the largest of all; and the shape of the coarsest grid that
+    has all degrees with a share of `coarse`. Degrees are looked at up to 2L, and at least up to 128."""
+    size = np.abs(weights(model, max(2 * grid.degree, _DEGREES)))
     size[0] = 0.0
     if not size.max() > 0:
         return 0.0, grid.shape

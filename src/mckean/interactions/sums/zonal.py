@@ -8,7 +8,7 @@ Source: Atkinson and Han, Spherical Harmonics and Approximations on the Unit Sph
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -87,7 +87,7 @@ def convolve(profile: Callable[[Array], Array], rho: Coefficients) -> Inexact[Ar
     return of_degree[rho.grid.degrees(rho.degree)] * rho.values
 
 
-def multipliers(profile: Callable[[Array], Array], degree: int, dim: int, dtype=float) -> Float[Array, " l"]:
+def multipliers(profile: Callable[[Array], Array], degree: int, dim: int, dtype: Any = float) -> Float[Array, " l"]:
     """λ_0 … λ_degree on S^{d−1}, of w as a function of the angle between x and y."""
     theta, table = legendre.funk_hecke(degree, dim)
     return jnp.asarray(table, dtype) @ profile(jnp.asarray(theta, dtype))
