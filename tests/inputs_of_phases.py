@@ -4,6 +4,7 @@ Each must be refused, with these words in the sentence.
 """
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -50,8 +51,11 @@ def ramp(**changes):
     return phases.ramps(*face, **{"key": KEY, "replicas": 2, "stay": 0.2, "dt": 0.1, **given})
 
 
-def unit_vectors(**parts):
-    return mk.langevin(BALL, **({"interaction": mk.kernels.Zonal(lambda t: -t)} | parts))
+POLAR = mk.kernels.Zonal(lambda t: -t)
+
+
+def unit_vectors(interaction: Any = POLAR, confinement=None, beta=1.0):
+    return mk.langevin(BALL, confinement, interaction, beta=beta)
 
 
 REFUSED = {
