@@ -4,6 +4,7 @@ Each must be refused, with these words in the sentence.
 """
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,13 @@ KEY = jax.random.key(0)
 CLOUD = mk.Particles(CIRCLE, jnp.asarray([[0.1], [2.0]]))
 MODEL = mk.langevin(CIRCLE, interaction=mk.kernels.Cosine(1.0))
 RHO = mk.Density.from_function(CIRCLE.grid(8), lambda x: 1 + 0.5 * jnp.cos(x[0]))
+BALL = mk.Sphere(3)
+EVEN = mk.Density.from_function(BALL.grid(8, axis=(0.0, 0.0, 1.0)), lambda x: 1.0 + 0 * x[0])
 catalogue, phases, statistics = mk.catalogue, mk.phases, mk.statistics
+
+
+def uneven(z):
+    return z[0] ** 2
 
 
 def waves(p, q):
@@ -44,8 +51,41 @@ def ramp(**changes):
     return phases.ramps(*face, **{"key": KEY, "replicas": 2, "stay": 0.2, "dt": 0.1, **given})
 
 
+POLAR = mk.kernels.Zonal(lambda t: -t)
+
+
+def unit_vectors(interaction: Any = POLAR, confinement=None, beta=1.0):
+    return mk.langevin(BALL, confinement, interaction, beta=beta)
+
+
 REFUSED = {
+    "phases.linear_threshold": {
+        "an interaction on a sphere that is not zonal": (
+            lambda: phases.linear_threshold(unit_vectors(interaction=uneven)),
+            "depends on ⟨x, y⟩ alone",
+        ),
+    },
+    "phases.steady_state": {
+        "an interaction on a sphere that is not zonal": (
+            lambda: phases.steady_state(unit_vectors(interaction=uneven), EVEN),
+            "depends on ⟨x, y⟩ alone",
+        ),
+        "a potential about another axis": (
+            lambda: phases.steady_state(unit_vectors(confinement=lambda x: x[0]), EVEN),
+            "V changes about its axis e",
+        ),
+        "a narrow interaction": (
+            lambda: phases.steady_state(
+                unit_vectors(interaction=mk.kernels.Zonal(lambda t: -jnp.exp(200 * (t - 1)))), EVEN
+            ),
+            "too coarse for W",
+        ),
+    },
     "phases.phase_diagram": {
+        "a sphere": (
+            lambda: diagram(model_of=lambda p, q: unit_vectors(beta=q), grid=EVEN.grid),
+            "on a sphere follow branches",
+        ),
         "one value": (lambda: diagram(first=[1.0]), "two values or more"),
         "values that fall": (lambda: diagram(second=[2.0, 1.0]), "second parameter increase"),
         "a value that is no number": (lambda: diagram(first=[1.0, math.nan]), "finite"),

@@ -68,8 +68,11 @@ def tangent(model_of, grid, u, p, du, dp, axes, scale) -> tuple[Float[Array, "..
 
 
 @eqx.filter_jit
-def advance(model_of, grid, u0, p0, du, dp, length, axes, scale):
-    """The point at a distance along the tangent: u, p, the residual, its tangent, and the cosine of the two."""
+def advance(model_of, grid, u0, p0, du, dp, length, bend, axes, scale):
+    """The point at a distance along the tangent: u, p, the residual, its tangent, and the cosine of the two.
+
+    `bend`: how far, in u and p, the point is thought to lie off the tangent; Newton's method starts there.
+    """
 
     def step(state):
         u, p, _, before, count = state
@@ -88,7 +91,7 @@ def advance(model_of, grid, u0, p0, du, dp, length, axes, scale):
         return (count < _STEPS) & ((now > 1e-9) | (now < 0.25 * before)) & jnp.isfinite(now)
 
     big = jnp.asarray(jnp.finfo(u0.dtype).max, u0.dtype)
-    start = ((u0 + length * du).ravel(), p0 + length * dp, big, big / 10, 0)
+    start = ((u0 + length * du + bend[0]).ravel(), p0 + length * dp + bend[1], big, big / 10, 0)
     u, p, *_ = jax.lax.while_loop(go_on, step, start)
     u = u.reshape(grid.shape)
     beta = model_of(p).beta

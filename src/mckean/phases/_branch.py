@@ -16,6 +16,9 @@ from mckean.phases._family import family
 from mckean.phases._states import SteadyState, describe
 from mckean.phases._walk import SOLVED, CurvePoint, Event, Walk
 
+# How far two densities are apart, as a share of their maximum, that solve the equation at a crossing of branches.
+_ONE_STATE = 1e-4
+
 
 @dataclass(frozen=True, eq=False)
 class Branch:
@@ -205,7 +208,11 @@ def coexistence(first: Branch, second: Branch) -> list[tuple[float, SteadyState,
         # Branches that meet have the same free energy there, to rounding.
         if values[0] * values[1] < 0 and min(map(abs, values)) > 1e-12 * (1 + abs(first.states[i].free_energy)):
             p = float(brentq(gap, *ends, xtol=1e-13 * abs(ends[0]), rtol=1e-14))  # pyright: ignore[reportArgumentType]
-            found.append((p, *pair(p)))
+            one, other = pair(p)
+            # Where branches cross they are one state.
+            a, b = (np.asarray(state.density.values) for state in (one, other))
+            if np.abs(a - b).max() > _ONE_STATE * a.max():
+                found.append((p, one, other))
     return found
 
 

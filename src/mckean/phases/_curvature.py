@@ -21,7 +21,8 @@ import numpy as np
 from mckean.interactions.kernels import FourierSeries
 from mckean.measures import Density
 from mckean.models import Model, energy
-from mckean.spaces import AbstractGrid, FourierGrid
+from mckean.phases import _equation as equation
+from mckean.spaces import AbstractGrid, FourierGrid, calculus
 
 # Where the directions go that are left out.
 _FAR = 100.0
@@ -86,9 +87,14 @@ def zero_modes(values: np.ndarray, zero: float) -> int:
     return int(np.sum(np.abs(values) <= zero))
 
 
+def root_of_mass(rho: Density) -> np.ndarray:
+    """√ρ at the nodes, of plain norm 1, shape (n,)."""
+    return np.sqrt((np.asarray(rho.values, np.float64) * rho.grid.cell_volume).ravel())
+
+
 def _directions(rho: Density, tangents: np.ndarray) -> np.ndarray:
     """√ρ and the translations h = ∂_jρ ∝ −ρ∂_ju as g = h/√ρ, orthonormal."""
-    root = np.sqrt(np.asarray(rho.values, np.float64).ravel() * rho.grid.cell_volume)
+    root = root_of_mass(rho)
     found = [root / np.linalg.norm(root)]
     for row in tangents * root:
         rest = row - sum((b @ row) * b for b in found)
@@ -112,7 +118,7 @@ def _columns(model: Model, rho: Density) -> tuple[np.ndarray, np.ndarray] | None
         return None
     turns = [np.outer(np.arange(n) / n, k) for n, k in zip(grid.shape, modes[seen].T, strict=True)]
     phase = 2 * np.pi * (turns[0] if len(turns) == 1 else turns[0][:, None] + turns[1]).reshape(grid.size, -1)
-    root = np.sqrt(np.asarray(rho.values, np.float64).ravel() * grid.cell_volume)
+    root = root_of_mass(rho)
     weights = float(model.beta) * np.asarray(series.coefficients, np.float64)[seen]
     return root[:, None] * np.concatenate([np.cos(phase), np.sin(phase)], axis=1), np.tile(weights, 2)
 
@@ -132,11 +138,13 @@ def _by_modes(columns: np.ndarray, weights: np.ndarray, left: np.ndarray) -> tup
 def projected(model: Model, rho: Density, left: Any) -> Any:
     """g ↦ P(1 + C)Pg + (1 − P)g, P the projection away from the directions."""
     grid, beta = rho.grid, model.beta
-    root = jnp.sqrt(rho.values.ravel() * grid.cell_volume)
+    root = jnp.sqrt(calculus.masses(grid, rho.values).ravel())
+    # From g to the change of a density, h = g√ρ for g = h/√ρ; the norm of g is plain.
+    to_change = root / jnp.asarray(equation.volumes(grid), root.dtype)
 
     def act(g):
         inside = g - left.T @ (left @ g)
-        out = inside + beta * root * paired(model, grid, root * inside / grid.cell_volume)
+        out = inside + beta * root * paired(model, grid, to_change * inside)
         return out - left.T @ (left @ out) + left.T @ (left @ g)
 
     return act
@@ -145,7 +153,7 @@ def projected(model: Model, rho: Density, left: Any) -> Any:
 def paired(model: Model, grid: AbstractGrid, h: Any) -> Any:
     """W_s*h for a change h of a density, flattened."""
     # The energies are linear in ρ, up to V; a density of mass 1 is added as theirs has to be one.
-    base = jnp.full(grid.shape, 1 / np.prod(grid.sides), h.dtype)
+    base = jnp.asarray(equation.uniform(grid), h.dtype)
     of = lambda values: energy.potential(model, Density(grid, values))  # noqa: E731
     return jax.jvp(of, (base,), (h.reshape(grid.shape),))[1].ravel()
 

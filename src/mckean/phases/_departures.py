@@ -30,9 +30,9 @@ from mckean.measures import Density
 from mckean.models import energy
 from mckean.phases import _arc as arc
 from mckean.phases import _equation as equation
-from mckean.phases._curvature import Hessian, hessian, paired, projected
+from mckean.phases._curvature import Hessian, hessian, paired, projected, root_of_mass
 from mckean.phases._walk import Event
-from mckean.spaces import FourierGrid
+from mckean.spaces import AbstractSphericalGrid, FourierGrid, calculus
 
 # A curvature that vanishes, and a coefficient of Φ that is zero, beside others of order 1.
 _ZERO = 1e-6
@@ -103,8 +103,9 @@ def departures(event: Event) -> list[Departure]:
     )
     found = _by_waves(reduced) if waves is not None else None
     if found is None:
-        found = _search(reduced, waves is not None)
-    root = np.sqrt(np.asarray(rho.values, np.float64).ravel() * grid.cell_volume)
+        turns = bool(axes) and isinstance(grid, AbstractSphericalGrid)
+        found = _search(reduced, waves is not None, turns)
+    root = root_of_mass(rho)
     return [_departure(reduced, solution, basis, root, grid) for solution in found]
 
 
@@ -156,7 +157,7 @@ def _waves(whole: Hessian, rho: Density) -> np.ndarray | None:
 def _reduce(event: Event, whole: Hessian, basis: np.ndarray, u: Any, axes: tuple[int, ...]) -> _Reduced:
     rho = event.state.density
     number = basis.shape[1]
-    root = np.sqrt(np.asarray(rho.values, np.float64).ravel() * rho.grid.cell_volume)[:, None]
+    root = root_of_mass(rho)[:, None]
     products = (basis[:, :, None] * basis[:, None]).reshape(len(basis), -1) / root
     cubic = -(basis.T @ products / 6).reshape((number,) * 3)
     # ψ = −½g²/√ρ on the complement, and H⁻¹ψ.
@@ -193,20 +194,20 @@ def _solve(model: Any, rho: Density, left: Any, psi: Any) -> Any:
 def _rates(model_of: Any, rho: Density, u: Any, p: Any, axes: tuple[int, ...], basis: Any) -> Any:
     """γ_ij, the derivative in p of the Hessian along the branch that is known, on the kernel."""
     grid = rho.grid
-    root = jnp.sqrt(rho.values.ravel() * grid.cell_volume)
+    root, volume = jnp.sqrt(calculus.masses(grid, rho.values).ravel()), jnp.asarray(equation.volumes(grid))
     _, operator, slope, moves = arc.system(model_of, grid, u, p, axes)
     # u′ = du/dp without a part in the kernel, which −δρ/βρ spans.
     rows = jnp.concatenate([basis.T * root, moves])
     columns = jnp.concatenate([basis.T / root, moves])
     corner = equation.empty_rows(jnp.concatenate([jnp.ones_like(basis.T), moves]))
     rate, _ = equation.bordered(operator, columns, rows, corner, (-slope, jnp.zeros(len(rows), u.dtype)))
-    changes = basis.T * root / grid.cell_volume
+    changes = basis.T * root / volume
 
     def form(q, v):
         model = model_of(q)
         inverse = 1 / equation.density(model, grid, v.reshape(grid.shape)).values.ravel()
         images = jnp.stack([paired(model, grid, h) for h in changes])
-        return grid.cell_volume * (changes @ (inverse * changes).T + model.beta * changes @ images.T)
+        return (volume * changes) @ (inverse * changes + model.beta * images).T
 
     return jax.jvp(form, (p, u.ravel()), (jnp.ones_like(p), rate))[1]
 
@@ -241,7 +242,7 @@ def _by_waves(reduced: _Reduced) -> list[_Solution] | None:
     return found
 
 
-def _search(reduced: _Reduced, waves: bool) -> list[_Solution]:
+def _search(reduced: _Reduced, waves: bool, turns: bool) -> list[_Solution]:
     """Solutions from many starts: of Φ_3, and of Φ_4 where Φ_3 is zero along them."""
     found: list[_Solution] = []
     size = max(np.abs(reduced.quartic).max(), 1e-300)
@@ -251,7 +252,7 @@ def _search(reduced: _Reduced, waves: bool) -> list[_Solution]:
             cubic = np.linalg.norm(reduced.gradient(3, a))
             if (degree == 3) == (cubic <= _ZERO * np.sqrt(size)) and len(degrees) == 2:
                 continue
-            if not any(_same(reduced, a, float(mu), other, waves) for other in found if other.degree == degree):
+            if not any(_same(reduced, a, float(mu), other, waves, turns) for other in found if other.degree == degree):
                 found.append(_Solution(a, degree, float(mu)))
     return found
 
@@ -277,10 +278,15 @@ def _newton(reduced: _Reduced, degree: int) -> tuple[np.ndarray, np.ndarray]:
     return a[good], mu[good]
 
 
-def _same(reduced: _Reduced, a: np.ndarray, mu: float, other: _Solution, waves: bool) -> bool:
-    """Whether two solutions differ by a translation or a reflection: alike in μ, and in the moduli of their waves."""
+def _same(reduced: _Reduced, a: np.ndarray, mu: float, other: _Solution, waves: bool, turns: bool) -> bool:
+    """Whether two solutions differ by a translation or a reflection: alike in μ, and in the moduli of their waves.
+
+    Of those that rotations of a sphere turn μ alone is compared.
+    """
     if abs(mu - other.rate) > 1e-6 * (1 + abs(mu)):
         return False
+    if turns:
+        return True
     if not waves:
         near = [np.linalg.norm(a - sign * other.direction) for sign in ((1, -1) if other.degree == 4 else (1,))]
         return bool(min(near) <= 1e-5)

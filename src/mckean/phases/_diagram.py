@@ -20,7 +20,7 @@ from mckean.models import Model
 from mckean.phases import _equation as equation
 from mckean.phases import _lines as lines
 from mckean.phases._column import Column, Problem, column
-from mckean.spaces import AbstractGrid, FourierGrid
+from mckean.spaces import AbstractGrid, AbstractSphericalGrid, FourierGrid
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -158,6 +158,10 @@ def _problem(model_of: Callable, grid: AbstractGrid, values: tuple, starts: Any)
     p, q = (jnp.asarray(a[0]) for a in values)
     model = model_of(p, q)
     equation.require_states(model, grid)
+    require(
+        not isinstance(grid, AbstractSphericalGrid),
+        "a phase diagram is one of a torus or a box: on a sphere follow branches with continuation.",
+    )
     require(
         grid.size <= equation.DENSE,
         f"a phase diagram solves with matrices, on {equation.DENSE} nodes at most, but the grid has {grid.size}.",

@@ -21,6 +21,7 @@ from mckean.checks import require, require_finite
 from mckean.interactions.kernels import FourierSeries
 from mckean.measures import Density
 from mckean.models import Model, energy
+from mckean.phases import _spheres as spheres
 from mckean.spaces import AbstractGrid, AbstractSphericalGrid, FourierGrid, TangentBundle, calculus
 
 # The most nodes for which a matrix is formed: its factors cost less than what solves without it.
@@ -36,10 +37,6 @@ def require_states(model: Model, grid: AbstractGrid) -> None:
         isinstance(grid, AbstractGrid), f"steady states live on a grid such as Torus(1).grid(128), not on {grid!r}."
     )
     require(
-        not isinstance(grid, AbstractSphericalGrid),
-        "steady states are found on a torus or a box: on a sphere run evolve to rest, or iterate ρ ∝ e^{−β(V + W*ρ)}.",
-    )
-    require(
         not isinstance(model.space, TangentBundle),
         "the steady states of a model with velocities are those of langevin(…), with normal velocities: find these.",
     )
@@ -51,6 +48,8 @@ def require_states(model: Model, grid: AbstractGrid) -> None:
     require(model.noise is not None and np.isfinite(float(model.beta)), "without a temperature there is no e^{−βu}.")
     if model.confinement is not None:
         require_finite("V at the nodes", jax.vmap(model.confinement)(grid.nodes))
+    if isinstance(grid, AbstractSphericalGrid):
+        spheres.require_zonal(model, grid)
     tail, shape = kernel_tail(model, grid)
     require(
         tail <= _COARSE,
@@ -60,8 +59,10 @@ def require_states(model: Model, grid: AbstractGrid) -> None:
 
 
 def kernel_tail(model: Model, grid: AbstractGrid) -> tuple[float, tuple[int, ...]]:
-    """The largest |Ŵ(k)| of a mode that a torus' grid does not have over the largest of all, and the shape of the
-    coarsest grid that has all modes of weight."""
+    """The largest |Ŵ(k)| of a mode that the grid of a torus or of a sphere does not have over the largest of all, and
+    the shape of the coarsest grid that has all modes of weight."""
+    if isinstance(grid, AbstractSphericalGrid):
+        return spheres.kernel_tail(model, grid, _COARSE)
     series = (
         None if model.interaction is None else model.interaction.between(density(model, grid, jnp.zeros(grid.shape)))
     )
@@ -78,7 +79,19 @@ def kernel_tail(model: Model, grid: AbstractGrid) -> tuple[float, tuple[int, ...
 
 def density(model: Model, grid: AbstractGrid, u: Float[Array, "..."]) -> Density:
     """ρ(u) = e^{−βu}/∫e^{−βu}."""
-    return Density(grid, jax.nn.softmax(-model.beta * u.ravel()).reshape(grid.shape) / grid.cell_volume)
+    weight = jnp.exp(-model.beta * (u - jax.lax.stop_gradient(jnp.min(u))))
+    return Density(grid, weight / calculus.integrate(grid, weight))
+
+
+def uniform(grid: AbstractGrid) -> np.ndarray:
+    """The uniform density, in the grid's shape."""
+    flat = np.ones(grid.shape)
+    return flat / np.sum(flat * grid.cell_volume)
+
+
+def volumes(grid: AbstractGrid) -> np.ndarray:
+    """What the nodes stand for, shape (size,)."""
+    return np.broadcast_to(grid.cell_volume, grid.shape).ravel()
 
 
 def image(model: Model, grid: AbstractGrid, u: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -87,7 +100,10 @@ def image(model: Model, grid: AbstractGrid, u: Float[Array, "..."]) -> Float[Arr
 
 
 def symmetric_axes(model: Model, grid: AbstractGrid) -> tuple[int, ...]:
-    """The axes along which a state may be moved: those of a torus on which V does not depend."""
+    """The axes along which a state may be moved: those of a torus on which V does not depend, and on a sphere those of
+    the rotations that keep V."""
+    if isinstance(grid, AbstractSphericalGrid):
+        return spheres.symmetric_axes(model, grid)
     if not isinstance(grid, FourierGrid):
         return ()
     if model.confinement is None:
@@ -102,8 +118,11 @@ def tangents(grid: AbstractGrid, u: Float[Array, "..."], axes: tuple[int, ...]) 
     """Orthonormal vectors that span the ∂_ju, zero in the place of one that depends on those before it."""
     if not axes:
         return jnp.zeros((0, u.size), u.dtype)
-    assert isinstance(grid, FourierGrid), "only a torus has symmetric axes"
-    slopes = calculus.gradient(grid, u).T[np.asarray(axes)]
+    if isinstance(grid, AbstractSphericalGrid):
+        slopes = spheres.slopes(grid, u)[np.asarray(axes)]
+    else:
+        assert isinstance(grid, FourierGrid), "a box has no symmetric axes"
+        slopes = calculus.gradient(grid, u).T[np.asarray(axes)]
     least = 1e-7 * (jnp.max(jnp.abs(u - u.mean())) + 1e-12) * np.sqrt(u.size)
     found: list[Array] = []
     for slope in slopes:
@@ -140,7 +159,7 @@ def bordered(
 
 def keep(residual: Array, log_density: Array, delta: Array) -> Array:
     """A step, or none where the residual is rounding: near a branch point a singular matrix would magnify that."""
-    rounding = 16 * jnp.finfo(delta.dtype).eps * (1 + jnp.max(jnp.abs(log_density)))
+    rounding = 64 * jnp.finfo(delta.dtype).eps * (1 + jnp.max(jnp.abs(log_density)))
     return jnp.where(residual > rounding, delta, 0.0)
 
 
@@ -195,11 +214,13 @@ def newton(model: Model, grid: AbstractGrid, u: Float[Array, "..."], axes: tuple
 
 
 def moduli(grid: AbstractGrid, rho: Float[Array, "..."], axes: tuple[int, ...]) -> Float[Array, " m"]:
-    """What no translation along the axes and no reflection changes, |ρ̂_k|²; without axes, ρ itself."""
+    """What no translation along the axes and no reflection changes, |ρ̂_k|², and for all rotations of S² their sum over
+    each degree; without axes, ρ itself."""
     if not axes:
-        return (
-            rho.ravel() * jnp.sqrt(jnp.asarray(grid.cell_volume / np.prod(grid.sides), rho.dtype)) * np.prod(grid.sides)
-        )
+        weights = volumes(grid) * np.sum(volumes(grid))
+        return rho.ravel() * jnp.asarray(np.sqrt(weights), rho.dtype)
+    if isinstance(grid, AbstractSphericalGrid):
+        return spheres.moduli(grid, rho, axes)
     coefficients = jnp.fft.rfftn(rho) * grid.cell_volume
     return (jnp.abs(coefficients) ** 2).ravel()
 

@@ -13,7 +13,7 @@ from mckean.phases import _equation as equation
 from mckean.phases._curvature import hessian
 from mckean.phases._states import SteadyState, describe
 from mckean.phases._walk import SOLVED
-from mckean.spaces import AbstractGrid
+from mckean.spaces import AbstractGrid, SphereGrid
 
 _IMAGES = 24
 _ROUNDS, _STEPS = 12, 60
@@ -26,7 +26,7 @@ def mountain_pass(model: Model, first: SteadyState, second: SteadyState) -> Stea
 
     A string of densities is relaxed, each by Picard's steps, and kept at equal distances; from its highest one Newton's
     method goes to the saddle, which has one unstable direction. N particles take a time of order e^{NβΔ} to pass. On a
-    torus the second state is moved to where it is nearest to the first.
+    torus and on S¹ the second state is moved to where it is nearest to the first; on S² turn it yourself.
 
     **Arguments:**
 
@@ -84,8 +84,10 @@ def _centred(u: Any) -> Any:
 
 def _potentials(model: Model, first: SteadyState, second: SteadyState, axes: tuple[int, ...]) -> tuple[Any, Any]:
     """u of the two states, without their means, the second one moved to where ⟨ρ_1, ρ_2⟩ is largest."""
+    grid = first.density.grid
     start, end = (_centred(energy.potential(model, state.density)) for state in (first, second))
-    if axes:
+    # On S² a rotation is no shift of the nodes.
+    if axes and not isinstance(grid, SphereGrid):
         one, other = (np.asarray(state.density.values) for state in (first, second))
         overlap = np.fft.ifftn(np.fft.fftn(one) * np.conj(np.fft.fftn(other))).real
         fixed = [i for i in range(one.ndim) if i not in axes]

@@ -13,8 +13,9 @@ from mckean.checks import require, require_key
 from mckean.measures import Density
 from mckean.models import Model, energy, require_model
 from mckean.phases import _equation as equation
+from mckean.phases import _spheres as spheres
 from mckean.phases._curvature import curvatures, zero_modes
-from mckean.spaces import AbstractGrid, FourierGrid
+from mckean.spaces import AbstractGrid, AbstractSphericalGrid, FourierGrid
 
 # An error of log ρ that is rounding, in what Newton's method has solved.
 _SOLVED = 1e-9
@@ -31,14 +32,18 @@ class SteadyState:
     - `density`: ρ, a `Density`.
     - `free_energy`: F(ρ), energy per particle.
     - `residual`: max|log ρ + β(V + W_s*ρ) − const|, the error of the equation.
-    - `tail`: the share of log ρ's modes, by their root mean square, in the upper third of the grid's; 0 on a box. A
-      state that the grid resolves has a small one.
-    - `kernel_tail`: the largest |Ŵ(k)| of a mode that the grid does not have over the largest of all; 0 on a box.
-    - `order`: the largest modulus of a Fourier mode, |∫e^{iq_k·x}ρ|, k ≠ 0, on a torus; the mean, shape (d,), on a box.
-    - `curvatures`: the least eigenvalues of the Hessian of βF, 1 + β√ρW_s√ρ on what is orthogonal to √ρ, in increasing
-      order; dimensionless. Those of the state's own translations are left out.
-    - `index`: how many are negative: the dimension of the unstable manifold.
-    - `zero_modes`: how many independent translations move the state, and those of `curvatures` that are zero.
+    - `tail`: the share of log ρ's modes or harmonics, by their root mean square, in the upper third of the grid's;
+      0 on a box. A state that the grid resolves has a small one.
+    - `kernel_tail`: the largest |Ŵ| of a mode or degree that the grid lacks over the largest of all; 0 on a box.
+    - `order`: the largest modulus of a Fourier mode, |∫e^{iq_k·x}ρ|, k ≠ 0, on a torus; the mean, shape (d,), on a box;
+      on a sphere the largest √(∬P_l(⟨x, y⟩)dρdρ), l ≥ 1, P_l(1) = 1, which on a zonal grid is |∫P_l(⟨e, x⟩)dρ|, and
+      has the sign of the integral there.
+    - `curvatures`: the least eigenvalues of the Hessian of βF, 1 + β√ρW_s√ρ on what is orthogonal to √ρ, in
+      increasing order; dimensionless. Those of the state's own translations and rotations are left out.
+    - `index`: how many are negative: the dimension of the unstable manifold. On a zonal grid, whose axis is fixed, it
+      is that among zonal densities: a state may have other unstable directions, which the grid of S² sees.
+    - `zero_modes`: how many independent translations, or rotations of S¹ and S², move the state, and those of
+      `curvatures` that are zero. A zonal grid knows no rotation, but the reflection e → −e.
     """
 
     density: Density
@@ -73,7 +78,8 @@ def steady_state(model: Model, start: Density, picard: int = 200) -> SteadyState
 
     **Arguments:**
 
-    - `model`: V and W with a `Thermal` noise, on a torus or a box in dimension 1 or 2.
+    - `model`: V and W with a `Thermal` noise, on a torus or a box in dimension 1 or 2, or on a sphere: on S¹ and S²,
+      and in any dimension for densities that depend on ⟨e, x⟩ alone.
     - `start`: a density; where it is near a state that is not stable, `picard=0` stays there.
     - `picard`: the most steps of descent. Default: 200.
 
@@ -82,7 +88,7 @@ def steady_state(model: Model, start: Density, picard: int = 200) -> SteadyState
     **Raises:**
 
     - `ValueError` for a model without a Gibbs map: a drift, an internal energy, a common noise, no temperature; and
-      for a grid that is too coarse for W, with the number of nodes that is not.
+      for a grid that is too coarse for W, with the number of nodes that is not; on a sphere for a W that is not zonal.
     - `RuntimeError` where no state is found, with the residual.
     """
     require_model(model)
@@ -97,7 +103,8 @@ def steady_state(model: Model, start: Density, picard: int = 200) -> SteadyState
     u, residual = equation.newton(model, grid, u, axes)
     if not float(residual) <= _SOLVED:
         raise RuntimeError(
-            f"no steady state was found: log ρ is {float(residual):.2g} off after Newton's method; start nearer to one."
+            f"no steady state was found: log ρ is {float(residual):.2g} off after Newton's method; start nearer to "
+            "one, or take more nodes."
         )
     return describe(model, grid, u, axes)
 
@@ -115,12 +122,13 @@ def steady_states(
     The starts are those given, the uniform density, single waves of several amplitudes (on a box: bumps of several
     widths at several places), and random ones. From each, Newton's method runs after a few steps of descent,
     deflated by the states that are known (Farrell, Birkisson and Funke), and after many. On a torus, states that differ
-    by a translation or a reflection are one state; an exchange of axes makes another one.
+    by a translation or a reflection are one state, and on S¹ and S² by a rotation; an exchange of axes makes another
+    one, and so does e → −e on a zonal grid.
 
     **Arguments:**
 
     - `model`: as for `steady_state`.
-    - `grid`: a grid of the model's space, in dimension 1 or 2.
+    - `grid`: a grid of the model's space.
     - `key`: a JAX key, for the random starts.
     - `starts`: more densities to start from. Default: none.
     - `random`: the number of random starts. Default: 12.
@@ -188,6 +196,8 @@ def _summary(model: Model, grid: AbstractGrid, u: Any, axes: tuple[int, ...]) ->
 
 
 def _tail(grid: AbstractGrid, u: np.ndarray) -> float:
+    if isinstance(grid, AbstractSphericalGrid):
+        return spheres.tail(grid, u)
     if not isinstance(grid, FourierGrid):
         return 0.0
     spectrum = np.abs(np.fft.rfftn(u - u.mean()))
@@ -199,6 +209,8 @@ def _tail(grid: AbstractGrid, u: np.ndarray) -> float:
 
 
 def _order(rho: Density) -> Any:
+    if isinstance(rho.grid, AbstractSphericalGrid):
+        return spheres.order(rho)
     if not isinstance(rho.grid, FourierGrid):
         return np.asarray(rho.integrate(lambda x: x))
     spectrum = np.abs(np.fft.rfftn(np.asarray(rho.values))).ravel() * rho.grid.cell_volume
@@ -207,6 +219,8 @@ def _order(rho: Density) -> Any:
 
 def _waves(model: Model, grid: AbstractGrid) -> list:
     """Effective potentials of single waves, or of bumps on a box; the first is that of the uniform density."""
+    if isinstance(grid, AbstractSphericalGrid):
+        return [jnp.asarray(-w / float(model.beta)) for w in spheres.waves(grid)]
     x = [np.asarray(a) for a in np.meshgrid(*grid.axes, indexing="ij")]
     sides, beta = grid.sides, float(model.beta)
     if isinstance(grid, FourierGrid):
@@ -230,6 +244,8 @@ def _random(model: Model, grid: AbstractGrid, key: Any, number: int) -> list:
     """Effective potentials of a few waves with random phases and amplitudes of a few temperatures."""
     require(number >= 0, f"the number of random starts is not negative, but {number} was given.")
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
+    if isinstance(grid, AbstractSphericalGrid):
+        return [jnp.asarray(spheres.random(grid, rng) / float(model.beta)) for _ in range(number)]
     x = [np.asarray(a) for a in np.meshgrid(*grid.axes, indexing="ij")]
     found = []
     for _ in range(number):

@@ -20,6 +20,9 @@ SOLVED = 1e-9
 _STRAIGHT = 0.97
 # How near a fold, as a share of its segment, a branch point is not told from it.
 _NEAR = 1e-3
+# What is left of a function at a zero of its own, as a share of its values at the ends; and how far beside a crossing
+# two branches are told apart, as a share of the segment.
+_JUMP, _BESIDE = 1e-9, 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +113,12 @@ class Walk:
             "another step, or with more nodes."
         )
 
-    def step(self, here: CurvePoint, length: float) -> tuple[CurvePoint, float, float]:
-        """The point at a distance, its residual, and the cosine of the two tangents."""
+    def step(self, here: CurvePoint, length: float, bend: Any = None) -> tuple[CurvePoint, float, float]:
+        """The point at a distance, its residual, and the cosine of the two tangents.
+
+        `bend`: where it is thought to lie off the tangent, by u and p.
+        """
+        off = (jnp.zeros(self.grid.shape), 0.0) if bend is None else bend
         u, p, residual, du, dp, cosine = arc.advance(
             self.model_of,
             self.grid,
@@ -120,6 +127,7 @@ class Walk:
             here.du,
             jnp.asarray(here.dp),
             jnp.asarray(length),
+            (off[0], jnp.asarray(off[1])),
             self.axes,
             self.scale,
         )
@@ -156,10 +164,16 @@ class _Segment:
         self.walk, self.here = walk, here
         self.reach = float(arc.inner(beta, here.du, there.u - here.u, here.dp, there.p - here.p, walk.scale))
         self.seen = {0.0: (here, states[0]), self.reach: (there, states[1])}
+        self.bend = there.u - here.u - self.reach * here.du, there.p - here.p - self.reach * here.dp
 
     def at(self, s: float) -> tuple[CurvePoint, SteadyState]:
         if s not in self.seen:
-            point = self.walk.step(self.here, s)[0]
+            # Near a branch point Newton's method from the tangent would find the other branch: a parabola to the end.
+            share = (s / self.reach) ** 2
+            point, residual, _ = self.walk.step(self.here, s, (share * self.bend[0], share * self.bend[1]))
+            near = abs(point.p - self.here.p) <= 2 * self.reach * self.walk.scale
+            if not (near and residual <= SOLVED):
+                raise RuntimeError(f"the branch is lost near p = {self.here.p:.8g}: take smaller steps.")
             self.seen[s] = point, self.walk.describe(point)
         return self.seen[s]
 
@@ -187,8 +201,17 @@ class _Segment:
             # Curvatures that only touch zero between two points that are otherwise alike.
             point, state = self.at(end)
             return Event(kind, point.p, width, state, 1, self.walk.model_of), end
+
+        def found(s: float) -> float:
+            try:
+                return value(s)
+            except RuntimeError:
+                return 0.0
+
         # At a fold p is stationary: its error is of second order in that of s.
-        root, result = brentq(value, begin, end, xtol=1e-13 * self.reach, full_output=True)
+        root, result = brentq(found, begin, end, xtol=1e-13 * self.reach, full_output=True)
+        if root not in self.seen or abs(value(root)) > _JUMP * max(abs(value(begin)), abs(value(end))):
+            return self._between(kind, of, begin, root, end), root
         point, state = self.at(root)
         near = sorted(self.seen, key=lambda s: abs(s - root))[1]
         # What is left of the function, by the slope to the nearest point that was seen.
@@ -196,3 +219,25 @@ class _Segment:
         error = width if not result.converged or slope == 0 else abs(self.at(near)[0].p - point.p) * left / slope
         error = max(error, 1e-13 * self.walk.scale)
         return Event(kind, point.p, error, state, 1, self.walk.model_of), root
+
+    def _between(self, kind: Any, of: Callable, begin: float, root: float, end: float) -> Event:
+        """The event where another branch passes through at an angle: beside it the two are told from each other.
+
+        There the function is a coordinate of the curve, and where it is zero u and p are its interpolation.
+        """
+        beside = np.clip(root + self.reach * _BESIDE * np.array([-2.0, -1.0, 1.0, 2.0]), begin, end)
+        places = np.unique([begin, *beside, end])
+        at = [self.at(float(s)) for s in places]
+        c = np.array([float(of(*each)) for each in at])
+
+        def weights(chosen: np.ndarray) -> np.ndarray:
+            """Lagrange's, at zero."""
+            return np.array([np.prod([b / (b - a) for b in chosen if b != a]) for a in chosen])
+
+        p = np.array([point.p for point, _ in at])
+        inner = slice(1, -1)
+        parameter = float(weights(c) @ p)
+        error = abs(parameter - float(weights(c[inner]) @ p[inner]))
+        u = sum(w * point.u for w, (point, _) in zip(weights(c), at, strict=True))
+        state = self.walk.describe(CurvePoint(u, parameter, self.here.du, self.here.dp))
+        return Event(kind, parameter, max(error, 1e-13 * self.walk.scale), state, 1, self.walk.model_of)

@@ -8,7 +8,7 @@ Source: Atkinson and Han, Spherical Harmonics and Approximations on the Unit Sph
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -56,13 +56,7 @@ class FunkHecke(AbstractSum):
     def _convolve(
         self, kernel: AbstractKernel, mu: AbstractMeasure, points: AbstractSphericalGrid
     ) -> Inexact[Array, "..."]:
-        def profile(theta):
-            half = 0.5 * theta
-            # The chord from y to x in their plane: 1 − ⟨x, y⟩ would lose its digits where they are near.
-            chord = 2 * jnp.sin(half)[:, None] * jnp.stack([jnp.sin(half), -jnp.cos(half)], axis=1)
-            return jax.vmap(kernel)(jnp.pad(chord, ((0, 0), (0, mu.domain.dim - 2))))
-
-        return convolve(profile, coefficients(mu, points))
+        return convolve(profile(kernel, mu.domain.dim), coefficients(mu, points))
 
 
 class Coefficients(NamedTuple):
@@ -89,10 +83,26 @@ def convolve(profile: Callable[[Array], Array], rho: Coefficients) -> Inexact[Ar
     - `profile`: w as a function of the angle between x and y, elementwise.
     - `rho`: the coefficients of ρ.
     """
-    theta, table = legendre.funk_hecke(rho.degree, rho.grid.space.dim)
-    dtype = rho.values.real.dtype
-    multipliers = jnp.asarray(table, dtype) @ profile(jnp.asarray(theta, dtype))
-    return multipliers[rho.grid.degrees(rho.degree)] * rho.values
+    of_degree = multipliers(profile, rho.degree, rho.grid.space.dim, rho.values.real.dtype)
+    return of_degree[rho.grid.degrees(rho.degree)] * rho.values
+
+
+def multipliers(profile: Callable[[Array], Array], degree: int, dim: int, dtype: Any = float) -> Float[Array, " l"]:
+    """λ_0 … λ_degree on S^{d−1}, of w as a function of the angle between x and y."""
+    theta, table = legendre.funk_hecke(degree, dim)
+    return jnp.asarray(table, dtype) @ profile(jnp.asarray(theta, dtype))
+
+
+def profile(kernel: AbstractKernel, dim: int) -> Callable[[Float[Array, " k"]], Float[Array, " k"]]:
+    """w of a zonal W(x − y), as a function of the angle between x and y, elementwise."""
+
+    def of_angle(theta):
+        half = 0.5 * theta
+        # The chord from y to x in their plane: 1 − ⟨x, y⟩ would lose its digits where they are near.
+        chord = 2 * jnp.sin(half)[:, None] * jnp.stack([jnp.sin(half), -jnp.cos(half)], axis=1)
+        return jax.vmap(kernel)(jnp.pad(chord, ((0, 0), (0, dim - 2))))
+
+    return of_angle
 
 
 def is_zonal(kernel: AbstractKernel, dim: int) -> bool:
