@@ -85,10 +85,13 @@ REFUSED = {
         "no number": (lambda: statistics.Lifetimes([math.nan], [True]), "finite"),
         "nothing": (lambda: statistics.Lifetimes([], []), "one shape"),
         "two ends": (lambda: statistics.Lifetimes([1.0, 2.0], [True, True]).exponential(), "three ends"),
+        "no time": (lambda: statistics.Lifetimes([0.0] * 3, [True] * 3).exponential(), "a time that was watched"),
         "no level": (lambda: statistics.Lifetimes([1.0], [True]).interval(1.0), "between 0 and 1"),
     },
     "statistics.binder_ratio": {
         "a number": (lambda: statistics.binder_ratio(1.0), "leading axis"),
+        "complex samples": (lambda: statistics.binder_ratio([1j, 2.0]), "complex"),
+        "no order": (lambda: statistics.binder_ratio([0.0, 0.0, 1.0]), "0/0"),
         "one sample": (lambda: statistics.binder_ratio([1.0]), "at least two"),
         "no number": (lambda: statistics.binder_ratio([1.0, math.nan]), "finite"),
     },

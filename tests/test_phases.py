@@ -59,6 +59,14 @@ def test_the_order_of_oscillators_and_that_their_state_stays(strength):
     np.testing.assert_allclose(later.values, state.density.values, atol=1e-11)
 
 
+def test_a_start_in_single_precision_is_as_good():
+    model, start = kuramoto(2.5), mk.Density.from_function(RING, lambda x: 1 + 0.1 * jnp.cos(x[0]))
+    state = phases.steady_state(model, mk.Density(RING, start.values.astype(jnp.float32)))
+    assert state.order == pytest.approx(catalogue.oscillators.order_parameter(2.5, 1.0), abs=1e-12)
+    with jax.enable_x64(False), pytest.raises(ValueError, match="jax_enable_x64"):
+        phases.steady_state(model, start)
+
+
 def test_thresholds_of_the_uniform_state():
     """κ_♯ = −1/(β min Ŵ): 2/β for a cosine, b/I_1(b) for attention, none for a repulsion."""
     at = lambda kernel, beta: phases.linear_threshold(mk.langevin(CIRCLE, interaction=kernel, beta=beta))  # noqa: E731

@@ -235,11 +235,11 @@ def _entry(weights, strength: float, beta: float, scaled: float, statement: str)
     """The model, κ_♯ = `scaled`/β and the coefficient c of its onset."""
     require(0 < strength < math.inf, f"a strength κ is a positive number, but {strength} was given.")
     require(0 < beta < math.inf, f"an inverse temperature β is a positive number, but {beta} was given.")
-    w, sharp = np.asarray(weights), float(scaled / beta)
+    w, sharp = np.asarray(weights, np.float64), float(scaled / beta)
     model, mode = on_circle(jnp.asarray(w), strength, beta), int(np.argmax(w)) + 1
     facts = {
         "critical strength": Fact(
-            statement, sharp, _REFERENCE, lambda: _threshold(model, strength, w.size), 1e-9 * sharp
+            statement, sharp, _REFERENCE, lambda: _threshold(model, strength, max(mode, min(w.size, 12))), 1e-9 * sharp
         ),
         "critical mode": Fact("k of the largest w_k", float(mode), _REFERENCE),
     }
@@ -261,7 +261,7 @@ def _response(model: Model, mode: int) -> float:
 
 
 def _threshold(model: Model, strength: float, modes: int) -> float:
-    return 2 * strength / (float(model.beta) * max(_response(model, k) for k in range(1, min(modes, 12) + 1)))
+    return 2 * strength / (float(model.beta) * max(_response(model, k) for k in range(1, modes + 1)))
 
 
 def _measured_onset(model: Model, strength: float, mode: int, sharp: float) -> float:

@@ -92,7 +92,7 @@ def steady_state(model: Model, start: Density, picard: int = 200) -> SteadyState
     grid = start.grid
     equation.require_states(model, grid)
     axes = equation.symmetric_axes(model, grid)
-    u = energy.potential(model, start)
+    u = energy.potential(model, start).astype(float)
     u = equation.descend(model, grid, u, picard) if picard else u
     u, residual = equation.newton(model, grid, u, axes)
     if not float(residual) <= _SOLVED:
@@ -137,7 +137,7 @@ def steady_states(
     axes = equation.symmetric_axes(model, grid)
     found: list[SteadyState] = []
     fingerprints = np.full((16, equation.moduli(grid, jnp.ones(grid.shape), axes).size), 1e3)
-    own = [energy.potential(model, start) for start in starts]
+    own = [energy.potential(model, start).astype(float) for start in starts]
     for u in [*own, *_waves(model, grid), *_random(model, grid, key, random)]:
         for steps in (4, 200):
             v = equation.descend(model, grid, u, steps) if steps else u
