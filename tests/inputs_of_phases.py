@@ -63,6 +63,7 @@ REFUSED = {
         "half a refinement": (lambda: diagram(refinement=-1), "refined 0 times"),
     },
     "phases.escape_times": {
+        "a distance": (lambda: escapes(left=lambda m, mu: mu.positions[0, 0] - 1), "True or False, not a number"),
         "from a density": (lambda: escapes(start=RHO), "starts at particles"),
         "a number for the set": (lambda: escapes(left=1.0), "a function of (model, measure)"),
         "each particle by itself": (lambda: escapes(left=lambda m, mu: mu.positions[:, 0] > 1), "True or False"),

@@ -79,7 +79,9 @@ def ramps(
     require_finite("a value of a ramp", p)
     require(np.all(np.diff(p) > 0), "the values of a ramp increase: it goes up, and then down by itself.")
     require_key(key)
-    require(callable(model_of), f"a ramp takes the model as a function of its parameter, not {model_of!r}.")
+    require(
+        callable(model_of), f"a ramp takes the model as a function of its parameter, not a {type(model_of).__name__}."
+    )
     require(callable(observe), f"what is observed is a function of (model, measure), not {observe!r}.")
     require(
         isinstance(start, Particles) or callable(start),
