@@ -156,8 +156,8 @@ def test_relaxation_on_a_square_has_the_rates_of_its_sides():
 
 @pytest.mark.parametrize("shape", [(6, 8), (7, 9), (6, 9)])
 def test_relaxation_on_a_rectangle_knows_each_wave_once(shape):
-    """At the uniform state of a torus with sides 2π and 3, W = cos x, β = 2, the rates are |q|²/β, but 1 at q = (±1, 0),
-    for each q of the grid once: the last wave of an even number of nodes along x is no constant in x."""
+    """At the uniform state of a torus with sides 2π and 3, W = cos x, β = 2, the rates are |q|²/β, but 1 at q = (±1,
+    0), for each q of the grid once: the last wave of an even number of nodes along x is no constant in x."""
     torus = mk.Torus(2, (2 * math.pi, 3.0))
     series = mk.kernels.FourierSeries(np.array([[1, 0]]), jnp.array([1.0]))
     flat = mk.Density.from_function(torus.grid(shape), lambda x: 1.0 + 0 * x[0])

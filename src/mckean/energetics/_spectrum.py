@@ -82,8 +82,8 @@ def _slopes(grid: AbstractGrid, pi: np.ndarray) -> list[np.ndarray]:
 
 
 def _derivatives(n: int, side: float) -> list[np.ndarray]:
-    """∂ of the trigonometric interpolant, shape (n, n). It takes the last wave of an even number of nodes to 0, of which
-    −∂² has the square of the wave number: a second matrix for that."""
+    """∂ of the trigonometric interpolant, shape (n, n). It takes the last wave of an even number of nodes to 0, of
+    which −∂² has the square of the wave number: a second matrix for that."""
     q = 2 * np.pi / side * np.fft.fftfreq(n, 1 / n)
     derivative = np.fft.ifft(1j * q[:, None] * np.fft.fft(np.eye(n), axis=0), axis=0).real
     if n % 2:

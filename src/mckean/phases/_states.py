@@ -31,8 +31,8 @@ class SteadyState:
     - `density`: ρ, a `Density`.
     - `free_energy`: F(ρ), energy per particle.
     - `residual`: max|log ρ + β(V + W_s*ρ) − const|, the error of the equation.
-    - `tail`: the share of the modes of log ρ or of ρ, whichever is larger, by their root mean square, in the upper third
-      of the grid's; 0 on a box. A state that the grid resolves has a small one.
+    - `tail`: the share of the modes of log ρ or of ρ, whichever is larger, by their root mean square, in the upper
+      third of the grid's; 0 on a box. A state that the grid resolves has a small one.
     - `kernel_tail`: the largest |Ŵ(k)| of a mode that the grid does not have over the largest of all; 0 on a box.
     - `order`: the largest modulus of a Fourier mode, |∫e^{iq_k·x}ρ|, k ≠ 0, on a torus; the mean, shape (d,), on a box.
     - `curvatures`: the least eigenvalues of the Hessian of βF, 1 + β√ρW_s√ρ on what is orthogonal to √ρ, in increasing
