@@ -121,6 +121,7 @@ REFUSED = {
     "catalogue.noisy_attention": {
         "no sharpness": (lambda: catalogue.noisy_attention(0.0), "a sharpness lies between"),
         "a negative strength": (lambda: catalogue.noisy_attention(strength=-1.0), "positive number"),
+        "half a mode": (lambda: catalogue.noisy_attention(modes=8.5), "positive integer"),
     },
     "catalogue.consensus_optimisation": {
         "no attraction": (lambda: catalogue.consensus_optimisation(rate=0.0), "λ > 0"),
