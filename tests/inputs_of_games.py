@@ -108,9 +108,14 @@ REFUSED = {
         "an aim that is a number": (lambda: games.Target(1.0, 1.0), "is a function g"),
         "an aim with values in R": (lambda: games.Target(lambda m: m, 1.0), "scalar"),
         "no time": (lambda: games.Target(lambda m: m[0], 0.0), "must be positive"),
+        "no end": (lambda: games.Target(lambda m: m[0], jnp.inf), "positive and finite"),
         "a negative noise": (lambda: target(common=-1.0), "must not be negative"),
+        "an infinite noise": (lambda: target(common=jnp.inf), "must be finite"),
     },
-    "games.equilibria": {"with a common noise": (lambda: games.equilibria(target(common=1.0), 0.0), "one equilibrium")},
+    "games.equilibria": {
+        "with a common noise": (lambda: games.equilibria(target(common=1.0), 0.0), "one equilibrium"),
+        "a mean that is no number": (lambda: games.equilibria(target(), jnp.nan), "must be finite"),
+    },
     "games.expectation": {
         "without a common noise": (lambda: games.expectation(target(), jnp.sum, 0.0, 0.0), "several equilibria"),
         "after the end": (lambda: games.expectation(target(common=1.0), jnp.sum, 2.0, 0.0), "between 0 and T"),
@@ -118,10 +123,17 @@ REFUSED = {
             lambda: games.expectation(games.Target(lambda m: -4 * m[0], 1.0, common=1.0), jnp.sum, 0.0, 0.0),
             "less than linearly",
         ),
+        "a mean that is no number": (
+            lambda: games.expectation(target(common=1.0), jnp.sum, 0.0, jnp.nan),
+            "a mean must be finite",
+        ),
+        "no mean": (lambda: games.expectation(target(common=1.0), jnp.sum, 0.0, jnp.zeros(0)), "one mean or more"),
     },
     "games.aim": {
         "two cells": (lambda: games.aim(target(common=0.1), 0.0, jnp.zeros(1), cells=8), "take more of them"),
         "a number": (lambda: games.aim(target(common=1.0), 0.0, 0.0), "shape (n,)"),
+        "a mean that is no number": (lambda: games.aim(target(common=1.0), 0.0, [jnp.nan]), "a mean must be finite"),
+        "no mean": (lambda: games.aim(target(common=1.0), 0.0, jnp.zeros(0)), "n ≥ 1"),
     },
     "games.Equilibrium": {
         "of another game": (lambda: games.exploitability(game(), EQUILIBRIUM), "with another horizon"),

@@ -99,10 +99,11 @@ REFUSED = {
             lambda: diagram(grid=CIRCLE.grid(16), starts=(RHO, RHO)),
             "two densities on its grid",
         ),
-        "too many nodes": (lambda: diagram(grid=CIRCLE.grid(1024)), "128 nodes at most"),
+        "too many nodes": (lambda: diagram(grid=CIRCLE.grid(1024)), "600 nodes at most"),
         "half a refinement": (lambda: diagram(refinement=-1), "refined 0 times"),
     },
     "phases.escape_times": {
+        "a distance": (lambda: escapes(left=lambda m, mu: mu.positions[0, 0] - 1), "True or False, not a number"),
         "from a density": (lambda: escapes(start=RHO), "starts at particles"),
         "a number for the set": (lambda: escapes(left=1.0), "a function of (model, measure)"),
         "each particle by itself": (lambda: escapes(left=lambda m, mu: mu.positions[:, 0] > 1), "True or False"),
@@ -125,10 +126,13 @@ REFUSED = {
         "no number": (lambda: statistics.Lifetimes([math.nan], [True]), "finite"),
         "nothing": (lambda: statistics.Lifetimes([], []), "one shape"),
         "two ends": (lambda: statistics.Lifetimes([1.0, 2.0], [True, True]).exponential(), "three ends"),
+        "no time": (lambda: statistics.Lifetimes([0.0] * 3, [True] * 3).exponential(), "a time that was watched"),
         "no level": (lambda: statistics.Lifetimes([1.0], [True]).interval(1.0), "between 0 and 1"),
     },
     "statistics.binder_ratio": {
         "a number": (lambda: statistics.binder_ratio(1.0), "leading axis"),
+        "complex samples": (lambda: statistics.binder_ratio([1j, 2.0]), "complex"),
+        "no order": (lambda: statistics.binder_ratio([0.0, 0.0, 1.0]), "0/0"),
         "one sample": (lambda: statistics.binder_ratio([1.0]), "at least two"),
         "no number": (lambda: statistics.binder_ratio([1.0, math.nan]), "finite"),
     },
@@ -157,6 +161,7 @@ REFUSED = {
     "catalogue.noisy_attention": {
         "no sharpness": (lambda: catalogue.noisy_attention(0.0), "a sharpness lies between"),
         "a negative strength": (lambda: catalogue.noisy_attention(strength=-1.0), "positive number"),
+        "half a mode": (lambda: catalogue.noisy_attention(modes=8.5), "positive integer"),
     },
     "catalogue.consensus_optimisation": {
         "no attraction": (lambda: catalogue.consensus_optimisation(rate=0.0), "λ > 0"),

@@ -30,7 +30,11 @@ PARAMETERS = {
     "cucker_smale": [{"common": 0.5}, {"strength": 2.0, "exponent": 0.4, "dim": 2}],
     "inertial_kuramoto": [{}, {"strength": 1.0, "friction": 3.0, "beta": 1.5}],
     "locusts": [{}],
-    "generalised_kuramoto": [{}, {"weights": (0.2, 1.0, 0.0, 0.6), "beta": 2.0}],
+    "generalised_kuramoto": [
+        {},
+        {"weights": (0.2, 1.0, 0.0, 0.6), "beta": 2.0},
+        {"weights": (0.0,) * 19 + (1.0,)},
+    ],
     "maier_saupe": [{}, {"strength": 3.0, "beta": 2.0}, {"strength": 2.0}],
     "onsager": [{}],
     "hegselmann_krause": [{}, {"radius": 2.5, "beta": 2.0}],

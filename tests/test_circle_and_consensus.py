@@ -36,6 +36,13 @@ def test_where_opinions_order_continuously(radius, sign):
     assert np.sign(catalogue.hegselmann_krause(radius)["onset"]) == sign
 
 
+def test_single_precision_has_the_same_facts():
+    with jax.enable_x64(False):
+        single = catalogue.hegselmann_krause(1.0)
+    assert single.facts.keys() == catalogue.hegselmann_krause(1.0).facts.keys()
+    assert single["onset"] == pytest.approx(catalogue.hegselmann_krause(1.0)["onset"], rel=1e-4)
+
+
 @pytest.mark.parametrize(("sharpness", "sign"), [(2.4, 1), (2.5, -1)])
 def test_where_attention_orders_continuously(sharpness, sign):
     """I_2(b)/I_1(b) = ½ in between (Mun and Rosenzweig), and not I_{5/2}/I_{3/2} = ⅓ of tokens on S²."""

@@ -100,7 +100,7 @@ def test_gap_of_synchronised_oscillators(strength, nodes, gap, beta):
     entry = catalogue.kuramoto(strength / beta, beta)
     still = mk.Density.from_law(CIRCLE.grid(nodes), mk.VonMises(CIRCLE, 0.0, strength * entry["order parameter"]))
     rates = relaxation(entry.model, still)
-    assert rates.size == nodes - (2 if nodes % 2 == 0 else 1)
+    assert rates.size == nodes - 1
     assert abs(rates[0]) < 1e-9
     assert rates[1] == pytest.approx(gap / beta, abs=5e-9)
     assert rates[1] == pytest.approx(entry["spectral gap"], abs=1e-9)
@@ -152,6 +152,20 @@ def test_relaxation_on_a_square_has_the_rates_of_its_sides():
     model = mk.langevin(mk.Torus(2), interaction=mk.kernels.Cosine(2.5), beta=1.0)
     still = mk.Density.from_function(mk.Torus(2).grid((22, 6)), lambda x: jnp.exp(2.5 * order * jnp.cos(x[0])))
     assert relaxation(model, still)[:4] == pytest.approx([-0.25, -0.25, 0.0, 0.52071795], abs=1e-7)
+
+
+@pytest.mark.parametrize("shape", [(6, 8), (7, 9), (6, 9)])
+def test_relaxation_on_a_rectangle_knows_each_wave_once(shape):
+    """At the uniform state of a torus with sides 2π and 3, W = cos x, β = 2, the rates are |q|²/β, but 1 at q = (±1,
+    0), for each q of the grid once: the last wave of an even number of nodes along x is no constant in x."""
+    torus = mk.Torus(2, (2 * math.pi, 3.0))
+    series = mk.kernels.FourierSeries(np.array([[1, 0]]), jnp.array([1.0]))
+    flat = mk.Density.from_function(torus.grid(shape), lambda x: 1.0 + 0 * x[0])
+    waves = [np.fft.fftfreq(n, 1 / n) * 2 * math.pi / side for n, side in zip(shape, torus.lengths, strict=True)]
+    exact = 0.5 * np.add.outer(waves[0] ** 2, waves[1] ** 2)
+    exact[[1, -1], 0] = 1.0
+    found = relaxation(mk.langevin(torus, interaction=series, beta=2.0), flat)
+    np.testing.assert_allclose(found, np.sort(exact.ravel())[1:], rtol=1e-10)
 
 
 def test_convexity_is_sharp_for_gaussians():

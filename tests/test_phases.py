@@ -59,6 +59,21 @@ def test_the_order_of_oscillators_and_that_their_state_stays(strength):
     np.testing.assert_allclose(later.values, state.density.values, atol=1e-11)
 
 
+def test_a_start_in_single_precision_is_as_good():
+    model, start = kuramoto(2.5), mk.Density.from_function(RING, lambda x: 1 + 0.1 * jnp.cos(x[0]))
+    state = phases.steady_state(model, mk.Density(RING, start.values.astype(jnp.float32)))
+    assert state.order == pytest.approx(catalogue.oscillators.order_parameter(2.5, 1.0), abs=1e-12)
+    with jax.enable_x64(False), pytest.raises(ValueError, match="jax_enable_x64"):
+        phases.steady_state(model, start)
+
+
+def test_a_state_narrower_than_a_cell_has_a_tail():
+    """At βK = 2500 ρ is a Gaussian of the width 0.02, of which 24 nodes see nothing, though log ρ has one mode."""
+    model = mk.langevin(CIRCLE, interaction=mk.kernels.Cosine(2.5), beta=1000.0)
+    state = phases.steady_state(model, mk.Density.from_function(RING, lambda x: 1 + 0.1 * jnp.cos(x[0])))
+    assert state.tail > 0.1
+
+
 def test_thresholds_of_the_uniform_state():
     """κ_♯ = −1/(β min Ŵ): 2/β for a cosine, b/I_1(b) for attention, none for a repulsion."""
     at = lambda kernel, beta: phases.linear_threshold(mk.langevin(CIRCLE, interaction=kernel, beta=beta))  # noqa: E731
@@ -156,6 +171,14 @@ REFUSALS = {
     "bounds": (
         lambda: phases.continuation(kuramoto, phases.steady_state(kuramoto(1.0), flat(RING)), 1.0, (2.0, 3.0)),
         "begins within its bounds",
+    ),
+    "a start on another grid": (
+        lambda: phases.steady_states(kuramoto(1.0), RING, key=KEY, starts=[flat(CIRCLE.grid(8))]),
+        "densities on its grid",
+    ),
+    "steps of descent that are negative": (
+        lambda: phases.steady_state(kuramoto(1.0), flat(RING), picard=-1),
+        "picard is an integer",
     ),
     "not traceable": (
         lambda: phases.continuation(

@@ -45,6 +45,8 @@ def test_clocks_in_the_long_run_are_mathieus(strength, sigma, figures):
     assert error < 1e-10
     if figures:
         assert (order(found), float(found.cost)) == pytest.approx(figures, abs=1e-9)
+        single = mk.Density(RING, WAVE.values.astype(jnp.float32))
+        assert order(games.equilibrium(clocks(strength, sigma), single)) == pytest.approx(r, abs=2e-8)
 
 
 def test_clocks_with_a_discount_and_a_common_noise():

@@ -146,7 +146,10 @@ def onsager(strength: float = 6.0, beta: float = 1.0, modes: int = 64) -> Entry:
 
     **Source:** Onsager, Ann. N. Y. Acad. Sci. 51 (1949).
     """
-    require(positive_integer("the number of modes", modes) >= 4, f"four modes or more are needed, not {modes}.")
+    require(
+        positive_integer("the number of modes is a positive integer", modes) >= 4,
+        f"four modes or more are needed, not {modes}.",
+    )
     return _entry(onsager_weights(modes), strength, beta, 1.5 * math.pi, "κ_♯ = 3π/2β")
 
 
@@ -170,7 +173,10 @@ def hegselmann_krause(radius: float = 1.0, strength: float = 16.0, beta: float =
     Schlichting, arXiv 1806.01719.
     """
     require(0 < radius <= math.pi, f"the radius of confidence lies between 0 and π, but {radius} was given.")
-    require(positive_integer("the number of modes", modes) >= 4, f"four modes or more are needed, not {modes}.")
+    require(
+        positive_integer("the number of modes is a positive integer", modes) >= 4,
+        f"four modes or more are needed, not {modes}.",
+    )
     sharp = math.pi / (radius - math.sin(radius))
     return _entry(bounded_confidence_weights(radius, modes), strength, beta, sharp, "κ_♯ = π/β(h − sin h)")
 
@@ -198,7 +204,10 @@ def barre_degond_zatorska(
     """
     inside = 0 <= length < radius <= math.pi
     require(inside, f"springs have 0 ≤ l < R ≤ π, but l = {length} and R = {radius} were given.")
-    require(positive_integer("the number of modes", modes) >= 4, f"four modes or more are needed, not {modes}.")
+    require(
+        positive_integer("the number of modes is a positive integer", modes) >= 4,
+        f"four modes or more are needed, not {modes}.",
+    )
     weights = np.asarray(spring_weights(radius, length, modes))
     require(weights.max() > 0, f"springs of length l = {length:g} repel in every mode: shorten them.")
     return _entry(
@@ -226,6 +235,7 @@ def noisy_attention(sharpness: float = 4.0, strength: float = 0.4, beta: float =
     """
     from scipy.special import iv
 
+    modes = positive_integer("the number of modes is a positive integer", modes)
     require(0 < sharpness < modes, f"a sharpness lies between 0 and the number of modes, but {sharpness} was given.")
     sharp = sharpness / float(iv(1, sharpness))
     return _entry(attention_weights(sharpness, modes), strength, beta, sharp, "κ_♯ = b/β I_1(b)")
@@ -235,11 +245,11 @@ def _entry(weights, strength: float, beta: float, scaled: float, statement: str)
     """The model, κ_♯ = `scaled`/β and the coefficient c of its onset."""
     require(0 < strength < math.inf, f"a strength κ is a positive number, but {strength} was given.")
     require(0 < beta < math.inf, f"an inverse temperature β is a positive number, but {beta} was given.")
-    w, sharp = np.asarray(weights), float(scaled / beta)
+    w, sharp = np.asarray(weights, np.float64), float(scaled / beta)
     model, mode = on_circle(jnp.asarray(w), strength, beta), int(np.argmax(w)) + 1
     facts = {
         "critical strength": Fact(
-            statement, sharp, _REFERENCE, lambda: _threshold(model, strength, w.size), 1e-9 * sharp
+            statement, sharp, _REFERENCE, lambda: _threshold(model, strength, max(mode, min(w.size, 12))), 1e-9 * sharp
         ),
         "critical mode": Fact("k of the largest w_k", float(mode), _REFERENCE),
     }
@@ -261,7 +271,7 @@ def _response(model: Model, mode: int) -> float:
 
 
 def _threshold(model: Model, strength: float, modes: int) -> float:
-    return 2 * strength / (float(model.beta) * max(_response(model, k) for k in range(1, min(modes, 12) + 1)))
+    return 2 * strength / (float(model.beta) * max(_response(model, k) for k in range(1, modes + 1)))
 
 
 def _measured_onset(model: Model, strength: float, mode: int, sharp: float) -> float:

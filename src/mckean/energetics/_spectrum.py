@@ -1,7 +1,6 @@
 """The spectrum of the flow that is linearised about an equilibrium."""
 
-import math
-from itertools import pairwise
+import itertools
 
 import numpy as np
 from jaxtyping import Float
@@ -54,10 +53,9 @@ def relaxation(model: Model, equilibrium: Density) -> Float[np.ndarray, " k"]:
     require(model.internal is None, "the linearisation is for the entropy of a noise, not for an internal energy.")
     pi = np.asarray(equilibrium.values, np.float64)
     require(bool(np.all(pi > 0)), "a linearisation needs a positive density: take a smaller box.")
-    slopes, zeros = _slopes(grid, pi)
-    sizes, turn = np.linalg.eigh(sum(b.T @ b for b in slopes))
-    # K is 0 on constants, and on what an even number of nodes cannot tell from them.
-    root = turn[:, zeros:] * np.sqrt(np.maximum(sizes[zeros:], 0.0))
+    sizes, turn = np.linalg.eigh(sum(b.T @ b for b in _slopes(grid, pi)))
+    # K is 0 on constants, and on nothing else.
+    root = turn[:, 1:] * np.sqrt(np.maximum(sizes[1:], 0.0))
     weight = np.sqrt(pi.ravel())
     inner = np.eye(grid.size) / float(model.beta)
     inner = inner + grid.cell_volume * weight[:, None] * _pair_energies(model, equilibrium) * weight
@@ -65,31 +63,33 @@ def relaxation(model: Model, equilibrium: Density) -> Float[np.ndarray, " k"]:
     return np.linalg.eigvalsh(0.5 * (rates + rates.T))
 
 
-def _slopes(grid: AbstractGrid, pi: np.ndarray) -> tuple[list[np.ndarray], int]:
-    """√π∂_jπ^{−1/2}, and how many vectors it takes to 0."""
+def _slopes(grid: AbstractGrid, pi: np.ndarray) -> list[np.ndarray]:
+    """√π∂_jπ^{−1/2}."""
     root = np.sqrt(pi.ravel())
     if isinstance(grid, FourierGrid):
-        parts = [_derivative(n, side) for n, side in zip(grid.shape, grid.sides, strict=True)]
+        parts = [_derivatives(n, side) for n, side in zip(grid.shape, grid.sides, strict=True)]
         if len(parts) == 2:
-            parts = [np.kron(parts[0], np.eye(grid.shape[1])), np.kron(np.eye(grid.shape[0]), parts[1])]
-        return [root[:, None] * part / root for part in parts], math.prod(1 + (n % 2 == 0) for n in grid.shape)
+            one, other = (np.eye(n) for n in grid.shape)
+            parts = [[np.kron(part, other) for part in parts[0]], [np.kron(one, part) for part in parts[1]]]
+        return [root[:, None] * part / root for part in itertools.chain(*parts)]
     h, n = grid.spacing[0], pi.size
     if max(pi[0], pi[-1]) > _WALLS * pi.max() or n < _WIDTH:
-        faces = np.sqrt([0.5 * (a + b) for a, b in pairwise(pi)])
-        return [faces[:, None] * np.diff(np.eye(n), axis=0) / h / root], 1
+        faces = np.sqrt([0.5 * (a + b) for a, b in itertools.pairwise(pi)])
+        return [faces[:, None] * np.diff(np.eye(n), axis=0) / h / root]
     # g = √πh is nothing at the walls, and as good as periodic: √π∂π^{−1/2} = ∂ − ½(log π)′.
-    slope = _derivative(n, n * h) - np.diag(0.5 * _difference(np.log(pi)) / h)
-    # ∂ takes the wave of an even number of nodes to 0, but −∂² has the square of its wave number.
-    last = np.pi / h * (-1.0) ** np.arange(n)[None] / np.sqrt(n)
-    return [slope, last] if n % 2 == 0 else [slope], 1
+    slope, *last = _derivatives(n, n * h)
+    return [slope - np.diag(0.5 * _difference(np.log(pi)) / h), *last]
 
 
-def _derivative(n: int, side: float) -> np.ndarray:
-    """∂ of the trigonometric interpolant, shape (n, n)."""
+def _derivatives(n: int, side: float) -> list[np.ndarray]:
+    """∂ of the trigonometric interpolant, shape (n, n). It takes the last wave of an even number of nodes to 0, of
+    which −∂² has the square of the wave number: a second matrix for that."""
     q = 2 * np.pi / side * np.fft.fftfreq(n, 1 / n)
-    if n % 2 == 0:
-        q[n // 2] = 0
-    return np.fft.ifft(1j * q[:, None] * np.fft.fft(np.eye(n), axis=0), axis=0).real
+    derivative = np.fft.ifft(1j * q[:, None] * np.fft.fft(np.eye(n), axis=0), axis=0).real
+    if n % 2:
+        return [derivative]
+    last = (-1.0) ** np.arange(n)
+    return [derivative, np.pi / side * np.outer(last, last)]
 
 
 def _difference(values: np.ndarray) -> np.ndarray:

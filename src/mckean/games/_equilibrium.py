@@ -75,6 +75,8 @@ def equilibrium(
     **Source:** J.-M. Lasry and P.-L. Lions, Jpn. J. Math. 2 (2007).
     """
     require_torus(game, start)
+    # Derivatives of u cost digits: in the precision that JAX has, whatever that of the density.
+    start = Density(start.grid, start.values.astype(float))
     picard = picard and positive_integer("picard is an integer that is not negative", picard)
     steps = positive_integer("the number of steps is a positive integer", steps)
     require_tolerance("the tolerance of an equilibrium", tolerance)

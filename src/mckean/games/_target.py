@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mckean.checks import array, concrete, positive_integer, require, scalar_field
+from mckean.checks import array, concrete, number, positive_integer, require, require_finite, scalar_field
 from mckean.interactions.functions import as_module
 from mckean.interactions.parameters import parameter
 
@@ -60,9 +60,11 @@ class Target(eqx.Module):
     def __init__(self, aim: Callable, horizon: Any, *, own: Any = 1.0, common: Any = 0.0):
         require(callable(aim), f"the aim of a game is a function g of a point, not {aim!r}.")
         scalar_field(aim, 1, "the aim g of a game")
-        require(concrete(horizon) > 0, f"the horizon of a game must be positive, but {horizon} was given.")
+        inside = (concrete(horizon) > 0) & (concrete(horizon) < np.inf)
+        require(inside, f"the horizon of a game must be positive and finite, but {horizon} was given.")
         for name, sigma in (("own", own), ("common", common)):
             require(concrete(sigma) >= 0, f"the amplitude `{name}` must not be negative, but {sigma} was given.")
+            require_finite(f"the amplitude `{name}`", sigma)
         self.aim = as_module(aim)
         self.horizon, self.own, self.common = parameter(horizon), parameter(own), parameter(common)
 
@@ -92,7 +94,8 @@ def equilibria(game: Target, mean: float, *, starts: int = 21) -> Float[np.ndarr
     require(isinstance(game, Target), f"a game of a target is Target(g, T), not {type(game).__name__}.")
     require(game.common == 0, "with a common noise there is one equilibrium, and m_T is random: see `aim`.")
     starts = positive_integer("the number of starts is a positive integer", starts)
-    horizon, mean = float(game.horizon), float(mean)
+    horizon, mean = float(game.horizon), number("the mean", mean)
+    require_finite("the mean", mean)
     reach = 1 + abs(mean)
     for _ in range(50):
         wide = jnp.linspace(-reach, reach, 257)
@@ -151,6 +154,8 @@ def expectation(game: Target, phi: Callable, time: Any, mean: Any) -> Float[Arra
     _require_noisy(game, time)
     scalar_field(phi, 1, "phi")
     mean = array(mean, float)
+    require(mean.size > 0, "this is asked for one mean or more, not for none.")
+    require_finite("a mean", mean)
     values, edge = _quadrature(game, as_module(phi), array(time, float), mean.ravel())
     require(
         edge <= -30,
@@ -221,7 +226,9 @@ def aim(game: Target, time: Any, means: Any, *, cells: int = 1024) -> Float[Arra
     _require_noisy(game, time)
     cells = positive_integer("the number of cells is a positive integer", cells)
     means = array(means, float)
-    require(means.ndim == 1, f"the means have shape (n,), not {means.shape}.")
+    require(means.ndim == 1 and means.size > 0, f"the means have shape (n,), n ≥ 1, not {means.shape}.")
+    # From a mean that is not finite the solver would never arrive.
+    require_finite("a mean", means)
     values, ratio = _burgers(game, array(time, float), means, cells)
     require(
         ratio <= 1,

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _CONCENTRATION = 3.0
+# The most nodes: a diagram has matrices alone, for many pairs at once.
+_MOST = 600
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,8 @@ class PhaseDiagram:
     - `threshold`: p at each q where the disordered state loses its stability, shape (m,); NaN where that is not seen.
     - `fold`: p at each q where the ordered state ends while the disordered one is stable, shape (m,); NaN where the
       transition is continuous.
-    - `coexistence`: p at each q where both states have the same free energy, shape (m,); NaN where they do not.
+    - `coexistence`: p at each q where both states have the same free energy, shape (m,); NaN where that is not seen: it
+      lies between two refined values of p at which both are stable.
     - `columns`: what was computed at each q, for `known`.
     """
 
@@ -163,8 +166,8 @@ def _problem(model_of: Callable, grid: AbstractGrid, values: tuple, starts: Any)
         "a phase diagram is one of a torus or a box: on a sphere follow branches with continuation.",
     )
     require(
-        grid.size <= equation.DENSE,
-        f"a phase diagram solves with matrices, on {equation.DENSE} nodes at most, but the grid has {grid.size}.",
+        grid.size <= _MOST,
+        f"a phase diagram solves with matrices, on {_MOST} nodes at most, but the grid has {grid.size}.",
     )
     try:
         jax.eval_shape(lambda p, q: equation.image(model_of(p, q), grid, jnp.zeros(grid.shape)), p, q)

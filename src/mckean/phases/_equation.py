@@ -42,6 +42,10 @@ def require_states(model: Model, grid: AbstractGrid) -> None:
     )
     require(grid.space == model.space, f"the model lives on {model.space}, but the grid is one of {grid.space}.")
     require(len(grid.shape) <= 2, "steady states are found in dimensions 1 and 2.")
+    require(
+        jnp.result_type(float) == jnp.float64,
+        "steady states are solved to more digits than single precision has: jax.config.update('jax_enable_x64', True).",
+    )
     require(model.drift is None, "a drift b need not be a gradient: steady states are those of V, W and a temperature.")
     require(model.internal is None, "steady states e^{−βu} are those of an entropy, not of an internal energy.")
     require(not model.common, "with a common noise the law given the environment has no steady state: leave it out.")

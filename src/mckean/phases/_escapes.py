@@ -70,6 +70,8 @@ def _first_exit(key: PRNGKeyArray, model: Model, start: Any, left: Callable, run
     first, noise = jax.random.split(key)
     cloud = start if isinstance(start, Particles) else start(first)
     made = evolve(model, cloud, path=Brownian(noise), observe={"left": left}, **run)
-    out = jnp.asarray(made.observed["left"], bool)
+    out = jnp.asarray(made.observed["left"])
     require(out.ndim == 1, f"whether a cloud has left is True or False, not an array of shape {out.shape[1:]}.")
+    # A signed distance would count as True on both sides.
+    require(out.dtype == bool, f"whether a cloud has left is True or False, not a number of type {out.dtype}.")
     return made.times[jnp.where(jnp.any(out), jnp.argmax(out), out.size - 1)], jnp.any(out)

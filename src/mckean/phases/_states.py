@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mckean.checks import require, require_key
+from mckean.checks import positive_integer, require, require_key
 from mckean.measures import Density
 from mckean.models import Model, energy, require_model
 from mckean.phases import _equation as equation
@@ -32,8 +32,8 @@ class SteadyState:
     - `density`: ρ, a `Density`.
     - `free_energy`: F(ρ), energy per particle.
     - `residual`: max|log ρ + β(V + W_s*ρ) − const|, the error of the equation.
-    - `tail`: the share of log ρ's modes or harmonics, by their root mean square, in the upper third of the grid's;
-      0 on a box. A state that the grid resolves has a small one.
+    - `tail`: the share of the modes or harmonics of log ρ or of ρ, whichever is larger, by their root mean square, in
+      the upper third of the grid's; 0 on a box. A state that the grid resolves has a small one.
     - `kernel_tail`: the largest |Ŵ| of a mode or degree that the grid lacks over the largest of all; 0 on a box.
     - `order`: the largest modulus of a Fourier mode, |∫e^{iq_k·x}ρ|, k ≠ 0, on a torus; the mean, shape (d,), on a box;
       on a sphere the largest √(∬P_l(⟨x, y⟩)dρdρ), l ≥ 1, P_l(1) = 1, which on a zonal grid is |∫P_l(⟨e, x⟩)dρ|, and
@@ -97,8 +97,9 @@ def steady_state(model: Model, start: Density, picard: int = 200) -> SteadyState
     )
     grid = start.grid
     equation.require_states(model, grid)
+    picard = picard and positive_integer("picard is an integer that is not negative", picard)
     axes = equation.symmetric_axes(model, grid)
-    u = energy.potential(model, start)
+    u = energy.potential(model, start).astype(float)
     u = equation.descend(model, grid, u, picard) if picard else u
     u, residual = equation.newton(model, grid, u, axes)
     if not float(residual) <= _SOLVED:
@@ -142,11 +143,14 @@ def steady_states(
     require_model(model)
     equation.require_states(model, grid)
     require_key(key)
+    random = random and positive_integer("the number of random starts is an integer that is not negative", random)
+    own = isinstance(starts, Sequence) and all(isinstance(s, Density) and s.grid == grid for s in starts)
+    require(own, "the starts of a search are a sequence of densities on its grid.")
     axes = equation.symmetric_axes(model, grid)
     found: list[SteadyState] = []
     fingerprints = np.full((16, equation.moduli(grid, jnp.ones(grid.shape), axes).size), 1e3)
-    own = [energy.potential(model, start) for start in starts]
-    for u in [*own, *_waves(model, grid), *_random(model, grid, key, random)]:
+    given = [energy.potential(model, start).astype(float) for start in starts]
+    for u in [*given, *_waves(model, grid), *_random(model, grid, key, random)]:
         for steps in (4, 200):
             v = equation.descend(model, grid, u, steps) if steps else u
             # Without deflation once more, from where it is led away from what is near.
@@ -175,7 +179,8 @@ def describe(model: Model, grid: AbstractGrid, u: Any, axes: tuple[int, ...]) ->
         density=rho,
         free_energy=float(free_energy),
         residual=float(residual),
-        tail=_tail(grid, np.asarray(u)),
+        # A log ρ of one mode may be that of a ρ narrower than a cell.
+        tail=max(_tail(grid, np.asarray(u)), _tail(grid, np.asarray(rho.values))),
         kernel_tail=equation.kernel_tail(model, grid)[0],
         order=_order(rho),
         curvatures=values,
@@ -195,17 +200,17 @@ def _summary(model: Model, grid: AbstractGrid, u: Any, axes: tuple[int, ...]) ->
     )
 
 
-def _tail(grid: AbstractGrid, u: np.ndarray) -> float:
+def _tail(grid: AbstractGrid, field: np.ndarray) -> float:
     if isinstance(grid, AbstractSphericalGrid):
-        return spheres.tail(grid, u)
+        return spheres.tail(grid, field)
     if not isinstance(grid, FourierGrid):
         return 0.0
-    spectrum = np.abs(np.fft.rfftn(u - u.mean()))
+    spectrum = np.abs(np.fft.rfftn(field - field.mean()))
     reach = np.max(
         [3 * np.abs(k) / n for k, n in zip(np.broadcast_arrays(*grid.modes), grid.shape, strict=True)], axis=0
     )
     whole = np.sqrt(np.sum(spectrum**2))
-    return float(np.sqrt(np.sum(spectrum[reach > 1] ** 2)) / whole) if whole > 1e-12 * u.size else 0.0
+    return float(np.sqrt(np.sum(spectrum[reach > 1] ** 2)) / whole) if whole > 1e-12 * field.size else 0.0
 
 
 def _order(rho: Density) -> Any:
@@ -242,7 +247,6 @@ def _waves(model: Model, grid: AbstractGrid) -> list:
 
 def _random(model: Model, grid: AbstractGrid, key: Any, number: int) -> list:
     """Effective potentials of a few waves with random phases and amplitudes of a few temperatures."""
-    require(number >= 0, f"the number of random starts is not negative, but {number} was given.")
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
     if isinstance(grid, AbstractSphericalGrid):
         return [jnp.asarray(spheres.random(grid, rng) / float(model.beta)) for _ in range(number)]

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from mckean.checks import require, require_finite
+from mckean.checks import require, require_finite, require_real
 from mckean.statistics._estimates import Estimate
 from mckean.statistics._rates import Jackknife, jackknife
 
@@ -21,12 +21,17 @@ def binder_ratio(samples: Any) -> Jackknife:
 
     **Returns:** a `Jackknife` of shape (…); its `estimate` has the standard error.
 
-    **Raises:** `ValueError` for fewer than two samples, and for one that is not finite.
+    **Raises:** `ValueError` for fewer than two samples, for one that is complex or not finite, and where fewer than two
+    are not 0.
 
     **Source:** Binder, Z. Phys. B 43 (1981).
     """
+    require_real("an order parameter, of which |m| is enough,", samples)
     m = np.asarray(samples, float)
     require(m.ndim >= 1, "the samples of an order parameter have a leading axis, shape (r, …).")
+    # One sample is left out at a time.
+    known = len(m) < 2 or bool(np.all(np.sum(m != 0, axis=0) >= 2))
+    require(known, "Binder's ratio is 0/0 where fewer than two samples are not 0.")
     return jackknife(np.stack([m**2, m**4], axis=-1)).map(lambda moments: moments[..., 1] / moments[..., 0] ** 2)
 
 

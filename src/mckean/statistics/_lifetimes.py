@@ -102,9 +102,10 @@ class Lifetimes:
 
         **Returns:** a p-value of S_1/S_d, …, S_{d−1}/S_d as uniform numbers.
 
-        **Raises:** `ValueError` where fewer than three ends were seen.
+        **Raises:** `ValueError` where fewer than three ends were seen, or all of them at time 0.
         """
         require(self.ends >= 3, f"a test of lifetimes needs three ends, but {self.ends} were seen.")
+        require(self.times.sum() > 0, "a test of lifetimes needs a time that was watched.")
         from scipy.stats import kstest
 
         ends = np.sort(self.times[self.ended])
