@@ -149,6 +149,10 @@ REFUSED = {
         "no temperature": (lambda: catalogue.generalised_kuramoto(beta=0.0), "positive number"),
     },
     "catalogue.maier_saupe": {"a negative strength": (lambda: catalogue.maier_saupe(-1.0), "positive number")},
+    "catalogue.nematic": {
+        "no strength": (lambda: catalogue.nematic(0.0), "positive number"),
+        "too cold": (lambda: catalogue.nematic(30.0, 2.0), "above 50"),
+    },
     "catalogue.onsager": {
         "a negative strength": (lambda: catalogue.onsager(-1.0), "positive number"),
         "no modes": (lambda: catalogue.onsager(modes=1), "four modes or more"),

@@ -37,6 +37,7 @@ PARAMETERS = {
     ],
     "maier_saupe": [{}, {"strength": 3.0, "beta": 2.0}, {"strength": 2.0}],
     "onsager": [{}],
+    "nematic": [{}, {"strength": 4.6, "beta": 1.0}, {"strength": 1.0, "beta": 2.0}],
     "hegselmann_krause": [{}, {"radius": 2.5, "beta": 2.0}],
     "barre_degond_zatorska": [{}, {"length": 0.0}],
     "noisy_attention": [{}, {"sharpness": 1.0, "beta": 2.0}],

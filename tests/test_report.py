@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import operator
+import os
 import re
 from pathlib import Path
 
@@ -362,11 +363,12 @@ def test_a_film_without_its_frames_is_refused(talk):
         assert "could not be drawn" in text_of(told)
 
 
-def test_compiled_programs_are_dropped_where_their_mappings_are_many(monkeypatch, tmp_path):
-    dropped, mappings = [], tmp_path / "maps"
+def test_compiled_programs_are_dropped_where_they_are_many_or_large(monkeypatch, tmp_path):
+    dropped, mappings, pages = [], tmp_path / "maps", tmp_path / "statm"
     mappings.write_bytes(b"one\ntwo\nthree\n")
     monkeypatch.setattr(talking.jax, "clear_caches", lambda: dropped.append(True))
     monkeypatch.setattr(talking, "_MAPPINGS", mappings)
+    monkeypatch.setattr(talking, "_PAGES", tmp_path / "none")
     for many, count in ((3, 0), (2, 1)):
         monkeypatch.setattr(talking, "_MANY", many)
         talking.drop_programs()
@@ -374,6 +376,12 @@ def test_compiled_programs_are_dropped_where_their_mappings_are_many(monkeypatch
     monkeypatch.setattr(talking, "_MAPPINGS", tmp_path / "none")
     talking.drop_programs()
     assert len(dropped) == 1
+    page = os.sysconf("SC_PAGE_SIZE")
+    monkeypatch.setattr(talking, "_PAGES", pages)
+    for resident, count in ((talking._LARGE // page, 1), (talking._LARGE // page + 1, 2)):
+        pages.write_text(f"9 {resident} 9")
+        talking.drop_programs()
+        assert len(dropped) == count
 
 
 SLIDES = (Path(__file__).parent.parent / "docs" / "slides.md").read_text(encoding="utf-8")

@@ -17,6 +17,7 @@ from mckean.catalogue.facts import Entry, Fact
 from mckean.catalogue.granular import granular_media
 from mckean.catalogue.linear_stability import mean_square_threshold, mean_threshold, transport
 from mckean.catalogue.mean_reversion import ornstein_uhlenbeck
+from mckean.catalogue.nematics import nematic
 from mckean.catalogue.oscillators import critical_strength, kuramoto, mean_square_order, poisson_kernel_order
 from mckean.catalogue.populations import chimera, lorentzian_order
 from mckean.catalogue.porous_media import porous_medium
@@ -61,6 +62,7 @@ __all__ = [
     "mean_threshold",
     "meeting_probability",
     "morse",
+    "nematic",
     "noisy_attention",
     "onsager",
     "ornstein_uhlenbeck",
@@ -82,6 +84,7 @@ MODELS = {
     "generalised_kuramoto": generalised_kuramoto,
     "maier_saupe": maier_saupe,
     "onsager": onsager,
+    "nematic": nematic,
     "hegselmann_krause": hegselmann_krause,
     "barre_degond_zatorska": barre_degond_zatorska,
     "noisy_attention": noisy_attention,

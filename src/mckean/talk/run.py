@@ -29,6 +29,8 @@ WORKER = "mckean-chapter"
 
 # Linux allows a process 65530 mappings of memory; compiled programs hold some each, and XLA crashes without more.
 _MAPPINGS, _MANY = Path("/proc/self/maps"), 30_000
+# Two processes of this size, in bytes, leave room on a machine of 16 GB.
+_PAGES, _LARGE = Path("/proc/self/statm"), 5 * 2**30
 
 TalkProgress = Callable[[str, float], None]
 Keep = Callable[["Outcome"], None]
@@ -259,8 +261,10 @@ def _run(chapter: Chapter, quick: bool, seed: int, progress: TalkProgress) -> Ou
 
 
 def drop_programs() -> None:
-    """Forget what was compiled where its mappings of memory have become many; what is needed again is compiled anew."""
-    if _MAPPINGS.exists() and _MAPPINGS.read_bytes().count(b"\n") > _MANY:
+    """Forget what was compiled where it is much, in mappings or in bytes; what is needed again is compiled anew."""
+    many = _MAPPINGS.exists() and _MAPPINGS.read_bytes().count(b"\n") > _MANY
+    large = _PAGES.exists() and int(_PAGES.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") > _LARGE
+    if many or large:
         jax.clear_caches()
 
 
