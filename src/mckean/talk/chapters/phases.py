@@ -170,7 +170,7 @@ CHAPTER = Chapter(
         nodes=48,
         values=16,
         columns=14,
-        loops=Loops(opinions=128, stay=4.0, between=2.0, sizes=(16, 64), replicas=700, until=20.0),
+        loops=Loops(opinions=128, ramps=32, stay=4.0, between=2.0, sizes=(16, 64), replicas=700, until=20.0),
     ),
     references=(
         "K. Mun and M. Rosenzweig, arXiv 2604.16288 and 2606.05140.",

@@ -35,7 +35,7 @@ class Loops:
     """Opinions on a ramp; and oscillators at three couplings, of two sizes."""
 
     opinions: int = 300
-    ramps: int = 16
+    ramps: int = 64
     stay: float = 6.0
     step: float = 0.01
     between: float = 1.0
