@@ -12,6 +12,7 @@ import inputs_of_phases
 import inputs_of_runs
 import inputs_of_sums
 import inputs_of_velocities
+import inputs_of_wings
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -391,6 +392,7 @@ FURTHER = (
     inputs_of_runs,
     inputs_of_sums,
     inputs_of_velocities,
+    inputs_of_wings,
 )
 for further in FURTHER:
     for function, cases in further.REFUSED.items():

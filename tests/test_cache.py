@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from mckean.talk import run as talking
+
 # Prints the folder, how many programs were found there, and how many were not.
 PROGRAM = """
 import jax
@@ -58,3 +60,24 @@ def test_programs_that_no_run_has_loaded_for_a_month_are_removed(tmp_path):
     os.utime(old, (month_ago, month_ago))
     _, found, missed = run(tmp_path)
     assert (found, missed) == (len(rest), 1)
+
+
+def test_compiled_programs_are_dropped_where_they_are_many_or_large(monkeypatch, tmp_path):
+    dropped, mappings, pages = [], tmp_path / "maps", tmp_path / "statm"
+    mappings.write_bytes(b"one\ntwo\nthree\n")
+    monkeypatch.setattr(talking.jax, "clear_caches", lambda: dropped.append(True))
+    monkeypatch.setattr(talking, "_MAPPINGS", mappings)
+    monkeypatch.setattr(talking, "_PAGES", tmp_path / "none")
+    for many, count in ((3, 0), (2, 1)):
+        monkeypatch.setattr(talking, "_MANY", many)
+        talking.drop_programs()
+        assert len(dropped) == count
+    monkeypatch.setattr(talking, "_MAPPINGS", tmp_path / "none")
+    talking.drop_programs()
+    assert len(dropped) == 1
+    page = os.sysconf("SC_PAGE_SIZE")
+    monkeypatch.setattr(talking, "_PAGES", pages)
+    for resident, count in ((talking._LARGE // page, 1), (talking._LARGE // page + 1, 2)):
+        pages.write_text(f"9 {resident} 9")
+        talking.drop_programs()
+        assert len(dropped) == count

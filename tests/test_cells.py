@@ -190,7 +190,9 @@ def test_a_vectorised_gradient_in_one_argument_and_its_own_derivative():
         both = jax.vmap(lambda y: jax.jvp(slope, (y,), (jnp.sin(y),)))
         return jax.jit(both)(clouds)
 
-    jax.tree.map(close, results(pair_sum), results(by_pairs))
+    found = results(pair_sum)
+    assert [part.shape for part in found] == [clouds.shape] * 2
+    jax.tree.map(close, found, results(by_pairs))
 
 
 def test_values_of_any_shape_of_a_function_that_ends_at_the_radius():

@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from tables import CIRCLE, OBLONG, PLANE, PLANNED_SUMS, PlannedEntry, compiled, density, small_chunks
 
 import mckean as mk
-from mckean.interactions import FMM, Direct, Interaction, Modes, force, potential
+from mckean.interactions import Direct, Interaction, Modes, force, potential
 from mckean.interactions.kernels import FourierSeries
 
 N, M = 24, 17
@@ -136,8 +136,7 @@ def check(entry: PlannedEntry, fields, y, w, x, dtype=np.float64):
 def test_fast_sums_equal_the_sum_over_all_pairs(entry):
     fields = fields_of(entry)
 
-    # A tree of few points takes a second a cloud as tests compile it.
-    @settings(max_examples=12 if isinstance(entry.plan, FMM) else 30)
+    @settings(max_examples=30)
     @given(st.sampled_from(CLOUDS), st.sampled_from([0.01, 0.2, 0.9, 1.0, 2.0, 4.0, 50.0]), st.integers(0, 2**16))
     def clouds(kind, scale, seed):
         check(entry, fields, *scene(entry, kind, min(scale, entry.growth), seed))

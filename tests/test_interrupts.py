@@ -24,5 +24,5 @@ def test_an_interrupt_at_any_moment_loses_nothing(found, kind):
     made = found[kind]
     assert sum(made.values()) == EACH
     assert not made.keys() & {"lost", "another end"}
-    # Many of the moments are within the run, however fast it is.
-    assert made.get("cut", 0) >= EACH // 4
+    # Most of the moments are within the run.
+    assert made.get("cut", 0) >= EACH // 2

@@ -273,3 +273,36 @@ def test_densities_with_velocities_have_no_labels():
 
 def well_on_the_circle(x):
     return 0.5 * jnp.cos(x[0])
+
+
+def test_what_one_label_alone_does_is_not_lost():
+    """The second label's drift moves positions, or points across the meridians: what the scheme cannot follow ends."""
+    line, caps = mk.TangentBundle(LINE), mk.Sphere(3).grid(4, axis=(0.0, 0.0, 1.0))
+    pushed = mk.Population(lambda a: mk.Model(line, drift=lambda z, mu: a * jnp.asarray([1.0, 0.0])), [0.0, 1.0])
+    with pytest.raises(mk.RunError, match="moves positions, by 1,"):
+        mk.evolve(pushed, mk.Family.split(mk.Particles(line, jnp.zeros((4, 2))), 2), until=0.2, dt=0.1)
+    axes = jnp.eye(3)[jnp.asarray([2, 0])]
+    tilted = mk.Population(lambda a: mk.Model(caps.space, drift=lambda x, mu: axes[a.astype(int)]), [0.0, 1.0])
+    bell = mk.Density.from_function(caps, lambda x: jnp.exp(x[2]))
+    with pytest.raises(mk.RunError, match="across the meridians"):
+        mk.evolve(tilted, mk.Family([bell, bell], [0.5, 0.5]), until=0.2, dt=0.1)
+    with pytest.raises(ValueError, match="moves them too"):
+        mk.evolve(
+            pushed.at(1.0) if hasattr(pushed, "at") else pushed.model(jnp.asarray(1.0)),
+            mk.Particles(line, jnp.zeros((4, 2))),
+            until=0.2,
+            dt=0.1,
+        )
+    # Nothing is known of a drift in a run that is traced.
+    moved = jax.jit(
+        lambda a: (
+            mk.evolve(
+                mk.Model(line, drift=lambda z, mu: a * jnp.asarray([1.0, 0.0])),
+                mk.Particles(line, jnp.zeros((4, 2))),
+                until=0.2,
+                dt=0.1,
+            ).final.positions
+        )
+    )
+    with pytest.raises(Exception, match="moves positions"):
+        moved(1.0).block_until_ready()

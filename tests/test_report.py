@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import operator
-import os
 import re
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from pages import Reader, chapter, claim, control, film, give, panel
 import mckean
 from mckean.statistics import Estimate
 from mckean.talk import archive, chapters
-from mckean.talk import run as talking
 from mckean.talk.archive import prepare
 from mckean.talk.claims import SHARES, Chapter, Observation, Result, Series
 from mckean.talk.report.drawing import draw
@@ -361,27 +359,6 @@ def test_a_film_without_its_frames_is_refused(talk):
     told = talk(chapter("limit", claim(), panels=[film(rows=["one"])]))
     with pytest.warns(UserWarning, match="a film of 1 rows and 3 columns"):
         assert "could not be drawn" in text_of(told)
-
-
-def test_compiled_programs_are_dropped_where_they_are_many_or_large(monkeypatch, tmp_path):
-    dropped, mappings, pages = [], tmp_path / "maps", tmp_path / "statm"
-    mappings.write_bytes(b"one\ntwo\nthree\n")
-    monkeypatch.setattr(talking.jax, "clear_caches", lambda: dropped.append(True))
-    monkeypatch.setattr(talking, "_MAPPINGS", mappings)
-    monkeypatch.setattr(talking, "_PAGES", tmp_path / "none")
-    for many, count in ((3, 0), (2, 1)):
-        monkeypatch.setattr(talking, "_MANY", many)
-        talking.drop_programs()
-        assert len(dropped) == count
-    monkeypatch.setattr(talking, "_MAPPINGS", tmp_path / "none")
-    talking.drop_programs()
-    assert len(dropped) == 1
-    page = os.sysconf("SC_PAGE_SIZE")
-    monkeypatch.setattr(talking, "_PAGES", pages)
-    for resident, count in ((talking._LARGE // page, 1), (talking._LARGE // page + 1, 2)):
-        pages.write_text(f"9 {resident} 9")
-        talking.drop_programs()
-        assert len(dropped) == count
 
 
 SLIDES = (Path(__file__).parent.parent / "docs" / "slides.md").read_text(encoding="utf-8")

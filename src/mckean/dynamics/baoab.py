@@ -21,7 +21,8 @@ from mckean.dynamics.particles import begin_particles, inspect_sums, with_positi
 from mckean.dynamics.scheme import AbstractScheme, Course, Stepper, require_same_space
 from mckean.faults import Fault, Status, sound, status
 from mckean.measures import AbstractMeasure, Density, Particles
-from mckean.models import Equation, Model, Schedule, Thermostat, differs, drift_at, initial
+from mckean.models import Equation, Model, RandomForce, Schedule, Thermostat, differs, drift_at, initial
+from mckean.models.velocities import Drag
 from mckean.paths import Brownian
 from mckean.spaces import TangentBundle
 
@@ -40,7 +41,7 @@ class BAOAB(AbstractScheme):
 
     **Raises:** `ValueError`, at the begin of a run, for a model without velocities, an own noise that is no
     `Thermostat`, a drift or a common noise that moves positions, and a common noise in Itô form if the two forms
-    differ. `RunError` where those of a schedule come to move positions later.
+    differ. `RunError` where those of a schedule, or of a label of a population, move positions in the run.
 
     **Source:** Leimkuhler and Matthews, Appl. Math. Res. Express 2013, 34; J. Chem. Phys. 138 (2013) 174102.
     """
@@ -63,16 +64,14 @@ class BAOAB(AbstractScheme):
         require_same_space(model, measure)
         require_newtonian(model, "BAOAB")
         begun = begin_particles(self, equation, measure, dt)
-        _require_accelerations(model, measure)
-        return begun
+        return Stepper(self, begun.equation, begun.dt, _watched(equation, measure))
 
     def advance(
         self, begun: Stepper, measure: Particles, path: Brownian | None, index: Int[ArrayLike, ""]
     ) -> tuple[Particles, Status]:
         h, course = begun.dt, begun.during(index)
         noise, found = increments(begun.at(index), measure, path, index, h), sound(h.dtype)
-        if isinstance(begun.equation, Schedule):
-            # At the begin of the run they may be still.
+        if begun.shared:
             moves = _moves_of_positions(course(0.5 * h), measure).values()
             size = jnp.max(jnp.stack([jnp.max(jnp.abs(move)) for move in moves]))
             found = status(Fault.SIDEWAYS, size > 0, size)
@@ -137,22 +136,29 @@ def require_newtonian(model: Model, name: str) -> None:
 
 
 def _moves_of_positions(model: Model, mu: Particles) -> dict[str, Array]:
-    """How the drift and the common noise move the positions of a few particles."""
-    z = mu.positions[:_FEW]
-    moves = {"drift": drift_at(model.drift, z, mu)}
-    if model.common:
+    """How the drift and the common noise move the positions of a few particles, where they may."""
+    z, moves = mu.positions[:_FEW], {}
+    if model.drift is not None and not isinstance(model.drift, Drag | interactions.VelocityAlignment):
+        moves["drift"] = drift_at(model.drift, z, mu)
+    if not all(isinstance(part, RandomForce) for part in model.common):
         unit = np.random.default_rng(0).normal(size=model.motions(mu))
         moves["common noise"] = model.common_displacement(z, mu, jnp.asarray(unit, z.dtype))
     return {name: jnp.broadcast_to(move, z.shape)[:, : z.shape[1] // 2] for name, move in moves.items()}
 
 
-def _require_accelerations(model: Model, mu: Particles) -> None:
-    for name, part in _moves_of_positions(model, mu).items():
+def _watched(equation: Equation, mu: Particles) -> bool:
+    """Whether each step looks for moves of positions: they may come later, or be unknown in a run that is traced.
+
+    **Raises** `ValueError` for those that are there.
+    """
+    moves = _moves_of_positions(initial(equation), mu)
+    for name, part in moves.items():
         require(
             traced(part) or not np.any(np.asarray(part)),
             f"the scheme BAOAB moves positions by their velocities alone, but the model's {name} moves them too: its "
             "first d components must be 0.",
         )
+    return bool(moves) and (isinstance(equation, Schedule) or any(traced(part) for part in moves.values()))
 
 
 def _kick(

@@ -87,13 +87,14 @@ class Harmonics(AbstractScheme):
         )
         require_stratonovich(model)
         require_functions(model, measure, measure.grid)
+        watched = False
         if isinstance(measure.grid, ZonalGrid):
             _require_precision(measure)
-            _require_zonal(model, measure)
+            watched = _require_zonal(model, measure) or isinstance(equation, Schedule)
         step, parts = step_length(measure, dt), _count_parts(model, measure, dt)
         # Where the temperature may change each step has weights of its own.
         weights = eqx.filter_jit(_weights)(model, measure, step / parts) if isinstance(equation, Model) else None
-        return Stepper(self, equation, step, _Shared(parts, traced(parts), weights))
+        return Stepper(self, equation, step, _Shared(parts, traced(parts), weights, watched))
 
     def advance(
         self, begun: Stepper, measure: Density, path: Brownian | None, index: Int[ArrayLike, ""]
@@ -126,8 +127,7 @@ class Harmonics(AbstractScheme):
             return exponential.step(u, rate, weights)
 
         u, found = in_parts(move, grid.analyse(measure.values), shared.parts, shared.bounded), sound(dt.dtype)
-        if isinstance(grid, ZonalGrid) and shared.weights is None:
-            # At the begin of the run the model of another time may be zonal.
+        if shared.watched:
             off, size = _across(model, measure)
             found = status(Fault.ACROSS, off > _zonal(dt.dtype) * size, off / jnp.where(size > 0, size, 1.0))
         return with_unit_mass(measure, grid.synthesise(u)), found
@@ -138,11 +138,16 @@ class Harmonics(AbstractScheme):
 
 
 class _Shared(NamedTuple):
-    """The number of parts of a step; whether it is traced, with a bound; a part's weights where all have one."""
+    """What all steps share.
+
+    `parts`: of a step; `bounded`: whether their number is traced, with a bound; `weights`: a part's, where all have
+    one; `watched`: whether each step looks for a velocity across the meridians, as it cannot be known from the begin.
+    """
 
     parts: int | Int[Array, ""]
     bounded: bool
     weights: dict[str, Array] | None
+    watched: bool
 
 
 def _grid(measure: Density) -> AbstractSphericalGrid:
@@ -190,8 +195,8 @@ def _require_precision(measure: Density) -> None:
     )
 
 
-def _require_zonal(model: Model, measure: Density) -> None:
-    """Raise `ValueError` for a model that does not keep a density zonal."""
+def _require_zonal(model: Model, measure: Density) -> bool:
+    """Raise `ValueError` for a model that does not keep a density zonal; True where that is not known yet."""
     require(
         not model.common,
         "a common noise turns the axis of a zonal density: take a grid of S¹ or S², or particles.",
@@ -202,6 +207,7 @@ def _require_zonal(model: Model, measure: Density) -> None:
         "on a zonal grid the velocity must be zonal, too, but this model's points across the meridians: V, W and b may "
         "depend on ⟨e, x⟩ and ⟨x, y⟩ alone; else take a grid of S¹ or S², or particles.",
     )
+    return traced(off)
 
 
 def _across(model: Model, measure: Density) -> tuple[Float[Array, ""], Float[Array, ""]]:
