@@ -27,6 +27,7 @@ from mckean.dynamics.scheme import (
     require_same_space,
     require_stratonovich,
     step_length,
+    undershoot,
     with_unit_mass,
 )
 from mckean.dynamics.spectral import in_parts, parts_under, with_values
@@ -133,8 +134,7 @@ class Harmonics(AbstractScheme):
         return with_unit_mass(measure, grid.synthesise(u)), found
 
     def inspect(self, begun: Stepper, measure: Density) -> Status:
-        depth = -jnp.min(measure.values) / jnp.max(measure.values)
-        return status(Fault.UNDERSHOOT, ~(depth <= self.negativity), depth)
+        return undershoot(measure, self.negativity)
 
 
 class _Shared(NamedTuple):

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from mckean.checks import array, require
-from mckean.faults import Status
+from mckean.faults import Fault, Status, status
 from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
 from mckean.models import Equation, Isotropic, Model, Schedule, differs
 from mckean.paths import Brownian
@@ -148,6 +148,12 @@ def require_motion(model: Model, measure: Particles | Density, dt: float) -> Non
         "the state is frozen for ever: the amplitude of the common noise is zero there, as κ is where the tokens' mean "
         "is 0, and nothing else moves them; start elsewhere.",
     )
+
+
+def undershoot(density: Density, negativity: float) -> Status:
+    """Whether a density falls further below 0 than this share of its maximum, and how far."""
+    depth = -jnp.min(density.values) / jnp.max(density.values)
+    return status(Fault.UNDERSHOOT, ~(depth <= negativity), depth)
 
 
 def with_unit_mass(density: Density, values: Float[Array, "..."]) -> Density:

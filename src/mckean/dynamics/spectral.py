@@ -48,10 +48,11 @@ from mckean.dynamics.scheme import (
     require_same_space,
     require_stratonovich,
     step_length,
+    undershoot,
     with_unit_mass,
 )
 from mckean.dynamics.survey import require_functions
-from mckean.faults import Fault, Status, sound, status
+from mckean.faults import Status, sound
 from mckean.measures import AbstractMeasure, Density
 from mckean.models import AbstractNoise, Equation, Model, Schedule, Thermal, differs, initial
 from mckean.paths import Brownian
@@ -142,8 +143,7 @@ class Spectral(AbstractScheme):
         return with_unit_mass(measure, moved.values), sound(dt.dtype)
 
     def inspect(self, begun: Stepper, measure: Density) -> Status:
-        depth = -jnp.min(measure.values) / jnp.max(measure.values)
-        return status(Fault.UNDERSHOOT, ~(depth <= self.negativity), depth)
+        return undershoot(measure, self.negativity)
 
 
 class _Shared(NamedTuple):

@@ -22,7 +22,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 from mckean.checks import require, require_tolerance
 from mckean.dynamics._increments import increments
 from mckean.dynamics.baoab import acceleration, ornstein_uhlenbeck, require_newtonian
-from mckean.dynamics.scheme import AbstractScheme, Stepper, require_same_space, step_length, with_unit_mass
+from mckean.dynamics.scheme import AbstractScheme, Stepper, require_same_space, step_length, undershoot, with_unit_mass
 from mckean.faults import Fault, Status, sound, status
 from mckean.measures import AbstractMeasure, Density, configuration
 from mckean.models import Equation, Model, Thermostat, initial
@@ -107,9 +107,7 @@ class Splitting(AbstractScheme):
         return with_unit_mass(measure, move(values)), sound(h.dtype)
 
     def inspect(self, begun: Stepper, measure: Density) -> Status:
-        rho = measure.values
-        depth = -jnp.min(rho) / jnp.max(rho)
-        found = status(Fault.UNDERSHOOT, ~(depth <= self.negativity), depth)
+        rho, found = measure.values, undershoot(measure, self.negativity)
         ends = jnp.sum(rho[:, 0] + rho[:, -1])
         if isinstance(_grid(measure).positions, BoxGrid):
             ends = ends + jnp.sum(rho[0] + rho[-1])
