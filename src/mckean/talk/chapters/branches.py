@@ -65,7 +65,9 @@ def _leave(model_of, grid, below: float, above: float, lowest: float) -> tuple[B
     plain = continuation(model_of, steady_state(model_of(below), flat, 0), below, (lowest, above))
     event = plain.events[0]
     (way,) = departures(event)
-    return plain, way, continuation(model_of, event.state, event.parameter, (lowest, above), along=way)
+    # Points near enough for a picture.
+    branch = continuation(model_of, event.state, event.parameter, (lowest, above), along=way, longest=0.15)
+    return plain, way, branch
 
 
 def run(config: Config, key, progress) -> Result:
@@ -235,7 +237,7 @@ def _shares(spread: np.ndarray, gathered: np.ndarray, saddle: float, strength: f
                 measured=count / orders.size,
                 interval=binomial_interval(count, orders.size, 1 - LEVEL),
                 excludes=Rival("one law, in which both states are as likely", 0.5),
-                reference="Freidlin and Wentzell: a lifetime of order e^{NβΔ}",
+                reference="Freidlin and Wentzell: a lifetime of order $e^{N\\beta\\Delta}$",
             )
         )
     return claims
@@ -255,18 +257,18 @@ def _figure(smooth: Branch, plain: Branch, abrupt: Branch, strength: float, spre
         Series(place, gathered, "clouds begun ordered", kind="points"),
     ]
     fold, threshold = abrupt.events[0].parameter, plain.events[0].parameter
-    lines = ((fold, "fold"), (strength, "κ_c"), (threshold, "κ_♯"))
+    lines = ((fold, "fold"), (strength, "$\\kappa_c$"), (threshold, "$\\kappa_\\sharp$"))
     panels = [
-        Panel("coupling K (units of 1/β)", "order parameter r", curve(smooth, "W = −K cos x"),
+        Panel("coupling K (units of 1/β)", "order parameter r", curve(smooth, "$W=-K\\cos x$"),
               vertical=((2.0, "K = 2"),)),
-        Panel("coupling κ (units of 1/β)", "order parameter r", curve(abrupt, "W = −κe^{4cos x}/4") + clouds,
+        Panel("coupling κ (units of 1/β)", "order parameter r", curve(abrupt, "$W=-\\kappa e^{4\\cos x}/4$") + clouds,
               vertical=lines),
     ]  # fmt: skip
     caption = (
         "Steady states by continuation. Left, a continuous transition: the branch leaves the uniform state and stays "
         "stable. Right, a discontinuous one: it leaves backwards, is unstable (dashed) up to its fold, and between "
-        "fold and threshold two states are stable; at κ_c they have the same free energy, and clouds of particles keep "
-        "the one that they begin with."
+        "fold and threshold two states are stable; at $\\kappa_c$ they have the same free energy, and clouds of "
+        "particles keep the one that they begin with."
     )
     return Figure(caption, panels)
 
@@ -283,9 +285,9 @@ CHAPTER = Chapter(
         "order $e^{N\\beta\\Delta}$, $\\Delta$ the barrier between them."
     ),
     what=lambda c: (
-        f"Pseudo-arclength continuation on {c.nodes} nodes, β = 1: W = −K cos x, W = −κe^(4cos x)/4 (attention with "
-        f"noise) and W = −κ(cos x + 2cos 2x); at κ_c, {c.replicas} clouds of N = {c.size} particles from each of the "
-        f"two states up to t = {c.until:g}, dt = {c.dt:g}."
+        f"Pseudo-arclength continuation on {c.nodes} nodes, β = 1: $W = -K\\cos x$, $W = -\\kappa e^{{4\\cos x}}/4$ "
+        f"(attention with noise) and $W = -\\kappa(\\cos x + 2\\cos 2x)$; at $\\kappa_c$, {c.replicas} "
+        f"clouds of N = {c.size} particles from each of the two states up to t = {c.until:g}, dt = {c.dt:g}."
     ),
     run=run,
     config=Config(),

@@ -118,19 +118,19 @@ _LOOPS = (
 def _lines(tokens: PhaseDiagram) -> Figure:
     beyond = float(tokens.second[np.isfinite(tokens.fold)][0])
     panels = [
-        Panel("sharpness b", "coupling κ/κ_♯", [
-            Series(tokens.second, tokens.threshold, "κ_♯: the uniform state is stable below"),
-            Series(tokens.second, tokens.coexistence, "κ_c: equal free energy", kind="dashed"),
+        Panel("sharpness b", "coupling $\\kappa/\\kappa_\\sharp$", [
+            Series(tokens.second, tokens.threshold, "$\\kappa_\\sharp$: the uniform state is stable below"),
+            Series(tokens.second, tokens.coexistence, "$\\kappa_c$: equal free energy", kind="dashed"),
             Series(tokens.second, tokens.fold, "fold: an ordered state is stable above"),
         ], "Phase diagram", vertical=((beyond, "first fold"),)),
-        Panel("coupling κ/κ_♯", "order parameter r", [
+        Panel("coupling $\\kappa/\\kappa_\\sharp$", "order parameter r", [
             *_column_series(tokens, 0), *_column_series(tokens, -1)
-        ], "Its first and its last column", vertical=((1.0, "κ_♯"),)),
+        ], "Its first and its last column", vertical=((1.0, "$\\kappa_\\sharp$"),)),
     ]  # fmt: skip
     caption = (
         "Tokens that attend. Left, the lines: up to I₂(b)/I₁(b) = ½ the transition is continuous; beyond, two states "
-        "are stable between the fold and κ_♯, and at κ_c they have the same free energy. Right, a continuous and a "
-        "discontinuous transition: points are the diagram's, lines another method's, dashed where unstable."
+        "are stable between the fold and $\\kappa_\\sharp$, and at $\\kappa_c$ they have the same free energy. "
+        "Right, a continuous and a discontinuous transition: points are the diagram's, lines another method's, dashed where unstable."
     )
     return Figure(caption, panels)
 

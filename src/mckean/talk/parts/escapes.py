@@ -26,7 +26,7 @@ _LINE, _BETA = Euclidean(1), 3.0
 # V″ + θ ≤ 3 where the particles are.
 _CURVATURE = 3.0
 _HEUN = "Heun's steps, of weak order 2: (V″dt)² with V″ ≤ 3"
-_DAWSON = "Dawson and Gärtner, Stochastics 20 (1987): lifetimes of order e^{NβΔF}"
+_DAWSON = "Dawson and Gärtner, Stochastics 20 (1987): lifetimes of order $e^{N\\beta\\Delta F}$"
 # Lives are counted from here on: of one particle or two all modes but the slowest have rates above 2; of many the mean
 # relaxes at the rate .2955 of the limit.
 _SETTLED = {True: 2.0, False: 10.0}
@@ -197,6 +197,6 @@ def _figure(config: Escapes, lives: dict[int, Lifetimes], fit: np.ndarray) -> Fi
     ]  # fmt: skip
     caption = (
         f"Two wells with attraction, β = {_BETA:g}, θ = 1. Left, the share of clouds that have kept their side, by "
-        "Kaplan and Meier with bands of 95 %, and exponentials of the same rate (dashed). Right, lifetimes against N."
+        "Kaplan and Meier, and exponentials of the same rate (dashed). Right, lifetimes against N."
     )
     return Figure(caption, panels)

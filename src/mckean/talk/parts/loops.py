@@ -102,7 +102,7 @@ def _loop_panel(loop: Hysteresis, weights: np.ndarray, found: amplitudes.Transit
         Series(loop.values, up.value, "particles, on the way up", up.stderr, "points"),
         Series(loop.values, down.value, "particles, on the way down", down.stderr, "points"),
     ]
-    lines = ((found.fold, "fold"), (found.coexistence, "κ_c"), (found.threshold, "κ_♯"))
+    lines = ((found.fold, "fold"), (found.coexistence, "$\\kappa_c$"), (found.threshold, "$\\kappa_\\sharp$"))
     return Panel("coupling κ (units of 1/β)", "order parameter r", series, "Bounded confidence, h = 1", vertical=lines)
 
 

@@ -116,12 +116,12 @@ def _figure(config: Staircase, times, energy, number, sizes) -> Figure:
     panels = [
         Panel("time t", "2βE", [
             Series(times[1:], 2 * config.beta * energy[1:], "tokens"),
-            Series(times[1:], 2 * config.beta * levels[1:], "Σm_a² of the clusters", kind="dashed"),
+            Series(times[1:], 2 * config.beta * levels[1:], "$\\sum_a m_a^2$ of the clusters", kind="dashed"),
         ], xscale="log"),
         Panel("time t", "number of clusters", [Series(times[1:], number[1:], "tokens", kind="steps")], xscale="log"),
     ]  # fmt: skip
     caption = (
         f"{sum(_SIZES)} tokens on a circle, β = {config.beta:g}, without noise. The energy climbs a staircase: each "
-        "step is a meeting of two clusters, and the next one takes e^{β(1 − cos gap)} as long."
+        "step is a meeting of two clusters, and the next one takes $e^{\\beta(1-\\cos\\delta)}$ as long, δ the gap."
     )
     return Figure(caption, panels)
