@@ -130,7 +130,8 @@ def _lines(tokens: PhaseDiagram) -> Figure:
     caption = (
         "Tokens that attend. Left, the lines: up to I₂(b)/I₁(b) = ½ the transition is continuous; beyond, two states "
         "are stable between the fold and $\\kappa_\\sharp$, and at $\\kappa_c$ they have the same free energy. "
-        "Right, a continuous and a discontinuous transition: points are the diagram's, lines another method's, dashed where unstable."
+        "Right, a continuous and a discontinuous transition: points are the diagram's, lines another method's, "
+        "dashed where unstable."
     )
     return Figure(caption, panels)
 
