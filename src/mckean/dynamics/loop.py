@@ -152,27 +152,33 @@ def run_whole(run: Run, plan: Plan, measure: MeasureT, made: tuple) -> Trajector
 
 def run_in_chunks(run: Run, plan: Plan, measure: MeasureT, made: tuple, progress: bool) -> Trajectory[MeasureT]:
     """The run chunk by chunk, each judged; an interruption loses no more than the chunk under way."""
-    warn_of_lost_steps(initial(run.stepper.equation), measure, plan.dt, plan.steps)
-    pace = Pace(plan, bool(run.observe))
-    with bar("evolve", progress, plan.steps) as tick, asked_to_stop() as asked:
-        start = _record_once(run, measure, plan.first)
-        require_names(start)
-        kept: _Kept = (measure, 0, [start])
-        try:
-            while kept[1] < plan.steps:
-                chunk, begun = pace.next(kept[1]), time.perf_counter()
-                kept = _advance_by(run, plan, chunk, pace.most, kept)
-                pace.learn(chunk, time.perf_counter() - begun)
-                tick(chunk.end)
-                if asked():
-                    raise KeyboardInterrupt
-        except KeyboardInterrupt as stop:
-            raise Interrupted(_so_far(run, plan, *kept, made)) from stop
-        whole = _so_far(run, plan, *kept, made)
-    # Pressed after the last look, as the records were joined.
-    if asked():
-        raise Interrupted(whole)
-    return whole
+    whole = None
+    try:
+        with asked_to_stop() as asked, bar("evolve", progress, plan.steps) as tick:
+            warn_of_lost_steps(initial(run.stepper.equation), measure, plan.dt, plan.steps)
+            pace, start = Pace(plan, bool(run.observe)), _record_once(run, measure, plan.first)
+            require_names(start)
+            kept: _Kept = (measure, 0, [start])
+            try:
+                while kept[1] < plan.steps:
+                    chunk, begun = pace.next(kept[1]), time.perf_counter()
+                    kept = _advance_by(run, plan, chunk, pace.most, kept)
+                    pace.learn(chunk, time.perf_counter() - begun)
+                    tick(chunk.end)
+                    if asked():
+                        raise KeyboardInterrupt
+            except KeyboardInterrupt as stop:
+                raise Interrupted(_so_far(run, plan, *kept, made)) from stop
+            whole = _so_far(run, plan, *kept, made)
+        # Pressed after the last look, as the records were joined.
+        if asked():
+            raise Interrupted(whole)
+        return whole
+    except KeyboardInterrupt as stop:
+        # Pressed when Ctrl-C was Python's again.
+        if whole is None or isinstance(stop, Interrupted):
+            raise
+        raise Interrupted(whole) from stop
 
 
 def _advance_by(run: Run, plan: Plan, chunk: Chunk, most: int, kept: _Kept) -> _Kept:
