@@ -9,6 +9,7 @@ import math
 import inputs_of_games
 import inputs_of_measured
 import inputs_of_phases
+import inputs_of_plots
 import inputs_of_runs
 import inputs_of_sums
 import inputs_of_velocities
@@ -389,6 +390,7 @@ FURTHER = (
     inputs_of_games,
     inputs_of_measured,
     inputs_of_phases,
+    inputs_of_plots,
     inputs_of_runs,
     inputs_of_sums,
     inputs_of_velocities,

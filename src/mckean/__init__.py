@@ -90,6 +90,7 @@ if TYPE_CHECKING:
         games,
         observables,
         phases,
+        plot,
         statistics,
         transport,
     )
@@ -175,6 +176,7 @@ __all__ = [
     "measures",
     "observables",
     "phases",
+    "plot",
     "potentials",
     "relative_entropy",
     "sinkhorn",
@@ -203,6 +205,7 @@ if not TYPE_CHECKING:
         "games",
         "observables",
         "phases",
+        "plot",
         "statistics",
         "transport",
     }
