@@ -1,4 +1,4 @@
-"""Pictures by matplotlib, in one call each: a function takes axes, draws on it and returns it.
+"""Pictures by matplotlib, in one call each: a function takes axes, draws on them and returns them.
 
 Without axes it makes a figure, in the look of the library: `style`. Axes are labelled, with units, where they have
 no labels yet, so that two calls on the same axes lie over each other.
