@@ -53,6 +53,10 @@ REFUSED = {
         "a top below zero": (lambda: plot.density(RHO, top=-1.0), "positive"),
         "of a point mass": (lambda: plot.density(mk.Gaussian(0.0, 0.0)), "without a variance"),
     },
+    "plot.curve": {
+        "of another length": (lambda: plot.curve([0.0, 1.0], [1.0]), "2 values of x and 1 of y"),
+        "another kind": (lambda: plot.curve([0.0], [1.0], kind="bars"), "points"),
+    },
     "plot.series": {
         "a name without a run": (lambda: plot.series([0.0, 1.0], "r"), "looked up in a Trajectory"),
         "an observable that is not there": (lambda: plot.series(run(r=mk.observables.order_parameter(1)), "s"), "'r'"),

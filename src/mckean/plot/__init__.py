@@ -5,6 +5,7 @@ no labels yet, so that two calls on the same axes lie over each other.
 
 - Where are the particles? `particles`, on lines, circles, planes, tori and spheres, with colours by label.
 - What does a density look like? `density`.
+- What of numbers with errors, on axes of any scale? `curve`.
 - How does a quantity change with time, with its error? `series`; over layers, of tokens: `overlap`.
 - What becomes of the free energy? `ledger`.
 - How do steady states go on with a parameter? `branches`. Over two parameters? `phase_diagram`.
@@ -20,12 +21,14 @@ from mckean.plot._curves import ledger, lifetimes, overlap, rate, series
 from mckean.plot._densities import density
 from mckean.plot._films import animate, frames
 from mckean.plot._look import COLOURS, style
+from mckean.plot._marks import curve
 from mckean.plot._states import branches, geodesic, phase_diagram
 
 __all__ = [
     "COLOURS",
     "animate",
     "branches",
+    "curve",
     "density",
     "frames",
     "geodesic",

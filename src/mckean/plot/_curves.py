@@ -12,6 +12,7 @@ from mckean.dynamics import Trajectory
 from mckean.energetics import Ledger
 from mckean.plot._look import COLOURS, FAINT, INK, LINES, canvas, colours, legend, log_ticks, name_axes
 from mckean.plot._marks import band as fill
+from mckean.plot._marks import count
 from mckean.statistics import Estimate, Lifetimes, Rate, average
 
 _TIME = "time $t$"
@@ -57,7 +58,7 @@ def series(
     theory = None if exact is None else _exact(t, exact)
     names = [label] if len(several) == 1 else [f"{label or title} {i + 1}" for i in range(len(several))]
     with canvas(ax) as ax:
-        start = sum(not str(line.get_label()).startswith("_exact") for line in ax.lines)
+        start = count(ax)
         for i, ((middle, low, high), name) in enumerate(zip(drawn, names, strict=True)):
             paint = color or COLOURS[(start + i) % len(COLOURS)]
             ax.plot(t, middle, color=paint, linestyle=LINES[(start + i) % len(LINES)], label=name)
