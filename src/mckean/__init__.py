@@ -40,6 +40,7 @@ from mckean.measures import (
     entropy_of_chaos,
     marginal,
     relative_entropy,
+    shard,
     smooth,
     tensor_power,
 )
@@ -177,6 +178,7 @@ __all__ = [
     "phases",
     "potentials",
     "relative_entropy",
+    "shard",
     "sinkhorn",
     "sliced",
     "smooth",
