@@ -40,6 +40,7 @@ from mckean.measures import (
     entropy_of_chaos,
     marginal,
     relative_entropy,
+    shard,
     smooth,
     tensor_power,
 )
@@ -179,6 +180,7 @@ __all__ = [
     "plot",
     "potentials",
     "relative_entropy",
+    "shard",
     "sinkhorn",
     "sliced",
     "smooth",
