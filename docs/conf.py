@@ -18,7 +18,7 @@ project = "mckean"
 author = "The mckean developers"
 copyright = "The mckean developers, Apache-2.0"
 extensions = ["myst_nb", "sphinx.ext.viewcode", "sphinx_gallery.gen_gallery"]
-extensions += ["mathml", "names", "reference", "generated"]
+extensions += ["mathml", "names", "indices", "reference", "generated"]
 # What the gallery and the notebooks leave beside the pages.
 exclude_patterns = ["_build", "_ext", "jupyter_execute", "**sg_execution_times.rst"]
 exclude_patterns += [f"gallery/**.{kind}" for kind in ("ipynb", "py", "md5")]
@@ -29,6 +29,7 @@ myst_heading_anchors = 3
 suppress_warnings = ["config.cache", "myst-nb.lexer"]
 nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
+nb_execution_cache_path = str(HERE / "_build" / ".cache")
 nb_execution_timeout = 300
 nb_execution_show_tb = True
 html_math_renderer = "mathml"

@@ -13,6 +13,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 sys.path.insert(0, str(DOCS / "_ext"))
 
 import faces  # noqa: E402
+import reference  # noqa: E402
 import words  # noqa: E402
 
 BLOCK = re.compile(r"^```(?:python|\{code-cell\} ipython3)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -42,8 +43,6 @@ def test_each_section_that_an_error_names_is_there():
 
 
 def test_each_public_name_stands_in_the_reference_once():
-    import reference
-
     text = "".join(text for _, text in reference.pages())
     listed = re.findall(r"^:{4,5}\{py:(?:class|function|data)\} (\w+)", text, re.MULTILINE)
     spaces = {"": faces.mk, **faces.namespaces()}
@@ -54,3 +53,26 @@ def test_each_public_name_stands_in_the_reference_once():
 def test_signs_of_mathematics_are_no_markup():
     assert words.escaped("V + W_s*μ and W*ρ, `a*b*c`, **not**") == "V + W\\_s\\*μ and W\\*ρ, `a*b*c`, **not**"
     assert words.escaped("F is\n\n    W*μ*ν\n\nand (2^p −\n1) or") == "F is\n\n    W*μ*ν\n\nand (2\\^p −\n1\\) or"
+
+
+TEXTS = {path.stem: path.read_text() for path in [*DOCS.glob("*.md"), *WINGS]} | dict(reference.pages())
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_names_that_a_page_writes_are_names(name):
+    """Code in prose that begins with a namespace or a class of the library, `phases.ramps` or `mk.Density.sample`."""
+    known, spaces = faces.names(), set(faces.namespaces())
+    prose = re.sub(r"^```.*?^```", "", TEXTS[name], flags=re.DOTALL | re.MULTILINE)
+    written = re.findall(r"`(?:mk\.|mckean\.)?([A-Za-z_]\w*\.\w[\w.]*)[^`]*`", prose)
+    classes = {name for name in known if name[0].isupper()}
+    mine = {name for name in written if name.partition(".")[0] in spaces | classes}
+    attributes = {name for name in mine if name.rpartition(".")[0] in classes}
+    unknown = {n for n in mine - attributes if n not in known and not n.endswith((".py", ".json", ".md"))}
+    unknown |= {n for n in attributes - set(known) if not documented(n)}
+    assert unknown == set()
+
+
+def documented(name: str) -> bool:
+    """Whether the words of the class have a line for this attribute."""
+    owner, _, attribute = name.rpartition(".")
+    return f"`{attribute}`" in (faces.value_of(faces.names()[owner]).__doc__ or "")

@@ -1,6 +1,7 @@
 """Which scripts of the gallery use a public name."""
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,19 @@ MOST = 6
 def links(name: str) -> list[str]:
     """Links to the scripts that use a name, the shortest first."""
     return [f"[{title}](/gallery/{page}.rst)" for page, title in _users().get(name, ())[:MOST]]
+
+
+@cache
+def of_slide(title: str) -> list[str]:
+    """Links to the scripts that name a slide of the talk, on a line `**Slides:** one; another`."""
+    found = []
+    for path in sorted(FOLDER.rglob("*.py")):
+        words = ast.get_docstring(ast.parse(path.read_text())) or path.stem
+        named = re.search(r"^\*\*Slides?:\*\*((?:.|\n(?!\n))*)", words, re.MULTILINE)
+        if named and title in [part.strip(" .") for part in " ".join(named[1].split()).split(";")]:
+            page = path.relative_to(FOLDER).with_suffix("").as_posix()
+            found.append(f"[{words.strip().splitlines()[0]}](/gallery/{page}.rst)")
+    return found
 
 
 @cache

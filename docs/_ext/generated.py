@@ -7,6 +7,7 @@ import json
 import re
 from pathlib import Path
 
+import backlinks
 import diffrax
 import schemes
 from sphinx.util.docutils import SphinxDirective
@@ -60,15 +61,13 @@ class Schemes(Table):
         for entry in schemes.TABLE:
             if not isinstance(entry.scheme, FamilyScheme):
                 name = scheme_name(entry.scheme)
-                moves, takes = rows.get(name, ({}, set(), 0))[:2]
-                moves[held(entry.measure)] = None
-                rows[name] = (moves, takes | noises(entry.model), entry.order)
+                moves = rows.get(name, ({}, 0))[0]
+                rows[name] = (moves | {held(entry.measure): None}, entry.order)
         lines = [
-            f"| {code(name)} | {', '.join(moves)} | {order} | {calculus(name)} | {', '.join(sorted(takes)) or '—'} | "
-            f"{WORK[name]} | {WHEN[name]} |"
-            for name, (moves, takes, order) in rows.items()
+            f"| {code(name)} | {', '.join(moves)} | {order} | {calculus(name)} | {WORK[name]} | {WHEN[name]} |"
+            for name, (moves, order) in rows.items()
         ]
-        head = "| scheme | moves | order | calculus | tested with | work in a step | for |\n|" + " --- |" * 7
+        head = "| scheme | moves | order | calculus | work in a step | for |\n|" + " --- |" * 6
         return "\n".join([head, *lines])
 
 
@@ -101,6 +100,7 @@ def theorem(cells: list[str], claims: list[dict]) -> str:
     rows = [claim for chapter in chapters for claim in claims if claim["chapter"] == chapter]
     lines = [f"\n### {title}\n", f"{equation}\n", f"Code: {functions}. Chapters: {told}.\n"]
     lines += [f"Slip of the slide: {slip}.\n"] if slip else []
+    lines += [f"Gallery: {', '.join(shown)}.\n"] if (shown := backlinks.of_slide(title)) else []
     if rows:
         lines.append("| claim | predicted | measured | verdict |\n| --- | --- | --- | --- |")
         lines += [f"| {cell(c['statement'])} | {c['predicted']} | {c['measured']} | {c['verdict']} |" for c in rows]
@@ -130,15 +130,6 @@ def code(name: str) -> str:
 def held(measure) -> str:
     grid = f" on a `{type(measure.grid).__name__}`" if isinstance(measure, mk.Density) else ""
     return f"`{type(measure).__name__}`{grid}"
-
-
-def noises(equation) -> set[str]:
-    model = equation.at(0.0) if isinstance(equation, mk.Schedule) else equation
-    if isinstance(model, mk.Population):
-        return {"labels"}
-    found = {"time"} if isinstance(equation, mk.Schedule) else set()
-    found |= {"own noise"} if model.noise is not None else set()
-    return found | ({"common noise"} if model.common else set())
 
 
 def calculus(name: str) -> str:

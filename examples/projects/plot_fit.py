@@ -19,7 +19,8 @@ start = mk.Density.from_function(circle.grid(32), lambda x: 1 + 0.3 * jnp.cos(x[
 span = {"until": 3.0, "dt": 0.02, "every": 10, "observe": {"r": mk.observables.order_parameter(1)}}
 model_of = lambda K: mk.langevin(circle, interaction=mk.kernels.Cosine(K), beta=1.0)  # noqa: E731
 predicted = jax.jit(lambda K: mk.evolve(model_of(K), start, **span).observed["r"])
-watched = mk.evolve(model_of(2.7), start.sample(jax.random.key(0), 20_000), path=mk.Brownian(jax.random.key(1)), **span)
+cloud, path = start.sample(jax.random.key(0), 20_000), mk.Brownian(jax.random.key(1))
+watched = mk.evolve(model_of(2.7), cloud, path=path, **span)
 
 # %%
 # A step solves the linear least squares problem for the change of K.

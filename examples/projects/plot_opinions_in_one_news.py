@@ -19,7 +19,7 @@ import mckean as mk
 
 line = mk.Euclidean(1)
 attraction = mk.kernels.BoundedConfidence(radius=1.0, strength=4.0)
-model = mk.langevin(line, interaction=attraction, beta=40.0, common=mk.Additive(0.2))
+model = mk.langevin(line, interaction=attraction, beta=10.0, common=mk.Additive(0.4))
 crowd = mk.Density.from_function(line.grid(240, -6.0, 6.0), lambda x: jnp.exp(-((x[0] / 1.5) ** 4)))
 people = crowd.sample(jax.random.key(1), 2_000)
 looks = {"mean": mk.observables.mean}
