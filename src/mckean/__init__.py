@@ -40,6 +40,7 @@ from mckean.measures import (
     entropy_of_chaos,
     marginal,
     relative_entropy,
+    shard,
     smooth,
     tensor_power,
 )
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
         games,
         observables,
         phases,
+        plot,
         statistics,
         transport,
     )
@@ -175,8 +177,10 @@ __all__ = [
     "measures",
     "observables",
     "phases",
+    "plot",
     "potentials",
     "relative_entropy",
+    "shard",
     "sinkhorn",
     "sliced",
     "smooth",
@@ -203,6 +207,7 @@ if not TYPE_CHECKING:
         "games",
         "observables",
         "phases",
+        "plot",
         "statistics",
         "transport",
     }

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from mckean import interactions
+from mckean import collectives, interactions
 from mckean.checks import require
 from mckean.dynamics._increments import Increments, increments
 from mckean.dynamics.scheme import (
@@ -72,7 +72,7 @@ def inspect_sums(equation: Equation, measure: Particles) -> Status:
 
 def with_positions(particles: Particles, positions: Float[Array, "n d"]) -> Particles:
     """The particles elsewhere."""
-    return eqx.tree_at(lambda p: p.positions, particles, positions)
+    return eqx.tree_at(lambda p: p.positions, particles, collectives.spread(positions, particles.mesh))
 
 
 class ParticleScheme(AbstractScheme):

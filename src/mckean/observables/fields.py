@@ -15,7 +15,7 @@ from jaxtyping import Array, Complex, Float
 
 from mckean.checks import require, require_arguments
 from mckean.interactions.trig import cos_sin_turns
-from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, configuration, dtype_of
+from mckean.measures import AbstractMeasure, Density, Family, Gaussian, Particles, configuration, dtype_of
 from mckean.models import Model, differs
 from mckean.models import energy as _energy
 from mckean.spaces import Torus
@@ -46,10 +46,12 @@ def density(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
     **Arguments:**
 
     - `model`: not used.
-    - `mu`: a density on a grid.
+    - `mu`: a density on a grid; of a family the values have the label in front.
 
     **Raises:** `ValueError` for another measure.
     """
+    if isinstance(mu, Family):
+        return mu.each(lambda member: density(model, member))
     if not isinstance(mu, Density):
         raise ValueError(f"a {type(mu).__name__} has no density on a grid: deposit or smooth it first.")
     return mu.values
