@@ -91,6 +91,6 @@ def _tell(started: Sequence[subprocess.Popen], failed: int, words: IO[str]) -> i
     how = f"was stopped by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
     why = "".join(f" ({line})" for line in own)
     return refuse(
-        f"process {failed + 1} of {len(started)} {how}, and the others were ended{why}: start them again; a run that is "
-        "kept on disk goes on from there."
+        f"process {failed + 1} of {len(started)} {how}, and the others were ended{why}: start them again; a run that "
+        "is kept on disk goes on from there."
     )
