@@ -248,4 +248,3 @@ def energies_of(model: Model, density: Density) -> list[Curve]:
             continue
         known.append(Curve(name, label, value))
     return known if model.drift is None else []
-
