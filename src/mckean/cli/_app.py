@@ -8,6 +8,7 @@ from importlib import metadata
 
 from cyclopts import App, CycloptsError
 
+from mckean.cli.explore import explore
 from mckean.cli.list import list_
 from mckean.cli.shell import HOLDS, INTERRUPTED, TYPED, console, discard_output, leave, refuse
 from mckean.cli.talk import talk
@@ -20,6 +21,7 @@ app = App(
 
 # In the order of the help: a command is a function in a module of its own, and a line here.
 app.command(talk)
+app.command(explore)
 app.command(list_, name="list")
 
 

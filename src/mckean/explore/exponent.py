@@ -31,16 +31,12 @@ def beside(measure: AbstractMeasure, other: AbstractMeasure) -> AbstractMeasure:
 
 @dataclass
 class Separation:
-    """The growth of the distance of a twin, in blocks of time.
-
-    The first block is left out: the difference turns to the direction that grows most.
-    """
+    """The growth of the distance of a twin, in blocks of time."""
 
     length: float = _BLOCK
     growths: list[float] = field(default_factory=list)
     growth: float = 0.0
     time: float = 0.0
-    begun: bool = False
 
     def follow(self, measure: AbstractMeasure, twin: AbstractMeasure, time: float) -> AbstractMeasure:
         """The twin at its first distance again; `time` has passed since it was."""
@@ -54,18 +50,21 @@ class Separation:
         self.growth, self.time = self.growth + log, self.time + time
         if self.time < self.length:
             return
-        if self.begun:
-            # A block may be longer by a part of a frame.
-            self.growths.append(self.growth / self.time)
-        self.begun, self.growth, self.time = True, 0.0, 0.0
+        # A block may be longer by a part of a frame.
+        self.growths.append(self.growth / self.time)
+        self.growth, self.time = 0.0, 0.0
         if len(self.growths) == 2 * _BLOCKS:
             self.growths = np.mean(np.reshape(self.growths, (_BLOCKS, 2)), axis=1).tolist()
             self.length *= 2
 
     @property
     def exponent(self) -> Estimate | None:
-        """λ with its standard error from block to block, 1/time; None with fewer than four blocks."""
-        return average(np.asarray(self.growths)) if len(self.growths) >= 4 else None
+        """λ with its standard error from block to block, 1/time, of the later half; None with fewer than four blocks.
+
+        In the earlier half the law may still be on its way.
+        """
+        late = self.growths[len(self.growths) // 2 :]
+        return average(np.asarray(late)) if len(late) >= 4 else None
 
 
 @eqx.filter_jit

@@ -120,7 +120,8 @@ def scene_of(model: Model, start: tuple[float, float]) -> Scene:
 
 def _torus(space: Torus) -> Scene:
     ends = tuple((0.0, side) for side in space.lengths)
-    law = VonMises(space, np.asarray(space.lengths) / 2, _CONCENTRATION)
+    middle: Any = np.asarray(space.lengths) / 2
+    law = VonMises(space, middle, _CONCENTRATION)
     if space.dim == 1:
         return Scene("circle", ends, 1, "", law, space.grid(_NODES))
     grid = space.grid(_SQUARE) if space.dim == 2 else None

@@ -90,6 +90,9 @@ class Session:
         self.scene = scene_of(entry.model, given.start)
         self.values = {name: parameter.default for name, parameter in self.parameters.items()}
         self.entry = entry
+        key = jax.random.fold_in(jax.random.key(seed), 2)
+        # Drawn once: to do it at each reset would compile it anew.
+        self._first = (self.scene.particles(key, self.particles, jnp.float32), self.scene.density())
         self.curves = {CLOUD: {curve.name: curve for curve in curves_of(entry)}}
         self._begin()
 
@@ -109,15 +112,13 @@ class Session:
         if self.entry.model.internal is not None:
             self.notes[CLOUD] = "Particles cannot have an internal energy: the limit is shown alone."
             return None
-        key = jax.random.fold_in(jax.random.key(self.seed), 2)
-        return self._possible(CLOUD, self.scene.particles(key, self.particles, jnp.float32))
+        return self._possible(CLOUD, self._first[0])
 
     def _first_limit(self) -> Density | None:
-        density = self.scene.density()
-        if density is None:
+        if self._first[1] is None:
             self.notes[LIMIT] = "A density is held here in dimension 1 and 2: the particles are shown alone."
             return None
-        return self._possible(LIMIT, density)
+        return self._possible(LIMIT, self._first[1])
 
     def _possible(self, kind: str, measure: Any) -> Any:
         """The measure if there is a scheme that moves it; else None, and the reason among the notes."""
@@ -141,8 +142,7 @@ class Session:
         for kind in (CLOUD, LIMIT):
             if self._moving(kind):
                 self._move(kind, steps)
-        if self._twin is not None:
-            self._follow(steps)
+        self._follow(steps)
         self.step += steps
 
     def _moving(self, kind: str) -> bool:
@@ -166,7 +166,7 @@ class Session:
 
     def _follow(self, steps: int) -> None:
         kind = LIMIT if isinstance(self._twin, Density) else CLOUD
-        if kind in self.halted:
+        if kind in self.halted or self._twin is None:
             return
         twin, _, found = advance(self._running(kind), self._twin, self.step, steps)
         if found.bad:
@@ -237,7 +237,9 @@ class Session:
         self.events = [[0, "set", k, v] for k, v in values.items() if v != self.parameters[k].default]
 
     def warm(self) -> None:
-        """Compile what an environment needs, so that its first intensity above 0 need not."""
+        """Compile what an environment and a redraw need, so that the first of each need not."""
+        if isinstance(self.limit, Density) and isinstance(self.cloud, Particles):
+            self.limit.sample(jax.random.key(0), self.particles).positions.astype(self.cloud.positions.dtype)
         if ENVIRONMENT not in self.parameters or self.values[ENVIRONMENT]:
             return
         for kind in (CLOUD, LIMIT):

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -71,7 +71,7 @@ def subject(model: Any, chosen: Mapping[str, Any]) -> Subject:
         f"the explorer takes one model: a name of the catalogue, FILE.py:name, a Model, or a function of numbers that "
         f"returns one, not a {type(found).__name__}.",
     )
-    return _of_function(name, found, dict(chosen))
+    return _of_function(name, cast(Callable, found), dict(chosen))
 
 
 def _find(model: Any) -> tuple[str, Any]:

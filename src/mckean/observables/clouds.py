@@ -4,10 +4,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mckean.measures import AbstractMeasure, Family, Particles
-from mckean.models import Model
+from mckean.models import Equation, Model
 
 
-def positions(model: Model, mu: AbstractMeasure) -> Float[Array, "*m n d"]:
+def positions(model: Equation, mu: AbstractMeasure) -> Float[Array, "*m n d"]:
     """The positions x_i themselves, shape (n, d), length: a snapshot, which `mckean.plot.frames` gives as a measure.
 
     **Arguments:**

@@ -16,7 +16,7 @@ from jaxtyping import Array, Complex, Float
 from mckean.checks import require, require_arguments
 from mckean.interactions.trig import cos_sin_turns
 from mckean.measures import AbstractMeasure, Density, Family, Gaussian, Particles, configuration, dtype_of
-from mckean.models import Model, differs
+from mckean.models import Equation, Model, differs
 from mckean.models import energy as _energy
 from mckean.spaces import Torus
 
@@ -40,7 +40,7 @@ def entropy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     return _energy.entropy(mu)
 
 
-def density(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
+def density(model: Equation, mu: AbstractMeasure) -> Float[Array, "..."]:
     """The values ρ(x) on the grid's nodes, of the grid's shape, per volume: a snapshot.
 
     **Arguments:**

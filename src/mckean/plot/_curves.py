@@ -177,7 +177,7 @@ def rate(rate: Rate, ax: Axes | None = None, *, exponent: float | None = None, l
     bars = np.stack([np.minimum(errors - ends[0], 0.9 * errors), ends[1] - errors])
     n = np.geomspace(sizes.min(), sizes.max(), 100)
     centre = float(np.exp(np.mean(np.log(sizes))))
-    fit, middle = rate.curve(n), float(rate.curve(centre))
+    fit, middle = rate.curve(n), float(rate.curve([centre])[0])
     with canvas(ax) as ax:
         ax.set_xscale("log")
         ax.set_yscale("log")

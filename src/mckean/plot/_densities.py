@@ -94,7 +94,8 @@ def _boxed(law: Gaussian) -> Density:
     reach = _REACH * np.sqrt(np.diag(np.asarray(law.covariance, float)))
     require(np.all(reach > 0), "a Gaussian without a variance has no density: draw a sample of it.")
     mean = np.asarray(law.mean, float)
-    return Density.from_law(law.domain.grid(_CELLS[dim], tuple(mean - reach), tuple(mean + reach)), law)
+    grid = law.domain.grid(_CELLS[dim], tuple((mean - reach).tolist()), tuple((mean + reach).tolist()))
+    return Density.from_law(grid, law)
 
 
 def _way(measure: Any, view: Any):

@@ -1,13 +1,21 @@
 """What moves: the snapshots of a run as measures, and as a film."""
 
+from __future__ import annotations
+
+import base64
+import io
+import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from mckean.checks import nearest, positive_integer, require
 from mckean.dynamics import Trajectory
@@ -17,6 +25,11 @@ from mckean.plot._densities import density
 from mckean.plot._look import style
 from mckean.spaces import Euclidean, Sphere, TangentBundle
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Colours of a film: more than a picture of ours has, but for those between two of them at the rim of a letter.
+_PALETTE = 128
 _ENDINGS = (".gif", ".mp4", ".html")
 
 
@@ -90,7 +103,8 @@ def animate(
     **Arguments:**
 
     - `film`: a `Trajectory` with snapshots, see `frames`; or a sequence of measures, or of what `draw` takes.
-    - `path`: of the file. A .gif is made by pillow, an .mp4 by ffmpeg, an .html holds its pictures itself.
+    - `path`: of the file. A .gif is made by pillow, an .mp4 by ffmpeg; an .html holds its pictures itself. In a .gif
+      equal frames that follow each other are one, shown for as long.
     - `draw`: draws one frame, a function of (frame, axes). Default: None, `particles` or `density`.
     - `name`: of the snapshot, as for `frames`. Default: None.
     - `times`: of the frames, shown above them, shape (t,). Default: None, those of the trajectory.
@@ -121,40 +135,76 @@ def animate(
     times = None if times is None else np.asarray(times, float)
     require(times is None or times.shape == (len(film),), f"a film of {len(film)} frames has as many times.")
     require(draw is None or callable(draw), f"a frame is drawn by a function of (frame, axes), not by {draw!r}.")
-    _film(film, path, _default(film) if draw is None else draw, times, (fps, dpi), size)
+    shown = _shown(film, _default(film) if draw is None else draw, times, size, dpi)
+    part = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        {".gif": _gif, ".mp4": _mp4, ".html": _page}[path.suffix](shown, part, fps)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
     return path
 
 
-def _film(film: Sequence, path: Path, draw: Callable, times: Any, rates: tuple[int, int], size: Any) -> None:
-    from matplotlib import pyplot
-    from matplotlib.animation import FFMpegWriter, FuncAnimation, PillowWriter
-
-    fps, dpi = rates
+def _shown(film: Sequence, draw: Callable, times: Any, size: Any, dpi: int) -> Iterator[Figure]:
+    """One figure, with one frame after another on it."""
     with style():
-        figure = pyplot.figure(figsize=size, layout="constrained", dpi=dpi)
-        try:
-            ax = figure.add_subplot()
-
-            def show(k: int):
-                ax.clear()
-                draw(film[k], ax)
-                if times is not None:
-                    ax.set_title(f"$t$ = {_time(times, k)}")
-                return []
-
-            show(0)
-            # The place of the axes is that of the first frame.
+        figure = Figure(figsize=size, layout="constrained", dpi=dpi)
+        FigureCanvasAgg(figure)
+        ax = figure.add_subplot()
+        for k, frame in enumerate(film):
+            ax.clear()
+            draw(frame, ax)
+            if times is not None:
+                ax.set_title(f"$t$ = {_time(times, k)}")
             figure.canvas.draw()
+            # The place of the axes is that of the first frame.
             figure.set_layout_engine("none")
-            moving = FuncAnimation(
-                figure, show, frames=len(film), init_func=list, interval=1000 / fps, cache_frame_data=False
-            )
-            if path.suffix == ".html":
-                path.write_text(moving.to_jshtml(fps, default_mode="loop"), encoding="utf-8")
-            else:
-                moving.save(path, PillowWriter(fps) if path.suffix == ".gif" else FFMpegWriter(fps), dpi=dpi)
-        finally:
-            pyplot.close(figure)
+            yield figure
+
+
+def _pictures(shown: Iterator[Figure]) -> list[Image]:
+    """The frames as pictures of one palette, which is smaller than one for each and does not flicker."""
+    from PIL import Image
+
+    # The figure is one, drawn on again.
+    full = [Image.fromarray(np.array(figure.canvas.buffer_rgba())).convert("RGB") for figure in shown]  # pyright: ignore
+    few = full[:: max(1, len(full) // 6)]
+    sheet = Image.new("RGB", (full[0].width, full[0].height * len(few)))
+    for k, picture in enumerate(few):
+        sheet.paste(picture, (0, k * picture.height))
+    palette = sheet.quantize(_PALETTE)
+    # A mean of near-whites is no white, and would show on a white page.
+    colours = np.array(palette.getpalette()).reshape(-1, 3)
+    colours[np.argmax(colours.sum(1))] = 255
+    palette.putpalette(colours.ravel().tolist())
+    return [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in full]
+
+
+def _gif(shown: Iterator[Figure], path: Path, fps: int) -> None:
+    first, *others = _pictures(shown)
+    first.save(path, "GIF", save_all=True, append_images=others, duration=round(1000 / fps), loop=0, optimize=True)
+
+
+def _mp4(shown: Iterator[Figure], path: Path, fps: int) -> None:
+    from matplotlib.animation import FFMpegWriter
+
+    writer = FFMpegWriter(fps)
+    for k, figure in enumerate(shown):
+        if k == 0:
+            writer.setup(figure, path, figure.dpi)
+        writer.grab_frame()
+    writer.finish()
+
+
+def _page(shown: Iterator[Figure], path: Path, fps: int) -> None:
+    pictures = []
+    for picture in _pictures(shown):
+        held = io.BytesIO()
+        picture.save(held, "PNG", optimize=True)
+        pictures.append("data:image/png;base64," + base64.b64encode(held.getvalue()).decode())
+    page = resources.files("mckean.plot").joinpath("player.html").read_text(encoding="utf-8")
+    page = page.replace("/*frames*/", ",\n".join(f'"{picture}"' for picture in pictures)).replace("/*fps*/", str(fps))
+    path.write_text(page, encoding="utf-8")
 
 
 def _time(times: np.ndarray, k: int) -> str:

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 
 from mckean.checks import require, require_finite
 from mckean.phases import Branch, PhaseDiagram, SteadyState
@@ -153,12 +154,14 @@ def phase_diagram(diagram: PhaseDiagram, ax: Axes | None = None, *, field: str =
             drawn = ax.pcolormesh(q, p, values, cmap=MAP, **look)
             ax.figure.colorbar(drawn, ax=ax, label=names[field])
         ax.grid(False)
+        # Seen on dark colours too.
+        rim = withStroke(linewidth=3.5, foreground="white", alpha=0.8)
         for i, (name, line) in enumerate((("threshold", "-"), ("coexistence", (0, (5, 2.2))), ("fold", (0, (1, 1.2))))):
             along = np.asarray(getattr(diagram, name), float)
             if np.any(np.isfinite(along)):
                 marker = "o" if np.isfinite(along).sum() == 1 else None
                 handles += ax.plot(q, along, color=(INK, COLOURS[1], COLOURS[0])[i], linestyle=line, marker=marker,
-                                   markersize=4, label=name)  # fmt: skip
+                                   markersize=4, label=name, path_effects=[rim])  # fmt: skip
         name_axes(ax, diagram.names[1], diagram.names[0])
         ax.legend(handles=handles, loc="best", frameon=True, framealpha=0.85, edgecolor="none")
         return ax
