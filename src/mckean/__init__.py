@@ -1,4 +1,12 @@
-"""Interacting particle systems and their mean-field limits: one model definition, every level of description."""
+"""Interacting particle systems and their mean-field limits: one model definition, every level of description.
+
+`evolve(model, measure, until=…, dt=…)` is the verb; `langevin` makes a model. Each namespace begins with a list of the
+questions that it answers: `help(mckean.phases)`.
+
+The pages are in the folder docs of the source: start.md (ten minutes), forms.md and sums.md (what to choose), wings,
+errors.md, glossary.md. `pip install '.[docs]' && sphinx-build docs docs/_build`, there, builds them with the gallery
+and the reference, without a network.
+"""
 
 from typing import TYPE_CHECKING
 
