@@ -23,7 +23,14 @@ jax.config.update("jax_enable_x64", True)
 a, c, until, dt = 1.0, -0.5, 1.0, 0.02
 model, sizes = mk.catalogue.ornstein_uhlenbeck(a, c).model, (5, 10, 20, 40)
 rate = mk.couplings.chaos_rate(
-    model, mk.Gaussian(0.0, 1.0), lambda x: x[0], sizes=sizes, until=until, dt=dt, replicas=20_000, key=jax.random.key(0)
+    model,
+    mk.Gaussian(0.0, 1.0),
+    lambda x: x[0],
+    sizes=sizes,
+    until=until,
+    dt=dt,
+    replicas=20_000,
+    key=jax.random.key(0),
 )
 
 # %%

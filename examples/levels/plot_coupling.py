@@ -38,9 +38,7 @@ exact = c**2 / (n * a * (a + c) * (2 * a + c))
 late = mk.statistics.average(terms["error"][:, times >= 2].mean(1))
 assert abs(late.value - exact) < 5 * late.stderr + exact * (np.exp(-2 * a * 2) + (2 * a + c) * dt / 2), late
 region = box["lower"].min((0, 1)), box["upper"].max((0, 1))
-bound = mk.couplings.gronwall(
-    times, np.sqrt(terms["sampling"].mean(0)), mk.couplings.lipschitz(model, *region)
-)
+bound = mk.couplings.gronwall(times, np.sqrt(terms["sampling"].mean(0)), mk.couplings.lipschitz(model, *region))
 assert np.all(np.sqrt(terms["error"].mean(0)) <= bound + dt * bound)
 
 # %%

@@ -34,7 +34,9 @@ def distances(model, one, other, paths):
         [mk.evolve(model, mu, until=t, dt=0.02, path=path).final for t in times]
         for mu, path in zip((one, other), paths, strict=True)
     ]
-    return np.array([0.0, *times]), np.array([mk.wasserstein(one, other, 1), *(mk.wasserstein(x, y, 1) for x, y in zip(*ends, strict=True))])
+    return np.array([0.0, *times]), np.array(
+        [mk.wasserstein(one, other, 1), *(mk.wasserstein(x, y, 1) for x, y in zip(*ends, strict=True))]
+    )
 
 
 # %%

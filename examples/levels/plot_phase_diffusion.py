@@ -13,7 +13,6 @@ No estimate of the error of the limit can be uniform in time there.
 """
 
 import jax
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy.special import iv
