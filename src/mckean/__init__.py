@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from mckean import interactions, measures
+from mckean import interactions, measures, store
 from mckean.dynamics import (
     BAOAB,
     AbstractScheme,
@@ -23,6 +23,8 @@ from mckean.dynamics import (
     evolve,
     gibbs_density,
     liouville,
+    resume,
+    verify,
 )
 from mckean.interactions import kernels
 from mckean.measures import (
@@ -80,6 +82,7 @@ from mckean.spaces import (
     Torus,
     ZonalGrid,
 )
+from mckean.store import dataset, load, save
 
 if TYPE_CHECKING:
     from mckean import (
@@ -160,6 +163,7 @@ __all__ = [
     "catalogue",
     "convert",
     "couplings",
+    "dataset",
     "deposit",
     "directions",
     "energetics",
@@ -175,6 +179,7 @@ __all__ = [
     "kernels",
     "langevin",
     "liouville",
+    "load",
     "marginal",
     "measures",
     "observables",
@@ -182,14 +187,18 @@ __all__ = [
     "plot",
     "potentials",
     "relative_entropy",
+    "resume",
+    "save",
     "shard",
     "sinkhorn",
     "sliced",
     "smooth",
     "statistics",
+    "store",
     "tensor_power",
     "transport",
     "underdamped",
+    "verify",
     "wasserstein",
 ]
 
