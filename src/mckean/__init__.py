@@ -10,7 +10,7 @@ and the reference, without a network.
 
 from typing import TYPE_CHECKING
 
-from mckean import interactions, measures
+from mckean import interactions, measures, store
 from mckean.dynamics import (
     BAOAB,
     AbstractScheme,
@@ -31,6 +31,8 @@ from mckean.dynamics import (
     evolve,
     gibbs_density,
     liouville,
+    resume,
+    verify,
 )
 from mckean.interactions import kernels
 from mckean.measures import (
@@ -88,6 +90,7 @@ from mckean.spaces import (
     Torus,
     ZonalGrid,
 )
+from mckean.store import dataset, load, save
 
 if TYPE_CHECKING:
     from mckean import (
@@ -168,6 +171,7 @@ __all__ = [
     "catalogue",
     "convert",
     "couplings",
+    "dataset",
     "deposit",
     "directions",
     "energetics",
@@ -183,6 +187,7 @@ __all__ = [
     "kernels",
     "langevin",
     "liouville",
+    "load",
     "marginal",
     "measures",
     "observables",
@@ -190,14 +195,18 @@ __all__ = [
     "plot",
     "potentials",
     "relative_entropy",
+    "resume",
+    "save",
     "shard",
     "sinkhorn",
     "sliced",
     "smooth",
     "statistics",
+    "store",
     "tensor_power",
     "transport",
     "underdamped",
+    "verify",
     "wasserstein",
 ]
 

@@ -10,6 +10,7 @@ from cyclopts import App, CycloptsError
 
 from mckean.cli.explore import explore
 from mckean.cli.list import list_
+from mckean.cli.run import resume, run, verify
 from mckean.cli.shell import HOLDS, INTERRUPTED, TYPED, console, discard_output, leave, refuse
 from mckean.cli.talk import talk
 
@@ -22,6 +23,9 @@ app = App(
 # In the order of the help: a command is a function in a module of its own, and a line here.
 app.command(talk)
 app.command(explore)
+app.command(run)
+app.command(resume)
+app.command(verify)
 app.command(list_, name="list")
 
 
