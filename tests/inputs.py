@@ -236,6 +236,7 @@ REFUSED = {
     },
     "PorousMedium": {"a power of 1": (lambda: mk.PorousMedium(1.0), "m > 1|exponent|power|1")},
     "Brownian": {"a seed": (lambda: mk.Brownian(0), "key")},
+    "InPlace": {"no blocks": (lambda: mk.InPlace(0), "number of blocks is a positive integer")},
     "RandomBatch": {"batches of one": (lambda: mk.RandomBatch(1), "batch|2|two")},
     "convert": {"to another calculus": (lambda: mk.convert(MODEL, "backward"), "ito|Itô")},
     "gibbs_density": {

@@ -15,6 +15,7 @@ from jaxtyping import Array, Int
 
 from mckean import collectives
 from mckean.checks import array, calling, require
+from mckean.dynamics.in_place import InPlace
 from mckean.dynamics.interruption import asked_to_stop
 from mckean.dynamics.progress import bar
 from mckean.dynamics.scheme import Stepper, tree_finite
@@ -66,6 +67,11 @@ class Run(eqx.Module):
         equation = self.stepper.equation
         model = equation if isinstance(equation, Population) else self.stepper.at(index)
         return {name: _observe(name, f, model, measure) for name, f in self.observe.items()}
+
+    @property
+    def in_place(self) -> bool:
+        """Whether a chunk uses up the state that it begins with."""
+        return isinstance(self.stepper.scheme, InPlace)
 
     def sound(self) -> Status:
         """No fault."""
@@ -222,7 +228,8 @@ def _advance_by(run: Run, plan: Plan, chunk: Chunk, most: int, kept: Kept) -> Ke
     # Traced counts: XLA would write out a loop of one step and round it differently from longer ones.
     counts = (begun, chunk.steps, plan.stride) if chunk.inside else (0, chunk.steps, chunk.steps)
     room = Room(most, pieces[0]) if chunk.inside else Room(1, {})
-    new, observed, count, found = _advance(run, measure, at, tuple(map(np.asarray, counts)), room)
+    go = _advance_in_place if run.in_place else _advance
+    new, observed, count, found = go((run, at, tuple(map(np.asarray, counts)), room), measure)
     _judge(run, plan, measure, chunk, int(count), found)
     records = (begun + chunk.steps) // plan.stride
     if chunk.inside:
@@ -259,7 +266,7 @@ def _judge(run: Run, plan: Plan, before: AbstractMeasure, chunk: Chunk, count: i
     if not found.bad:
         return
     first = plan.first + chunk.done
-    if found.fault is Fault.NON_FINITE:
+    if found.fault is Fault.NON_FINITE and not run.in_place:
         last, steps = _first_bad(run, before, np.asarray(first), np.asarray(chunk.steps))
         count, found = int(steps), run.stepper.inspect(last).then(found)
     raise RunError(found.sentence, first + count, (first + count) * plan.dt)
@@ -288,16 +295,16 @@ class Room(eqx.Module):
     like: dict
 
 
-@eqx.filter_jit
-def _advance(
-    run: Run, measure: MeasureT, at: Any, counts: tuple[Any, Any, Any], room: Room
-) -> tuple[MeasureT, dict, Int[Array, ""], Status]:
+_What = tuple[Run, Any, tuple[Any, Any, Any], Room]
+
+
+def _make(what: _What, measure: MeasureT) -> tuple[MeasureT, dict, Int[Array, ""], Status]:
     """A chunk: its end, the observables at the end of each period, how many steps were made, and what went wrong.
 
     It ends at a step that fails. `at` is the index of the first step. `counts` are the steps that the period has had
     before, those to be made, and those of a period. Records that are not made are zeros.
     """
-    begun, steps, stride = counts
+    run, at, (begun, steps, stride), room = what
 
     def move(state):
         mu, count, _ = state
@@ -315,6 +322,10 @@ def _advance(
     start = (measure, jnp.zeros_like(at), run.sound())
     (final, count, found), observed = jax.lax.scan(period, start, jnp.arange(room.most))
     return final, observed, count, found.then(_look(run, final))
+
+
+_advance = eqx.filter_jit(_make)
+_advance_in_place = eqx.filter_jit(_make, donate="all-except-first")
 
 
 @eqx.filter_jit
