@@ -29,7 +29,7 @@ still = mk.games.equilibria(mk.games.Target(g, horizon), 0.0)
 assert np.allclose(still, [-1.28783945496, 0.0, 1.28783945496], atol=1e-9), still
 games = {sigma: mk.games.Target(g, horizon, common=sigma) for sigma in (1.0, 0.5, 0.2)}
 aims = {sigma: np.asarray(mk.games.expectation(game, game.aim, 0.0, starts)) for sigma, game in games.items()}
-known = mk.games.expectation(games[1.0], games[1.0].aim, 0.0, np.array([0.1, 0.5, 1.0]))
+known = mk.games.expectation(games[1.0], games[1.0].aim, 0.0, (1 + horizon) * np.array([0.1, 0.5, 1.0]))
 assert np.allclose(known, [-0.3239004215, -1.3307598357, -1.8201073354], atol=1e-8), known
 
 # %%
