@@ -91,9 +91,11 @@ if TYPE_CHECKING:
         observables,
         phases,
         statistics,
+        sweeps,
         transport,
     )
     from mckean.dynamics.jko import JKO
+    from mckean.sweeps import sweep
     from mckean.transport import sinkhorn, sliced, wasserstein
 
 __version__: str
@@ -181,6 +183,8 @@ __all__ = [
     "sliced",
     "smooth",
     "statistics",
+    "sweep",
+    "sweeps",
     "tensor_power",
     "transport",
     "underdamped",
@@ -204,9 +208,16 @@ if not TYPE_CHECKING:
         "observables",
         "phases",
         "statistics",
+        "sweeps",
         "transport",
     }
-    _FROM = {"JKO": "dynamics.jko", "sinkhorn": "transport", "sliced": "transport", "wasserstein": "transport"}
+    _FROM = {
+        "JKO": "dynamics.jko",
+        "sinkhorn": "transport",
+        "sliced": "transport",
+        "sweep": "sweeps",
+        "wasserstein": "transport",
+    }
 
     def __getattr__(name: str):
         from importlib import import_module, metadata
