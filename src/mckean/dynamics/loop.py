@@ -231,6 +231,22 @@ def _judge(run: Run, plan: Plan, before: AbstractMeasure, chunk: Chunk, count: i
     raise RunError(found.sentence, first + count, (first + count) * plan.dt)
 
 
+def advance(run: Run, measure: MeasureT, first: int, steps: int) -> tuple[MeasureT, int, Status]:
+    """The measure so many steps later, by the program of a run that records nothing, bit for bit.
+
+    **Arguments:**
+
+    - `run`: what moves it, without observables.
+    - `measure`: at the begin of the step `first`.
+    - `first`, `steps`: which steps; none of their numbers compiles anew.
+
+    **Returns:** the measure, the number of steps that were made, and what went wrong at the last of them.
+    """
+    counts = tuple(map(np.asarray, (0, steps, steps)))
+    new, _, count, found = _advance(run, measure, np.asarray(first), counts, Room(1, {}))
+    return new, int(count), found
+
+
 class Room(eqx.Module):
     """For how many records a chunk has room; one in the form of the first, which is made if `like` is not empty."""
 

@@ -63,6 +63,6 @@ def _with(data: xr.Dataset, folder: Folder, name: str, column: Mapping[int, Vari
         values = np.stack(arrays).astype(kind, copy=False)
     else:
         values = np.full((table.size, *shape), np.nan, kind)
-        for cell, array in column.items():
+        for cell, array in zip(column, arrays, strict=True):
             values[(cell, *(slice(length) for length in array.shape))] = array
     return data.assign({name: ((*table.dims, *first.dims), values.reshape(table.shape + shape), dict(first.attrs))})

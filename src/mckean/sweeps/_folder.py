@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
@@ -130,7 +131,7 @@ def find(path: Path) -> Folder:
     )
     try:
         table, key = Table(about["table"]["columns"], about["table"]["product"]), about["key"]
-        key = None if key is None else jax.random.wrap_key_data(np.asarray(key["data"], "uint32"), impl=key["kind"])
+        key = None if key is None else jax.random.wrap_key_data(jnp.asarray(key["data"], "uint32"), impl=key["kind"])
         return Folder(path, table, about["function"], key, about["double"], about["made"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"'{path}' holds no sweep that can be read: {error!r} in {_ABOUT}.") from error

@@ -75,7 +75,7 @@ def load(target: str, folder: Path) -> Callable:
     token = _wanted.set(folder.absolute())
     try:
         module = _import_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
-        function = functools.reduce(getattr, name.split("."), module)
+        function: Any = functools.reduce(getattr, name.split("."), module)
     except _Reached as reached:
         function = reached.function
         require(

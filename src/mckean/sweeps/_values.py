@@ -70,11 +70,7 @@ def _spread(name: str, value: Any) -> Iterator[tuple[str, Variable]]:
         array = _numbers(name, value)
         dims = tuple(f"{name}_axis{axis}" for axis in range(array.ndim))
         # A file in netCDF holds real numbers.
-        real = (
-            {name: array}
-            if array.dtype.kind != "c"
-            else {f"{name}.real": np.real(array), f"{name}.imag": np.imag(array)}
-        )
+        real = {f"{name}.real": np.real(array), f"{name}.imag": np.imag(array)} if _complex(array) else {name: array}
         yield from ((part, Variable(numbers, dims)) for part, numbers in real.items())
 
 
@@ -85,6 +81,10 @@ def _of_dataset(name: str, data: Any) -> Iterator[tuple[str, Variable]]:
         attrs = {key: str(value) for key, value in variable.attrs.items()}
         array = _numbers(f"{before}{part}", variable.values)
         yield f"{before}{part}", Variable(array, dims, attrs, part in data.coords)
+
+
+def _complex(array: np.ndarray) -> bool:
+    return array.dtype.kind == "c"
 
 
 def _numbers(name: str, value: Any) -> np.ndarray:
