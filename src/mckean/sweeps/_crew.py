@@ -19,7 +19,7 @@ from mckean.cache import enable
 from mckean.checks import require
 from mckean.faults import sentence
 from mckean.sweeps import _function
-from mckean.sweeps._cells import Cells
+from mckean.sweeps._attempts import Attempts
 from mckean.sweeps._folder import Folder, find
 from mckean.sweeps._log import Log, new_name
 from mckean.sweeps._work import PAUSE, work
@@ -46,7 +46,7 @@ class Crew:
 
     def run(self, log: Log, say: Callable[[int], None]) -> None:
         """Wait until all cells have ended. Those who die are replaced; an interrupt, or an error, stops all of them."""
-        cells = Cells(self.folder).refresh()
+        cells = Attempts(self.folder).refresh()
         members = [_Member(self, i) for i in range(min(self.number, self.folder.table.size - len(cells.records)))]
         try:
             while not cells.refresh().complete:
@@ -72,7 +72,7 @@ class _Member:
             "folder": str(crew.folder.path.absolute()), "target": crew.target, "name": self.name, "said": said,
             "path": sys.path, "arguments": sys.argv, "jax": _settings(), "cores": _share(place, crew.number),
         }  # fmt: skip
-        command = [sys.executable, "-m", "mckean.sweeps._crew"]
+        command = [sys.executable, "-c", "from mckean.sweeps._crew import main; main()"]
         # A session of its own: Ctrl-C comes to this process, which passes it on once.
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, pass_fds=(said,), start_new_session=True,
@@ -93,13 +93,17 @@ class _Member:
         said = b""
         while part := os.read(self._heard, 1 << 16):
             said += part
-        began = (self._folder.logs / f"{self.name}.jsonl").exists()
         require(
-            status < 0 and began and not said,
+            status < 0 and self.began and not said,
             said.decode() or f"a worker of the sweep ended as it began, with status {status}.",
         )
         self.close()
         return True
+
+    @property
+    def began(self) -> bool:
+        """Whether it has a log, and may have claimed a cell."""
+        return (self._folder.logs / f"{self.name}.jsonl").exists()
 
     def close(self) -> None:
         """Nothing is heard from it any more."""
@@ -113,6 +117,8 @@ class _Member:
 def environment(before: Mapping[str, str], place: int, gpus: int) -> dict[str, str]:
     """That of the worker at a place: GPUs are dealt out, and their memory is taken as it is needed, not in advance."""
     after = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} | dict(before)
+    # The rest of how modules are found here is told when this library has been.
+    after["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     if gpus > 1:
         seen = before.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(gpus)))).split(",")
         after["CUDA_VISIBLE_DEVICES"] = seen[place % len(seen)]
@@ -140,7 +146,7 @@ def _stop(members: Sequence[_Member]) -> set[str]:
     killed, until = set(), time.monotonic() + _PATIENCE
     for member in members:
         if member.process.poll() is None:
-            member.process.send_signal(signal.SIGINT)
+            member.process.send_signal(signal.SIGINT if member.began else signal.SIGKILL)
     for member in members:
         try:
             member.process.wait(max(0.0, until - time.monotonic()))
@@ -196,7 +202,3 @@ def _end_with_input() -> None:
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(_PATIENCE)
     os._exit(_INTERRUPTED)
-
-
-if __name__ == "__main__":
-    main()

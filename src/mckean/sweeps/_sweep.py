@@ -13,7 +13,7 @@ from jaxtyping import PRNGKeyArray
 from mckean.checks import positive_integer, require, require_key
 from mckean.dynamics.progress import bar
 from mckean.sweeps import _function
-from mckean.sweeps._cells import Cells
+from mckean.sweeps._attempts import Attempts
 from mckean.sweeps._crew import Crew, loaded
 from mckean.sweeps._dataset import assemble
 from mckean.sweeps._folder import Folder, begin, find
@@ -117,12 +117,12 @@ def open_sweep(folder: str | Path) -> xr.Dataset:
     **Raises:** `ValueError` for a folder that holds no sweep that this version can read.
     """
     found = find(Path(folder))
-    return assemble(found, Cells(found, keep=True).refresh().records)
+    return assemble(found, Attempts(found, keep=True).refresh().records)
 
 
 def _finish(folder: Folder, f: Callable | str, workers: int, retry: bool, progress: bool) -> xr.Dataset:
     """Run what is left, if anything is, and open the whole."""
-    cells = Cells(folder, keep=True).refresh()
+    cells = Attempts(folder, keep=True).refresh()
     if not cells.complete or (retry and cells.failed):
         # What is finished may lie where nothing can be written.
         with Log(folder) as log, bar("cells", progress, folder.table.size) as say:

@@ -12,7 +12,7 @@ from typing import Any
 from mckean.cache import drop_programs
 from mckean.checks import require
 from mckean.faults import sentence
-from mckean.sweeps._cells import GAVE_UP, Cells, hopeless
+from mckean.sweeps._attempts import GAVE_UP, Attempts, hopeless
 from mckean.sweeps._folder import Folder, writing
 from mckean.sweeps._log import Log
 from mckean.sweeps._table import GIVEN, Table, cell_key
@@ -24,7 +24,7 @@ PAUSE = 0.2
 
 def work(function: Callable, folder: Folder, log: Log, say: Callable[[int], None] = lambda done: None) -> None:
     """Run cells until all have ended, here or elsewhere. Ctrl-C gives the cell under way back."""
-    cells, looked = Cells(folder), time.monotonic()
+    cells, looked = Attempts(folder), time.monotonic()
     with _Interrupts() as interrupts:
         while not cells.refresh().complete:
             idle = True

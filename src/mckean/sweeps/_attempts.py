@@ -21,8 +21,8 @@ GAVE_UP = (
 )
 
 
-class Cells:
-    """The cells of a sweep as the folder shows them.
+class Attempts:
+    """The attempts at the cells of a sweep, as the folder shows them.
 
     **Arguments:**
 
@@ -50,7 +50,7 @@ class Cells:
         """The sentence of each cell that failed."""
         return {cell: self.records[cell]["failure"] for cell in sorted(self.records) if "failure" in self.records[cell]}
 
-    def refresh(self) -> "Cells":
+    def refresh(self) -> "Attempts":
         """Read what has come."""
         for record in self._reader.news():
             self.note(record)
@@ -73,7 +73,7 @@ class Cells:
 
     def to_run(self) -> Iterator[tuple[int, int, int]]:
         """The cells that nobody runs, each with the attempt to claim, and how many before it ended without a word."""
-        attempts, living = self._attempts(), {}
+        attempts, living = self._counts(), {}
         for cell in range(self._folder.table.size):
             if cell in self.records:
                 continue
@@ -90,7 +90,7 @@ class Cells:
 
     def held_by(self, names: set[str]) -> list[tuple[int, int]]:
         """The attempts of these workers that have not ended."""
-        last = [(cell, count - 1) for cell, count in self._attempts().items() if cell not in self.records]
+        last = [(cell, count - 1) for cell, count in self._counts().items() if cell not in self.records]
         return [(cell, attempt) for cell, attempt in last if self._owner(cell, attempt) in names]
 
     def claim(self, cell: int, attempt: int, log: Log) -> bool:
@@ -107,7 +107,7 @@ class Cells:
             count += 1
         return count
 
-    def _attempts(self) -> dict[int, int]:
+    def _counts(self) -> dict[int, int]:
         """How many attempts at each cell were claimed."""
         found: dict[int, int] = {}
         for name in os.listdir(self._folder.claims):
