@@ -12,6 +12,7 @@ import inputs_of_phases
 import inputs_of_plots
 import inputs_of_runs
 import inputs_of_sums
+import inputs_of_sweeps
 import inputs_of_velocities
 import inputs_of_wings
 import jax
@@ -395,6 +396,7 @@ FURTHER = (
     inputs_of_plots,
     inputs_of_runs,
     inputs_of_sums,
+    inputs_of_sweeps,
     inputs_of_velocities,
     inputs_of_wings,
 )

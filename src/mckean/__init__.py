@@ -106,9 +106,11 @@ if TYPE_CHECKING:
         phases,
         plot,
         statistics,
+        sweeps,
         transport,
     )
     from mckean.dynamics.jko import JKO
+    from mckean.sweeps import sweep
     from mckean.transport import sinkhorn, sliced, wasserstein
 
 __version__: str
@@ -205,6 +207,8 @@ __all__ = [
     "smooth",
     "statistics",
     "store",
+    "sweep",
+    "sweeps",
     "tensor_power",
     "transport",
     "underdamped",
@@ -231,9 +235,16 @@ if not TYPE_CHECKING:
         "phases",
         "plot",
         "statistics",
+        "sweeps",
         "transport",
     }
-    _FROM = {"JKO": "dynamics.jko", "sinkhorn": "transport", "sliced": "transport", "wasserstein": "transport"}
+    _FROM = {
+        "JKO": "dynamics.jko",
+        "sinkhorn": "transport",
+        "sliced": "transport",
+        "sweep": "sweeps",
+        "wasserstein": "transport",
+    }
 
     def __getattr__(name: str):
         from importlib import import_module, metadata
