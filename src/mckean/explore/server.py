@@ -80,6 +80,8 @@ def _listen(port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind(("127.0.0.1", port))
+        # Who is told of the address before the server has begun waits.
+        listening.listen()
     except OSError as error:
         listening.close()
         raise ValueError(f"the port {port} cannot be used: {error.strerror or error}.") from error
@@ -152,16 +154,19 @@ class Site:
                     answer = await asyncio.to_thread(self.conversation.answer, message)
                 await websocket.send_bytes(answer)
         except (WebSocketDisconnect, RuntimeError, KeyError) as stop:
-            await self._leave(websocket, getattr(stop, "code", None))
+            self._leave(websocket, getattr(stop, "code", None))
 
-    async def _leave(self, websocket: Any, code: int | None) -> None:
+    def _leave(self, websocket: Any, code: int | None) -> None:
         """A page that is closed ends the session, unless it is loaded anew; one that is cut off has more time."""
         if self._driving is not websocket:
             return
         self._driving = None
         self._left += 1
-        left = self._left
-        await asyncio.sleep(_ANEW if code in _LEFT else _BACK)
+        wait = _ANEW if code in _LEFT else _BACK
+        asyncio.get_running_loop().call_later(wait, self._end_if_alone, self._left)
+
+    def _end_if_alone(self, left: int) -> None:
+        """End unless a page has come since so many have left."""
         if self._driving is None and left == self._left:
             self.end()
 

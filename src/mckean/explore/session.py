@@ -78,7 +78,7 @@ class Session:
         given = preset(model)
         self.chosen = dict(given.parameters) | dict(parameters or {})
         self.subject, self.model = subject(model, self.chosen), model
-        self.particles = positive_integer("the number of particles is a positive integer", particles or given.particles)
+        self.particles = _count(given.particles if particles is None else particles)
         require_memory(f"{self.particles} particles", 8 * self.particles)
         self.dt, self.seed = number("the step dt", dt), seed
         require(0 < self.dt < np.inf, f"the step dt must be positive, but {dt} was given.")
@@ -310,6 +310,10 @@ class Session:
             traced = jax.tree.map(lambda leaf: jnp.asarray(leaf) if type(leaf) is int else leaf, stepper.shared)
             stepper = eqx.tree_at(lambda s: s.shared, stepper, traced, is_leaf=lambda leaf: leaf is None)
         return Run(stepper, self.path, {})
+
+
+def _count(particles: int) -> int:
+    return positive_integer("the number of particles is a positive integer", particles)
 
 
 @eqx.filter_jit
