@@ -16,7 +16,7 @@ from typing import Any
 from mckean.checks import require
 from mckean.explore.conversation import LONGEST_MESSAGE, Conversation
 from mckean.explore.reproduction import fragment
-from mckean.explore.session import Session
+from mckean.explore.session import Session, require_session
 
 _TYPES = {"page.html": "text/html; charset=utf-8", "explore.js": "text/javascript; charset=utf-8"}
 _POLICY = (
@@ -42,6 +42,7 @@ def serve(session: Session, *, port: int = 0, browser: bool = True, shown: int =
 
     **Raises:** `ValueError` where what it needs is not installed, and for a port that is taken.
     """
+    require_session(session)
     require_installed()
     import uvicorn
 

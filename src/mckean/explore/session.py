@@ -62,8 +62,8 @@ class Session:
     - `cloud`, `limit`: the `Particles` and the `Density`, each None where the model has none.
     - `notes`: why one of the two is not there, or stands still.
 
-    **Raises:** `ValueError` for a model that is none, parameters that its constructor refuses, and N, dt or a seed that
-    is not positive.
+    **Raises:** `ValueError` for what is not one model, parameters that its constructor refuses, and N, dt or a seed
+    that is not positive.
     """
 
     def __init__(
@@ -310,6 +310,11 @@ class Session:
             traced = jax.tree.map(lambda leaf: jnp.asarray(leaf) if type(leaf) is int else leaf, stepper.shared)
             stepper = eqx.tree_at(lambda s: s.shared, stepper, traced, is_leaf=lambda leaf: leaf is None)
         return Run(stepper, self.path, {})
+
+
+def require_session(session: Any) -> None:
+    """Raise `ValueError` for anything but a session."""
+    require(isinstance(session, Session), f"this is asked of a Session(…), not of a {type(session).__name__}.")
 
 
 def _count(particles: int) -> int:
