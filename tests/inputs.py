@@ -10,6 +10,7 @@ import inputs_of_explore
 import inputs_of_games
 import inputs_of_measured
 import inputs_of_phases
+import inputs_of_plots
 import inputs_of_runs
 import inputs_of_sums
 import inputs_of_velocities
@@ -210,6 +211,7 @@ REFUSED = {
         "a number for a law": (lambda: mk.Mixture([1.0], [1.0]), "law"),
     },
     "deposit": {"on another space": (lambda: mk.deposit(DOTS, CIRCLE.grid(8)), "space|on")},
+    "shard": {"a law": (lambda: mk.shard(mk.Gaussian(0.0, 1.0)), "particles are spread over devices")},
     "smooth": {"by a negative width": (lambda: mk.smooth(RHO, -1.0), "width|positive|negative")},
     "relative_entropy": {
         "of particles": (lambda: mk.relative_entropy(CLOUD, CLOUD), "densit"),
@@ -391,6 +393,7 @@ FURTHER = (
     inputs_of_games,
     inputs_of_measured,
     inputs_of_phases,
+    inputs_of_plots,
     inputs_of_runs,
     inputs_of_sums,
     inputs_of_velocities,

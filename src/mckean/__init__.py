@@ -1,4 +1,12 @@
-"""Interacting particle systems and their mean-field limits: one model definition, every level of description."""
+"""Interacting particle systems and their mean-field limits: one model definition, every level of description.
+
+`evolve(model, measure, until=…, dt=…)` is the verb; `langevin` makes a model. Each namespace begins with a list of the
+questions that it answers: `help(mckean.phases)`.
+
+The pages are in the folder docs of the source: start.md (ten minutes), forms.md and sums.md (what to choose), wings,
+errors.md, glossary.md. `pip install '.[docs]' && sphinx-build docs docs/_build`, there, builds them with the gallery
+and the reference, without a network.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -40,6 +48,7 @@ from mckean.measures import (
     entropy_of_chaos,
     marginal,
     relative_entropy,
+    shard,
     smooth,
     tensor_power,
 )
@@ -91,6 +100,7 @@ if TYPE_CHECKING:
         games,
         observables,
         phases,
+        plot,
         statistics,
         transport,
     )
@@ -177,8 +187,10 @@ __all__ = [
     "measures",
     "observables",
     "phases",
+    "plot",
     "potentials",
     "relative_entropy",
+    "shard",
     "sinkhorn",
     "sliced",
     "smooth",
@@ -206,6 +218,7 @@ if not TYPE_CHECKING:
         "games",
         "observables",
         "phases",
+        "plot",
         "statistics",
         "transport",
     }

@@ -124,6 +124,7 @@ class RunError(ArithmeticError):
 
     def __init__(self, message: str, step: int, time: float):
         super().__init__(f"{message} (step {step}, t = {time:g}).")
+        self.add_note('See "Runs that stop" in docs/errors.md.')
         self.step, self.time = step, time
 
 

@@ -75,6 +75,7 @@ def evolve(
     - `RunError`, with step and time, for a step that fails or a state that becomes non-finite. The run looks for both
       20 times at least, and about every second.
     - `Interrupted` on Ctrl-C, with the run up to the next of these times.
+    - `RuntimeError` in a run over several hosts of which one has stopped.
 
     **Warns:** of steps near the spacing of numbers in single precision, and of observables that are not a number.
 
@@ -130,9 +131,10 @@ def _count_steps(start: Any, until: Any, dt: Any) -> tuple[float, float, float, 
         require(
             abs(count * dt - span) <= 1e-9 * max(abs(span), dt) + rounding,
             f"dt = {dt:g} must divide {name} = {span:g}.",
+            see="dt divides the run",
         )
         counts.append(count)
-    require(counts[1] >= 1, f"dt = {dt:g} must divide until − start = {until - start:g}.")
+    require(counts[1] >= 1, f"dt = {dt:g} must divide until − start = {until - start:g}.", see="dt divides the run")
     most = int(jnp.iinfo(jnp.result_type(int)).max)
     require(
         abs(counts[0]) + counts[1] <= most,
@@ -145,7 +147,11 @@ def _count_steps(start: Any, until: Any, dt: Any) -> tuple[float, float, float, 
 def _check_stride(every: Int[ArrayLike, ""], steps: int) -> int:
     every = positive_integer("every must be a positive number of steps", every)
     require_memory(f"{steps // every} records", steps // every)
-    require(steps % every == 0, f"every = {every} must divide the number of steps, {steps}.")
+    require(
+        steps % every == 0,
+        f"every = {every} must divide the number of steps, {steps}.",
+        see="every divides the steps",
+    )
     return every
 
 
@@ -158,7 +164,8 @@ def _check_observables(observe: Observables | None, measure: AbstractMeasure) ->
     for name, f in observe.items():
         require(callable(f), f"the observable '{name}' must be a function of (model, measure), not {f!r}.")
         mend = "; one with parameters is made by a call, as order_parameter(1) is"
-        require_arguments(f"the observable '{name}'", f, "model", "measure", mend=mend)
+        see = "An observable with parameters"
+        require_arguments(f"the observable '{name}'", f, "model", "measure", mend=mend, see=see)
         require(
             isinstance(name, str) and name not in reserved_names(measure) and not name.startswith("final_"),
             f"an observable cannot be called {name!r}, which names a coordinate or the final measure of a run.",
@@ -188,6 +195,7 @@ def _choose_path(
         path is not None or not needed,
         f"this model has {'noise' if own else 'a common noise'}: give the run a path, "
         "path=Brownian(jax.random.key(seed)).",
+        see="A model with noise needs a path",
     )
     if path is not None and model.common:
         path.environment.check(*steps, model.motions(measure))

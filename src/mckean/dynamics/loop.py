@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
+from mckean import collectives
 from mckean.checks import array, calling, require
 from mckean.dynamics.interruption import asked_to_stop
 from mckean.dynamics.progress import bar
@@ -19,7 +20,7 @@ from mckean.dynamics.scheme import Stepper, tree_finite
 from mckean.dynamics.survey import warn_of_lost_steps
 from mckean.dynamics.trajectory import MeasureT, Trajectory, require_names
 from mckean.faults import FAULTS, Failure, Fault, RunError, Status, sound, status, tell
-from mckean.measures import AbstractMeasure
+from mckean.measures import AbstractMeasure, mesh_of
 from mckean.models import Population, initial
 from mckean.paths import Brownian
 
@@ -162,10 +163,14 @@ def run_in_chunks(run: Run, plan: Plan, measure: MeasureT, made: tuple, progress
             try:
                 while kept[1] < plan.steps:
                     chunk, begun = pace.next(kept[1]), time.perf_counter()
-                    kept = _advance_by(run, plan, chunk, pace.most, kept)
-                    pace.learn(chunk, time.perf_counter() - begun)
+                    with collectives.together(mesh_of(measure)):
+                        kept = _advance_by(run, plan, chunk, pace.most, kept)
+                        # Hosts make the same chunks, and stop together.
+                        seen = (time.perf_counter() - begun, asked())
+                        seconds, stop = collectives.largest(seen, mesh_of(measure))
+                    pace.learn(chunk, seconds)
                     tick(chunk.end)
-                    if asked():
+                    if stop:
                         raise KeyboardInterrupt
             except KeyboardInterrupt as stop:
                 raise Interrupted(_so_far(run, plan, *kept, made)) from stop
@@ -193,7 +198,7 @@ def _advance_by(run: Run, plan: Plan, chunk: Chunk, most: int, kept: _Kept) -> _
     records = (begun + chunk.steps) // plan.stride
     if chunk.inside:
         # A copy: a view would keep the room of all records alive.
-        observed = jax.tree.map(lambda a: np.array(np.asarray(a)[:records]), observed)
+        observed = jax.tree.map(lambda a: np.array(collectives.known(a)[:records]), observed)
     elif records:
         observed = _record_once(run, new, plan.first + chunk.end)
     return new, chunk.end, [*pieces, observed] if observed and records else pieces
@@ -329,4 +334,4 @@ def _leading(tree: dict) -> dict:
 
 
 def _join(pieces: list[dict]) -> dict:
-    return jax.tree.map(lambda *a: jax.device_put(np.concatenate(a)), *pieces)
+    return jax.tree.map(lambda *a: jax.device_put(np.concatenate([collectives.known(piece) for piece in a])), *pieces)
