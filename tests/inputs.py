@@ -6,6 +6,7 @@ the sentence.
 
 import math
 
+import inputs_of_explore
 import inputs_of_games
 import inputs_of_measured
 import inputs_of_phases
@@ -390,6 +391,7 @@ REFUSED = {
     "energetics.log_sobolev_bounds": {"of particles": (lambda: mk.energetics.log_sobolev_bounds(CLOUD), "density")},
 }
 FURTHER = (
+    inputs_of_explore,
     inputs_of_games,
     inputs_of_measured,
     inputs_of_phases,
