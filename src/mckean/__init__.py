@@ -1,4 +1,12 @@
-"""Interacting particle systems and their mean-field limits: one model definition, every level of description."""
+"""Interacting particle systems and their mean-field limits: one model definition, every level of description.
+
+`evolve(model, measure, until=…, dt=…)` is the verb; `langevin` makes a model. Each namespace begins with a list of the
+questions that it answers: `help(mckean.phases)`.
+
+The pages are in the folder docs of the source: start.md (ten minutes), forms.md and sums.md (what to choose), wings,
+errors.md, glossary.md. `pip install '.[docs]' && sphinx-build docs docs/_build`, there, builds them with the gallery
+and the reference, without a network.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -10,6 +18,7 @@ from mckean.dynamics import (
     FluxLimited,
     GeodesicEuler,
     Harmonics,
+    InPlace,
     Interrupted,
     Layers,
     Moebius,
@@ -97,9 +106,11 @@ if TYPE_CHECKING:
         phases,
         plot,
         statistics,
+        sweeps,
         transport,
     )
     from mckean.dynamics.jko import JKO
+    from mckean.sweeps import sweep
     from mckean.transport import sinkhorn, sliced, wasserstein
 
 __version__: str
@@ -122,6 +133,7 @@ __all__ = [
     "GeodesicEuler",
     "Harmonics",
     "Heads",
+    "InPlace",
     "Interrupted",
     "Isotropic",
     "IsotropicFlow",
@@ -195,6 +207,8 @@ __all__ = [
     "smooth",
     "statistics",
     "store",
+    "sweep",
+    "sweeps",
     "tensor_power",
     "transport",
     "underdamped",
@@ -221,9 +235,16 @@ if not TYPE_CHECKING:
         "phases",
         "plot",
         "statistics",
+        "sweeps",
         "transport",
     }
-    _FROM = {"JKO": "dynamics.jko", "sinkhorn": "transport", "sliced": "transport", "wasserstein": "transport"}
+    _FROM = {
+        "JKO": "dynamics.jko",
+        "sinkhorn": "transport",
+        "sliced": "transport",
+        "sweep": "sweeps",
+        "wasserstein": "transport",
+    }
 
     def __getattr__(name: str):
         from importlib import import_module, metadata

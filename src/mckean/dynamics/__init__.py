@@ -1,6 +1,7 @@
 """Time: `evolve`, and the schemes that it steps.
 
-- Particles: `ParticleScheme`, `RandomBatch`; with velocities `BAOAB`; on spheres `GeodesicEuler`, `Moebius`, `Layers`.
+- Particles: `ParticleScheme`, `RandomBatch`, `InPlace` for very many; with velocities `BAOAB`; on spheres
+  `GeodesicEuler`, `Moebius`, `Layers`.
 - Densities: `Spectral`, `FiniteVolume`, `FluxLimited`; with velocities `Splitting`; on spheres `Harmonics`, `Moebius`;
   for gradient flows `jko.JKO`, imported when it is asked for.
 - Gaussians: `Moments`, `jko.JKO`.
@@ -27,6 +28,7 @@ from mckean.dynamics.choice import scheme_for as scheme_for
 from mckean.dynamics.geodesic import GeodesicEuler as GeodesicEuler
 from mckean.dynamics.gibbs import log_density as log_density
 from mckean.dynamics.harmonics import Harmonics as Harmonics
+from mckean.dynamics.in_place import InPlace as InPlace
 from mckean.dynamics.layers import Layers as Layers
 from mckean.dynamics.limited import FluxLimited as FluxLimited
 from mckean.dynamics.loop import Interrupted as Interrupted

@@ -82,6 +82,7 @@ def evolve(
     - `RunError`, with step and time, for a step that fails or a state that becomes non-finite. The run looks for both
       20 times at least, and about every second.
     - `Interrupted` on Ctrl-C, with the run up to the next of these times.
+    - `RuntimeError` in a run over several hosts of which one has stopped.
 
     **Warns:** of steps near the spacing of numbers in single precision, and of observables that are not a number.
 

@@ -13,14 +13,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
+from mckean import collectives
 from mckean.checks import array, calling, require
+from mckean.dynamics.in_place import InPlace
 from mckean.dynamics.interruption import asked_to_stop
 from mckean.dynamics.progress import bar
 from mckean.dynamics.scheme import Stepper, tree_finite
 from mckean.dynamics.survey import warn_of_lost_steps
 from mckean.dynamics.trajectory import MeasureT, Trajectory, require_names
 from mckean.faults import FAULTS, Failure, Fault, RunError, Status, sound, status, tell
-from mckean.measures import AbstractMeasure
+from mckean.measures import AbstractMeasure, mesh_of
 from mckean.models import Population, initial
 from mckean.paths import Brownian
 
@@ -65,6 +67,11 @@ class Run(eqx.Module):
         equation = self.stepper.equation
         model = equation if isinstance(equation, Population) else self.stepper.at(index)
         return {name: _observe(name, f, model, measure) for name, f in self.observe.items()}
+
+    @property
+    def in_place(self) -> bool:
+        """Whether a chunk uses up the state that it begins with."""
+        return isinstance(self.stepper.scheme, InPlace)
 
     def sound(self) -> Status:
         """No fault."""
@@ -188,11 +195,15 @@ def run_in_chunks(
                 try:
                     while kept[1] < plan.steps:
                         chunk, begun = pace.next(kept[1]), time.perf_counter()
-                        kept = _advance_by(run, plan, chunk, pace.most, kept)
-                        pace.learn(chunk, time.perf_counter() - begun)
+                        with collectives.together(mesh_of(measure)):
+                            kept = _advance_by(run, plan, chunk, pace.most, kept)
+                            # Hosts make the same chunks, and stop together.
+                            seen = (time.perf_counter() - begun, asked())
+                            seconds, stop = collectives.largest(seen, mesh_of(measure))
+                        pace.learn(chunk, seconds)
                         tick(chunk.end)
                         book.keep(kept, last=False)
-                        if asked():
+                        if stop:
                             raise KeyboardInterrupt
                 finally:
                     book.keep(kept, last=True)
@@ -217,12 +228,13 @@ def _advance_by(run: Run, plan: Plan, chunk: Chunk, most: int, kept: Kept) -> Ke
     # Traced counts: XLA would write out a loop of one step and round it differently from longer ones.
     counts = (begun, chunk.steps, plan.stride) if chunk.inside else (0, chunk.steps, chunk.steps)
     room = Room(most, pieces[0]) if chunk.inside else Room(1, {})
-    new, observed, count, found = _advance(run, measure, at, tuple(map(np.asarray, counts)), room)
+    go = _advance_in_place if run.in_place else _advance
+    new, observed, count, found = go((run, at, tuple(map(np.asarray, counts)), room), measure)
     _judge(run, plan, measure, chunk, int(count), found)
     records = (begun + chunk.steps) // plan.stride
     if chunk.inside:
         # A copy: a view would keep the room of all records alive.
-        observed = jax.tree.map(lambda a: np.array(np.asarray(a)[:records]), observed)
+        observed = jax.tree.map(lambda a: np.array(collectives.known(a)[:records]), observed)
     elif records:
         observed = record_once(run, new, plan.first + chunk.end)
     return new, chunk.end, [*pieces, observed] if observed and records else pieces
@@ -254,7 +266,7 @@ def _judge(run: Run, plan: Plan, before: AbstractMeasure, chunk: Chunk, count: i
     if not found.bad:
         return
     first = plan.first + chunk.done
-    if found.fault is Fault.NON_FINITE:
+    if found.fault is Fault.NON_FINITE and not run.in_place:
         last, steps = _first_bad(run, before, np.asarray(first), np.asarray(chunk.steps))
         count, found = int(steps), run.stepper.inspect(last).then(found)
     raise RunError(found.sentence, first + count, (first + count) * plan.dt)
@@ -283,16 +295,16 @@ class Room(eqx.Module):
     like: dict
 
 
-@eqx.filter_jit
-def _advance(
-    run: Run, measure: MeasureT, at: Any, counts: tuple[Any, Any, Any], room: Room
-) -> tuple[MeasureT, dict, Int[Array, ""], Status]:
+_What = tuple[Run, Any, tuple[Any, Any, Any], Room]
+
+
+def _make(what: _What, measure: MeasureT) -> tuple[MeasureT, dict, Int[Array, ""], Status]:
     """A chunk: its end, the observables at the end of each period, how many steps were made, and what went wrong.
 
     It ends at a step that fails. `at` is the index of the first step. `counts` are the steps that the period has had
     before, those to be made, and those of a period. Records that are not made are zeros.
     """
-    begun, steps, stride = counts
+    run, at, (begun, steps, stride), room = what
 
     def move(state):
         mu, count, _ = state
@@ -310,6 +322,10 @@ def _advance(
     start = (measure, jnp.zeros_like(at), run.sound())
     (final, count, found), observed = jax.lax.scan(period, start, jnp.arange(room.most))
     return final, observed, count, found.then(_look(run, final))
+
+
+_advance = eqx.filter_jit(_make)
+_advance_in_place = eqx.filter_jit(_make, donate="all-except-first")
 
 
 @eqx.filter_jit
@@ -358,4 +374,4 @@ def _leading(tree: dict) -> dict:
 
 
 def _join(pieces: list[dict]) -> dict:
-    return jax.tree.map(lambda *a: jax.device_put(np.concatenate(a)), *pieces)
+    return jax.tree.map(lambda *a: jax.device_put(np.concatenate([collectives.known(piece) for piece in a])), *pieces)
