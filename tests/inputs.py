@@ -6,11 +6,14 @@ the sentence.
 
 import math
 
+import inputs_of_explore
 import inputs_of_games
 import inputs_of_measured
 import inputs_of_phases
+import inputs_of_plots
 import inputs_of_runs
 import inputs_of_sums
+import inputs_of_sweeps
 import inputs_of_velocities
 import inputs_of_wings
 import jax
@@ -388,11 +391,14 @@ REFUSED = {
     "energetics.log_sobolev_bounds": {"of particles": (lambda: mk.energetics.log_sobolev_bounds(CLOUD), "density")},
 }
 FURTHER = (
+    inputs_of_explore,
     inputs_of_games,
     inputs_of_measured,
     inputs_of_phases,
+    inputs_of_plots,
     inputs_of_runs,
     inputs_of_sums,
+    inputs_of_sweeps,
     inputs_of_velocities,
     inputs_of_wings,
 )

@@ -6,6 +6,7 @@
   for gradient flows `jko.JKO`, imported when it is asked for.
 - Gaussians: `Moments`, `jko.JKO`.
 - The law of a few particles on a grid: `liouville`, `gibbs_density`.
+- A run in a folder: `resume`, `verify`.
 - The result of a run: `Trajectory`; its errors: `RunError`, `Interrupted`.
 - For a scheme of your own: `AbstractScheme`, `Stepper`, `Increments`, `increments`; around another one: `Carrier`,
   `CarrierScheme`, `together`.
@@ -15,6 +16,8 @@ from mckean.dynamics._evolve import Observables as Observables
 from mckean.dynamics._evolve import evolve as evolve
 from mckean.dynamics._increments import Increments as Increments
 from mckean.dynamics._increments import increments as increments
+from mckean.dynamics._resume import resume as resume
+from mckean.dynamics._resume import verify as verify
 from mckean.dynamics.baoab import BAOAB as BAOAB
 from mckean.dynamics.carrier import Carrier as Carrier
 from mckean.dynamics.carrier import CarrierScheme as CarrierScheme

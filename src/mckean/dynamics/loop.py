@@ -1,5 +1,6 @@
 """The one loop over time: what is compiled, in chunks, and how a chunk is judged."""
 
+import abc
 import time
 import warnings
 from collections.abc import Callable
@@ -34,7 +35,7 @@ _SECONDS = 1.0
 _MOST_RECORDS = 4096
 
 
-_Kept = tuple[Any, int, list]
+Kept = tuple[Any, int, list]
 """A state, the number of steps that led to it, and the records on the way."""
 
 
@@ -157,27 +158,55 @@ def run_whole(run: Run, plan: Plan, measure: MeasureT, made: tuple) -> Trajector
     return Trajectory(final, jnp.asarray(plan.times(plan.steps)), observed, made)
 
 
-def run_in_chunks(run: Run, plan: Plan, measure: MeasureT, made: tuple, progress: bool) -> Trajectory[MeasureT]:
+class AbstractBook(abc.ABC):
+    """Where a run is kept as it goes: what it begins with, and what is done after each chunk."""
+
+    @abc.abstractmethod
+    def begin(self, measure: AbstractMeasure, start: dict) -> Kept:
+        """What is there of the run, from its initial measure and its first record on."""
+
+    @abc.abstractmethod
+    def keep(self, kept: Kept, last: bool) -> None:
+        """What there is after a chunk, and whether it is the last that will be told."""
+
+
+class NoBook(AbstractBook):
+    """A run that lives in memory alone."""
+
+    def begin(self, measure: AbstractMeasure, start: dict) -> Kept:
+        return measure, 0, [start]
+
+    def keep(self, kept: Kept, last: bool) -> None:
+        """Nothing is kept."""
+
+
+def run_in_chunks(
+    run: Run, plan: Plan, measure: MeasureT, made: tuple, progress: bool, book: AbstractBook
+) -> Trajectory[MeasureT]:
     """The run chunk by chunk, each judged; an interruption loses no more than the chunk under way."""
     whole = None
     try:
-        with asked_to_stop() as asked, bar("evolve", progress, plan.steps) as tick:
+        with asked_to_stop(not isinstance(book, NoBook)) as asked, bar("evolve", progress, plan.steps) as tick:
             warn_of_lost_steps(initial(run.stepper.equation), measure, plan.dt, plan.steps)
-            pace, start = Pace(plan, bool(run.observe)), _record_once(run, measure, plan.first)
+            pace, start = Pace(plan, bool(run.observe)), record_once(run, measure, plan.first)
             require_names(start)
-            kept: _Kept = (measure, 0, [start])
+            kept = book.begin(measure, start)
             try:
-                while kept[1] < plan.steps:
-                    chunk, begun = pace.next(kept[1]), time.perf_counter()
-                    with collectives.together(mesh_of(measure)):
-                        kept = _advance_by(run, plan, chunk, pace.most, kept)
-                        # Hosts make the same chunks, and stop together.
-                        seen = (time.perf_counter() - begun, asked())
-                        seconds, stop = collectives.largest(seen, mesh_of(measure))
-                    pace.learn(chunk, seconds)
-                    tick(chunk.end)
-                    if stop:
-                        raise KeyboardInterrupt
+                try:
+                    while kept[1] < plan.steps:
+                        chunk, begun = pace.next(kept[1]), time.perf_counter()
+                        with collectives.together(mesh_of(measure)):
+                            kept = _advance_by(run, plan, chunk, pace.most, kept)
+                            # Hosts make the same chunks, and stop together.
+                            seen = (time.perf_counter() - begun, asked())
+                            seconds, stop = collectives.largest(seen, mesh_of(measure))
+                        pace.learn(chunk, seconds)
+                        tick(chunk.end)
+                        book.keep(kept, last=False)
+                        if stop:
+                            raise KeyboardInterrupt
+                finally:
+                    book.keep(kept, last=True)
             except KeyboardInterrupt as stop:
                 raise Interrupted(_so_far(run, plan, *kept, made)) from stop
             whole = _so_far(run, plan, *kept, made)
@@ -192,7 +221,7 @@ def run_in_chunks(run: Run, plan: Plan, measure: MeasureT, made: tuple, progress
         raise Interrupted(whole) from stop
 
 
-def _advance_by(run: Run, plan: Plan, chunk: Chunk, most: int, kept: _Kept) -> _Kept:
+def _advance_by(run: Run, plan: Plan, chunk: Chunk, most: int, kept: Kept) -> Kept:
     """The state, the number of steps and the records after a chunk: one value, so that an interruption finds all."""
     measure, done, pieces = kept
     at, begun = np.asarray(plan.first + done), done % plan.stride
@@ -207,13 +236,13 @@ def _advance_by(run: Run, plan: Plan, chunk: Chunk, most: int, kept: _Kept) -> _
         # A copy: a view would keep the room of all records alive.
         observed = jax.tree.map(lambda a: np.array(collectives.known(a)[:records]), observed)
     elif records:
-        observed = _record_once(run, new, plan.first + chunk.end)
+        observed = record_once(run, new, plan.first + chunk.end)
     return new, chunk.end, [*pieces, observed] if observed and records else pieces
 
 
 def _so_far(run: Run, plan: Plan, measure: MeasureT, done: int, pieces: list, made: tuple) -> Trajectory[MeasureT]:
     if done % plan.stride:
-        pieces = [*pieces, _record_once(run, measure, plan.first + done)]
+        pieces = [*pieces, record_once(run, measure, plan.first + done)]
     times, observed = plan.times(done), _join(pieces)
     _warn_of_none(times, observed)
     return Trajectory(measure, array(times), observed, made)
@@ -241,6 +270,22 @@ def _judge(run: Run, plan: Plan, before: AbstractMeasure, chunk: Chunk, count: i
         last, steps = _first_bad(run, before, np.asarray(first), np.asarray(chunk.steps))
         count, found = int(steps), run.stepper.inspect(last).then(found)
     raise RunError(found.sentence, first + count, (first + count) * plan.dt)
+
+
+def advance(run: Run, measure: MeasureT, first: int, steps: int) -> tuple[MeasureT, int, Status]:
+    """The measure so many steps later, by the program of a run that records nothing, bit for bit.
+
+    **Arguments:**
+
+    - `run`: what moves it, without observables.
+    - `measure`: at the begin of the step `first`.
+    - `first`, `steps`: which steps; none of their numbers compiles anew.
+
+    **Returns:** the measure, the number of steps that were made, and what went wrong at the last of them.
+    """
+    counts = (np.asarray(0), np.asarray(steps), np.asarray(steps))
+    new, _, count, found = _advance(run, measure, np.asarray(first), counts, Room(1, {}))
+    return new, int(count), found
 
 
 class Room(eqx.Module):
@@ -306,7 +351,7 @@ def _look(run: Run, final: AbstractMeasure) -> Status:
     return lost.then(run.stepper.inspect(final))
 
 
-def _record_once(run: Run, measure: AbstractMeasure, index: int) -> dict:
+def record_once(run: Run, measure: AbstractMeasure, index: int) -> dict:
     return _record(run, measure, np.asarray(index)) if run.observe else {}
 
 

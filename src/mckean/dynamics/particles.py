@@ -268,13 +268,18 @@ def check_calculus(solver: Solver, model: Model) -> None:
         "stratonovich": diffrax.AbstractStratonovichSolver,
     }
     own = [calculus for calculus, base in known.items() if isinstance(solver, base)]
-    require(own, f"the solver {name} is for ordinary differential equations, but this model has noise.")
+    require(
+        own,
+        f"the solver {name} is for ordinary differential equations, but this model has noise.",
+        see="A solver for noise",
+    )
     for what, noise in (("noise", model.noise), *(("common noise", part) for part in model.common)):
         require(
             noise is None or noise.ito_is_stratonovich or noise.calculus in own,
             f"the solver {name} converges to the {own[0].title()} solution, but the model's {what} is meant in the "
             f'sense of {"" if noise is None else noise.calculus.title()}: mckean.convert(model, "{own[0]}") says the '
             "same in the other calculus.",
+            see="Itô or Stratonovich",
         )
     require(
         not (model.common and isinstance(solver, diffrax.ItoMilstein | diffrax.StratonovichMilstein)),

@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from mckean import collectives
-from mckean.checks import array, require, require_finite, require_real, traced
+from mckean.checks import array, refusal, require, require_finite, require_real, traced
 from mckean.measures.measure import AbstractMeasure, on_points
 from mckean.spaces import AbstractSpace
 
@@ -38,9 +38,10 @@ class Particles(AbstractMeasure):
         require_real("a particle's position", positions)
         positions = array(positions)
         if positions.ndim != 2 or positions.shape[1] != space.dim or positions.shape[0] == 0:
-            raise ValueError(
+            raise refusal(
                 f"positions in dimension {space.dim} have shape (n, {space.dim}) with n ≥ 1, "
-                f"but an array of shape {positions.shape} was given."
+                f"but an array of shape {positions.shape} was given.",
+                see="The shape of positions",
             )
         if not jnp.issubdtype(positions.dtype, jnp.floating):
             positions = positions.astype(jnp.result_type(float))
