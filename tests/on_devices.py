@@ -10,6 +10,7 @@ import numpy as np
 
 import mckean as mk
 from mckean.models import in_precision
+from mckean.statistics import side_by_side
 
 K, KEY, PATH, DT = mk.kernels, jax.random.key(1), mk.Brownian(jax.random.key(0)), 1e-2
 CIRCLE, TORUS, PLANE = mk.Torus(1), mk.Torus(2), mk.Euclidean(2)
@@ -73,6 +74,15 @@ def runs():
     return [bool(np.array_equal(first[0], x) and np.array_equal(first[1], r)) for x, r in others]
 
 
+def replicas():
+    """Whether each device has replicas, and whether they are those of one batch."""
+    cloud = on(CIRCLE, 8)
+    one = lambda key: mk.evolve(KURAMOTO, cloud, until=0.02, dt=DT, path=mk.Brownian(key)).final.positions  # noqa: E731
+    together, apart = (mk.statistics.replicate(one, KEY, 8, batch) for batch in (8, 1))
+    used = {device for batch in side_by_side(lambda batch: jnp.zeros(1).devices(), range(8)) for device in batch}
+    return [len(used), float(np.abs(together - apart).max())]
+
+
 def order_of_jax():
     """Whether JAX's own mean over devices has the same bits on 1 and 8 of them, in 16 cases."""
     x = jax.random.normal(KEY, (6400, 16), "float32")
@@ -87,7 +97,7 @@ def placed_by_jax(x, devices):
 
 def main():
     found = {name: case(*one) for name, one in CASES.items()}
-    print(json.dumps({"cases": found, "runs": runs(), "order of JAX": order_of_jax()}))
+    print(json.dumps({"cases": found, "runs": runs(), "order of JAX": order_of_jax(), "replicas": replicas()}))
 
 
 if __name__ == "__main__":

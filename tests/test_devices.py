@@ -55,6 +55,13 @@ def test_a_run_and_its_records_are_the_same_to_the_bit(found):
     assert found["runs"] == [True, True, True]
 
 
+def test_replicas_are_on_all_devices_and_the_same(found):
+    devices, off = found["replicas"]
+    assert devices == 8
+    # Two steps of positions of size 2π, rounded as one batch or as many.
+    assert off <= 4 * 2 * np.pi * EPS
+
+
 def test_the_order_of_a_sum_is_not_left_to_jax(found):
     """Else the same bits would tell nothing: where JAX adds up, they depend on the number of devices."""
     assert not found["order of JAX"]
