@@ -1,7 +1,9 @@
 """A program for eight devices made of one processor: each case by 1 and 8 of them, or more; prints what it finds."""
 
 import json
+import pathlib
 import re
+import tempfile
 
 import equinox as eqx
 import jax
@@ -69,8 +71,18 @@ def run(devices):
     return np.asarray(made.final.positions), made.observed["r"]
 
 
+def resumed(folder):
+    """A run on four devices up to its middle, kept in a folder, from where it goes on alone."""
+    cloud, r = mk.shard(on(CIRCLE, 6400), 4), {"r": mk.observables.order_parameter(1)}
+    mk.evolve(KURAMOTO, cloud, until=0.1, dt=DT, path=PATH, observe=r, every=10, store=folder)
+    made = mk.resume(folder, until=0.2)
+    return np.asarray(made.final.positions), made.observed["r"]
+
+
 def runs():
     first, *others = (run(devices) for devices in (1, 2, 4, 8))
+    with tempfile.TemporaryDirectory() as folder:
+        others.append(resumed(pathlib.Path(folder) / "run"))
     return [bool(np.array_equal(first[0], x) and np.array_equal(first[1], r)) for x, r in others]
 
 

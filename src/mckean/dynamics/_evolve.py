@@ -27,7 +27,7 @@ from mckean.dynamics.loop import NoBook, Plan, Run, run_in_chunks, run_whole
 from mckean.dynamics.stored import RunBook
 from mckean.dynamics.trajectory import MeasureT, Trajectory, reserved_names
 from mckean.interactions.functions import as_module
-from mckean.measures import AbstractMeasure, Particles
+from mckean.measures import AbstractMeasure, Particles, mesh_of
 from mckean.models import Equation, Model, in_precision, initial, since
 from mckean.paths import Brownian
 
@@ -94,6 +94,11 @@ def evolve(
     with forward_derivatives():
         whole = _in_one_program(run, measure)
         require(store is None or not whole, "a run under a transformation of JAX cannot be kept in a folder.")
+        mesh = mesh_of(measure)
+        require(
+            store is None or mesh is None or not mesh.is_multi_process,
+            "a run over several processes cannot be kept in a folder: run it on the devices of one.",
+        )
         if whole:
             return run_whole(run, plan, measure, attributes)
         if store is None:
