@@ -27,7 +27,7 @@ from mckean.dynamics.loop import NoBook, Plan, Run, run_in_chunks, run_whole
 from mckean.dynamics.stored import RunBook
 from mckean.dynamics.trajectory import MeasureT, Trajectory, reserved_names
 from mckean.interactions.functions import as_module
-from mckean.measures import AbstractMeasure, Particles
+from mckean.measures import AbstractMeasure, Particles, mesh_of
 from mckean.models import Equation, Model, in_precision, initial, since
 from mckean.paths import Brownian
 
@@ -108,7 +108,9 @@ def _book(
     if store is None:
         return NoBook()
     require(not whole, "a run under a transformation of JAX cannot be kept in a folder: leave `store` out.")
-    require(jax.process_count() == 1, "a run over several hosts cannot be kept in a folder: leave `store` out.")
+    mesh = mesh_of(given["measure"])
+    alone = mesh is None or not mesh.is_multi_process
+    require(alone, "a run over several processes cannot be kept in a folder: run it on the devices of one.")
     known = {name: None if value is None else number(name, value) for name, value in numbers.items()}
     # A run that ends later is the same run.
     same = {name: value for name, value in known.items() if name != "until"}
