@@ -474,3 +474,31 @@ def test_a_branch_that_leaves_another_is_dashed_from_the_start_and_no_piece_jump
     assert (dashed.get_linestyle(), list(dashed.get_ydata())) == ("--", [0.0, 0.2, 0.4, 0.5])
     assert (solid.get_linestyle(), list(solid.get_ydata())) == ("-", [0.5, 0.6, 0.8])
     pyplot.close(ax.get_figure())
+
+
+def test_an_mp4_has_every_frame(tmp_path, monkeypatch):
+    """By a program of the name that keeps the frames which it is given: three of the same size, four bytes a pixel."""
+    fake = tmp_path / "ffmpeg"
+    fake.write_text('#!/bin/sh\nfor last; do :; done\ncat > "$last"\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    made = plot.animate([cloud(PLANE) for _ in range(3)], tmp_path / "film.mp4", size=(2.0, 1.0), dpi=40)
+    assert made.stat().st_size == 3 * 80 * 40 * 4
+
+
+def test_a_batch_of_runs_is_drawn_by_its_mean():
+    """As `vmap` returns it: times and observables have the replicas in front."""
+    made = jax.vmap(lambda x: run(mk.Particles(CIRCLE, x), r=mk.observables.order_parameter(1)))(jnp.ones((3, 5, 1)))
+    ax = plot.series(made, "r")
+    assert ax.lines[0].get_ydata() == pytest.approx(np.asarray(made.observed["r"]).mean(0))
+    assert ax.get_ylabel() == "r"
+    pyplot.close(ax.get_figure())
+
+
+def test_components_of_an_observable_are_curves_of_their_own():
+    made = run(cloud(CIRCLE, 5), z=lambda model, mu: jnp.stack([jnp.mean(mu.positions), jnp.max(mu.positions)]))
+    ax = plot.series(made, "z")
+    assert [line.get_label() for line in ax.lines] == ["z 1", "z 2"]
+    assert len({line.get_color() for line in ax.lines}) == 2
+    assert ax.lines[1].get_ydata() == pytest.approx(np.asarray(made.observed["z"])[:, 1])
+    pyplot.close(ax.get_figure())

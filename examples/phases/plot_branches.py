@@ -30,7 +30,7 @@ def model_of(strength):
 
 uniform = mk.Density.from_function(mk.Torus(1).grid(64), lambda x: 1 + 0 * x[0])
 within = (0.36, 0.5)
-flat = mk.phases.continuation(model_of, mk.phases.steady_state(model_of(0.4), uniform, 0), 0.4, within)
+flat = mk.phases.continuation(model_of, mk.phases.steady_state(model_of(0.36), uniform, 0), 0.36, within)
 onset = flat.events[0]
 (way,) = mk.phases.departures(onset)
 branch = mk.phases.continuation(model_of, onset.state, onset.parameter, within, along=way, longest=0.15)

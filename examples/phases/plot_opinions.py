@@ -19,22 +19,22 @@ import numpy as np
 import mckean as mk
 
 jax.config.update("jax_enable_x64", True)
-circle, values = mk.Torus(1), np.linspace(11.0, 23.0, 13)
+circle, values = mk.Torus(1), np.linspace(11.0, 27.0, 17)
 entry, k = mk.catalogue.hegselmann_krause(), np.arange(1, 25)
 weights = 2 / (np.pi * k**2) * (1 - np.sin(k) / k)  # the Fourier series of ½((1 − |x|)₊)²
 model_of = lambda strength: mk.langevin(circle, None, mk.kernels.FourierSeries(k, -strength * weights))  # noqa: E731
 start = lambda key: mk.Uniform(circle).sample(key, 1000)  # noqa: E731
 loop = mk.phases.ramps(
-    model_of, start, values, mk.observables.order_parameter(1), key=jax.random.key(0), replicas=4, stay=4.0, dt=0.02
+    model_of, start, values, mk.observables.order_parameter(1), key=jax.random.key(0), replicas=4, stay=5.0, dt=0.02
 )
 
 # %%
 # Theory: disorder is stable up to :math:`\kappa_\sharp = \pi/(1 - \sin 1)`, order down to the fold at 14.16.
 onset, fold = entry.facts["critical strength"].value, 14.1643
 assert abs(onset - np.pi / (1 - np.sin(1.0))) < 1e-9
-between = (values > fold + 1) & (values < onset - 2)
+between = (values > fold + 1) & (values < onset - 3)
 assert np.all(loop.up[:, between] < 0.5) and np.all(loop.down[:, between] > 0.5)  # the saddle between them has r ≈ ½
-assert np.all(loop.up[:, values > onset + 2] > 0.5) and np.all(loop.down[:, values < fold - 1] < 0.5)
+assert np.all(loop.up[:, values > onset + 5] > 0.5) and np.all(loop.down[:, values < fold - 2] < 0.5)
 
 # %%
 fig, ax = plt.subplots()

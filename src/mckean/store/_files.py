@@ -69,7 +69,7 @@ def sweep_parts(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """The folder for this process alone; the system lets go of it when the process ends, however it ends.
 
     **Raises:** `ValueError` while another process has it.
@@ -79,12 +79,16 @@ def locked(folder: Path) -> Iterator[None]:
     except ImportError:  # no such locks on Windows
         yield
         return
-    with open(folder / "lock", "wb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"another process writes to '{folder}': wait for its end, or stop it.") from None
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise ValueError(f"another process writes to '{folder}': wait for its end, or stop it.") from None
+    try:
         yield
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager
