@@ -21,7 +21,10 @@ jax.config.update("jax_enable_x64", True)
 cells = 32
 plane = mk.Euclidean(2)
 grid = plane.grid(cells, -4.0, 4.0)
-laws = [mk.Gaussian([-1.2, -0.6], jnp.diag(jnp.array([0.3, 0.8]))), mk.Gaussian([1.2, 0.6], jnp.diag(jnp.array([0.8, 0.3])))]
+laws = [
+    mk.Gaussian([-1.2, -0.6], jnp.diag(jnp.array([0.3, 0.8]))),
+    mk.Gaussian([1.2, 0.6], jnp.diag(jnp.array([0.8, 0.3]))),
+]
 path = mk.transport.geodesic(*(mk.Density.from_law(grid, law) for law in laws), times=16, tolerance=1e-3)
 
 # %%
@@ -38,4 +41,4 @@ for k, ax in zip((0, 4, 8, 12, 16), axes, strict=True):
 axes[0].set(ylabel="$x_2$")
 
 # %%
-# Change the first mean to ``[-1.2, 0.6]``: the distance of the means alone tells how the action changes.
+# Change ``[-1.2, -0.6]`` to ``[-1.2, 0.6]``: the means are nearer, and so are the densities.

@@ -6,8 +6,8 @@ Each player turns a clock at a cost, and pays where it is far from the others:
 
 .. math:: dX = \alpha\,dt + \sigma\,dB, \qquad \text{cost} = \tfrac12\alpha^2 + \kappa(1 - r\cos X) .
 
-They fall in step above :math:`\kappa = \sigma^4/2`, at half the coupling of clocks that are only pulled, since they look
-ahead. At :math:`\kappa = \sigma = 1` the order is :math:`r = 0.6795`, from Mathieu's equation.
+They fall in step above :math:`\kappa = \sigma^4/2`, at half the coupling of clocks that are only pulled, since they
+look ahead. At :math:`\kappa = \sigma = 1` the order is :math:`r = 0.6795`, from Mathieu's equation.
 
 **Slides:** Where a common noise comes from: a mean-field game
 """

@@ -27,7 +27,8 @@ record = {"energy": mk.observables.energy}
 run = mk.evolve(swarm, cloud, until=20.0, dt=0.02, observe=record, every=20)
 
 # %%
-# The rate of return of the pair is W″(r*), since each of the two feels half: :math:`C_re^{-r/l_r}/l_r^2 - C_ae^{-r/l_a}/l_a^2`.
+# The rate of return of the pair is W″(r*), since each of the two feels half:
+# :math:`C_re^{-r/l_r}/l_r^2 - C_ae^{-r/l_a}/l_a^2`.
 rest = pair.facts["pair distance"].value
 rate = jnp.exp(-2 * rest) * 4 - 0.5 * jnp.exp(-rest)
 assert abs(end[1, 0] - end[0, 0] - rest) < jnp.exp(-rate * 60 / 2), end
