@@ -61,7 +61,8 @@ def test_every_folder_has_a_header():
 def test_an_example_has_its_parts(path):
     words = ast.get_docstring(tree(path))
     title, line, *rest = words.splitlines()
-    assert title and line == "=" * len(title)
+    assert title
+    assert line == "=" * len(title)
     assert ".. math::" in words
     assert any(row.startswith("**Slides:**") for row in rest)
     assert lines_of_code(path) <= MOST

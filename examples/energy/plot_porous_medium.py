@@ -37,7 +37,7 @@ distance = mk.wasserstein(laws[-1], parabola)
 assert distance < 5.0 / cells + 0.5 * jnp.exp(-times[-1]), distance
 
 # %%
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 for t, law in zip(times, laws, strict=True):
     ax.plot(grid.axes[0], law.values, label=f"t = {t:g}")
 ax.plot(grid.axes[0], parabola.values, "k--", label="parabola")

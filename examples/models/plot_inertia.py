@@ -4,7 +4,8 @@ Oscillators with inertia
 
 With velocities and a friction :math:`\gamma` the density of positions and velocities solves
 
-.. math:: \partial_t f + v\,\partial_x f - \partial_x(W*\rho)\,\partial_v f = \gamma\,\partial_v(vf + \beta^{-1}\partial_v f) .
+.. math:: \partial_t f + v\,\partial_x f - \partial_x(W*\rho)\,\partial_v f
+   = \gamma\,\partial_v(vf + \beta^{-1}\partial_v f) .
 
 The steady order is that without inertia. The rate at which a small order grows is not.
 

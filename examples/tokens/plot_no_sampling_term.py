@@ -43,7 +43,7 @@ for i, name in enumerate("xyz"):
     ax.plot([], [], f"C{i}", label=f"coordinate {name} of each token")
 ax.plot(runs[0].times, distance, "k--", label="distance of the two clouds")
 ax.set(xlabel="time t", ylabel="coordinates")
-ax.legend(fontsize="small")
+ax.legend(fontsize="small", loc="lower left")
 
 # %%
 # Change ``mk.Brownian`` of one run to another key: the clouds are no longer in one environment, and part.
