@@ -34,6 +34,7 @@ NOT_ASKED = {
     "measures.AbstractMeasure",
     "measures.cast",
     "measures.dtype_of",
+    "plot.style",
     "statistics.EnergyTest",
     "statistics.Estimate",
     "statistics.ExponentialRate",

@@ -2,7 +2,9 @@
 is not."""
 
 import math
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import jax
 
@@ -129,8 +131,28 @@ RIGHT: dict[str, tuple[Callable, object]] = {
 }  # fmt: skip
 
 
+PAGE = (Path(__file__).parent.parent / "docs" / "errors.md").read_text()
+SECTION = re.compile(r"^### ([^\n]+)\n\n```python\n(.*?)```\n\n```text\n(.*?)\n```\n", re.DOTALL | re.MULTILINE)
+
+
+def unlike_the_page():
+    """A line for each section of docs/errors.md whose code does not raise its sentence, with a note that names it."""
+    names: dict = {}
+    exec(PAGE.split("```")[1].removeprefix("python"), names)
+    for title, code, sentence in SECTION.findall(PAGE):
+        try:
+            exec(code, dict(names))
+            yield f"{title}: accepted"
+        except (ValueError, mk.RunError) as error:
+            said, notes = " ".join(str(error).split()), getattr(error, "__notes__", [])
+            section = "Runs that stop" if isinstance(error, mk.RunError) else title
+            if said != sentence or f'See "{section}" in docs/errors.md.' not in notes:
+                yield f"{title}: {said} {notes}"
+
+
 def faults():
     """A line for each entry of the tables that does not hold."""
+    yield from unlike_the_page()
     for name, (call, message) in REFUSED.items():
         try:
             yield f"{name}: accepted, {call()!r}"

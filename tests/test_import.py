@@ -14,7 +14,7 @@ print(*sorted(set(sys.modules) - before))
 
 
 # What every use of the library takes; wings, distances and the catalogue are imported when they are asked for.
-ROOMS = {"checks", "dynamics", "faults", "interactions", "measures", "models", "paths", "spaces"}
+ROOMS = {"checks", "collectives", "dynamics", "faults", "interactions", "measures", "models", "paths", "spaces"}
 
 
 def test_nothing_heavy_is_imported_at_the_start():

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -215,6 +216,54 @@ def test_normal_is_jax_random_normal(shape, dtype, compiled):
         eps = np.finfo(dtype).eps
         allowed = eps * (np.exp(np.asarray(expected, float) ** 2 / 2) * 1.3 + 8 * np.abs(expected))
         assert np.all(np.abs(np.asarray(drawn, float) - np.asarray(expected, float)) <= allowed)
+
+
+def threefry(key, index: int) -> tuple[int, int]:
+    """Threefry-2x32-20 of a 64-bit counter in Python's integers, round by round (SC 2011, table 2)."""
+    mask, rotations = 0xFFFFFFFF, (13, 15, 26, 6, 17, 29, 16, 24)
+    words = [int(word) for word in jax.random.key_data(key)]
+    words.append(words[0] ^ words[1] ^ 0x1BD11BDA)
+    x, y = index >> 32, index & mask
+    for turn in range(20):
+        if turn % 4 == 0:
+            x, y = (x + words[turn // 4 % 3]) & mask, (y + words[(turn // 4 + 1) % 3] + turn // 4) & mask
+        x = (x + y) & mask
+        r = rotations[turn % 8]
+        y = (y << r | y >> (32 - r)) & mask ^ x
+    return (x + words[2]) & mask, (y + words[0] + 5) & mask
+
+
+def reference_normal(key, indices) -> np.ndarray:
+    """√2 erf⁻¹(2u − 1) for the 23 uppermost bits u of the two words together."""
+    bits = np.asarray([(a ^ b) >> 9 for a, b in (threefry(key, int(i)) for i in indices)])
+    return math.sqrt(2) * scipy.special.erfinv(2 * (bits / 2**23) - 1)
+
+
+def test_a_draw_of_more_than_32_bits_of_entries():
+    """Near 2³² and beyond, in parts and as the end of one draw, of which no more is made than what is looked at."""
+    key, size = jax.random.key(7), 15
+    far = jax.jit(lambda part: normal(key, (5, 3), "float32", part))
+    for part in (2**32 // size, 2**33 // size + 1):
+        drawn, indices = np.asarray(far(part)).ravel(), part * size + np.arange(size)
+        # Single precision: a half ulp of u near 1, magnified by the slope of erf⁻¹, as above.
+        allowed = np.finfo("float32").eps * (np.exp(drawn.astype(float) ** 2 / 2) * 1.3 + 8 * np.abs(drawn))
+        assert np.all(np.abs(drawn - reference_normal(key, indices)) <= allowed)
+        # A counter of 32 bits would begin anew.
+        assert np.abs(drawn - reference_normal(key, indices % 2**32)).max() > 0.1 or indices[-1] < 2**32
+    rows = 2**31 + 7
+    end = jax.jit(lambda: normal(key, (rows, 3), "float32")[-4:]).lower().compile()
+    assert end.memory_analysis().temp_size_in_bytes < 2**20
+    drawn = np.asarray(end()).ravel()
+    allowed = np.finfo("float32").eps * (np.exp(drawn.astype(float) ** 2 / 2) * 1.3 + 8 * np.abs(drawn))
+    assert np.all(np.abs(drawn - reference_normal(key, 3 * rows - 12 + np.arange(12))) <= allowed)
+
+
+def test_the_parts_of_a_draw_are_its_rows():
+    stream = PATH.refine(2).idiosyncratic
+    whole = stream.increment(5, 0.1, (12, 2))
+    parts = [jax.jit(lambda p: stream.increment(5, 0.1, (3, 2), part=p))(p) for p in range(4)]
+    # Compiled in one piece and operation by operation: the last operations round apart.
+    np.testing.assert_allclose(np.concatenate(parts), whole, rtol=8 * EPS)
 
 
 @pytest.mark.parametrize("generator", ["rbg", "unsafe_rbg"])

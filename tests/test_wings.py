@@ -16,7 +16,7 @@ ROOT = pathlib.Path(mk.__file__).parent
 WINGS = {
     name: getattr(mk, name) for name in ("couplings", "environments", "energetics", "equilibrium", "phases", "games")
 }
-FACES = {**WINGS, "statistics": mk.statistics}
+FACES = {**WINGS, "statistics": mk.statistics, "plot": mk.plot, "sweeps": mk.sweeps}
 # Their namespaces are always written: a kernel, a potential and a law of one name.
 NAMESPACED = {"Gaussian", "Quadratic"}
 

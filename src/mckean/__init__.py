@@ -1,8 +1,16 @@
-"""Interacting particle systems and their mean-field limits: one model definition, every level of description."""
+"""Interacting particle systems and their mean-field limits: one model definition, every level of description.
+
+`evolve(model, measure, until=…, dt=…)` is the verb; `langevin` makes a model. Each namespace begins with a list of the
+questions that it answers: `help(mckean.phases)`.
+
+The pages are in the folder docs of the source: start.md (ten minutes), forms.md and sums.md (what to choose), wings,
+errors.md, glossary.md. `pip install '.[docs]' && sphinx-build docs docs/_build`, there, builds them with the gallery
+and the reference, without a network.
+"""
 
 from typing import TYPE_CHECKING
 
-from mckean import interactions, measures
+from mckean import interactions, measures, store
 from mckean.dynamics import (
     BAOAB,
     AbstractScheme,
@@ -10,6 +18,7 @@ from mckean.dynamics import (
     FluxLimited,
     GeodesicEuler,
     Harmonics,
+    InPlace,
     Interrupted,
     Layers,
     Moebius,
@@ -23,6 +32,8 @@ from mckean.dynamics import (
     evolve,
     gibbs_density,
     liouville,
+    resume,
+    verify,
 )
 from mckean.interactions import kernels
 from mckean.measures import (
@@ -40,6 +51,7 @@ from mckean.measures import (
     entropy_of_chaos,
     marginal,
     relative_entropy,
+    shard,
     smooth,
     tensor_power,
 )
@@ -79,6 +91,7 @@ from mckean.spaces import (
     Torus,
     ZonalGrid,
 )
+from mckean.store import dataset, load, save
 
 if TYPE_CHECKING:
     from mckean import (
@@ -87,13 +100,17 @@ if TYPE_CHECKING:
         energetics,
         environments,
         equilibrium,
+        explore,
         games,
         observables,
         phases,
+        plot,
         statistics,
+        sweeps,
         transport,
     )
     from mckean.dynamics.jko import JKO
+    from mckean.sweeps import sweep
     from mckean.transport import sinkhorn, sliced, wasserstein
 
 __version__: str
@@ -116,6 +133,7 @@ __all__ = [
     "GeodesicEuler",
     "Harmonics",
     "Heads",
+    "InPlace",
     "Interrupted",
     "Isotropic",
     "IsotropicFlow",
@@ -157,6 +175,7 @@ __all__ = [
     "catalogue",
     "convert",
     "couplings",
+    "dataset",
     "deposit",
     "directions",
     "energetics",
@@ -165,25 +184,35 @@ __all__ = [
     "environments",
     "equilibrium",
     "evolve",
+    "explore",
     "games",
     "gibbs_density",
     "interactions",
     "kernels",
     "langevin",
     "liouville",
+    "load",
     "marginal",
     "measures",
     "observables",
     "phases",
+    "plot",
     "potentials",
     "relative_entropy",
+    "resume",
+    "save",
+    "shard",
     "sinkhorn",
     "sliced",
     "smooth",
     "statistics",
+    "store",
+    "sweep",
+    "sweeps",
     "tensor_power",
     "transport",
     "underdamped",
+    "verify",
     "wasserstein",
 ]
 
@@ -200,13 +229,22 @@ if not TYPE_CHECKING:
         "energetics",
         "environments",
         "equilibrium",
+        "explore",
         "games",
         "observables",
         "phases",
+        "plot",
         "statistics",
+        "sweeps",
         "transport",
     }
-    _FROM = {"JKO": "dynamics.jko", "sinkhorn": "transport", "sliced": "transport", "wasserstein": "transport"}
+    _FROM = {
+        "JKO": "dynamics.jko",
+        "sinkhorn": "transport",
+        "sliced": "transport",
+        "sweep": "sweeps",
+        "wasserstein": "transport",
+    }
 
     def __getattr__(name: str):
         from importlib import import_module, metadata

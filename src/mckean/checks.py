@@ -46,10 +46,18 @@ def array(value: Any, dtype: Any = None) -> jax.Array:
     return jax.device_put(np.asarray(value, None if dtype is None else jnp.result_type(dtype)))
 
 
-def require(condition: Any, message: str) -> None:
-    """Raise `ValueError(message)` unless `condition`; a traced condition is passed over."""
+def require(condition: Any, message: str, see: str = "") -> None:
+    """Raise `ValueError(message)` unless `condition`; a traced condition is passed over. `see`: as for `refusal`."""
     if not traced(condition) and not bool(condition):
-        raise ValueError(message)
+        raise refusal(message, see)
+
+
+def refusal(message: str, see: str = "") -> ValueError:
+    """The error with this sentence, and a note below it that names the section `see` of docs/errors.md."""
+    error = ValueError(message)
+    if see:
+        error.add_note(f'See "{see}" in docs/errors.md.')
+    return error
 
 
 def require_real(name: str, value: Any) -> None:
@@ -101,10 +109,11 @@ def require_key(key: Any) -> None:
         typed and key.shape == (),
         "randomness needs one typed key, jax.random.key(seed); jax.random.wrap_key_data makes one of a legacy key, and "
         "jax.random.split gives many, one for each use.",
+        see="A key",
     )
 
 
-def require_arguments(what: str, f: Any, *arguments: str, mend: str = "") -> None:
+def require_arguments(what: str, f: Any, *arguments: str, mend: str = "", see: str = "") -> None:
     """Raise `ValueError` unless f can be called with these arguments, as far as Python can tell, with the mend."""
     try:
         signature = inspect.signature(f)
@@ -114,8 +123,8 @@ def require_arguments(what: str, f: Any, *arguments: str, mend: str = "") -> Non
         signature.bind(*arguments)
     except TypeError as error:
         taken = ", ".join(signature.parameters)
-        raise ValueError(
-            f"{what} is a function of ({', '.join(arguments)}), but this one is of ({taken}){mend}."
+        raise refusal(
+            f"{what} is a function of ({', '.join(arguments)}), but this one is of ({taken}){mend}.", see
         ) from error
 
 
@@ -151,10 +160,11 @@ def calling(what: str) -> Iterator[None]:
     try:
         yield
     except _UNKNOWN as error:
-        raise ValueError(
+        raise refusal(
             f"{what} must be a function that JAX can trace, where values are not known: write a Python `if` or `float` "
             "of a value with jnp.where and jnp.asarray, and NumPy's functions with jax.numpy's "
-            f"({str(error).splitlines()[0].rstrip('.')})."
+            f"({str(error).splitlines()[0].rstrip('.')}).",
+            see="A function that JAX can trace",
         ) from error
 
 
@@ -188,7 +198,10 @@ def scalar_field(f: Any, dim: int, name: str) -> None:
     require_entries(name, f, dim)
     shape = getattr(out, "shape", None)
     if shape != ():
-        raise ValueError(f"{name} must return a scalar for a point of shape ({dim},), but it returned shape {shape}.")
+        raise refusal(
+            f"{name} must return a scalar for a point of shape ({dim},), but it returned shape {shape}.",
+            see="A potential returns a scalar",
+        )
     if not jnp.issubdtype(out.dtype, jnp.floating):
         raise ValueError(f"{name} must return a real number that can be differentiated, but it returned {out.dtype}.")
 
@@ -231,6 +244,8 @@ def require_same(name: str, lengths: tuple[float, ...], values: np.ndarray, mend
     for side, moved in zip(lengths, values[1:], strict=True):
         change = np.abs(moved - values[0]).max()
         if not change <= tolerance:
-            raise ValueError(
-                f"{name} is not periodic: it changes by up to {change:.3g} over the side {side:.6g} of the torus{mend}."
+            raise refusal(
+                f"{name} is not periodic: it changes by up to {change:.3g} over the side {side:.6g} of the "
+                f"torus{mend}.",
+                see="A potential on a torus is periodic",
             )

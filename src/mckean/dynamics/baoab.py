@@ -167,7 +167,7 @@ def _kick(
     """The velocities after B for a time h, in which the environment moves by dB."""
     space = mu.space
     assert isinstance(space, TangentBundle)
-    pushed = v + h * acceleration(model, Particles(space.base, x, mu.weights), x)
+    pushed = v + h * acceleration(model, Particles(space.base, x, mu.weights, mu.mesh), x)
 
     def others(v: Array) -> Array:
         """b h + Σ_kσ_k dB_k."""

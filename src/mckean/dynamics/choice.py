@@ -4,7 +4,7 @@ from typing import Any
 
 import diffrax
 
-from mckean.checks import require
+from mckean.checks import refusal, require
 from mckean.dynamics.baoab import BAOAB
 from mckean.dynamics.harmonics import Harmonics
 from mckean.dynamics.labels import FamilyScheme
@@ -43,6 +43,7 @@ def scheme_for(equation: Equation, measure: AbstractMeasure, scheme: Scheme | No
     require(
         scheme.accepts(measure),
         f"the scheme {type(scheme).__name__} moves {scheme.moves}, but the measure is {_form(measure)}.",
+        see="A scheme moves one kind of measure",
     )
     require(
         model.internal is None or scheme.pressure,
@@ -63,8 +64,9 @@ def _default(model: Model, measure: AbstractMeasure) -> AbstractScheme:
             return Splitting()
         periodic = isinstance(measure.grid, FourierGrid)
         return Spectral() if periodic and model.internal is None else FiniteVolume()
-    raise ValueError(
-        f"{_form(measure)} cannot be evolved: sample it (Particles), put it on a grid (Density), or use Gaussian."
+    raise refusal(
+        f"{_form(measure)} cannot be evolved: sample it (Particles), put it on a grid (Density), or use Gaussian.",
+        see="A law is no state",
     )
 
 

@@ -126,6 +126,7 @@ def require_affine(model: Model, measure: Gaussian) -> None:
         require(
             bool(jnp.all(jnp.abs(value - affine) <= tolerance)),
             f"the moments of this model do not close: its {name} is not affine in x. Use particles or a density.",
+            see="Moments that do not close",
         )
 
 

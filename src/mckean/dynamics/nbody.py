@@ -33,7 +33,7 @@ def liouville(model: Model, n: int) -> Model:
 
         ∂_t f = ∇·(f∇H_N) + β⁻¹Δf,   H_N = Σ_i V(x_i) + (1/2N) Σ_ij W_s(x_i − x_j)
 
-    Its law on a grid, say from `measures.products.tensor_power`, is the law of the particles: `marginal` gives that of
+    Its law on a grid, say from `tensor_power`, is the law of the particles: `marginal` gives that of
     a few of them. A drift b(x_i, μ^N), an own noise σ(x_i, μ^N) dB_i and a common noise σ_k(x_i, μ^N) dB⁰_k are
     stacked, μ^N the empirical measure of the points; with a common noise the law is that given the environment.
     `Spectral` and `FluxLimited` solve it on a torus, `FiniteVolume` on a torus and on boxes.

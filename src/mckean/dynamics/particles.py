@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from mckean import interactions
+from mckean import collectives, interactions
 from mckean.checks import require
 from mckean.dynamics._increments import Increments, increments
 from mckean.dynamics.scheme import (
@@ -22,7 +22,7 @@ from mckean.dynamics.scheme import (
 )
 from mckean.dynamics.survey import inspect_potentials, require_functions
 from mckean.faults import Status, sound
-from mckean.measures import AbstractMeasure, Particles
+from mckean.measures import AbstractMeasure, Particles, at_home
 from mckean.models import Calculus, Equation, Model, Thermal, initial, with_planned_sums
 from mckean.paths import Brownian
 
@@ -51,10 +51,10 @@ def begin_particles(scheme: AbstractScheme, equation: Equation, measure: Particl
     would never move.
     """
     require_same_space(initial(equation), measure)
-    equation = with_planned_sums(equation, measure)
+    equation, here = with_planned_sums(equation, measure), at_home(measure)
     model = initial(equation)
-    require_functions(model, measure, measure.positions)
-    require_motion(model, measure, dt)
+    require_functions(model, here, here.positions)
+    require_motion(model, here, dt)
     return Stepper(scheme, equation, step_length(measure, dt))
 
 
@@ -72,7 +72,7 @@ def inspect_sums(equation: Equation, measure: Particles) -> Status:
 
 def with_positions(particles: Particles, positions: Float[Array, "n d"]) -> Particles:
     """The particles elsewhere."""
-    return eqx.tree_at(lambda p: p.positions, particles, positions)
+    return eqx.tree_at(lambda p: p.positions, particles, collectives.spread(positions, particles.mesh))
 
 
 class ParticleScheme(AbstractScheme):
@@ -268,13 +268,18 @@ def check_calculus(solver: Solver, model: Model) -> None:
         "stratonovich": diffrax.AbstractStratonovichSolver,
     }
     own = [calculus for calculus, base in known.items() if isinstance(solver, base)]
-    require(own, f"the solver {name} is for ordinary differential equations, but this model has noise.")
+    require(
+        own,
+        f"the solver {name} is for ordinary differential equations, but this model has noise.",
+        see="A solver for noise",
+    )
     for what, noise in (("noise", model.noise), *(("common noise", part) for part in model.common)):
         require(
             noise is None or noise.ito_is_stratonovich or noise.calculus in own,
             f"the solver {name} converges to the {own[0].title()} solution, but the model's {what} is meant in the "
             f'sense of {"" if noise is None else noise.calculus.title()}: mckean.convert(model, "{own[0]}") says the '
             "same in the other calculus.",
+            see="Itô or Stratonovich",
         )
     require(
         not (model.common and isinstance(solver, diffrax.ItoMilstein | diffrax.StratonovichMilstein)),

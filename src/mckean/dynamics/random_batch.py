@@ -35,7 +35,7 @@ from mckean.dynamics.survey import inspect_potentials, require_functions
 from mckean.faults import Status, sound
 from mckean.interactions import AbstractSum, Interaction, Points
 from mckean.interactions.kernels import AbstractKernel
-from mckean.measures import AbstractMeasure, Particles, dtype_of
+from mckean.measures import AbstractMeasure, Particles, dtype_of, require_one_device
 from mckean.models import Equation, Model, initial
 from mckean.paths import Brownian
 from mckean.paths.counter import fold
@@ -103,6 +103,7 @@ class RandomBatch(AbstractScheme):
     def begin(self, equation: Equation, measure: Particles, dt: float) -> Stepper:
         model = initial(equation)
         require_same_space(model, measure)
+        require_one_device("random batches are dealt", measure)
         check_solver(self.solver)
         check_calculus(self.solver, model)
         require(

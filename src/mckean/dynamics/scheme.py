@@ -116,6 +116,7 @@ def require_same_space(model: Model, measure: AbstractMeasure) -> None:
     require(
         measure.domain == model.space,
         f"the model lives on {model.space}, but the measure on {measure.domain}.",
+        see="Model and measure live on different spaces",
     )
 
 

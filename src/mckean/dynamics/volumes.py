@@ -14,7 +14,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from mckean.checks import require, require_tolerance, traced
+from mckean.checks import refusal, require, require_tolerance, traced
 from mckean.dynamics._increments import common_increment
 from mckean.dynamics.advection import transport
 from mckean.dynamics.faces import Faces, faces
@@ -111,9 +111,10 @@ class FiniteVolume(AbstractScheme):
         if self.time == "explicit":
             rate = _outflow(model, measure)
             if not traced(rate) and not dt * float(rate) <= 1:
-                raise ValueError(
+                raise refusal(
                     f"the step dt = {dt:g} is unstable for explicit finite volumes: "
-                    f"it must not exceed {1 / float(rate):.3g}."
+                    f"it must not exceed {1 / float(rate):.3g}.",
+                    see="A step that is too long",
                 )
         return Stepper(self, equation, step_length(measure, dt))
 

@@ -74,5 +74,5 @@ def _tilted(mu: Particles | Density, axis: int) -> tuple[Particles | Density, Ar
     tilt = 1 + (w - mean) / size
     if isinstance(mu, Particles):
         masses = tilt / mu.n if mu.weights is None else tilt * mu.weights
-        return Particles(mu.space, mu.positions, masses), mean, size
+        return Particles(mu.space, mu.positions, masses, mu.mesh), mean, size
     return Density(mu.grid, tilt * mu.values), mean, size

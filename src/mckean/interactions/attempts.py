@@ -41,6 +41,9 @@ def by_moments(kernel: AbstractKernel, mu: AbstractMeasure, points: Points, tole
 
 
 def by_cells(kernel: AbstractKernel, mu: AbstractMeasure, points: Points, tolerance: float, n: int) -> Attempt:
+    refused = Cells().refusal(kernel, mu, points)
+    if refused is not None:
+        return Attempt(None, None, f"it {refused}.")
     radius = compact.support(kernel, mu, points)
     if radius is None:
         return Attempt(None, None, "the kernel has a force at every distance.")

@@ -19,7 +19,7 @@ from mckean.interactions.field import AbstractField
 from mckean.interactions.parameters import parameter
 from mckean.interactions.sums.sum import Points, at, atoms
 from mckean.interactions.sums.zonal import coefficients, convolve
-from mckean.measures import AbstractMeasure, Density, cast
+from mckean.measures import AbstractMeasure, Density, cast, require_one_device
 from mckean.spaces import AbstractSphericalGrid, Torus
 
 # Targets and sources of a tile. At n = 8192, d = 64 in single precision, 512 to 1024 a side are alike; 256 takes half
@@ -71,6 +71,7 @@ class Attention(AbstractField):
 
     def __call__(self, x: Points, mu: AbstractMeasure) -> Float[Array, "n d"]:
         """b(x_i, μ) at points of shape (n, d) or on the nodes of a grid, in the precision of the points."""
+        require_one_device("attention acts", mu)
         field, points = self._checked(mu, x)
         if (
             self.query_key is None

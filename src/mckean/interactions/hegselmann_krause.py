@@ -13,7 +13,7 @@ from mckean.interactions.parameters import parameter
 from mckean.interactions.sums import compact, direct
 from mckean.interactions.sums.cells import pair_sum
 from mckean.interactions.sums.sum import Points, at, atoms
-from mckean.measures import AbstractMeasure
+from mckean.measures import AbstractMeasure, require_one_device
 from mckean.spaces import AbstractSpace, Euclidean, Torus
 
 # So many points tell what share of the measure's atoms is within the radius.
@@ -53,6 +53,7 @@ class HegselmannKrause(AbstractField):
 
     def __call__(self, x: Points, mu: AbstractMeasure) -> Float[Array, "n d"]:
         """b(x_i, μ) at points of shape (n, d) or on the nodes of a grid, in the precision of the points."""
+        require_one_device("HegselmannKrause averages", mu)
         x, dim = at(x, mu), mu.domain.dim
         require_radius(self.radius, mu.domain)
         require(x.ndim == 2 and x.shape[1] == dim, f"points in dimension {dim} have shape (n, {dim}), not {x.shape}.")

@@ -9,6 +9,7 @@
 - The distance of two measures of one class, point by point: `distance`. Of any two: see `mckean.transport`.
 - Laws of several particles: `tensor_power`, `marginal`, `product_space`, `product_grid`.
 - … and how far they are from independent, or from exchangeable: `relative_entropy`, `entropy_of_chaos`, `asymmetry`.
+- On several devices: `shard`.
 - For a measure of your own: `AbstractMeasure`, `AbstractLaw`, `cast`, `dtype_of`.
 """
 
@@ -22,6 +23,10 @@ from mckean.measures.laws import AbstractLaw, Mixture, Uniform, VonMises
 from mckean.measures.measure import AbstractMeasure, cast, dtype_of
 from mckean.measures.norms import distance
 from mckean.measures.particles import Particles
+from mckean.measures.particles import mesh_of as mesh_of
+from mckean.measures.particles import require_one_device as require_one_device
+from mckean.measures.placement import at_home as at_home
+from mckean.measures.placement import shard
 from mckean.measures.products import (
     asymmetry,
     entropy_of_chaos,
@@ -57,6 +62,7 @@ __all__ = [
     "product_grid",
     "product_space",
     "relative_entropy",
+    "shard",
     "smooth",
     "tensor_power",
 ]

@@ -32,7 +32,7 @@ def configuration(mu: Measure) -> Measure:
     if not isinstance(space, TangentBundle):
         return mu
     if isinstance(mu, Particles):
-        return cast(Measure, Particles(space.base, space.position(mu.positions), mu.weights))
+        return cast(Measure, Particles(space.base, space.position(mu.positions), mu.weights, mu.mesh))
     if not (isinstance(mu, Density) and isinstance(mu.grid, PhaseGrid)):
         return cast(Measure, Positions(mu, space))
     grid = mu.grid

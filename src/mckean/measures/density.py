@@ -77,6 +77,7 @@ class Density(AbstractMeasure):
             require(
                 abs(mass - 1) <= _MASS_TOLERANCE,
                 f"a density must have mass 1, but this one has {mass:.6g}; Density.from_function(grid, f) normalises.",
+                see="A density has mass 1",
             )
 
     @classmethod

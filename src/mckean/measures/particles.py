@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from mckean.checks import array, require, require_finite, require_real, traced
+from mckean import collectives
+from mckean.checks import array, refusal, require, require_finite, require_real, traced
 from mckean.measures.measure import AbstractMeasure, on_points
 from mckean.spaces import AbstractSpace
 
@@ -20,6 +23,7 @@ class Particles(AbstractMeasure):
     - `space`: the space on which the particles live.
     - `positions`: x, shape (n, d) with n ≥ 1; the space's retraction brings them to the space.
     - `weights`: w ≥ 0 with sum 1, shape (n,). Default: None, equal weights 1/n.
+    - `mesh`: the devices over which the particles are spread, as `shard` sets it. Default: None, one device.
 
     **Raises:** `ValueError` for a wrong shape, a position that is not finite or not on the sphere, a negative weight,
     or weights whose sum is not 1.
@@ -28,14 +32,16 @@ class Particles(AbstractMeasure):
     space: AbstractSpace
     positions: Float[Array, "n d"]
     weights: Float[Array, " n"] | None
+    mesh: Mesh | None = eqx.field(static=True)
 
-    def __init__(self, space: AbstractSpace, positions, weights=None):
+    def __init__(self, space: AbstractSpace, positions, weights=None, mesh: Mesh | None = None):
         require_real("a particle's position", positions)
         positions = array(positions)
         if positions.ndim != 2 or positions.shape[1] != space.dim or positions.shape[0] == 0:
-            raise ValueError(
+            raise refusal(
                 f"positions in dimension {space.dim} have shape (n, {space.dim}) with n ≥ 1, "
-                f"but an array of shape {positions.shape} was given."
+                f"but an array of shape {positions.shape} was given.",
+                see="The shape of positions",
             )
         if not jnp.issubdtype(positions.dtype, jnp.floating):
             positions = positions.astype(jnp.result_type(float))
@@ -44,6 +50,7 @@ class Particles(AbstractMeasure):
         self.space = space
         self.positions = space.retract(positions)
         self.weights = None if weights is None else _checked_weights(array(weights), positions)
+        self.mesh = mesh
 
     @property
     def domain(self) -> AbstractSpace:
@@ -56,12 +63,37 @@ class Particles(AbstractMeasure):
 
     def mean(self, values: Float[Array, "n *k"]) -> Float[Array, "*k"]:
         """Σ w_i values_i."""
+        if self.mesh is not None:
+            return _spread_mean(self.weights, values, self.mesh)
         if self.weights is None:
             return jnp.mean(values, axis=0)
         return jnp.tensordot(self.weights, values, axes=1)
 
     def integrate(self, phi: Callable[[Float[Array, " d"]], Any]) -> Any:
         return self.mean(on_points(phi, self.positions))
+
+
+def _spread_mean(weights: Array | None, values: Array, mesh: Mesh) -> Array:
+    """Σ w_i values_i over devices; not as a product of matrices, whose order depends on how many rows they have."""
+    if weights is None:
+        return collectives.total(lambda v: jnp.sum(v, axis=0), mesh, values) / values.shape[0]
+    weighted = lambda w, v: jnp.sum(w.reshape(-1, *[1] * (v.ndim - 1)) * v, axis=0)  # noqa: E731
+    return collectives.total(weighted, mesh, weights, values)
+
+
+def mesh_of(mu: AbstractMeasure) -> Mesh | None:
+    """The devices over which the particles of a measure are spread; None for one device, and for other measures."""
+    return mu.mesh if isinstance(mu, Particles) else None
+
+
+def require_one_device(what: str, mu: AbstractMeasure) -> None:
+    """**Raises** `ValueError` for particles that are spread over devices. `what` acts, in words, with its verb."""
+    mesh = mesh_of(mu)
+    require(
+        mesh is None,
+        f"{what} on one device, but these particles are spread over {0 if mesh is None else mesh.size} by shard: run "
+        "them as they were before.",
+    )
 
 
 def _checked_weights(weights: Array, positions: Array) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mckean import interactions
-from mckean.checks import calling, require, require_arguments, require_real, traced
+from mckean.checks import calling, refusal, require, require_arguments, require_real, traced
 from mckean.interactions import AbstractSum, Interaction
 from mckean.interactions.functions import as_module
 from mckean.interactions.kernels import AbstractKernel
@@ -95,7 +95,8 @@ class Model(eqx.Module):
         require(drift is None or callable(drift), f"a drift must be a function b(x, mu), not {drift!r}.")
         if drift is not None:
             mend = "; one that depends on time is Schedule(lambda t: Model(…, drift=lambda x, mu: b(x, mu, t)))"
-            require_arguments("a drift b", drift, "x", "mu", mend=mend)
+            see = "A drift is a function of a point and the measure"
+            require_arguments("a drift b", drift, "x", "mu", mend=mend, see=see)
         self.drift = None if drift is None else as_module(drift)
         self.noise = noise
         self.common = common
@@ -223,16 +224,17 @@ def require_model(model: Any) -> None:
     """Raise `ValueError` for anything but a model."""
     if isinstance(model, Model):
         return
-    held = ""
+    held = see = ""
     if hasattr(model, "labels"):
         held = ", and this asks for one model: give the one of a label, population.model(a)"
     elif hasattr(type(model), "initial"):
         held = ", and this asks for a model that does not depend on time: give the one of a time, schedule.at(t)"
     elif hasattr(model, "model"):
         held = ", which holds facts beside its model: give its .model"
+        see = "An entry of the catalogue is no model"
     elif callable(model):
         held = "; one that depends on time is Schedule(lambda t: langevin(…))"
-    raise ValueError(f"a model is Model(…) or langevin(…), not {type(model).__name__}{held}.")
+    raise refusal(f"a model is Model(…) or langevin(…), not {type(model).__name__}{held}.", see)
 
 
 def drift_at(drift: Any, x: interactions.Points, mu: AbstractMeasure) -> Float[Array, "n d"]:
@@ -255,7 +257,10 @@ def drift_at(drift: Any, x: interactions.Points, mu: AbstractMeasure) -> Float[A
         with calling("a drift b(x, mu)"):
             values = jax.vmap(lambda point: drift(point, mu))(points)
     if values.shape != points.shape:
-        raise ValueError(f"a drift must return shape {points.shape[1:]} for a point, not {values.shape[1:]}.")
+        raise refusal(
+            f"a drift must return shape {points.shape[1:]} for a point, not {values.shape[1:]}.",
+            see="The shape of a drift",
+        )
     return values
 
 

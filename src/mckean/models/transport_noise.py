@@ -17,12 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mckean import interactions
+from mckean import collectives, interactions
 from mckean.checks import array, concrete, require, require_finite
 from mckean.interactions import nufft
 from mckean.interactions.parameters import parameter
 from mckean.interactions.trig import cos_sin_turns
-from mckean.measures import AbstractMeasure
+from mckean.measures import AbstractMeasure, mesh_of
 from mckean.models.noise import AbstractNoise, Calculus
 from mckean.spaces import FourierGrid, Torus
 
@@ -183,7 +183,7 @@ class TransportNoise(AbstractNoise):
             cosine, sine = self._waves(points)
             b = dB.reshape(-1, 2).astype(points.dtype)
             return (cosine * b[:, 0] + sine * b[:, 1]) @ self._directions(points.dtype)
-        return self._at_points(points, dB)
+        return collectives.row_by_row(lambda rows: self._at_points(rows, dB), mesh_of(mu), points)
 
     def _directions(self, dtype) -> Float[Array, "p d"]:
         return jnp.asarray(self.directions, dtype)

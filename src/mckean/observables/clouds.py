@@ -3,20 +3,22 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from mckean.measures import AbstractMeasure, Particles
-from mckean.models import Model
+from mckean.measures import AbstractMeasure, Family, Particles
+from mckean.models import Equation, Model
 
 
-def positions(model: Model, mu: AbstractMeasure) -> Float[Array, "n d"]:
-    """The positions x_i themselves, shape (n, d), length: a snapshot.
+def positions(model: Equation, mu: AbstractMeasure) -> Float[Array, "*m n d"]:
+    """The positions x_i themselves, shape (n, d), length: a snapshot, which `mckean.plot.frames` gives as a measure.
 
     **Arguments:**
 
     - `model`: not used.
-    - `mu`: particles.
+    - `mu`: particles; of a family the positions have the label in front, shape (m, n, d).
 
     **Raises:** `ValueError` for another measure.
     """
+    if isinstance(mu, Family):
+        return mu.each(lambda member: positions(model, member))
     if not isinstance(mu, Particles):
         raise ValueError(f"positions are those of particles, and a {type(mu).__name__} has none: sample it first.")
     return mu.positions
@@ -37,7 +39,7 @@ def pair_distance(model: Model, mu: Particles) -> Float[Array, ""]:
 
     **Raises:** `ValueError` for another measure.
     """
-    x = positions(model, mu)
+    x = _cloud(model, mu)
     return jnp.sqrt(jnp.mean(mu.space.distance(x, jnp.roll(x, 1, axis=0)) ** 2))
 
 
@@ -53,5 +55,11 @@ def radius(model: Model, mu: Particles) -> Float[Array, ""]:
 
     **Raises:** `ValueError` for another measure.
     """
-    x = positions(model, mu)
+    x = _cloud(model, mu)
     return jnp.max(mu.space.distance(x, x[:1]))
+
+
+def _cloud(model: Model, mu: Particles) -> Float[Array, "n d"]:
+    if isinstance(mu, Family):
+        raise ValueError("the size of a cloud is that of one label's: observe it with family.each.")
+    return positions(model, mu)

@@ -15,8 +15,8 @@ from jaxtyping import Array, Complex, Float
 
 from mckean.checks import require, require_arguments
 from mckean.interactions.trig import cos_sin_turns
-from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, configuration, dtype_of
-from mckean.models import Model, differs
+from mckean.measures import AbstractMeasure, Density, Family, Gaussian, Particles, configuration, dtype_of
+from mckean.models import Equation, Model, differs
 from mckean.models import energy as _energy
 from mckean.spaces import Torus
 
@@ -40,16 +40,18 @@ def entropy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     return _energy.entropy(mu)
 
 
-def density(model: Model, mu: AbstractMeasure) -> Float[Array, "..."]:
+def density(model: Equation, mu: AbstractMeasure) -> Float[Array, "..."]:
     """The values ρ(x) on the grid's nodes, of the grid's shape, per volume: a snapshot.
 
     **Arguments:**
 
     - `model`: not used.
-    - `mu`: a density on a grid.
+    - `mu`: a density on a grid; of a family the values have the label in front.
 
     **Raises:** `ValueError` for another measure.
     """
+    if isinstance(mu, Family):
+        return mu.each(lambda member: density(model, member))
     if not isinstance(mu, Density):
         raise ValueError(f"a {type(mu).__name__} has no density on a grid: deposit or smooth it first.")
     return mu.values

@@ -34,22 +34,30 @@ class Stream(eqx.Module):
     shared: bool = eqx.field(static=True, default=False)
 
     def increment(
-        self, step: Int[ArrayLike, ""], dt: Float[ArrayLike, ""], shape: tuple[int, ...], dtype: Any = float
+        self,
+        step: Int[ArrayLike, ""],
+        dt: Float[ArrayLike, ""],
+        shape: tuple[int, ...],
+        dtype: Any = float,
+        part: Int[ArrayLike, ""] = 0,
     ) -> Float[Array, "..."]:
-        """B(t_{step+1}) − B(t_step), independent N(0, dt) entries of the given shape."""
+        """B(t_{step+1}) − B(t_step), independent N(0, dt) entries of the given shape.
+
+        `part` p has the rows pn, …, (p + 1)n − 1 of an array with more rows, n = shape[0].
+        """
         if not self.shared:
-            return self._increment(step, dt, shape, dtype)
+            return self._increment(step, dt, shape, dtype, part)
         dtype = jnp.result_type(dtype)
         with jax.enable_x64(True):
-            return self._increment(step, dt, shape, jnp.float64).astype(dtype)
+            return self._increment(step, dt, shape, jnp.float64, part).astype(dtype)
 
-    def _increment(self, step, dt, shape: tuple[int, ...], dtype) -> Array:
+    def _increment(self, step, dt, shape: tuple[int, ...], dtype, part) -> Array:
         root = jnp.sqrt(jnp.asarray(dt, dtype) / self.grouping)
         first = step * self.grouping
         if self.grouping == 1:
-            return root * self._normal(first, shape, dtype)
+            return root * self._normal(first, shape, dtype, part)
         total = jax.lax.fori_loop(
-            0, self.grouping, lambda j, s: s + self._normal(first + j, shape, dtype), jnp.zeros(shape, dtype)
+            0, self.grouping, lambda j, s: s + self._normal(first + j, shape, dtype, part), jnp.zeros(shape, dtype)
         )
         return root * total
 
@@ -67,13 +75,13 @@ class Stream(eqx.Module):
         """
         return Record(jax.vmap(lambda step: self.increment(step, dt, (width,)))(jnp.arange(steps)), dt)
 
-    def _normal(self, index, shape: tuple[int, ...], dtype) -> Array:
+    def _normal(self, index, shape: tuple[int, ...], dtype, part) -> Array:
         """Standardised increment of the refined, ungrouped grid."""
         base = jnp.asarray(index) >> self.halvings
-        value = normal(self._fold(0, base), shape, dtype)
+        value = normal(self._fold(0, base), shape, dtype, part)
         for level in range(1, self.halvings + 1):
             node = jnp.asarray(index) >> (self.halvings - level)
-            bridge = normal(self._fold(level, node >> 1), shape, dtype)
+            bridge = normal(self._fold(level, node >> 1), shape, dtype, part)
             sign = 1 - 2 * (node & 1)
             value = (value + sign.astype(dtype) * bridge) * jnp.asarray(2**-0.5, dtype)
         return value

@@ -15,22 +15,28 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
+from mckean.checks import require
+
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 
 
-def normal(key: PRNGKeyArray, shape: tuple[int, ...], dtype: Any = float) -> Float[Array, "..."]:
-    """`jax.random.normal(key, shape, dtype)` to the rounding of its last operations.
+def normal(
+    key: PRNGKeyArray, shape: tuple[int, ...], dtype: Any = float, part: Int[ArrayLike, ""] = 0
+) -> Float[Array, "..."]:
+    """`jax.random.normal(key, shape, dtype)` to the rounding of its last operations, or a later part of a longer draw.
 
-    Keys of other generators, other floating-point types and arrays of 2³² entries and more go to JAX's own function.
+    Entry i of part p is entry p·m + i of the whole, m the size of a part: the counter has 64 bits. Keys of other
+    generators and other floating-point types go to JAX's own function, which has no parts.
     """
     dtype = jnp.result_type(dtype)
     ours = str(jax.random.key_impl(key)) == "threefry2x32" and dtype in (jnp.float32, jnp.float64)
-    if not ours or math.prod(shape) >= 2**32 or not jax.config.values["jax_threefry_partitionable"]:
+    if not ours or not jax.config.values["jax_threefry_partitionable"]:
+        require(isinstance(part, int) and part == 0, "a draw in parts needs JAX's default generator, threefry2x32.")
         return jax.random.normal(key, shape, dtype)
     low = np.nextafter(np.asarray(-1, dtype), np.asarray(0, dtype), dtype=dtype)
     # `low` also covers the rounding of the sum below it; 1 − low rounds to 2.
-    uniform = jnp.maximum(low, (_one_to_two(key, shape, dtype) - 1) * (1 - low) + low)
+    uniform = jnp.maximum(low, (_one_to_two(key, shape, dtype, part) - 1) * (1 - low) + low)
     return jax.lax.erf_inv(uniform) * np.asarray(math.sqrt(2), dtype)
 
 
@@ -44,15 +50,25 @@ def fold(key: PRNGKeyArray, step: Int[ArrayLike, ""]) -> PRNGKeyArray:
     return jnp.where(turn == 0, near, jax.random.fold_in(near, turn.astype(jnp.uint32)))
 
 
-def _one_to_two(key: PRNGKeyArray, shape: tuple[int, ...], dtype) -> Array:
+def _one_to_two(key: PRNGKeyArray, shape: tuple[int, ...], dtype, part: Int[ArrayLike, ""]) -> Array:
     """Uniform on [1, 2): random bits for the mantissa."""
-    index = jax.lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)
-    first, second = _threefry(jax.random.key_data(key), jnp.zeros_like(index), index)
+    first, second = _threefry(jax.random.key_data(key), *_counter(shape, part))
     if dtype == jnp.float32:
         bits = (first ^ second) >> np.uint32(9)
     else:
         bits = (first.astype(jnp.uint64) << np.uint64(32) | second.astype(jnp.uint64)) >> np.uint64(12)
     return jax.lax.bitcast_convert_type(bits | np.ones((), dtype).view(bits.dtype), dtype)
+
+
+def _counter(shape: tuple[int, ...], part: Int[ArrayLike, ""]) -> tuple[Array, Array]:
+    """The upper and lower 32 bits of the indices of a part."""
+    size = math.prod(shape)
+    if size < 2**32 and isinstance(part, int) and part == 0:
+        index = jax.lax.iota(jnp.uint32, size).reshape(shape)
+        return jnp.zeros_like(index), index
+    with jax.enable_x64(True):
+        index = jax.lax.iota(jnp.uint64, size).reshape(shape) + jnp.asarray(part).astype(jnp.uint64) * np.uint64(size)
+        return (index >> np.uint64(32)).astype(jnp.uint32), index.astype(jnp.uint32)
 
 
 def _threefry(key: Array, x: Array, y: Array) -> tuple[Array, Array]:

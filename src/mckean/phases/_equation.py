@@ -46,7 +46,11 @@ def require_states(model: Model, grid: AbstractGrid) -> None:
         jnp.result_type(float) == jnp.float64,
         "steady states are solved to more digits than single precision has: jax.config.update('jax_enable_x64', True).",
     )
-    require(model.drift is None, "a drift b need not be a gradient: steady states are those of V, W and a temperature.")
+    require(
+        model.drift is None,
+        "a drift b need not be a gradient: steady states are those of V, W and a temperature.",
+        see="A steady state needs a temperature",
+    )
     require(model.internal is None, "steady states e^{−βu} are those of an entropy, not of an internal energy.")
     require(not model.common, "with a common noise the law given the environment has no steady state: leave it out.")
     require(model.noise is not None and np.isfinite(float(model.beta)), "without a temperature there is no e^{−βu}.")

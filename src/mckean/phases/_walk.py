@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mckean.checks import require
+from mckean.checks import refusal, require
 from mckean.models import Model
 from mckean.phases import _arc as arc
 from mckean.phases._states import SteadyState, describe
@@ -76,9 +76,11 @@ class Walk:
         try:
             jax.eval_shape(lambda q: arc.image(self.model_of, self.grid, jnp.zeros(self.grid.shape), q), jnp.asarray(p))
         except Exception as error:
-            raise ValueError(
+            raise refusal(
                 "the model cannot be built from a parameter that JAX traces: place W before, "
-                "W = mckean.interactions.place(kernel, space), and let β be the parameter, or coefficients of a series."
+                "W = mckean.interactions.place(kernel, space), and let β be the parameter, or coefficients of a "
+                "series.",
+                see="A model of a parameter that JAX traces",
             ) from error
 
     def start(self, u: Any, p: float, sign: float) -> CurvePoint:

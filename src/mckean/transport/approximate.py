@@ -52,7 +52,7 @@ def sinkhorn(mu: AbstractMeasure, nu: AbstractMeasure, epsilon: float | None = N
     S_ε ≥ 0, and it is zero only for μ = ν. For smooth densities S_ε = W_2² + O(ε²): between two on one grid of n nodes
     the error is estimated as |S_{2ε} − S_ε|/3, carried over to the root. An iteration costs n^{1+1/d}.
 
-    Clouds follow no such law. Their potentials bound W_2 from below, their couplings from above (`transport.bounds`).
+    Clouds follow no such law. Their potentials bound W_2 from below, their couplings from above.
     The error is the distance to the further bound: W_2 is no further off, but for rounding, and mostly much nearer. An
     iteration costs n². Other densities are taken as atoms at their nodes.
 

@@ -29,6 +29,7 @@ def by_assignment(mu: Particles, nu: Particles, p: float) -> float:
         mu.weights is None and nu.weights is None and mu.n == nu.n,
         "in more than one dimension W_p is exact between clouds of as many particles each, of equal weight: for others "
         "take sinkhorn or sliced.",
+        see="Exact distances in the plane",
     )
     require(
         mu.n <= MOST, f"W_p by assignment takes at most {MOST} points, not {mu.n}: beyond, take sinkhorn or sliced."

@@ -22,8 +22,9 @@ def wasserstein(mu: AbstractMeasure, nu: AbstractMeasure, p: float | int = 2) ->
     It is exact in these cases, and others are refused:
 
     - on the line and on a circle, between any two of: particles with weights or without, densities on a grid, and on
-      the line Gaussians and Lagrangian measures. Densities on a box are constant on their cells, and exact; densities
-      on a circle and Gaussians have the small errors that `transport.quantiles.quantiles` states;
+      the line Gaussians and Lagrangian measures. Densities on a box are constant on their cells, and exact; a density
+      on a circle errs by (h²/8)(∫|ρ′/ρ|^p ρ dx)^{1/p}, h a side over 4096 at most, and a Gaussian by
+      1.2·10⁻⁸ σ (E|Z|^p)^{1/p} at most;
     - for p = 2 between two Gaussians, in every dimension, by the closed form;
     - on any space between two clouds of equal numbers of particles without weights, up to 5000, by the best assignment.
 

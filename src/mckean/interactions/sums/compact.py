@@ -21,7 +21,7 @@ from mckean.interactions.sums import direct
 from mckean.interactions.sums.box import extent_of
 from mckean.interactions.sums.cells import pair_sum
 from mckean.interactions.sums.sum import AbstractSum, Points, at, atoms
-from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
+from mckean.measures import AbstractMeasure, Density, Particles, dtype_of, mesh_of
 from mckean.spaces import Torus
 
 
@@ -47,6 +47,8 @@ class Cells(AbstractSum):
     def refusal(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> str | None:
         if not isinstance(mu, Particles | Density):
             return f"sums over atoms, which a {type(mu).__name__} has none of"
+        if mesh_of(mu) is not None:
+            return "serves particles on one device, but these are spread over several"
         if isinstance(kernel, FourierSeries):
             return "needs a kernel without force from some distance on, which a Fourier series is not"
         if isinstance(mu.domain, Torus) and self.radius is not None and self.radius > 0.5 * min(mu.domain.lengths):

@@ -10,14 +10,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from jaxtyping import Array, ArrayLike, Float
 
+from mckean import collectives
 from mckean.faults import Status, sound
 from mckean.interactions import costs
 from mckean.interactions.kernels import AbstractKernel, AbstractRadialKernel
 from mckean.interactions.memory import once
 from mckean.interactions.sums.sum import AbstractSum, Points, at, atoms
-from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
+from mckean.measures import AbstractMeasure, Density, Particles, dtype_of, mesh_of
 from mckean.spaces import AbstractSpace, Torus
 
 _SOURCES, _TARGETS = 32, 1 << 15
@@ -39,10 +41,11 @@ class Direct(AbstractSum):
         return sound(dtype_of(mu))
 
     def potential(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, " n"]:
-        return potential(kernel, mu.domain, *atoms(mu), at(points, mu), own_cell(kernel, mu))
+        pair, x = values(kernel, own_cell(kernel, mu)), at(points, mu)
+        return sum_pairs(pair, mu.domain, *atoms(mu), x, mesh_of(mu))[:, 0]
 
     def force(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, "n d"]:
-        return force(kernel, mu.domain, *atoms(mu), at(points, mu))
+        return -sum_pairs(gradients(kernel), mu.domain, *atoms(mu), at(points, mu), mesh_of(mu))
 
 
 def own_cell(kernel: AbstractKernel, mu: AbstractMeasure) -> Float[ArrayLike, ""]:
@@ -128,6 +131,18 @@ def columns_of(space: AbstractSpace, x: Columns, y: Columns) -> Columns:
 def _pad(x: Array, tile: int, mode: str) -> Array:
     short = -x.shape[0] % tile
     return jnp.pad(x, [(0, short)] + [(0, 0)] * (x.ndim - 1), mode=mode).reshape(-1, tile, *x.shape[1:])
+
+
+def sum_pairs(
+    pair: Callable[..., Columns], space: AbstractSpace, sources, weights, points, mesh: Mesh | None
+) -> Float[Array, "m k"]:
+    """Σ_j w_j pair(x_i − y_j) for every target i, of sources that may be spread over devices."""
+    if mesh is None:
+        return sum_tiles(pair, space, sources, weights, points)
+    if points.shape[0] % mesh.size:
+        return collectives.total(lambda y, w: sum_tiles(pair, space, y, w, points), mesh, sources, weights)
+    one = lambda block, x: sum_tiles(pair, space, block[0], block[1], x)  # noqa: E731
+    return collectives.ring(one, mesh, (sources, weights), points)
 
 
 def sum_tiles(pair: Callable[..., Columns], space: AbstractSpace, sources, weights, points) -> Float[Array, "m k"]:

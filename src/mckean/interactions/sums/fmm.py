@@ -28,7 +28,7 @@ from mckean.interactions.multipole.trial import expansion_for
 from mckean.interactions.sums import direct
 from mckean.interactions.sums.cells import linear
 from mckean.interactions.sums.sum import AbstractSum, Points, at, atoms, require_sum_tolerance
-from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
+from mckean.measures import AbstractMeasure, Density, Particles, dtype_of, mesh_of
 from mckean.spaces import AbstractSpace, Torus
 
 _LEAVES = (16, 32, 64, 128, 256, 512)
@@ -68,6 +68,8 @@ class FMM(AbstractSum):
     def refusal(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> str | None:
         if not isinstance(mu, Particles | Density):
             return f"sums over atoms, which a {type(mu).__name__} has none of"
+        if mesh_of(mu) is not None:
+            return "serves particles on one device, but these are spread over several"
         if isinstance(kernel, FourierSeries):
             return "expands a kernel in space, and a Fourier series is smooth"
         if mu.domain.dim > 3:

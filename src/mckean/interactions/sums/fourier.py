@@ -15,15 +15,17 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Complex, Float
 
+from mckean import collectives
 from mckean.faults import Fault, Status, sound, status
 from mckean.interactions import costs, nufft
 from mckean.interactions.kernels import AbstractKernel, FourierSeries
 from mckean.interactions.sums.box import Box, box_for, coefficients, corners
 from mckean.interactions.sums.modes import density_modes
 from mckean.interactions.sums.sum import AbstractSum, Points, at, atoms, require_sum_tolerance
-from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
+from mckean.measures import AbstractMeasure, Density, Particles, dtype_of, mesh_of
 from mckean.spaces import FourierGrid, Torus
 
 
@@ -89,7 +91,8 @@ class NUFFT(AbstractSum):
             sides = jnp.asarray(kernel.sides, x.dtype)
             shape, series = dense(kernel)
             analysed = _analyse(mu, shape, sides, self._eps(x))
-            return _synthesise(series.astype(x.dtype) * analysed, x / sides, sides, forces, self._eps(x))
+            field = series.astype(x.dtype) * analysed
+            return _synthesise(field, x / sides, sides, forces, self._eps(x), mesh_of(mu))
         if self.box is None:
             raise ValueError("NUFFT on R^d needs a plan, made from known positions: mckean.interactions.plan.")
         return in_box(kernel, self.box, mu, x, forces, self._eps(x))
@@ -115,20 +118,33 @@ def _analyse(mu: AbstractMeasure, shape: tuple[int, ...], sides: Array, eps: flo
         k = np.stack([a.ravel() for a in np.meshgrid(*axes, indexing="ij")], axis=-1)
         return density_modes(mu, k).reshape(shape)
     places, masses = atoms(mu)
-    return nufft.type1(masses, places / sides, shape, eps)
+    return _type1(masses, places / sides, shape, eps, mesh_of(mu))
 
 
-def _synthesise(field: Complex[Array, "*m"], turns: Array, sides: Array, forces: bool, eps: float) -> Array:
+def _type1(masses: Array, turns: Array, shape: tuple[int, ...], eps: float, mesh: Mesh | None) -> Complex[Array, "*m"]:
+    if mesh is None:
+        return nufft.type1(masses, turns, shape, eps)
+    transform = lambda c, t: nufft.type1(c, t, shape, eps, threads=1)  # noqa: E731
+    return collectives.total(transform, mesh, masses, turns, most=collectives.FEW, side_by_side=False)
+
+
+def _type2(fields: Complex[Array, "t *m"], turns: Array, eps: float, mesh: Mesh | None) -> Complex[Array, "t n"]:
+    return collectives.row_by_row(lambda t: nufft.type2(fields, t, eps).T, mesh, turns).T
+
+
+def _synthesise(
+    field: Complex[Array, "*m"], turns: Array, sides: Array, forces: bool, eps: float, mesh: Mesh | None
+) -> Array:
     """Re Σ_k field_k e^{2πik·t}, shape (n, 1), or minus its gradient, shape (n, d)."""
     if not forces:
-        return nufft.type2(field[None], turns, eps)[0].real[:, None]
+        return _type2(field[None], turns, eps, mesh)[0].real[:, None]
     d = field.ndim
     parts = []
     for axis, m in enumerate(field.shape):
         k = np.arange(-(m // 2), m // 2 + 1).reshape([-1 if i == axis else 1 for i in range(d)])
         parts.append((-2j * np.pi * k).astype(field.dtype) / sides[axis] * field)
     pairs = [parts[i] + 1j * parts[i + 1] if i + 1 < d else parts[i] for i in range(0, d, 2)]
-    values = nufft.type2(jnp.stack(pairs), turns, eps)
+    values = _type2(jnp.stack(pairs), turns, eps, mesh)
     columns = itertools.chain.from_iterable((v.real, v.imag) for v in values)
     return jnp.stack(list(columns)[:d], axis=-1)
 
@@ -145,8 +161,8 @@ def in_box(kernel: AbstractKernel, box: Box, mu: AbstractMeasure, x: Array, forc
         side, shape = jnp.asarray(box.side(reach)), (modes,) * x.shape[1]
         sides = jnp.broadcast_to(side, x.shape[1:])
         weights = coefficients(box.periodic(kernel, reach), side, shape)
-        analysed = nufft.type1(masses, (places - centre) / side, shape, eps)
-        return _synthesise(weights * analysed, (x - centre) / side, sides, forces, eps)
+        analysed = _type1(masses, (places - centre) / side, shape, eps, mesh_of(mu))
+        return _synthesise(weights * analysed, (x - centre) / side, sides, forces, eps, mesh_of(mu))
 
     fits = jnp.asarray([largest for largest, _ in box.levels[:-1]], x.dtype)
     branches = [lambda known=known: level(*known) for known in box.levels]

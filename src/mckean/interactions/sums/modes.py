@@ -10,14 +10,16 @@ A measure is analysed into its modes once; the field is then synthesised at poin
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Complex, Float
 
+from mckean import collectives
 from mckean.faults import Status, sound
 from mckean.interactions import costs
 from mckean.interactions.kernels import AbstractKernel, FourierSeries
 from mckean.interactions.sums.sum import AbstractSum, Points
 from mckean.interactions.trig import cos_sin_turns
-from mckean.measures import AbstractMeasure, Density, Particles, dtype_of
+from mckean.measures import AbstractMeasure, Density, Particles, dtype_of, mesh_of
 from mckean.spaces import AbstractGrid, FourierGrid, Torus
 
 # Up to so many modes one fused pass over the particles beats blocks that stay in cache.
@@ -68,6 +70,8 @@ def analyse(mu: AbstractMeasure, series: FourierSeries) -> tuple[Float[Array, " 
         return z.real, -z.imag
     if not isinstance(mu, Particles):
         raise ValueError(f"a kernel on the torus acts for particles and densities, not for {type(mu).__name__}.")
+    if mu.mesh is not None:
+        return _analyse_spread(mu, series)
     if len(series.modes) <= _FUSED:
         c, s = _cos_sin(mu.positions, series)
         return jnp.stack([mu.mean(v) for v in c]), jnp.stack([mu.mean(v) for v in s])
@@ -75,6 +79,23 @@ def analyse(mu: AbstractMeasure, series: FourierSeries) -> tuple[Float[Array, " 
     weights = jnp.full(n, 1 / n, mu.positions.dtype) if mu.weights is None else mu.weights
     block = lambda x, w: tuple(w @ v for v in _cos_sin_block(x, series))  # noqa: E731
     return _in_blocks(block, (mu.positions, weights), reduce=True)
+
+
+def _analyse_spread(mu: Particles, series: FourierSeries) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
+    """The moments of particles that are spread over devices, by one all-reduce."""
+    few = len(series.modes) <= _FUSED
+
+    def block(x, *weights):
+        w = weights[0] if weights else jnp.ones(x.shape[:1], x.dtype)
+        if few:
+            return jnp.stack([jnp.stack([jnp.sum(w * v) for v in part]) for part in _cos_sin(x, series)])
+        one = lambda x, w: jnp.stack([w @ v for v in _cos_sin_block(x, series)])  # noqa: E731
+        return _in_blocks(one, (x, w), reduce=True)
+
+    rows = (mu.positions,) if mu.weights is None else (mu.positions, mu.weights)
+    assert mu.mesh is not None, "spread"
+    c, s = collectives.total(block, mu.mesh, *rows, side_by_side=few)
+    return (c / mu.n, s / mu.n) if mu.weights is None else (c, s)
 
 
 class Modes(AbstractSum):
@@ -128,7 +149,7 @@ def potential(mu: AbstractMeasure, series: FourierSeries, points) -> Float[Array
         return _on_grid(series.coefficients.astype(c.dtype) * (c - 1j * s), series.modes, points)[0]
     points = points.nodes.astype(c.dtype) if isinstance(points, AbstractGrid) else points
     a = series.coefficients.astype(c.dtype)
-    return _synthesise(points, series, a * c, a * s)
+    return synthesise(points, series, a * c, a * s, mesh_of(mu))
 
 
 def force(mu: AbstractMeasure, series: FourierSeries, points) -> Float[Array, "m d"]:
@@ -142,12 +163,12 @@ def force(mu: AbstractMeasure, series: FourierSeries, points) -> Float[Array, "m
     a = series.coefficients.astype(c.dtype)
     columns = [jnp.asarray(q[:, i], c.dtype) * a for i in range(q.shape[1])]
     if len(series.modes) <= _FUSED:
-        return jnp.stack([_synthesise(points, series, -w * s, w * c) for w in columns], axis=-1)
+        return jnp.stack([synthesise(points, series, -w * s, w * c, mesh_of(mu)) for w in columns], axis=-1)
     cosine, sine = jnp.stack([-w * s for w in columns], axis=-1), jnp.stack([w * c for w in columns], axis=-1)
-    return _synthesise(points, series, cosine, sine)
+    return synthesise(points, series, cosine, sine, mesh_of(mu))
 
 
-def _synthesise(x: Float[Array, "n d"], series: FourierSeries, cosine, sine) -> Array:
+def synthesise(x: Float[Array, "n d"], series: FourierSeries, cosine, sine, mesh: Mesh | None) -> Array:
     """Σ_k cosine_k cos(q_k·x) + sine_k sin(q_k·x); coefficients of shape (m,) or (m, d)."""
     cosine, sine = cosine.astype(x.dtype), sine.astype(x.dtype)
     if len(series.modes) <= _FUSED and cosine.ndim == 1:
@@ -158,7 +179,7 @@ def _synthesise(x: Float[Array, "n d"], series: FourierSeries, cosine, sine) -> 
         c, s = _cos_sin_block(rows, series)
         return c @ cosine + s @ sine
 
-    return _in_blocks(block, (x,), reduce=False)
+    return collectives.row_by_row(lambda rows: _in_blocks(block, (rows,), reduce=False), mesh, x)
 
 
 def _resolves(grid: FourierGrid, series: FourierSeries, mu: AbstractMeasure) -> bool:

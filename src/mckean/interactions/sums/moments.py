@@ -12,8 +12,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
+from mckean import collectives
 from mckean.checks import positive_integer
 from mckean.faults import Status, sound
 from mckean.interactions import costs
@@ -22,7 +24,7 @@ from mckean.interactions.memory import once, rung
 from mckean.interactions.sums import direct
 from mckean.interactions.sums.box import extent_of
 from mckean.interactions.sums.sum import AbstractSum, Points, at, atoms
-from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of
+from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of, mesh_of
 from mckean.spaces import AbstractSpace, Euclidean
 
 # Degrees in y that are tried for a function: beyond, nodes are as many as modes would be.
@@ -77,19 +79,21 @@ class PowerSums(AbstractSum):
             mean = _mean(mu).astype(x.dtype)
             spread = _spread(mu, mean).astype(x.dtype)
             return 0.5 * kernel.strength * (jnp.sum((x - mean) ** 2, axis=-1) + spread)
-        return direct.potential(kernel, mu.domain, *self._few(kernel, mu), x)
+        few = self._few(kernel, mu)
+        return collectives.row_by_row(lambda x: direct.potential(kernel, mu.domain, *few, x), mesh_of(mu), x)
 
     def force(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> Float[Array, "n d"]:
         x = at(points, mu)
         if isinstance(kernel, Quadratic):
             return -kernel.strength * (x - _mean(mu).astype(x.dtype))
-        return direct.force(kernel, mu.domain, *self._few(kernel, mu), x)
+        few = self._few(kernel, mu)
+        return collectives.row_by_row(lambda x: direct.force(kernel, mu.domain, *few, x), mesh_of(mu), x)
 
     def _few(self, kernel: AbstractKernel, mu: AbstractMeasure) -> tuple[Float[Array, "k d"], Float[Array, " k"]]:
         """The nodes p_k and their masses ν_k."""
         degree = declared_degree(kernel) if self.degree is None else self.degree
         assert degree is not None, "refused before"
-        return few_atoms(*atoms(mu), degree)
+        return few_atoms(*atoms(mu), degree, mesh_of(mu))
 
 
 def work(points: int, degree: int, dim: int) -> costs.Work:
@@ -130,19 +134,23 @@ def _force(kernel: AbstractKernel, y: Array, w: Array, x: Array) -> Float[Array,
 
 
 def few_atoms(
-    places: Float[Array, "n d"], masses: Float[Array, " n"], degree: int
+    places: Float[Array, "n d"], masses: Float[Array, " n"], degree: int, mesh: Mesh | None = None
 ) -> tuple[Float[Array, "k d"], Float[Array, " k"]]:
     """(D+1)^d nodes, with masses that integrate polynomials of degree D in each coordinate as the given atoms do."""
     bounded = jax.lax.stop_gradient(places)
     low, high = jnp.min(bounded, axis=0), jnp.max(bounded, axis=0)
     centre, radius = 0.5 * (low + high), jnp.maximum(0.5 * (high - low), jnp.finfo(places.dtype).tiny ** 0.25)
     node = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))
-    s = (places - centre) / radius
-    basis = masses[:, None]
-    for axis in range(places.shape[1]):
-        basis = (basis[:, :, None] * _lagrange(s[:, axis], node)[:, None, :]).reshape(len(places), -1)
-    mesh = np.stack([m.ravel() for m in np.meshgrid(*[node] * places.shape[1], indexing="ij")], axis=-1)
-    return centre + radius * jnp.asarray(mesh, places.dtype), jnp.sum(basis, axis=0)
+
+    def integrals(places, masses):
+        s, basis = (places - centre) / radius, masses[:, None]
+        for axis in range(places.shape[1]):
+            basis = (basis[:, :, None] * _lagrange(s[:, axis], node)[:, None, :]).reshape(len(places), -1)
+        return jnp.sum(basis, axis=0)
+
+    found = integrals(places, masses) if mesh is None else collectives.total(integrals, mesh, places, masses)
+    nodes = np.stack([m.ravel() for m in np.meshgrid(*[node] * places.shape[1], indexing="ij")], axis=-1)
+    return centre + radius * jnp.asarray(nodes, places.dtype), found
 
 
 def _lagrange(s: Float[Array, " n"], node: np.ndarray) -> Float[Array, "n k"]:

@@ -5,49 +5,25 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
+from itertools import count, cycle
 from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from mckean import plot
 from mckean.talk.claims import Film, Panel
-from mckean.talk.report.curves import draw_series
 from mckean.talk.report.labels import wrap
 from mckean.talk.report.mathematics import plain
 
 # A colour that nothing is drawn in, replaced by the page's own.
 _INK = "#010203"
 
-_STYLE: dict[str, Any] = {
-    "font.size": 10,
-    "axes.titlesize": 10.5,
-    "axes.labelsize": 10,
-    "xtick.labelsize": 9.5,
-    "ytick.labelsize": 9.5,
-    "legend.fontsize": 9.5,
-    "legend.frameon": False,
-    "legend.handlelength": 2.6,
-    "legend.columnspacing": 1.4,
-    "axes.titlelocation": "left",
-    "axes.formatter.use_mathtext": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.alpha": 0.16,
-    "grid.linewidth": 0.7,
-    "lines.linewidth": 1.7,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "savefig.facecolor": "none",
-    "savefig.dpi": 200,
-    # Letters as outlines: a formula keeps its shape whatever fonts the reader has.
-    "svg.fonttype": "path",
-} | dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "grid.color"), _INK)
+_PAGE: Any = dict.fromkeys(
+    ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "grid.color"), _INK
+) | dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "none")
 
 
 def panel_svg(panel: Panel, prefix: str, size: tuple[float, float] = (3.6, 2.7)) -> str:
@@ -73,8 +49,7 @@ def film_svg(film: Film, prefix: str) -> str:
         height = 1.15 * len(film.rows) * film.sides[1] / film.sides[0]
         figure = Canvas(figsize=(width + 2.0, height + 0.9), layout="compressed")
         grid = figure.subplots(*frames.shape[:2], sharex=True, sharey=True, squeeze=False)
-        # Sequential, even in lightness, and told apart with any colour vision.
-        limits = {"vmin": np.nanmin(frames), "vmax": np.nanmax(frames), "cmap": "cividis"}
+        limits = {"vmin": np.nanmin(frames), "vmax": np.nanmax(frames)}
         place = (0.0, film.sides[0], 0.0, film.sides[1])
         for (i, j), axes in np.ndenumerate(grid):
             drawn = axes.imshow(frames[i, j].T, origin="lower", extent=place, **limits)
@@ -100,9 +75,8 @@ def _describe(film: Film) -> str:
 
 @contextmanager
 def _look(prefix: str) -> Iterator[None]:
-    """Our style, from the defaults, so that a reader's own matplotlib settings do not change the report."""
-    style: Any = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
-    with matplotlib.rc_context(style | _STYLE | {"svg.hashsalt": prefix}):
+    """The look of the library's pictures, on the page and in its ink."""
+    with plot.style(), matplotlib.rc_context(_PAGE | {"svg.hashsalt": prefix}):
         yield
 
 
@@ -124,11 +98,8 @@ def _draw(axes: Axes, panel: Panel, room: float) -> int:
     """Draw the panel, whose lines of text may be `room` times as long; returns the rows of labels above the axes."""
     axes.set_xscale(panel.xscale)
     axes.set_yscale(panel.yscale)
-    draw_series(axes, panel)
     axes.margins(x=0.03)
-    for axis in (axes.xaxis, axes.yaxis):
-        if axis.get_scale() == "log":
-            _log_ticks(axis)
+    _draw_series(axes, panel)
     axes.set_xlabel(wrap(panel.xlabel, round(38 * room)))
     axes.set_ylabel(wrap(panel.ylabel, 28))
     rows = _verticals(axes, panel)
@@ -137,20 +108,15 @@ def _draw(axes: Axes, panel: Panel, room: float) -> int:
     return rows
 
 
-def _log_ticks(axis: Axis) -> None:
-    """Labels that do not run into one another: at 1, 2, 5 within two decades, at the decades beyond."""
-    low, high = axis.get_view_interval()
-    axis.set_minor_formatter(NullFormatter())
-    if high < 100 * low:
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axis.set_major_formatter(FuncFormatter(_log_label))
-
-
-def _log_label(value: float, _: int | None = None) -> str:
-    if 1e-3 <= value < 1e5:
-        return f"{value:g}"
-    digit, exponent = f"{value:.0e}".split("e")
-    return f"${digit}\\times10^{{{int(exponent)}}}$"
+def _draw_series(axes: Axes, panel: Panel) -> None:
+    """Every series of the panel, each with a colour and a marker or a dash of its own."""
+    numbers = {kind: count() for kind in ("line", "points", "dashed", "steps")}
+    for series, colour in zip(panel.series, cycle(plot.COLOURS), strict=False):
+        number = next(numbers[series.kind])
+        plot.curve(
+            series.x, series.y, axes, error=series.error, kind=series.kind, label=series.label, color=colour,
+            number=number,
+        )  # fmt: skip
 
 
 def _verticals(axes: Axes, panel: Panel) -> int:

@@ -1,23 +1,20 @@
-"""The command line: `mckean talk` and `mckean list`. What is heavy is imported only by what needs it."""
+"""`mckean talk`: the chapters are run, their claims judged, and a report is written."""
 
 import contextlib
-import io
-import os
-import shlex
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from importlib import metadata
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import Parameter
+
+from mckean.cli.shell import FAILS, HOLDS, INTERRUPTED, TYPED, configure, console, integer, refuse, require_device
 
 if TYPE_CHECKING:
     from mckean.talk.archive import Archive
@@ -25,63 +22,13 @@ if TYPE_CHECKING:
     from mckean.talk.report.writing import Report
     from mckean.talk.run import Outcome, Talk
 
-HOLDS, FAILS, USAGE, INTERRUPTED = 0, 1, 2, 130
 
-# The command as it was typed, for the report.
-_TYPED: ContextVar[str] = ContextVar("typed")
-
-app = App(
-    name="mckean",
-    help="Interacting particle systems and their mean-field limits.",
-    version=lambda: metadata.version("mckean"),
-)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status.
-
-    0: all claims hold; 1: one fails, or a chapter broke; 2: bad usage, or what was asked for could not be run or
-    written; 130: interrupted.
-    """
-    words = sys.argv[1:] if arguments is None else list(arguments)
-    _TYPED.set(shlex.join(["mckean", *words]))
-    if sys.stdout is None:
-        return _refuse("the standard output is closed; /dev/null takes what nobody reads.")
-    for stream in (sys.stdout, sys.stderr):
-        # What an ASCII terminal cannot show is a question mark.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-    try:
-        options = {"exit_on_error": False, "print_error": False, "result_action": "return_value"}
-        status = app(words, console=_console(), **options) or HOLDS
-        sys.stdout.flush()
-    except CycloptsError as error:
-        return _refuse(error)
-    except OSError as error:
-        _discard_output()
-        return _refuse(f"the standard output cannot be written: {error.strerror or error}.")
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-    if status == INTERRUPTED and words == sys.argv[1:]:
-        _leave(status)
-    return status
-
-
-def _integer(_: Any, words: Sequence[Any]) -> int:
-    """An integer as it is written: 1.5 and 1e3 are none."""
-    try:
-        return int(words[0].value)
-    except ValueError:
-        raise ValueError(f"it must be an integer, not '{words[0].value}'.") from None
-
-
-@app.command
 def talk(
     *chapters: Annotated[str, Parameter(name="CHAPTER")],
     quick: Annotated[bool, Parameter(negative="")] = False,
     out: Path = Path("mckean-report"),
-    seed: Annotated[int, Parameter(converter=_integer)] = 0,
-    seeds: Annotated[int, Parameter(converter=_integer)] = 1,
+    seed: Annotated[int, Parameter(converter=integer)] = 0,
+    seeds: Annotated[int, Parameter(converter=integer)] = 1,
     resume: Annotated[bool, Parameter(negative="")] = False,
     cache: bool = True,
 ) -> int:
@@ -98,7 +45,7 @@ def talk(
         resume: Go on from the chapters that an earlier run with the same seed and size has saved in the folder.
         cache: Keep compiled programs in your cache folder, so that the next run starts sooner.
     """
-    _configure(cache)
+    configure(cache, quick)
     from mckean.talk.archive import Archive, prepare
 
     every, archive = range(seed, seed + seeds), Archive(out, quick)
@@ -106,66 +53,12 @@ def talk(
         if seeds < 1:
             raise ValueError(f"the number of seeds must be at least 1, but it is {seeds}.")
         names = _choose(chapters, every)
-        _require_device()
+        require_device()
         prepare(out)
         done = archive.find(names, every) if resume else []
     except ValueError as error:
-        return _refuse(error)
+        return refuse(error)
     return _Job(names, quick, every, archive, done).run()
-
-
-@app.command(name="list")
-def list_() -> None:
-    """List the chapters of the talk, with the time that each takes on one core, and the models of the catalogue."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    from mckean.catalogue import MODELS
-    from mckean.talk.chapters import PARTS, SECONDS
-    from mckean.talk.report.mathematics import plain
-    from mckean.talk.report.numbers import duration
-
-    console = _console()
-    table = Table(title="Chapters", title_justify="left", box=box.SIMPLE, pad_edge=False)
-    for name in ("", "", "quick", "full"):
-        table.add_column(name, justify="right" if name else "left")
-    for part in PARTS:
-        table.add_section()
-        table.add_row("", Text(plain(part.title), "italic"))
-        for chapter in part.chapters:
-            times = [duration(seconds) for seconds in SECONDS.get(chapter.name, ())]
-            table.add_row(Text(chapter.name, "bold"), Text(plain(chapter.title)), *times)
-    console.print(table)
-    table = Table(title="Models", title_justify="left", box=box.SIMPLE, show_header=False, pad_edge=False)
-    for name, model in MODELS.items():
-        table.add_row(Text(name, "bold"), Text((model.__doc__ or "").strip().partition("\n")[0]))
-    console.print(table)
-
-
-def _configure(cache: bool) -> None:
-    """What the process of a talk has and the library never sets: double precision, and compiled programs on disk."""
-    import jax
-
-    from mckean.cache import enable
-
-    # Whatever JAX was told or has computed before: importing the library and the chapters makes no array.
-    jax.config.update("jax_enable_x64", True)
-    if cache:
-        enable()
-    else:
-        jax.config.update("jax_enable_compilation_cache", False)
-
-
-def _require_device() -> None:
-    """**Raises** `ValueError` where JAX finds no device of the kind that it was told to use."""
-    import jax
-
-    try:
-        jax.devices()
-    except (RuntimeError, AssertionError) as error:
-        told = jax.config.values["jax_platforms"]
-        raise ValueError(f"JAX finds no device here for JAX_PLATFORMS={told}; cpu is always there.") from error
 
 
 def _choose(chapters: Sequence[str], seeds: range) -> list[str]:
@@ -205,7 +98,7 @@ class _Job:
             self._write()
             holds = self._say()
             if self.path is None:
-                return _refuse(self.trouble)
+                return refuse(self.trouble)
             if self.left:
                 said = f"mckean: stopped, and {self.left} left; the same command with --resume goes on."
                 print(said, file=sys.stderr)
@@ -232,7 +125,7 @@ class _Job:
 
         seconds = time.perf_counter() - self.start
         outcomes = [outcome for outcome in self.done if outcome.seed == self.seeds[0]]
-        return Talk(self.names, outcomes, self.seeds[0], self.quick, seconds, _TYPED.get())
+        return Talk(self.names, outcomes, self.seeds[0], self.quick, seconds, TYPED.get())
 
     def _chapters(self) -> None:
         """Run the chapters that are not there yet, and show how far they are."""
@@ -242,7 +135,7 @@ class _Job:
         news, skip = SimpleQueue(), {(outcome.chapter.name, outcome.seed) for outcome in self.done}
         scribe = threading.Thread(target=self._scribe, args=(news,), daemon=True)
         scribe.start()
-        with progress(_console(error=True), self.names, self.seeds) as shown:
+        with progress(console(error=True), self.names, self.seeds) as shown:
             for outcome in self.done:
                 shown.close(outcome)
             update, keep = _unless_closed(shown.update), _unless_closed(self.archive.keep)
@@ -293,14 +186,14 @@ class _Job:
         from mckean.talk.report.page import headline
         from mckean.talk.report.terminal import chapters_table, troubles
 
-        console, talk, calibrated = _console(), self.talk, self._calibrated()
-        say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
-        console.print(chapters_table(talk))
+        screen, talk, calibrated = console(), self.talk, self._calibrated()
+        say = partial(screen.print, markup=False, highlight=False, soft_wrap=True)
+        screen.print(chapters_table(talk))
         for trouble in troubles(talk):
             say(trouble)
         say(headline(talk))
         for calibration in calibrated:
-            console.print(seeds.table(calibration))
+            screen.print(seeds.table(calibration))
             for line in seeds.lines(calibration):
                 say(line)
         if self.path is not None:
@@ -336,41 +229,3 @@ def _asked_to_stop(stop: threading.Event) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _leave(status: int) -> None:
-    """End the process at once: threads that compile or compute cannot be stopped, and Python would wait for some."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(status)
-
-
-def _console(error: bool = False):
-    """A rich console; where it is not a terminal, wide enough that the tables need not break."""
-    from rich.console import Console
-
-    class Plain(Console):
-        def on_broken_pipe(self) -> None:
-            """Let the error through: rich would end the process with the exit status of a claim that fails."""
-            raise  # noqa: PLE0704
-
-    console = Plain(stderr=error)
-    return console if console.is_terminal else Plain(stderr=error, width=120)
-
-
-def _refuse(reason: object) -> int:
-    """One sentence on the standard error, and the exit status of bad usage."""
-    with contextlib.suppress(OSError):
-        print(f"mckean: {' '.join(str(reason).split())}", file=sys.stderr)
-    return USAGE
-
-
-def _discard_output() -> None:
-    """Let the interpreter end without a second complaint: it flushes the standard output as it goes."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-if __name__ == "__main__":
-    sys.exit(main())

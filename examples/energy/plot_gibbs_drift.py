@@ -1,0 +1,53 @@
+r"""
+Which noise keeps the Gibbs law?
+================================
+
+A noise that is common to all particles moves their law along every path. It may keep the Gibbs law
+:math:`\rho_\beta \propto e^{-\beta V}` in mean, or not:
+
+.. math:: \nabla\cdot(\rho_\beta\nabla V) + \tfrac12\sum_k \nabla\cdot(\sigma_k\nabla\cdot(\sigma_k\rho_\beta)) = 0 .
+
+A common noise in the place of the thermal one keeps it. One beside the thermal noise heats the law.
+
+**Slides:** Which measures an environment keeps
+"""
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+
+import mckean as mk
+
+jax.config.update("jax_enable_x64", True)
+beta, amplitude, n = 2.0, 0.7, 256
+circle, wells = mk.Torus(1), lambda x: 0.5 * jnp.cos(2 * x[0])
+state = mk.Density.from_function(circle.grid(n), lambda x: jnp.exp(-beta * wells(x)))
+models = {
+    "own thermal": mk.langevin(circle, wells, beta=beta),
+    "common thermal": mk.langevin(circle, wells, beta=jnp.inf, common=mk.Additive((2 / beta) ** 0.5)),
+    "own thermal,\ncommon additive": mk.langevin(circle, wells, beta=beta, common=mk.Additive(amplitude)),
+}
+rates = {name: mk.equilibrium.gibbs_drift(model, state) for name, model in models.items()}
+
+# %%
+# Under the last noise the rate is :math:`\frac{\sigma_0^2}{2}\int|\rho''|`, on n nodes to order h², for its corners.
+x = np.linspace(0, 2 * np.pi, 100_000)
+rho = np.interp(x, np.append(circle.grid(n).axes[0], 2 * np.pi), np.append(state.values, state.values[0]))
+force, bend = -beta * np.sin(2 * x), -2 * beta * np.cos(2 * x)
+exact = 0.5 * amplitude**2 * np.trapezoid(np.abs(force**2 - bend) * rho, x)
+assert rates["own thermal"].averaged < 1e-9 and rates["common thermal"].averaged < 1e-9  # rounding of derivatives
+found = rates["own thermal,\ncommon additive"].averaged
+assert abs(found / exact - 1) < 10 * (2 * np.pi / n) ** 2, (found, exact)
+
+# %%
+fig, ax = plt.subplots()
+place = np.arange(len(models))
+ax.bar(place - 0.2, [r.averaged for r in rates.values()], 0.4, label="in mean")
+ax.bar(place + 0.2, [r.pathwise for r in rates.values()], 0.4, label="along each path")
+ax.set_xticks(place, models)
+ax.set(ylabel="rate at which ρ is left")
+ax.legend()
+
+# %%
+# Change ``wells`` to ``lambda x: 0.0 * x[0]``: the uniform law is kept by all three, in mean and along each path.

@@ -1,0 +1,56 @@
+r"""
+Tokens in high dimension
+========================
+
+As the dimension grows the mean overlap of tokens in the toy Transformer loses its noise:
+
+.. math:: m' = \alpha m(1 - m), \qquad R_{ij}(t) = 1 - (1 - R_{ij}(0))\frac{1 - m(t)}{1 - m(0)} .
+
+From orthonormal tokens, :math:`m = 1/n`, half of the collapse takes the time :math:`\log(n - 1)/\alpha`.
+
+**Slides:** High dimension
+"""
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+
+import mckean as mk
+
+jax.config.update("jax_enable_x64", True)
+n, until, dt, replicas = 8, 6.0, 0.05, 64
+limit = mk.catalogue.logistic_overlap(n).model
+
+
+def run(key, d):
+    tokens = mk.Particles(mk.Sphere(d), jnp.eye(n, d))
+    record = {"m": mk.observables.mean_overlap}
+    settings = {"until": until, "dt": dt, "path": mk.Brownian(key), "scheme": mk.Moebius()}
+    return mk.evolve(mk.catalogue.toy_transformer(dim=d).model, tokens, observe=record, every=4, **settings).observed["m"]
+
+
+start = mk.Particles(limit.space, jnp.full((1, 1), 1 / n))
+curve = mk.evolve(limit, start, until=until, dt=0.01, observe={"m": mk.observables.positions}, every=20)
+m = curve.observed["m"][:, 0, 0]
+found = {d: mk.statistics.replicate(lambda k, d=d: run(k, d), jax.random.key(d), replicas) for d in (8, 32, 128)}
+
+# %%
+# The limit is a logistic function, with Euler's steps of order dt. The bias of d dimensions is of order 1/d, times the
+# growth of an error, n at most; the spread is of order 1/√d.
+exact = 1 / (1 + (n - 1) * np.exp(-curve.times))
+assert np.abs(m - exact).max() < 0.01
+spread = {d: z.std(0).max() for d, z in found.items()}
+assert np.abs(found[128].mean(0) - exact).max() < n / 128 + 5 * spread[128] / np.sqrt(replicas)
+assert spread[128] < spread[32] < spread[8], spread
+
+# %%
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
+for d, z in found.items():
+    ax.fill_between(curve.times, *np.quantile(z, (0.1, 0.9), axis=0), alpha=0.3, label=f"d = {d}, 80 % of runs")
+ax.plot(curve.times, exact, "k--", label="d = ∞")
+ax.set(xlabel="time αt", ylabel="mean overlap m")
+ax.legend()
+
+# %%
+# Change ``n`` to 4: the collapse begins sooner, by log(7/3).

@@ -1,0 +1,110 @@
+"""Curves, points and histograms with their errors, on axes of any scale: bars on points, bands on curves."""
+
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from mckean.checks import require
+from mckean.plot._look import COLOURS, DASHES, INK, LINES, MARKERS, canvas, log_ticks
+from mckean.statistics import Estimate
+
+# Beyond this many points a scatter of vector markers is megabytes of page, and no eye sees the difference.
+_MANY = 2000
+_PALE = 0.22
+
+
+def curve(
+    x: Any,
+    y: Any,
+    ax: Axes | None = None,
+    *,
+    error: Any = None,
+    kind: Literal["line", "dashed", "points", "steps"] = "line",
+    label: str | None = None,
+    color: Any = None,
+    number: int | None = None,
+) -> Axes:
+    """Draw numbers against others with their errors: bars on points, a band about lines and steps.
+
+    What a logarithmic axis cannot show, and what is not finite, is left out: set the scales of the axes before.
+
+    **Arguments:**
+
+    - `x`: shape (k,). Of steps the centres of the bins, or their ends, shape (k + 1,).
+    - `y`: shape (k,), or an `Estimate` of that shape, whose standard errors are drawn.
+    - `ax`: the axes. Default: None, those of a new figure.
+    - `error`: standard errors of y, a number or shape (k,). Default: None, no errors, or those of the `Estimate`.
+    - `kind`: "line", "dashed", "points" or "steps". Default: "line".
+    - `label`: for the legend. Default: None.
+    - `color`: one of matplotlib's colours. Default: None, the next of `COLOURS`.
+    - `number`: which dashes, or which marker, in the order of the library. Default: None, the next ones.
+
+    **Returns:** the axes.
+
+    **Raises:** `ValueError` for x and y of different lengths, and another kind.
+    """
+    known = {"line": _line, "dashed": _line, "points": _points, "steps": _steps}
+    require(kind in known, f'the kind of a curve is "line", "dashed", "points" or "steps", not {kind!r}.')
+    if isinstance(y, Estimate):
+        y, error = y.value, y.stderr if error is None else error
+    x, y, error = (None if a is None else np.asarray(a, dtype=float) for a in (np.ravel(x), np.ravel(y), error))
+    lengths = (y.size, y.size + 1) if kind == "steps" else (y.size,)
+    require(x.size in lengths, f"the curve '{label or ''}' has {x.size} values of x and {y.size} of y.")
+    edges = x.size > y.size
+    if edges:
+        y, error = np.append(y, y[-1:]), np.append(error, error[-1]) if np.ndim(error) else error
+    error = None if error is None else np.abs(np.broadcast_to(error, y.shape))
+    with canvas(ax) as ax:
+        taken = count(ax)
+        paint = COLOURS[taken % len(COLOURS)] if color is None else color
+        x, y = _visible(x, ax.get_xscale()), _visible(y, ax.get_yscale())
+        look = {"color": paint, "label": label}
+        look |= {"where": "post" if edges else "mid"} if kind == "steps" else {}
+        known[kind](ax, x, y, error, look, kind, taken if number is None else number)
+        for axis in (ax.xaxis, ax.yaxis):
+            if axis.get_scale() == "log":
+                log_ticks(axis)
+        return ax
+
+
+def count(ax: Axes) -> int:
+    """How many curves and sets of points there are; what theory says, in ink, is none of them."""
+    points = [line for group in ax.containers for line in group.get_children()]
+    return len(ax.containers) + sum(line not in points and line.get_color() != INK for line in ax.lines)
+
+
+def band(ax: Axes, x: Any, low: Any, high: Any, color: Any, step: Any = None) -> None:
+    """What lies between two curves, pale."""
+    ax.fill_between(x, low, high, step=step, color=color, alpha=_PALE, linewidth=0)
+
+
+def _line(ax: Axes, x: Any, y: Any, error: Any, look: dict, kind: str, number: int) -> None:
+    styles = DASHES if kind == "dashed" else LINES
+    ax.plot(x, y, linestyle=styles[number % len(styles)], **look)
+    if error is not None:
+        band(ax, x, y - _downward(ax, y, error), y + error, look["color"])
+
+
+def _points(ax: Axes, x: Any, y: Any, error: Any, look: dict, kind: str, number: int) -> None:
+    bars = None if error is None else np.stack([_downward(ax, y, error), np.where(np.isfinite(y), error, np.nan)])
+    size = 5.0 if x.size <= 60 else 3.0
+    marks = {"markersize": size, "markeredgewidth": 0, "elinewidth": 1.2, "capsize": 2.5}
+    drawn = ax.errorbar(x, y, yerr=bars, fmt=MARKERS[number % len(MARKERS)], **marks, **look)
+    drawn[0].set_rasterized(x.size > _MANY)
+
+
+def _steps(ax: Axes, x: Any, y: Any, error: Any, look: dict, kind: str, number: int) -> None:
+    ax.step(x, y, linestyle=LINES[number % len(LINES)], **look)
+    if error is not None:
+        band(ax, x, y - _downward(ax, y, error), y + error, look["color"], look["where"])
+
+
+def _visible(values: np.ndarray, scale: str) -> np.ndarray:
+    """The values that an axis can show, others NaN."""
+    return np.where(np.isfinite(values) & ((values > 0) | (scale == "linear")), values, np.nan)
+
+
+def _downward(ax: Axes, y: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """The lower error: on a log axis one that reaches zero has no end, and is cut at a tenth of the value."""
+    return np.minimum(error, 0.9 * y) if ax.get_yscale() == "log" else error

@@ -1,0 +1,94 @@
+"""A program for eight devices made of one processor: each case by 1 and 8 of them, or more; prints what it finds."""
+
+import json
+import re
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import mckean as mk
+from mckean.models import in_precision
+
+K, KEY, PATH, DT = mk.kernels, jax.random.key(1), mk.Brownian(jax.random.key(0)), 1e-2
+CIRCLE, TORUS, PLANE = mk.Torus(1), mk.Torus(2), mk.Euclidean(2)
+COLLECTIVES = r"= \S+ (all-gather|all-reduce|collective-permute|all-to-all)[-.(]"
+
+
+def on(space, n, dtype="float64", weights=None):
+    return mk.Particles(space, 1.0 + jax.random.normal(KEY, (n, space.dim), dtype), weights)
+
+
+def pair(kernel, space, sum_):
+    return mk.langevin(space, interaction=mk.interactions.place(kernel, space, sum=sum_))
+
+
+def smooth(z):
+    return jnp.exp(jnp.cos(z[0]) + jnp.cos(z[1]))
+
+
+KURAMOTO = mk.langevin(CIRCLE, interaction=K.Cosine(2.0))
+UNEQUAL = jax.random.dirichlet(KEY, jnp.ones(240))
+STIRRED = mk.langevin(TORUS, interaction=K.Cosine(2.0), common=mk.TransportNoise.shell(TORUS, 3.0))
+# The collectives of a step: one of moments needs the corners of the cloud as well.
+CASES = {
+    "few modes": (KURAMOTO, on(CIRCLE, 6400, "float32")),
+    "weights": (KURAMOTO, on(CIRCLE, 240, weights=UNEQUAL)),
+    "many modes": (pair(smooth, TORUS, mk.interactions.Modes()), on(TORUS, 1600)),
+    "transform": (pair(smooth, TORUS, mk.interactions.NUFFT(1e-9)), on(TORUS, 8000)),
+    "moments": (mk.langevin(PLANE, interaction=K.PowerLaw(0.1, 4.0)), on(PLANE, 1600)),
+    "all pairs": (mk.langevin(PLANE, interaction=K.Gaussian(1.0, 0.5)), on(PLANE, 800)),
+    "environment": (STIRRED, on(TORUS, 1600)),
+}
+
+
+def steps(model, cloud, devices):
+    """Three steps, and the collectives of one."""
+    placed = cloud if devices == 0 else mk.shard(cloud, devices)
+    begun = mk.ParticleScheme().begin(in_precision(model, placed), placed, DT)
+    go = eqx.filter_jit(lambda begun, mu, k: begun.step(mu, PATH, k)[0])
+    program = go.lower(begun, placed, jnp.asarray(0)).compile()
+    for k in range(3):
+        placed = program(begun, placed, jnp.asarray(k))
+    return np.asarray(placed.positions), sorted(re.findall(COLLECTIVES, program.compiled.as_text()))
+
+
+def case(model, cloud):
+    (alone, _), (one, _), (eight, found) = (steps(model, cloud, devices) for devices in (0, 1, 8))
+    turn = np.abs(np.exp(1j * eight) - np.exp(1j * alone)).max()
+    return {"equal": bool(np.array_equal(one, eight)), "collectives": found, "off": float(turn)}
+
+
+def run(devices):
+    r = {"r": mk.observables.order_parameter(1)}
+    cloud = mk.shard(on(CIRCLE, 6400), devices)
+    made = mk.evolve(KURAMOTO, cloud, until=0.2, dt=DT, path=PATH, observe=r, every=10)
+    assert made.final.positions.sharding.num_devices == devices
+    return np.asarray(made.final.positions), made.observed["r"]
+
+
+def runs():
+    first, *others = (run(devices) for devices in (1, 2, 4, 8))
+    return [bool(np.array_equal(first[0], x) and np.array_equal(first[1], r)) for x, r in others]
+
+
+def order_of_jax():
+    """Whether JAX's own mean over devices has the same bits on 1 and 8 of them, in 16 cases."""
+    x = jax.random.normal(KEY, (6400, 16), "float32")
+    means = [np.asarray(jax.jit(lambda a: a.mean(axis=0))(placed_by_jax(x, devices))) for devices in (1, 8)]
+    return bool(np.array_equal(*means))
+
+
+def placed_by_jax(x, devices):
+    mesh = jax.sharding.Mesh(np.asarray(jax.devices()[:devices]), ("i",))
+    return jax.device_put(x, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("i")))
+
+
+def main():
+    found = {name: case(*one) for name, one in CASES.items()}
+    print(json.dumps({"cases": found, "runs": runs(), "order of JAX": order_of_jax()}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""Runs on several devices are the run on one, to the bit, and nothing as large as the cloud travels."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import mckean as mk
+from mckean.cli.hosts import launch
+
+HERE = pathlib.Path(__file__).parent
+EPS = np.finfo(float).eps
+# Of each step: one sum of what the field depends on. The moments are about the middle of the cloud, whose two corners
+# are found first. Sources and weights of all pairs go round in a ring.
+COLLECTIVES = {
+    "few modes": ["all-reduce"],
+    "weights": ["all-reduce"],
+    "many modes": ["all-reduce"],
+    "transform": ["all-reduce"],
+    "moments": ["all-reduce"] * 3,
+    "all pairs": ["collective-permute"] * 2,
+    "environment": ["all-reduce"],
+}
+
+
+@pytest.fixture(scope="module")
+def found():
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+    program = [sys.executable, HERE / "on_devices.py"]
+    done = subprocess.run(program, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", COLLECTIVES)
+def test_a_step_is_the_same_to_the_bit_and_gathers_nothing(found, name):
+    case = found["cases"][name]
+    assert case["equal"]
+    assert case["collectives"] == COLLECTIVES[name]
+    # Against the sum on one device, in another order: three steps, each of which adds a rounding or two to positions of
+    # size 2π; the transform has a tolerance of its own, which both meet.
+    assert case["off"] <= 16 * np.pi * (np.finfo(np.float32).eps if name == "few modes" else EPS)
+
+
+def test_a_run_and_its_records_are_the_same_to_the_bit(found):
+    assert found["runs"] == [True, True, True]
+
+
+def test_the_order_of_a_sum_is_not_left_to_jax(found):
+    """Else the same bits would tell nothing: where JAX adds up, they depend on the number of devices."""
+    assert not found["order of JAX"]
+
+
+CLOUD = mk.Particles(mk.Torus(2), np.zeros((6, 2)) + 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: mk.shard(CLOUD, 0), r"there must be a device at least, but 0 were asked for\."),
+        (lambda: mk.shard(CLOUD, 2), r"there are 1 devices, but 2 were asked for; on a CPU XLA_FLAGS=--xla_force"),
+        (lambda: mk.shard(CLOUD, ["cpu"]), r"devices are a number, or some of jax\.devices\(\), not \['cpu'\]\."),
+        (lambda: mk.shard(mk.Gaussian(0.0, 1.0)), r"but a Gaussian is held by one: run it as it is\."),
+        (lambda: jax.jit(mk.shard)(CLOUD), r"a measure is put on devices before a transformation of JAX"),
+        (
+            lambda: mk.interactions.HegselmannKrause(1.0)(CLOUD.positions, mk.shard(CLOUD, 1)),
+            r"HegselmannKrause averages on one device, but these particles are spread over 1 by shard",
+        ),
+        (
+            lambda: mk.interactions.Attention(1.0)(CLOUD.positions, mk.shard(CLOUD, 1)),
+            r"attention acts on one device, but these particles",
+        ),
+        (
+            lambda: mk.interactions.force(
+                mk.interactions.place(lambda z: z @ z, mk.Euclidean(2), sum=mk.interactions.FMM(1e-6)),
+                mk.shard(mk.Particles(mk.Euclidean(2), CLOUD.positions), 1),
+                CLOUD.positions,
+            ),
+            r"the sum FMM serves particles on one device, but these are spread over several\.",
+        ),
+    ],
+)
+def test_refusals(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_the_measure_is_the_same():
+    weights = jnp.full(6, 1 / 6)
+    cloud = mk.Particles(mk.Sphere(2), np.repeat([[0.6, 0.8]], 6, axis=0), weights)
+    placed = mk.shard(cloud, jax.devices()[:1])
+    np.testing.assert_array_equal(placed.positions, cloud.positions)
+    np.testing.assert_array_equal(placed.weights, cloud.weights)
+    assert placed.mesh.size == 1
+    assert cloud.mesh is None
+
+
+def on_hosts(processes: int, steps: int, folder: pathlib.Path) -> int:
+    return launch([sys.executable, str(HERE / "on_hosts.py"), str(steps), str(folder)], processes)
+
+
+def test_two_processes_make_the_run_of_one_to_the_bit(capfd, tmp_path):
+    """Each of them with a device of its own; positions and records."""
+    said = []
+    for processes in (1, 2):
+        assert on_hosts(processes, 20, tmp_path) == 0
+        said.append(capfd.readouterr().out.split())
+    (one, alone), (two, together) = (words[-2:] for words in said)
+    assert (one, two) == ("1", "2")
+    assert alone == together
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_where_one_process_is_killed_the_others_end_with_a_sentence(capfd, tmp_path, victim):
+    """Also the first, which all others ask for each other. None is left, and the run would have taken hours."""
+
+    def kill():
+        while len(ready := list(tmp_path.iterdir())) < 2 or not all(one.read_text() for one in ready):
+            time.sleep(0.05)
+        os.kill(int((tmp_path / str(victim)).read_text()), signal.SIGKILL)
+
+    hand = threading.Thread(target=kill)
+    hand.start()
+    assert on_hosts(2, 10**9, tmp_path) == 2
+    hand.join()
+    said = capfd.readouterr().err
+    assert f"process {victim + 1} of 2 was stopped by SIGKILL, and the others were ended: start them again" in said
+    for one in tmp_path.iterdir():
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(one.read_text()), 0)
