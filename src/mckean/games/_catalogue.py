@@ -101,10 +101,10 @@ def trade_crowding(
         E = np.exp(np.outer(t, rates)) @ weights
         v = np.exp(np.outer(t, rates)) @ (weights * rates)
         whole = horizon / 2 * weight @ (kappa * v**2 + phi * E**2 - impact * E * v)
-        return whole + end * (np.exp(horizon * rates) @ weights) ** 2
+        return np.real(whole + end * (np.exp(horizon * rates) @ weights) ** 2)
 
-    least = paid(0.0, 2 * kappa, 2 * end - impact)
-    price = paid(impact, kappa, end) / least
+    least = float(paid(0.0, 2 * kappa, 2 * end - impact))
+    price = float(paid(impact, kappa, end)) / least
     source = "after Cardaliaguet and Lehalle, arXiv 1610.09904"
     return GameEntry(
         game,
