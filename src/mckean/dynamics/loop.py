@@ -293,7 +293,7 @@ def advance(run: Run, measure: MeasureT, first: int, steps: int) -> tuple[Measur
     **Returns:** the measure, the number of steps that were made, and what went wrong at the last of them.
     """
     counts = (np.asarray(0), np.asarray(steps), np.asarray(steps))
-    new, _, count, found = _advance(run, measure, np.asarray(first), counts, Room(1, {}))
+    new, _, count, found = _advance((run, np.asarray(first), counts, Room(1, {})), measure)
     return new, int(count), found
 
 
