@@ -38,16 +38,20 @@ add_module_names = False
 toc_object_entries_show_parents = "hide"
 viewcode_line_numbers = True
 
+# The parts of the gallery, in this order.
+PARTS = ("projects", "levels", "energy", "phases", "common_noise", "tokens", "games", "models", "practice")
 sphinx_gallery_conf = {
     "examples_dirs": str(HERE.parent / "examples"),
     "gallery_dirs": "gallery",
     "filename_pattern": r"\.py$",
+    "image_scrapers": ("matplotlib", "films"),
     "doc_module": ("mckean",),
     "reference_url": {"mckean": None},
     "copyfile_regex": r".*\.rst",
     "download_all_examples": False,
     "show_memory": False,
     "show_signature": False,
+    "subsection_order": [f"../examples/{part}" for part in PARTS],
     "within_subsection_order": "FileNameSortKey",
     "min_reported_time": 5,
     "plot_gallery": "True",

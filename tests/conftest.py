@@ -41,4 +41,4 @@ hypothesis.settings.load_profile("mckean")
 def few_programs():
     """Thousands of compiled programs are more than a process can hold."""
     yield
-    mckean.talk.run.drop_programs()
+    mckean.cache.drop_programs()

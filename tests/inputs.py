@@ -6,12 +6,14 @@ the sentence.
 
 import math
 
+import inputs_of_explore
 import inputs_of_games
 import inputs_of_measured
 import inputs_of_phases
 import inputs_of_plots
 import inputs_of_runs
 import inputs_of_sums
+import inputs_of_sweeps
 import inputs_of_velocities
 import inputs_of_wings
 import jax
@@ -236,6 +238,7 @@ REFUSED = {
     },
     "PorousMedium": {"a power of 1": (lambda: mk.PorousMedium(1.0), "m > 1|exponent|power|1")},
     "Brownian": {"a seed": (lambda: mk.Brownian(0), "key")},
+    "InPlace": {"no blocks": (lambda: mk.InPlace(0), "number of blocks is a positive integer")},
     "RandomBatch": {"batches of one": (lambda: mk.RandomBatch(1), "batch|2|two")},
     "convert": {"to another calculus": (lambda: mk.convert(MODEL, "backward"), "ito|Itô")},
     "gibbs_density": {
@@ -388,12 +391,14 @@ REFUSED = {
     "energetics.log_sobolev_bounds": {"of particles": (lambda: mk.energetics.log_sobolev_bounds(CLOUD), "density")},
 }
 FURTHER = (
+    inputs_of_explore,
     inputs_of_games,
     inputs_of_measured,
     inputs_of_phases,
     inputs_of_plots,
     inputs_of_runs,
     inputs_of_sums,
+    inputs_of_sweeps,
     inputs_of_velocities,
     inputs_of_wings,
 )

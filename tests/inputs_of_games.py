@@ -12,6 +12,7 @@ from mckean import games
 LINE, CIRCLE, KEY = mk.Euclidean(1), mk.Torus(1), jax.random.key(0)
 WALK, STIRRED = mk.Model(LINE, noise=mk.Additive(1.0)), mk.Model(LINE, common=mk.Additive(1.0))
 TURNS = mk.Model(CIRCLE, noise=mk.Additive(1.0))
+PULLED = mk.langevin(CIRCLE, interaction=mk.kernels.Cosine(1.0), beta=2.0)
 RHO = mk.Density.from_function(CIRCLE.grid(8), lambda x: 1 + 0.5 * jnp.cos(x[0]))
 REST, BALL = mk.Gaussian(0.0, 0.0), mk.Gaussian([0.0, 0.0], jnp.eye(2))
 
@@ -102,6 +103,20 @@ REFUSED = {
             lambda: games.play(game(), KEPT, REST, 2, key=KEY, replicas=2, best=policy(3)),
             "the same times",
         ),
+        "alone on a circle": (lambda: games.play(forever(), EQUILIBRIUM, None, 1, key=KEY, replicas=2), "two players"),
+        "for ever": (lambda: games.play(forever(), EQUILIBRIUM, None, 2, key=KEY, replicas=2), "give the `time`"),
+        "pulled": (
+            lambda: games.play(forever(model=PULLED), EQUILIBRIUM, None, 2, key=KEY, replicas=2, time=1.0),
+            "does not depend on μ",
+        ),
+        "on a circle with a law": (
+            lambda: games.play(forever(), EQUILIBRIUM, REST, 2, key=KEY, replicas=2, time=1.0),
+            "as the equilibrium does",
+        ),
+    },
+    "games.regret_rate": {
+        "alone": (lambda: games.regret_rate(game(), KEPT, REST, sizes=[1, 2], replicas=2, key=KEY), "two players"),
+        "one size": (lambda: games.regret_rate(game(), KEPT, REST, sizes=[2], replicas=2, key=KEY), "two or more"),
     },
     "games.LinearPolicy": {"a law in the plane": (lambda: KEPT.cost(BALL), "live in R^1")},
     "games.Target": {

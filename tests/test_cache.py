@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from mckean.talk import run as talking
+from mckean import cache
 
 # Prints the folder, how many programs were found there, and how many were not.
 PROGRAM = """
@@ -65,19 +65,19 @@ def test_programs_that_no_run_has_loaded_for_a_month_are_removed(tmp_path):
 def test_compiled_programs_are_dropped_where_they_are_many_or_large(monkeypatch, tmp_path):
     dropped, mappings, pages = [], tmp_path / "maps", tmp_path / "statm"
     mappings.write_bytes(b"one\ntwo\nthree\n")
-    monkeypatch.setattr(talking.jax, "clear_caches", lambda: dropped.append(True))
-    monkeypatch.setattr(talking, "_MAPPINGS", mappings)
-    monkeypatch.setattr(talking, "_PAGES", tmp_path / "none")
+    monkeypatch.setattr(cache.jax, "clear_caches", lambda: dropped.append(True))
+    monkeypatch.setattr(cache, "_MAPPINGS", mappings)
+    monkeypatch.setattr(cache, "_PAGES", tmp_path / "none")
     for many, count in ((3, 0), (2, 1)):
-        monkeypatch.setattr(talking, "_MANY", many)
-        talking.drop_programs()
+        monkeypatch.setattr(cache, "_MANY", many)
+        cache.drop_programs()
         assert len(dropped) == count
-    monkeypatch.setattr(talking, "_MAPPINGS", tmp_path / "none")
-    talking.drop_programs()
+    monkeypatch.setattr(cache, "_MAPPINGS", tmp_path / "none")
+    cache.drop_programs()
     assert len(dropped) == 1
     page = os.sysconf("SC_PAGE_SIZE")
-    monkeypatch.setattr(talking, "_PAGES", pages)
-    for resident, count in ((talking._LARGE // page, 1), (talking._LARGE // page + 1, 2)):
+    monkeypatch.setattr(cache, "_PAGES", pages)
+    for resident, count in ((cache._LARGE // page, 1), (cache._LARGE // page + 1, 2)):
         pages.write_text(f"9 {resident} 9")
-        talking.drop_programs()
+        cache.drop_programs()
         assert len(dropped) == count

@@ -3,8 +3,11 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
+import threading
+import time
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +15,7 @@ import numpy as np
 import pytest
 
 import mckean as mk
+from mckean.cli.hosts import launch
 
 HERE = pathlib.Path(__file__).parent
 EPS = np.finfo(float).eps
@@ -98,3 +102,38 @@ def test_the_measure_is_the_same():
     np.testing.assert_array_equal(placed.weights, cloud.weights)
     assert placed.mesh.size == 1
     assert cloud.mesh is None
+
+
+def on_hosts(processes: int, steps: int, folder: pathlib.Path) -> int:
+    return launch([sys.executable, str(HERE / "on_hosts.py"), str(steps), str(folder)], processes)
+
+
+def test_two_processes_make_the_run_of_one_to_the_bit(capfd, tmp_path):
+    """Each of them with a device of its own; positions and records."""
+    said = []
+    for processes in (1, 2):
+        assert on_hosts(processes, 20, tmp_path) == 0
+        said.append(capfd.readouterr().out.split())
+    (one, alone), (two, together) = (words[-2:] for words in said)
+    assert (one, two) == ("1", "2")
+    assert alone == together
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_where_one_process_is_killed_the_others_end_with_a_sentence(capfd, tmp_path, victim):
+    """Also the first, which all others ask for each other. None is left, and the run would have taken hours."""
+
+    def kill():
+        while len(ready := list(tmp_path.iterdir())) < 2 or not all(one.read_text() for one in ready):
+            time.sleep(0.05)
+        os.kill(int((tmp_path / str(victim)).read_text()), signal.SIGKILL)
+
+    hand = threading.Thread(target=kill)
+    hand.start()
+    assert on_hosts(2, 10**9, tmp_path) == 2
+    hand.join()
+    said = capfd.readouterr().err
+    assert f"process {victim + 1} of 2 was stopped by SIGKILL, and the others were ended: start them again" in said
+    for one in tmp_path.iterdir():
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(one.read_text()), 0)

@@ -16,7 +16,7 @@ import faces  # noqa: E402
 import reference  # noqa: E402
 import words  # noqa: E402
 
-BLOCK = re.compile(r"^```(?:python|\{code-cell\} ipython3)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^```(?:python|\{code-cell\} ipython3)\n(?!:)(.*?)^```$", re.DOTALL | re.MULTILINE)
 PAGES = [path for path in sorted(DOCS.glob("*.md")) if path.stem != "errors" and BLOCK.search(path.read_text())]
 WINGS = sorted((DOCS / "wings").glob("*.md"))
 

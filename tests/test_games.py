@@ -168,6 +168,20 @@ def test_players_pay_and_regret_what_the_equations_say():
     assert abs(float(left["cost"]) - least) < 4 * left["cost"].stderr
 
 
+def test_particles_regret_what_the_equations_say_with_its_slope():
+    game = bank(**BANK)
+    policy, sizes = games.nash(game, steps=30), [3, 100]
+    found = games.regret_rate(game, policy, REST, sizes=sizes, replicas=300, key=KEY)
+    exact = np.array([regret_of_banks(n, **BANK) for n in sizes])
+    # Heun's means are wrong by (2(a + q + η)dt)²/6 = .6 % at dt = .05, below a standard error of each.
+    assert np.all(np.abs(found.errors.value - exact) < 4 * found.errors.stderr)
+    assert np.all(found.errors.stderr < exact / 20)
+    slope = math.log(exact[1] / exact[0]) / math.log(100 / 3)
+    assert abs(found.slope.value - slope) < 4 * found.slope.stderr
+    # The nearest wrong theory: a regret of order 1/N.
+    assert found.slope.value + 4 * found.slope.stderr < -1.5
+
+
 def trading(kappa, phi, alpha, x, v, mu, nu):
     return jnp.sum(kappa * v**2 + phi * x**2 - alpha * x * nu.mean)
 

@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from PIL import Image
 
 import mckean as mk
 from mckean import plot, statistics
@@ -379,8 +380,6 @@ def test_a_family_takes_snapshots_too():
 
 
 def count(path):
-    from PIL import Image
-
     with Image.open(path) as film:
         return getattr(film, "n_frames", 1)
 
@@ -396,6 +395,8 @@ def test_a_film_has_a_frame_for_each_measure(measure, tmp_path):
     made = plot.animate([measure, moved, measure], tmp_path / "film.gif", times=[0.0, 0.5, 1.0], fps=10, dpi=40)
     # Equal frames are joined by the writer of the file, so that these differ by the time above them.
     assert count(made) == 3
+    with Image.open(made) as film:
+        assert film.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
 
 
 def test_a_run_is_filmed_as_a_page_of_its_own(tmp_path):
@@ -444,3 +445,60 @@ def test_refusals_that_only_the_picture_knows():
     ):
         with pytest.raises(ValueError, match=words):
             call()
+
+
+def test_the_pictures_of_the_readme_are_there_and_small():
+    """Each is made by a function of docs/pictures.py, and none of its pictures is left out."""
+    text = README.read_text(encoding="utf-8")
+    shown = re.findall(r"!\[[^\]]{20,}\]\(docs/([\w.]+)\)", text)
+    script = (README.parent / "docs" / "pictures.py").read_text(encoding="utf-8")
+    made = re.findall(r'"([\w]+\.(?:png|gif))": ', script)
+    assert sorted(shown) == sorted(made)
+    assert [name.partition(".")[2] for name in sorted(shown)].count("gif") == 1
+    assert len(shown) == 5
+    for name in shown:
+        path = README.parent / "docs" / name
+        assert path.stat().st_size < (600_000 if name.endswith(".gif") else 150_000)
+        assert (count(path) > 10) == name.endswith(".gif")
+
+
+def test_a_branch_that_leaves_another_is_dashed_from_the_start_and_no_piece_jumps_to_a_far_event():
+    """The first state has no curvature: it is neither stable nor the end of a piece at the fold."""
+    r = np.array([0.0, 0.2, 0.4, 0.6, 0.8])
+    p = 1 + (r - 0.5) ** 2
+    marginal = dataclasses.replace(state(0.0), curvatures=np.array([1e-13]))
+    states = [marginal, state(0.2, 1), state(0.4, 1), state(0.6), state(0.8)]
+    fold = Event("fold", 1.0, 1e-9, state(0.5), 1, lambda p: p)
+    ax = plot.branches(Branch(p, states, [fold], lambda p: p))
+    dashed, solid, _ = ax.lines
+    assert (dashed.get_linestyle(), list(dashed.get_ydata())) == ("--", [0.0, 0.2, 0.4, 0.5])
+    assert (solid.get_linestyle(), list(solid.get_ydata())) == ("-", [0.5, 0.6, 0.8])
+    pyplot.close(ax.get_figure())
+
+
+def test_an_mp4_has_every_frame(tmp_path, monkeypatch):
+    """By a program of the name that keeps the frames which it is given: three of the same size, four bytes a pixel."""
+    fake = tmp_path / "ffmpeg"
+    fake.write_text('#!/bin/sh\nfor last; do :; done\ncat > "$last"\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    made = plot.animate([cloud(PLANE) for _ in range(3)], tmp_path / "film.mp4", size=(2.0, 1.0), dpi=40)
+    assert made.stat().st_size == 3 * 80 * 40 * 4
+
+
+def test_a_batch_of_runs_is_drawn_by_its_mean():
+    """As `vmap` returns it: times and observables have the replicas in front."""
+    made = jax.vmap(lambda x: run(mk.Particles(CIRCLE, x), r=mk.observables.order_parameter(1)))(jnp.ones((3, 5, 1)))
+    ax = plot.series(made, "r")
+    assert ax.lines[0].get_ydata() == pytest.approx(np.asarray(made.observed["r"]).mean(0))
+    assert ax.get_ylabel() == "r"
+    pyplot.close(ax.get_figure())
+
+
+def test_components_of_an_observable_are_curves_of_their_own():
+    made = run(cloud(CIRCLE, 5), z=lambda model, mu: jnp.stack([jnp.mean(mu.positions), jnp.max(mu.positions)]))
+    ax = plot.series(made, "z")
+    assert [line.get_label() for line in ax.lines] == ["z 1", "z 2"]
+    assert len({line.get_color() for line in ax.lines}) == 2
+    assert ax.lines[1].get_ydata() == pytest.approx(np.asarray(made.observed["z"])[:, 1])
+    pyplot.close(ax.get_figure())

@@ -12,6 +12,7 @@ import pytest
 from pages import Reader, chapter, claim, control, film, give, panel
 
 import mckean
+from mckean.faults import sentence
 from mckean.statistics import Estimate
 from mckean.talk import archive, chapters
 from mckean.talk.archive import prepare
@@ -21,7 +22,7 @@ from mckean.talk.report.page import headline, page
 from mckean.talk.report.setting import Setting
 from mckean.talk.report.terminal import summary, troubles
 from mckean.talk.report.writing import Report
-from mckean.talk.run import Talk, run_chapters, sentence
+from mckean.talk.run import Talk, run_chapters
 
 SETTING = Setting("0.1", "c0de", "0.10", "1 × cpu", 2, "float64", "2026-01-01 00:00 UTC")
 # Student's quantile of the level of a claim at 31 degrees of freedom, and of a Gaussian: scipy.stats, other code.

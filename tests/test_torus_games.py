@@ -3,6 +3,7 @@
 import math
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -124,6 +125,25 @@ def test_no_player_gains_by_leaving_an_equilibrium_up_to_a_horizon():
     assert gain > 1e-3 > error
     mass = jnp.sum(found.density.values, axis=1) * CIRCLE.grid(32).cell_volume
     np.testing.assert_allclose(mass, 1.0, atol=1e-12)
+
+
+def test_n_clocks_pay_less_than_infinitely_many_by_their_own_weight():
+    """E(1/N)Σcos(x_i − x_j) = 1/N + (1 − 1/N)r²: a cost below the limit's by (κ/N)∫(1 − r²)dt, in any environment."""
+    game = flow(2.0, 0.0, common=mk.Additive(0.5))
+    start = mk.Density.from_function(CIRCLE.grid(16), lambda x: 1 + 0.5 * jnp.cos(x[0]))
+    found = games.equilibrium(game, start, steps=40)
+    waves = np.asarray(found.density.values) @ np.exp(1j * start.grid.nodes[:, 0]) * start.grid.cell_volume
+    less = 2.0 * np.trapezoid(1 - np.abs(waves) ** 2, found.times)
+    few, many = (games.play(game, found, None, n, key=jax.random.key(0), replicas=r) for n, r in ((4, 600), (16, 150)))
+    for n, played in ((4, few), (16, many)):
+        assert abs(float(played["cost"]) - float(found.cost) + less / n) < 4 * played["cost"].stderr
+    # The nearest wrong theory: what infinitely many pay.
+    assert abs(float(few["cost"]) - float(found.cost)) > 4 * few["cost"].stderr
+    # Who knows all gains the square of fluctuations, of order 1/N: here by a factor of 4, with O(1/N) to it.
+    ratio = float(few["bound"]) / float(many["bound"])
+    noise = ratio * math.hypot(few["bound"].stderr / float(few["bound"]), many["bound"].stderr / float(many["bound"]))
+    assert abs(ratio - 4) < 4 * noise + 1
+    assert ratio - 4 * noise > 1
 
 
 def test_a_stationary_equilibrium_stays_where_the_end_costs_what_it_is_worth():

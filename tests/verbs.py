@@ -160,6 +160,7 @@ OF_NUMBERS = {
     "games.planner",
     "games.play",
     "games.regret",
+    "games.regret_rate",
     "games.response",
     "phases.coexistence",
     "phases.departures",

@@ -19,7 +19,7 @@ OWN = {
     "paths": "Paths",
     "measures": "Measures",
     "transport": "Distances",
-    "devices": "Devices",
+    "explore": "The explorer",
     "faults": "What can go wrong",
 }
 

@@ -8,12 +8,13 @@ not. The steady states solve
 .. math:: \rho = \tfrac1Z e^{-\beta(V + W*\rho)},
 
 and are followed as the temperature :math:`1/\beta` changes.
+
+**Slides:** All steady states
 """
 
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
-import numpy as np
 
 import mckean as mk
 
@@ -27,19 +28,18 @@ grid, within = line.grid(160, -4.0, 4.0), (0.2, 0.8)
 
 def branch(place):
     start = mk.Density.from_function(grid, lambda x: jnp.exp(-4 * (x[0] - place) ** 2))
-    state = mk.phases.steady_state(model_of(0.3), start)
-    return mk.phases.continuation(model_of, state, 0.3, within)
+    state = mk.phases.steady_state(model_of(0.21), start)
+    return mk.phases.continuation(model_of, state, 0.21, within)
 
 
 # %%
-# Three starts, three branches; dashed where a state is not stable.
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-branches = [branch(place) for place in (-1.0, 0.0, 1.0)]
-for one in branches:
-    order = np.array([state.order[0] for state in one.states])
-    ax.plot(one.parameters, order, "C0--", linewidth=1)
-    ax.plot(one.parameters, np.where(one.index == 0, order, np.nan), "C0", linewidth=2)
-    for event in one.events:
-        ax.axvline(event.parameter, color="0.7", linestyle=":")
-ax.set(xlabel="temperature 1/β", ylabel="mean of the steady state", xlim=within)
+# Two starts, two branches: a symmetric one, and one that goes through both sides. Dashed where a state is not stable.
+branches = [branch(place) for place in (0.0, 1.0)]
+ax = mk.plot.branches(branches, coordinate=lambda state: state.order[0], parameter="temperature 1/β")
+ax.set(ylabel="mean of the steady state", xlim=within)
 plt.show()
+
+# %%
+# Both branches meet where the symmetric state loses its stability.
+crossing, turn = (branches[k].events[0].parameter for k in (0, 1))
+assert abs(crossing - turn) < 1e-3, (crossing, turn)

@@ -33,10 +33,10 @@ for _ in range(8):
 assert abs(K - 2.7) < 0.1
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.plot(watched.times, watched.observed["r"], ".", label="20 000 oscillators, K = 2.7")
-ax.plot(watched.times, predicted(1.0), "C1--", label="first guess, K = 1")
-ax.plot(watched.times, predicted(K), "C1", label=f"fit, K = {K:.3f}")
-ax.set(xlabel="time", ylabel="order parameter r")
+times = watched.times
+ax = mk.plot.curve(times, watched.observed["r"], kind="points", label="20 000 oscillators, K = 2.7")
+mk.plot.curve(times, predicted(1.0), ax, kind="dashed", label="first guess, K = 1")
+mk.plot.curve(times, predicted(K), ax, label=f"fit, K = {K:.3f}")
+ax.set(xlabel="time t", ylabel="order parameter r")
 ax.legend()
 plt.show()

@@ -4,6 +4,8 @@ Layers of a network, and their limit
 
 A deep Transformer with random weights is a random walk of its tokens on a sphere. With steps of size :math:`\eta` the
 network of :math:`L` layers runs to the time :math:`s = L\eta^2/H`, and tends to an SDE: a common noise and no other.
+
+**Slides:** Layers as steps
 """
 
 import jax
@@ -29,13 +31,10 @@ def overlap(eta, scheme):
 
 # %%
 # Twelve layers, 48 layers, and the limit.
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-cases = ((1.0, mk.Layers(), "12 layers", "o"), (0.5, mk.Layers(), "48 layers", "."), (0.25, None, "the limit", "-"))
-for eta, scheme, label, mark in cases:
-    times, mean = overlap(eta, scheme or mk.GeodesicEuler())
-    ax.plot(times, mean.value, mark, label=label)
-    ax.fill_between(times, mean.value - 2 * mean.stderr, mean.value + 2 * mean.stderr, alpha=0.2)
+limit, layers, ax = mk.GeodesicEuler(), mk.Layers(), None
+for eta, scheme, label in ((1.0, layers, "12 layers"), (0.5, layers, "48 layers"), (0.25, limit, "the limit")):
+    times, mean = overlap(eta, scheme)
+    ax = mk.plot.series(times, mean, ax, label=label)
     assert np.all(np.diff(mean.value[:: len(times) // 3]) > 0)  # tokens gather
 ax.set(xlabel="time s = layers × η²/H", ylabel="mean overlap of the tokens")
-ax.legend()
 plt.show()

@@ -1,8 +1,16 @@
-"""Interacting particle systems and their mean-field limits: one model definition, every level of description."""
+"""Interacting particle systems and their mean-field limits: one model definition, every level of description.
+
+`evolve(model, measure, until=…, dt=…)` is the verb; `langevin` makes a model. Each namespace begins with a list of the
+questions that it answers: `help(mckean.phases)`.
+
+The pages are in the folder docs of the source: start.md (ten minutes), forms.md and sums.md (what to choose), wings,
+errors.md, glossary.md. `pip install '.[docs]' && sphinx-build docs docs/_build`, there, builds them with the gallery
+and the reference, without a network.
+"""
 
 from typing import TYPE_CHECKING
 
-from mckean import interactions, measures
+from mckean import interactions, measures, store
 from mckean.dynamics import (
     BAOAB,
     AbstractScheme,
@@ -10,6 +18,7 @@ from mckean.dynamics import (
     FluxLimited,
     GeodesicEuler,
     Harmonics,
+    InPlace,
     Interrupted,
     Layers,
     Moebius,
@@ -23,6 +32,8 @@ from mckean.dynamics import (
     evolve,
     gibbs_density,
     liouville,
+    resume,
+    verify,
 )
 from mckean.interactions import kernels
 from mckean.measures import (
@@ -80,6 +91,7 @@ from mckean.spaces import (
     Torus,
     ZonalGrid,
 )
+from mckean.store import dataset, load, save
 
 if TYPE_CHECKING:
     from mckean import (
@@ -94,9 +106,11 @@ if TYPE_CHECKING:
         phases,
         plot,
         statistics,
+        sweeps,
         transport,
     )
     from mckean.dynamics.jko import JKO
+    from mckean.sweeps import sweep
     from mckean.transport import sinkhorn, sliced, wasserstein
 
 __version__: str
@@ -119,6 +133,7 @@ __all__ = [
     "GeodesicEuler",
     "Harmonics",
     "Heads",
+    "InPlace",
     "Interrupted",
     "Isotropic",
     "IsotropicFlow",
@@ -160,6 +175,7 @@ __all__ = [
     "catalogue",
     "convert",
     "couplings",
+    "dataset",
     "deposit",
     "directions",
     "energetics",
@@ -175,6 +191,7 @@ __all__ = [
     "kernels",
     "langevin",
     "liouville",
+    "load",
     "marginal",
     "measures",
     "observables",
@@ -182,14 +199,20 @@ __all__ = [
     "plot",
     "potentials",
     "relative_entropy",
+    "resume",
+    "save",
     "shard",
     "sinkhorn",
     "sliced",
     "smooth",
     "statistics",
+    "store",
+    "sweep",
+    "sweeps",
     "tensor_power",
     "transport",
     "underdamped",
+    "verify",
     "wasserstein",
 ]
 
@@ -212,9 +235,16 @@ if not TYPE_CHECKING:
         "phases",
         "plot",
         "statistics",
+        "sweeps",
         "transport",
     }
-    _FROM = {"JKO": "dynamics.jko", "sinkhorn": "transport", "sliced": "transport", "wasserstein": "transport"}
+    _FROM = {
+        "JKO": "dynamics.jko",
+        "sinkhorn": "transport",
+        "sliced": "transport",
+        "sweep": "sweeps",
+        "wasserstein": "transport",
+    }
 
     def __getattr__(name: str):
         from importlib import import_module, metadata

@@ -1,4 +1,4 @@
-"""Compiled programs on disk: what one process has compiled, the next one loads."""
+"""Compiled programs: what one process has compiled the next one loads from disk, and none holds too many."""
 
 import contextlib
 import hashlib
@@ -12,6 +12,10 @@ from pathlib import Path
 import jax
 
 _MONTH = 30 * 24 * 3600.0
+# Linux allows a process 65530 mappings of memory; compiled programs hold some each, and XLA crashes without more.
+_MAPPINGS, _MANY = Path("/proc/self/maps"), 30_000
+# Two processes of this size, in bytes, leave room on a machine of 16 GB.
+_PAGES, _LARGE = Path("/proc/self/statm"), 5 * 2**30
 
 
 def enable(folder: Path | None = None) -> Path | None:
@@ -41,6 +45,14 @@ def enable(folder: Path | None = None) -> Path | None:
         _forget(folder)
         jax.config.update("jax_compilation_cache_dir", str(folder))
     return folder
+
+
+def drop_programs() -> None:
+    """Forget what was compiled where it is much, in mappings or in bytes; what is needed again is compiled anew."""
+    many = _MAPPINGS.exists() and _MAPPINGS.read_bytes().count(b"\n") > _MANY
+    large = _PAGES.exists() and int(_PAGES.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") > _LARGE
+    if many or large:
+        jax.clear_caches()
 
 
 def _hush() -> None:

@@ -5,8 +5,9 @@ and puts the sums in their places among zeros; one all-reduce fills all places, 
 are added in the order of a binary tree. So the bits of a sum do not depend on the number of devices.
 """
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,8 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
 AXIS = "devices"
+# What the networks of CPUs and GPUs write of a host that does not answer.
+_GONE = ("Gloo", "NCCL", "onnection", "oordination", "eartbeat")
 # Blocks of a sum: so many devices, a power of two, have the same bits.
 _BLOCKS = 64
 # The same of sums that are large, as those of a transform, or of all pairs, which keep one for each particle.
@@ -44,6 +47,29 @@ def known(array: Any) -> np.ndarray:
 
         return np.asarray(process_allgather(array, tiled=True))
     return np.asarray(array)
+
+
+def largest(numbers: Sequence[float], mesh: Mesh | None) -> np.ndarray:
+    """The largest of each of some numbers over the hosts of a mesh, all of which must ask: so they go on as one."""
+    if mesh is None or not mesh.is_multi_process:
+        return np.asarray(numbers, float)
+    from jax.experimental.multihost_utils import process_allgather
+
+    return np.asarray(process_allgather(np.asarray(numbers, "float32"))).max(axis=0)
+
+
+@contextlib.contextmanager
+def together(mesh: Mesh | None) -> Iterator[None]:
+    """Work of all hosts of a mesh. **Raises** `RuntimeError` where another host has gone."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if mesh is None or not mesh.is_multi_process or not any(word in str(error) for word in _GONE):
+            raise
+        raise RuntimeError(
+            "another process of this run has stopped, and this one cannot go on alone: start all of them again; a run "
+            "that is kept on disk goes on from there."
+        ) from error
 
 
 def spread(array: Array, mesh: Mesh | None) -> Array:

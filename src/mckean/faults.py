@@ -8,6 +8,7 @@ raises by a callback to the host, which costs compilation and keeps the program 
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
@@ -184,3 +185,13 @@ def value_of(result: tuple[Any, Failure]) -> Any:
         one = jax.tree.map(lambda leaf: np.ravel(leaf)[first], failure)
         raise RunError(one.status.sentence, int(one.step), float(one.time))
     return value
+
+
+def sentence(error: BaseException) -> str:
+    """The one line of an error that says the cause; our own errors are sentences already."""
+    text = str(error).strip()
+    # Equinox wraps the sentence given to `error_if` in pages on how to debug.
+    if wrapped := re.search(r"EquinoxRuntimeError: (.+)", text):
+        return wrapped[1]
+    first = text.splitlines()[0] if text else "no reason given"
+    return first if isinstance(error, ValueError | ArithmeticError) else f"{type(error).__name__}: {first}"

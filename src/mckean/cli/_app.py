@@ -10,7 +10,9 @@ from cyclopts import App, CycloptsError
 
 from mckean.cli.explore import explore
 from mckean.cli.list import list_
+from mckean.cli.run import resume, run, verify
 from mckean.cli.shell import HOLDS, INTERRUPTED, TYPED, console, discard_output, leave, refuse
+from mckean.cli.sweep import sweep
 from mckean.cli.talk import talk
 
 app = App(
@@ -21,7 +23,11 @@ app = App(
 
 # In the order of the help: a command is a function in a module of its own, and a line here.
 app.command(talk)
+app.command(sweep)
 app.command(explore)
+app.command(run)
+app.command(resume)
+app.command(verify)
 app.command(list_, name="list")
 
 

@@ -45,7 +45,7 @@ def talk(
         resume: Go on from the chapters that an earlier run with the same seed and size has saved in the folder.
         cache: Keep compiled programs in your cache folder, so that the next run starts sooner.
     """
-    configure(cache)
+    configure(cache, quick)
     from mckean.talk.archive import Archive, prepare
 
     every, archive = range(seed, seed + seeds), Archive(out, quick)

@@ -1,10 +1,12 @@
 """Time: `evolve`, and the schemes that it steps.
 
-- Particles: `ParticleScheme`, `RandomBatch`; with velocities `BAOAB`; on spheres `GeodesicEuler`, `Moebius`, `Layers`.
+- Particles: `ParticleScheme`, `RandomBatch`, `InPlace` for very many; with velocities `BAOAB`; on spheres
+  `GeodesicEuler`, `Moebius`, `Layers`.
 - Densities: `Spectral`, `FiniteVolume`, `FluxLimited`; with velocities `Splitting`; on spheres `Harmonics`, `Moebius`;
   for gradient flows `jko.JKO`, imported when it is asked for.
 - Gaussians: `Moments`, `jko.JKO`.
 - The law of a few particles on a grid: `liouville`, `gibbs_density`.
+- A run in a folder: `resume`, `verify`.
 - The result of a run: `Trajectory`; its errors: `RunError`, `Interrupted`.
 - For a scheme of your own: `AbstractScheme`, `Stepper`, `Increments`, `increments`; around another one: `Carrier`,
   `CarrierScheme`, `together`.
@@ -14,6 +16,8 @@ from mckean.dynamics._evolve import Observables as Observables
 from mckean.dynamics._evolve import evolve as evolve
 from mckean.dynamics._increments import Increments as Increments
 from mckean.dynamics._increments import increments as increments
+from mckean.dynamics._resume import resume as resume
+from mckean.dynamics._resume import verify as verify
 from mckean.dynamics.baoab import BAOAB as BAOAB
 from mckean.dynamics.carrier import Carrier as Carrier
 from mckean.dynamics.carrier import CarrierScheme as CarrierScheme
@@ -24,6 +28,7 @@ from mckean.dynamics.choice import scheme_for as scheme_for
 from mckean.dynamics.geodesic import GeodesicEuler as GeodesicEuler
 from mckean.dynamics.gibbs import log_density as log_density
 from mckean.dynamics.harmonics import Harmonics as Harmonics
+from mckean.dynamics.in_place import InPlace as InPlace
 from mckean.dynamics.layers import Layers as Layers
 from mckean.dynamics.limited import FluxLimited as FluxLimited
 from mckean.dynamics.loop import Interrupted as Interrupted

@@ -4,6 +4,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from types import FunctionType
 from typing import Any
 
@@ -22,7 +23,8 @@ from mckean.checks import (
     under_transformation,
 )
 from mckean.dynamics.choice import Scheme, scheme_for
-from mckean.dynamics.loop import Plan, Run, run_in_chunks, run_whole
+from mckean.dynamics.loop import NoBook, Plan, Run, run_in_chunks, run_whole
+from mckean.dynamics.stored import RunBook
 from mckean.dynamics.trajectory import MeasureT, Trajectory, reserved_names
 from mckean.interactions.functions import as_module
 from mckean.measures import AbstractMeasure, Particles
@@ -44,6 +46,7 @@ def evolve(
     observe: Observables | None = None,
     every: Int[ArrayLike, ""] | None = None,
     progress: bool = False,
+    store: str | Path | None = None,
 ) -> Trajectory[MeasureT]:
     """Solve the equation of a model, from an initial measure. The class of the measure says which equation.
 
@@ -66,20 +69,46 @@ def evolve(
       that is written in the call, and refers to what may change (a list, NumPy's arrays), compiles at each call.
     - `every`: steps between records, a divisor of their number. Default: records at the start and the end only.
     - `progress`: whether to show a progress bar. Default: no.
+    - `store`: a folder in which the run is kept as it goes, so that whatever ends the process loses seconds of it. The
+      same call goes on from what is there, bit for bit, and so does `resume`; a later `until` extends the run. SIGTERM
+      ends it as Ctrl-C does. Default: none.
 
     **Returns:** a `Trajectory`. Memory grows with the records, not with the steps.
 
     **Raises:**
 
-    - `ValueError` for arguments that do not fit together, before compilation.
+    - `ValueError` for arguments that do not fit together, before compilation, and for a folder of another run.
+    - `OSError` for a folder that cannot be written, in one sentence; what was there before stays whole.
     - `RunError`, with step and time, for a step that fails or a state that becomes non-finite. The run looks for both
       20 times at least, and about every second.
     - `Interrupted` on Ctrl-C, with the run up to the next of these times.
+    - `RuntimeError` in a run over several hosts of which one has stopped.
 
     **Warns:** of steps near the spacing of numbers in single precision, and of observables that are not a number.
 
     Inside vmap, grad or jit nothing is checked before the run, and a failure raises JAX's own runtime error.
     """
+    given = {"model": model, "measure": measure, "path": path, "scheme": scheme, "observe": observe}
+    numbers = {"start": start, "dt": dt, "every": every}
+    run, plan, attributes = begin_run(until=until, **given, **numbers)
+    with forward_derivatives():
+        whole = _in_one_program(run, measure)
+        require(store is None or not whole, "a run under a transformation of JAX cannot be kept in a folder.")
+        if whole:
+            return run_whole(run, plan, measure, attributes)
+        if store is None:
+            return run_in_chunks(run, plan, measure, attributes, progress, NoBook())
+        known = {name: None if value is None else number(name, value) for name, value in numbers.items()}
+        ends = {"until": number("until", until), **known}
+        book = RunBook(Path(store), {**given, **known}, plan, ends, attributes)
+        with book.lock:
+            return run_in_chunks(run, plan, measure, attributes, progress, book)
+
+
+def begin_run(
+    *, model: Equation, measure: Any, until: Any, dt: Any, start: Any, path: Any, scheme: Any, observe: Any, every: Any
+) -> tuple[Run, Plan, tuple[tuple[str, str], ...]]:
+    """The arguments of a run, checked: what is compiled, its counts, and how it was made in words."""
     start, until, dt, begin, steps = _count_steps(start, until, dt)
     scheme = scheme_for(since(model, start), measure, scheme)
     observe = _check_observables(observe, measure)
@@ -87,10 +116,7 @@ def evolve(
     model = in_precision(since(model, start), measure)
     path = _choose_path(initial(model), measure, path, (begin, steps, dt))
     run, plan = Run(scheme.begin(model, measure, dt), path, observe), Plan(begin, steps, stride, dt)
-    attributes = _describe_run(run, scheme=scheme, path=path, dt=dt, start=start, until=until, every=stride)
-    with forward_derivatives():
-        whole = _in_one_program(run, measure)
-        return (run_whole if whole else partial(run_in_chunks, progress=progress))(run, plan, measure, attributes)
+    return run, plan, _describe_run(run, scheme=scheme, path=path, dt=dt, start=start, until=until, every=stride)
 
 
 @contextlib.contextmanager

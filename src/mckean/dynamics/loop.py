@@ -1,5 +1,6 @@
 """The one loop over time: what is compiled, in chunks, and how a chunk is judged."""
 
+import abc
 import time
 import warnings
 from collections.abc import Callable
@@ -12,14 +13,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
+from mckean import collectives
 from mckean.checks import array, calling, require
+from mckean.dynamics.in_place import InPlace
 from mckean.dynamics.interruption import asked_to_stop
 from mckean.dynamics.progress import bar
 from mckean.dynamics.scheme import Stepper, tree_finite
 from mckean.dynamics.survey import warn_of_lost_steps
 from mckean.dynamics.trajectory import MeasureT, Trajectory, require_names
 from mckean.faults import FAULTS, Failure, Fault, RunError, Status, sound, status, tell
-from mckean.measures import AbstractMeasure
+from mckean.measures import AbstractMeasure, mesh_of
 from mckean.models import Population, initial
 from mckean.paths import Brownian
 
@@ -32,7 +35,7 @@ _SECONDS = 1.0
 _MOST_RECORDS = 4096
 
 
-_Kept = tuple[Any, int, list]
+Kept = tuple[Any, int, list]
 """A state, the number of steps that led to it, and the records on the way."""
 
 
@@ -64,6 +67,11 @@ class Run(eqx.Module):
         equation = self.stepper.equation
         model = equation if isinstance(equation, Population) else self.stepper.at(index)
         return {name: _observe(name, f, model, measure) for name, f in self.observe.items()}
+
+    @property
+    def in_place(self) -> bool:
+        """Whether a chunk uses up the state that it begins with."""
+        return isinstance(self.stepper.scheme, InPlace)
 
     def sound(self) -> Status:
         """No fault."""
@@ -150,23 +158,55 @@ def run_whole(run: Run, plan: Plan, measure: MeasureT, made: tuple) -> Trajector
     return Trajectory(final, jnp.asarray(plan.times(plan.steps)), observed, made)
 
 
-def run_in_chunks(run: Run, plan: Plan, measure: MeasureT, made: tuple, progress: bool) -> Trajectory[MeasureT]:
+class AbstractBook(abc.ABC):
+    """Where a run is kept as it goes: what it begins with, and what is done after each chunk."""
+
+    @abc.abstractmethod
+    def begin(self, measure: AbstractMeasure, start: dict) -> Kept:
+        """What is there of the run, from its initial measure and its first record on."""
+
+    @abc.abstractmethod
+    def keep(self, kept: Kept, last: bool) -> None:
+        """What there is after a chunk, and whether it is the last that will be told."""
+
+
+class NoBook(AbstractBook):
+    """A run that lives in memory alone."""
+
+    def begin(self, measure: AbstractMeasure, start: dict) -> Kept:
+        return measure, 0, [start]
+
+    def keep(self, kept: Kept, last: bool) -> None:
+        """Nothing is kept."""
+
+
+def run_in_chunks(
+    run: Run, plan: Plan, measure: MeasureT, made: tuple, progress: bool, book: AbstractBook
+) -> Trajectory[MeasureT]:
     """The run chunk by chunk, each judged; an interruption loses no more than the chunk under way."""
     whole = None
     try:
-        with asked_to_stop() as asked, bar("evolve", progress, plan.steps) as tick:
+        with asked_to_stop(not isinstance(book, NoBook)) as asked, bar("evolve", progress, plan.steps) as tick:
             warn_of_lost_steps(initial(run.stepper.equation), measure, plan.dt, plan.steps)
-            pace, start = Pace(plan, bool(run.observe)), _record_once(run, measure, plan.first)
+            pace, start = Pace(plan, bool(run.observe)), record_once(run, measure, plan.first)
             require_names(start)
-            kept: _Kept = (measure, 0, [start])
+            kept = book.begin(measure, start)
             try:
-                while kept[1] < plan.steps:
-                    chunk, begun = pace.next(kept[1]), time.perf_counter()
-                    kept = _advance_by(run, plan, chunk, pace.most, kept)
-                    pace.learn(chunk, time.perf_counter() - begun)
-                    tick(chunk.end)
-                    if asked():
-                        raise KeyboardInterrupt
+                try:
+                    while kept[1] < plan.steps:
+                        chunk, begun = pace.next(kept[1]), time.perf_counter()
+                        with collectives.together(mesh_of(measure)):
+                            kept = _advance_by(run, plan, chunk, pace.most, kept)
+                            # Hosts make the same chunks, and stop together.
+                            seen = (time.perf_counter() - begun, asked())
+                            seconds, stop = collectives.largest(seen, mesh_of(measure))
+                        pace.learn(chunk, seconds)
+                        tick(chunk.end)
+                        book.keep(kept, last=False)
+                        if stop:
+                            raise KeyboardInterrupt
+                finally:
+                    book.keep(kept, last=True)
             except KeyboardInterrupt as stop:
                 raise Interrupted(_so_far(run, plan, *kept, made)) from stop
             whole = _so_far(run, plan, *kept, made)
@@ -181,27 +221,28 @@ def run_in_chunks(run: Run, plan: Plan, measure: MeasureT, made: tuple, progress
         raise Interrupted(whole) from stop
 
 
-def _advance_by(run: Run, plan: Plan, chunk: Chunk, most: int, kept: _Kept) -> _Kept:
+def _advance_by(run: Run, plan: Plan, chunk: Chunk, most: int, kept: Kept) -> Kept:
     """The state, the number of steps and the records after a chunk: one value, so that an interruption finds all."""
     measure, done, pieces = kept
     at, begun = np.asarray(plan.first + done), done % plan.stride
     # Traced counts: XLA would write out a loop of one step and round it differently from longer ones.
     counts = (begun, chunk.steps, plan.stride) if chunk.inside else (0, chunk.steps, chunk.steps)
     room = Room(most, pieces[0]) if chunk.inside else Room(1, {})
-    new, observed, count, found = _advance(run, measure, at, tuple(map(np.asarray, counts)), room)
+    go = _advance_in_place if run.in_place else _advance
+    new, observed, count, found = go((run, at, tuple(map(np.asarray, counts)), room), measure)
     _judge(run, plan, measure, chunk, int(count), found)
     records = (begun + chunk.steps) // plan.stride
     if chunk.inside:
         # A copy: a view would keep the room of all records alive.
-        observed = jax.tree.map(lambda a: np.array(np.asarray(a)[:records]), observed)
+        observed = jax.tree.map(lambda a: np.array(collectives.known(a)[:records]), observed)
     elif records:
-        observed = _record_once(run, new, plan.first + chunk.end)
+        observed = record_once(run, new, plan.first + chunk.end)
     return new, chunk.end, [*pieces, observed] if observed and records else pieces
 
 
 def _so_far(run: Run, plan: Plan, measure: MeasureT, done: int, pieces: list, made: tuple) -> Trajectory[MeasureT]:
     if done % plan.stride:
-        pieces = [*pieces, _record_once(run, measure, plan.first + done)]
+        pieces = [*pieces, record_once(run, measure, plan.first + done)]
     times, observed = plan.times(done), _join(pieces)
     _warn_of_none(times, observed)
     return Trajectory(measure, array(times), observed, made)
@@ -225,7 +266,7 @@ def _judge(run: Run, plan: Plan, before: AbstractMeasure, chunk: Chunk, count: i
     if not found.bad:
         return
     first = plan.first + chunk.done
-    if found.fault is Fault.NON_FINITE:
+    if found.fault is Fault.NON_FINITE and not run.in_place:
         last, steps = _first_bad(run, before, np.asarray(first), np.asarray(chunk.steps))
         count, found = int(steps), run.stepper.inspect(last).then(found)
     raise RunError(found.sentence, first + count, (first + count) * plan.dt)
@@ -242,7 +283,7 @@ def advance(run: Run, measure: MeasureT, first: int, steps: int) -> tuple[Measur
 
     **Returns:** the measure, the number of steps that were made, and what went wrong at the last of them.
     """
-    counts = tuple(map(np.asarray, (0, steps, steps)))
+    counts = (np.asarray(0), np.asarray(steps), np.asarray(steps))
     new, _, count, found = _advance(run, measure, np.asarray(first), counts, Room(1, {}))
     return new, int(count), found
 
@@ -254,16 +295,16 @@ class Room(eqx.Module):
     like: dict
 
 
-@eqx.filter_jit
-def _advance(
-    run: Run, measure: MeasureT, at: Any, counts: tuple[Any, Any, Any], room: Room
-) -> tuple[MeasureT, dict, Int[Array, ""], Status]:
+_What = tuple[Run, Any, tuple[Any, Any, Any], Room]
+
+
+def _make(what: _What, measure: MeasureT) -> tuple[MeasureT, dict, Int[Array, ""], Status]:
     """A chunk: its end, the observables at the end of each period, how many steps were made, and what went wrong.
 
     It ends at a step that fails. `at` is the index of the first step. `counts` are the steps that the period has had
     before, those to be made, and those of a period. Records that are not made are zeros.
     """
-    begun, steps, stride = counts
+    run, at, (begun, steps, stride), room = what
 
     def move(state):
         mu, count, _ = state
@@ -281,6 +322,10 @@ def _advance(
     start = (measure, jnp.zeros_like(at), run.sound())
     (final, count, found), observed = jax.lax.scan(period, start, jnp.arange(room.most))
     return final, observed, count, found.then(_look(run, final))
+
+
+_advance = eqx.filter_jit(_make)
+_advance_in_place = eqx.filter_jit(_make, donate="all-except-first")
 
 
 @eqx.filter_jit
@@ -306,7 +351,7 @@ def _look(run: Run, final: AbstractMeasure) -> Status:
     return lost.then(run.stepper.inspect(final))
 
 
-def _record_once(run: Run, measure: AbstractMeasure, index: int) -> dict:
+def record_once(run: Run, measure: AbstractMeasure, index: int) -> dict:
     return _record(run, measure, np.asarray(index)) if run.observe else {}
 
 
@@ -329,4 +374,4 @@ def _leading(tree: dict) -> dict:
 
 
 def _join(pieces: list[dict]) -> dict:
-    return jax.tree.map(lambda *a: jax.device_put(np.concatenate(a)), *pieces)
+    return jax.tree.map(lambda *a: jax.device_put(np.concatenate([collectives.known(piece) for piece in a])), *pieces)

@@ -22,7 +22,7 @@ from mckean.dynamics.scheme import (
 )
 from mckean.dynamics.survey import inspect_potentials, require_functions
 from mckean.faults import Status, sound
-from mckean.measures import AbstractMeasure, Particles
+from mckean.measures import AbstractMeasure, Particles, at_home
 from mckean.models import Calculus, Equation, Model, Thermal, initial, with_planned_sums
 from mckean.paths import Brownian
 
@@ -51,10 +51,10 @@ def begin_particles(scheme: AbstractScheme, equation: Equation, measure: Particl
     would never move.
     """
     require_same_space(initial(equation), measure)
-    equation = with_planned_sums(equation, measure)
+    equation, here = with_planned_sums(equation, measure), at_home(measure)
     model = initial(equation)
-    require_functions(model, measure, measure.positions)
-    require_motion(model, measure, dt)
+    require_functions(model, here, here.positions)
+    require_motion(model, here, dt)
     return Stepper(scheme, equation, step_length(measure, dt))
 
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from mckean import interactions
+from mckean import collectives, interactions
 from mckean.checks import require_entries, require_same, traced
 from mckean.dynamics.interruption import asked_to_stop
 from mckean.faults import Fault, Status, status
@@ -102,14 +102,14 @@ def warn_of_lost_steps(model: Model, measure: AbstractMeasure, dt: float, steps:
     """
     if not isinstance(measure, Particles) or traced((model, measure)) or dtype_of(measure) == jnp.float64:
         return
-    x = np.asarray(measure.positions[:_SAMPLE])
+    x = collectives.known(measure.positions[:_SAMPLE])
     spacing = np.spacing(np.maximum(np.abs(x).max(axis=1), np.finfo(x.dtype).tiny))
     noise, quiet = model.noise, not model.common
     if isinstance(noise, Thermal):
         quiet = quiet and bool(np.median(math.sqrt(2 * dt / noise.beta) / spacing) < 1)
     if not quiet:
         return
-    speed, spread = (np.asarray(a) for a in _moves(model, measure, jnp.asarray(x)))
+    speed, spread = (collectives.known(a) for a in _moves(model, measure, jnp.asarray(x)))
     drift, noise = speed * dt / spacing, spread * math.sqrt(dt) / spacing
     lost = (drift < _RESOLVED) & (drift * steps >= _RESOLVED) & (noise < 1)
     lost |= (noise > 0) & (noise < 1) & (noise * math.sqrt(steps) >= 1)

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
+from mckean import collectives
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles
 from mckean.spaces import AbstractSphericalGrid, BoxGrid
 
@@ -117,7 +118,7 @@ def _measure_variables(measure: AbstractMeasure) -> dict[str, Any]:
     else:
         return {}
     return {
-        f"final_{name}": (dims, np.asarray(array), {"units": "1", "long_name": f"{name} at the final time"})
+        f"final_{name}": (dims, collectives.known(array), {"units": "1", "long_name": f"{name} at the final time"})
         for name, (dims, array) in arrays.items()
     }
 

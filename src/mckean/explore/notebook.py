@@ -3,10 +3,9 @@
 import json
 from typing import Any
 
-from mckean.checks import require
 from mckean.explore.conversation import Conversation
 from mckean.explore.server import text
-from mckean.explore.session import Session
+from mckean.explore.session import Session, require_session
 
 
 def widget(session: Session, *, shown: int = 20_000) -> Any:
@@ -23,7 +22,7 @@ def widget(session: Session, *, shown: int = 20_000) -> Any:
 
     **Raises:** `ValueError` where anywidget is not installed.
     """
-    require(isinstance(session, Session), f"what a widget shows is a Session, not a {type(session).__name__}.")
+    require_session(session)
     try:
         import anywidget
     except ImportError as error:

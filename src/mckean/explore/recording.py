@@ -9,7 +9,7 @@ from pathlib import Path
 from mckean.checks import positive_integer, require
 from mckean.explore.conversation import Conversation
 from mckean.explore.server import text
-from mckean.explore.session import Session
+from mckean.explore.session import Session, require_session
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -38,7 +38,7 @@ def record(session: Session, *, frames: int, steps: int = 5, shown: int = 2000) 
 
     **Returns:** the frames in bytes, for `player`.
     """
-    require(isinstance(session, Session), f"what is recorded is a Session, not a {type(session).__name__}.")
+    require_session(session)
     frames = positive_integer("the number of frames is a positive integer", frames)
     steps = positive_integer("the number of steps between two frames is a positive integer", steps)
     conversation = Conversation(session, positive_integer("the number of particles is a positive integer", shown))
@@ -58,7 +58,7 @@ def player(frames: Sequence[bytes], path: str | Path, *, title: str = "A recorde
 
     **Raises:** `ValueError` for anything but recorded frames.
     """
-    right = not isinstance(frames, bytes | str) and len(frames) >= 2 and all(isinstance(f, bytes) for f in frames)
+    right = isinstance(frames, list | tuple) and len(frames) >= 2 and all(isinstance(f, bytes) for f in frames)
     require(right, "what a player plays are the frames that `record` returns.")
     texts = json.dumps([base64.b64encode(frame).decode() for frame in frames])
     path = Path(path)

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 from mckean.checks import require
-from mckean.explore.session import Session
+from mckean.explore.session import Session, require_session
 
 _LONGEST, _EVENTS, _STEPS = 1 << 20, 10_000, 10_000_000
 _VERBS = {"set": (str, float), "redraw": (int,), "plan": (), "halt": (str,)}
@@ -25,6 +25,7 @@ def code(session: Session) -> str:
 
     **Returns:** the text of a program.
     """
+    require_session(session)
     named = isinstance(session.model, str)
     made = f"{session.model!r}, {session.chosen!r}" if named else f"model, {session.chosen!r}"
     lines = [
@@ -58,6 +59,7 @@ def fragment(session: Session) -> str:
 
     **Raises:** `ValueError` for a model that was given as an object.
     """
+    require_session(session)
     require(isinstance(session.model, str), "a state is a text for a model with a name, of the catalogue or a file.")
     document = {
         "model": session.model,
@@ -87,7 +89,7 @@ def restore(text: str, file: str | None = None) -> Session:
 
     **Raises:** `ValueError` for any other text, and for a state that was reached in another precision.
     """
-    document = _decode(text.removeprefix("#"))
+    document = _decode(text)
     name = document["model"]
     require(
         name == file or not name.rpartition(":")[1],
@@ -114,7 +116,8 @@ def _go_to(session: Session, step: int) -> None:
 def _decode(text: str) -> dict[str, Any]:
     """The document of a text, each part of which is what it must be."""
     wrong = "this is no state of the explorer"
-    require(isinstance(text, str) and len(text) <= _LONGEST, f"{wrong}: it is too long.")
+    require(isinstance(text, str) and len(text) <= _LONGEST, f"{wrong}: it is a text of at most {_LONGEST} letters.")
+    text = text.removeprefix("#")
     try:
         opened = zlib.decompressobj()
         raw = opened.decompress(base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True), _LONGEST)

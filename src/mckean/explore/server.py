@@ -16,7 +16,7 @@ from typing import Any
 from mckean.checks import require
 from mckean.explore.conversation import LONGEST_MESSAGE, Conversation
 from mckean.explore.reproduction import fragment
-from mckean.explore.session import Session
+from mckean.explore.session import Session, require_session
 
 _TYPES = {"page.html": "text/html; charset=utf-8", "explore.js": "text/javascript; charset=utf-8"}
 _POLICY = (
@@ -42,6 +42,7 @@ def serve(session: Session, *, port: int = 0, browser: bool = True, shown: int =
 
     **Raises:** `ValueError` where what it needs is not installed, and for a port that is taken.
     """
+    require_session(session)
     require_installed()
     import uvicorn
 
@@ -80,6 +81,8 @@ def _listen(port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind(("127.0.0.1", port))
+        # Who is told of the address before the server has begun waits.
+        listening.listen()
     except OSError as error:
         listening.close()
         raise ValueError(f"the port {port} cannot be used: {error.strerror or error}.") from error
@@ -152,16 +155,19 @@ class Site:
                     answer = await asyncio.to_thread(self.conversation.answer, message)
                 await websocket.send_bytes(answer)
         except (WebSocketDisconnect, RuntimeError, KeyError) as stop:
-            await self._leave(websocket, getattr(stop, "code", None))
+            self._leave(websocket, getattr(stop, "code", None))
 
-    async def _leave(self, websocket: Any, code: int | None) -> None:
+    def _leave(self, websocket: Any, code: int | None) -> None:
         """A page that is closed ends the session, unless it is loaded anew; one that is cut off has more time."""
         if self._driving is not websocket:
             return
         self._driving = None
         self._left += 1
-        left = self._left
-        await asyncio.sleep(_ANEW if code in _LEFT else _BACK)
+        wait = _ANEW if code in _LEFT else _BACK
+        asyncio.get_running_loop().call_later(wait, self._end_if_alone, self._left)
+
+    def _end_if_alone(self, left: int) -> None:
+        """End unless a page has come since so many have left."""
         if self._driving is None and left == self._left:
             self.end()
 

@@ -62,8 +62,8 @@ class Session:
     - `cloud`, `limit`: the `Particles` and the `Density`, each None where the model has none.
     - `notes`: why one of the two is not there, or stands still.
 
-    **Raises:** `ValueError` for a model that is none, parameters that its constructor refuses, and N, dt or a seed that
-    is not positive.
+    **Raises:** `ValueError` for what is not one model, parameters that its constructor refuses, and N, dt or a seed
+    that is not positive.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Session:
         given = preset(model)
         self.chosen = dict(given.parameters) | dict(parameters or {})
         self.subject, self.model = subject(model, self.chosen), model
-        self.particles = positive_integer("the number of particles is a positive integer", particles or given.particles)
+        self.particles = _count(given.particles if particles is None else particles)
         require_memory(f"{self.particles} particles", 8 * self.particles)
         self.dt, self.seed = number("the step dt", dt), seed
         require(0 < self.dt < np.inf, f"the step dt must be positive, but {dt} was given.")
@@ -310,6 +310,15 @@ class Session:
             traced = jax.tree.map(lambda leaf: jnp.asarray(leaf) if type(leaf) is int else leaf, stepper.shared)
             stepper = eqx.tree_at(lambda s: s.shared, stepper, traced, is_leaf=lambda leaf: leaf is None)
         return Run(stepper, self.path, {})
+
+
+def require_session(session: Any) -> None:
+    """Raise `ValueError` for anything but a session."""
+    require(isinstance(session, Session), f"this is asked of a Session(…), not of a {type(session).__name__}.")
+
+
+def _count(particles: int) -> int:
+    return positive_integer("the number of particles is a positive integer", particles)
 
 
 @eqx.filter_jit

@@ -5,19 +5,21 @@
 - … if one planner decides for all? `planner`. The price of anarchy is the ratio of the two costs.
 - What does one player best, where the others keep to a policy? `response`, and how much it gains: `regret`.
 - What is the law of a player, given the environment? `conditional_law`.
-- What do N players pay as they play? `play`.
+- What do N players pay as they play? `play`. With which power of N does a regret fall? `regret_rate`.
 - Are there other equilibria? `equilibria` of a `Target`, without a common noise. With one there is one equilibrium:
   `expectation` by a closed form, `aim` by its equation.
 - What is an equilibrium on a torus, up to a horizon or in the long run? `equilibrium`: an `Equilibrium`.
+- … given a common noise that no moving frame takes away? `conditional_equilibrium`.
 - … and is it one? `exploitability`, with its error.
 
 A common noise is that of the model. In a linear–quadratic game it changes the value, and no rule.
 """
 
-from mckean.games._crowd import conditional_law, play
-from mckean.games._equilibrium import Equilibrium, equilibrium, exploitability
+from mckean.games._conditional import conditional_law
+from mckean.games._equilibrium import Equilibrium, conditional_equilibrium, equilibrium, exploitability
 from mckean.games._game import Game
 from mckean.games._linear import nash, planner, regret, response
+from mckean.games._play import play, regret_rate
 from mckean.games._policy import LinearPolicy
 from mckean.games._target import Target, aim, equilibria, expectation
 
@@ -27,6 +29,7 @@ __all__ = [
     "LinearPolicy",
     "Target",
     "aim",
+    "conditional_equilibrium",
     "conditional_law",
     "equilibria",
     "equilibrium",
@@ -36,6 +39,7 @@ __all__ = [
     "planner",
     "play",
     "regret",
+    "regret_rate",
     "response",
 ]
 

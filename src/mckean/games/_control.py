@@ -8,13 +8,16 @@ from jaxtyping import Array, Float
 
 from mckean.checks import require
 from mckean.games._game import Game, require_game, scalar
-from mckean.measures import Density
+from mckean.measures import AbstractMeasure, Density, Particles
 from mckean.models import Additive, Thermal
 from mckean.spaces import FourierGrid, Torus, calculus
 
 
-def require_torus(game: Game, start: Density) -> None:
-    """**Raises** `ValueError` for a game that is not solved on a torus, or not from this density."""
+def require_torus(game: Game, start: Density, frame: bool = True) -> None:
+    """**Raises** `ValueError` for a game that is not solved on a torus, or not from this density.
+
+    `frame`: whether a common noise is taken away by the frame that moves with it.
+    """
     require_game(game, Torus, horizon=False)
     require(not game.of_controls, "on a torus costs depend on the law of the players, not on that of their controls.")
     require(isinstance(start, Density), f"the search starts at a density, not at {type(start).__name__}.")
@@ -22,13 +25,17 @@ def require_torus(game: Game, start: Density) -> None:
     noise = game.model.noise
     isotropic = isinstance(noise, Thermal) or (isinstance(noise, Additive) and np.ndim(noise.amplitude) == 0)
     require(isotropic, "the players' own noise must be isotropic: Thermal(beta), or Additive(sigma) with a number.")
-    if game.model.common:
-        require(all(part.additive for part in game.model.common), "a common noise on a torus must be additive.")
+    if game.model.common and frame:
+        require(
+            all(part.additive for part in game.model.common),
+            "a common noise that a moving frame takes away is additive: see `conditional_equilibrium`.",
+        )
         change = _moved(game, start)
         require(
             change <= 1e-8,
             "a common noise turns all players alike, and in the frame that moves with it there is none, only if costs "
-            f"depend on differences of positions: here they change by {float(change):.3g} where all move.",
+            f"depend on differences of positions: here they change by {float(change):.3g} where all move; "
+            "`conditional_equilibrium` solves such games, up to a horizon.",
         )
 
 
@@ -63,11 +70,25 @@ def amplitude(game: Game) -> Float[Array, ""]:
     return game.model.noise.amplitude
 
 
-def last_cost(game: Game, grid: FourierGrid, mu: Density) -> Array:
+def among(mu: AbstractMeasure, x: Float[Array, " d"]) -> AbstractMeasure:
+    """The measure that a player at x sees: a density, or the others with itself."""
+    if not isinstance(mu, Particles):
+        return mu
+    return Particles(mu.space, jnp.concatenate([mu.positions, x[None].astype(mu.positions.dtype)]))
+
+
+def last_cost(game: Game, grid: FourierGrid, mu: AbstractMeasure) -> Array:
     """g at the nodes."""
     if game.terminal is None:
-        return jnp.zeros(grid.shape, mu.values.dtype)
-    return jax.vmap(lambda x: scalar("a terminal cost", game.terminal(x, mu)))(grid.nodes).reshape(grid.shape)
+        return jnp.zeros(grid.shape)
+    paid = jax.vmap(lambda x: scalar("a terminal cost", game.terminal(x, among(mu, x))))(grid.nodes)
+    return paid.reshape(grid.shape)
+
+
+def running_cost(game: Game, grid: FourierGrid, alpha: Float[Array, "n k"], mu: AbstractMeasure) -> Float[Array, " n"]:
+    """L at the nodes under controls there."""
+    pay = lambda x, a: scalar("a running cost", game.running(x, a, among(mu, x)))  # noqa: E731
+    return jax.vmap(pay)(grid.nodes, alpha)
 
 
 def require_convex(hessian: Float[Array, "n k k"], grid: FourierGrid) -> None:
@@ -96,21 +117,23 @@ def quadratic_in_control(game: Game, mu: Density) -> bool:
 
 
 def controls(
-    game: Game, grid: FourierGrid, u: Array, mu: Density, quadratic: bool = False
+    game: Game, grid: FourierGrid, u: Array, mu: AbstractMeasure, quadratic: bool = False
 ) -> tuple[Array, Array, Array]:
     """α* at the nodes, L there, and the second derivatives of L in α."""
     slopes = calculus.gradient(grid, u)
     alpha, hessian = jax.vmap(lambda x, p: best(game, x, p, mu, quadratic))(grid.nodes, slopes)
-    paid = jax.vmap(lambda x, a: scalar("a running cost", game.running(x, a, mu)))(grid.nodes, alpha)
-    return alpha, paid, hessian
+    return alpha, running_cost(game, grid, alpha, mu), hessian
 
 
-def best(game: Game, x: Float[Array, " d"], p: Float[Array, " d"], mu: Density, quadratic: bool) -> tuple[Array, Array]:
+def best(
+    game: Game, x: Float[Array, " d"], p: Float[Array, " d"], mu: AbstractMeasure, quadratic: bool
+) -> tuple[Array, Array]:
     """α that makes L(x, α, μ) + Bα·p least, by Newton's method, and the second derivative of L in α.
 
     The last step stands outside the loop, so that derivatives are those of the minimiser.
     """
-    slope = jax.grad(lambda a: game.running(x, a, mu) + p @ (game.control @ a))
+    seen = among(mu, x)
+    slope = jax.grad(lambda a: game.running(x, a, seen) + p @ (game.control @ a))
 
     def step(a):
         off, linear = jax.linearize(slope, a)

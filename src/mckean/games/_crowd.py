@@ -1,4 +1,12 @@
-"""The players of a linear–quadratic game in motion: their conditional law, and N of them."""
+"""N players on a torus with the control of a mean-field equilibrium: what they pay, and a bound of what one may gain.
+
+The others do not see a player who departs, where v does not depend on μ. So they move as they do, and whatever it knows
+it cannot gain more than one who knows all their motion in advance:
+
+    regret ≤ E[J(α; X²,…,Xᴺ) − min_β J(β; X²,…,Xᴺ)].
+
+Given the motion of the others both costs are those of one player, equations on the torus: nothing is drawn for it.
+"""
 
 from typing import Any
 
@@ -8,194 +16,116 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mckean.checks import positive_integer, require
-from mckean.dynamics import Trajectory, evolve
+from mckean.checks import require
+from mckean.dynamics import evolve
+from mckean.games._control import fourier, quadratic_in_control, require_torus
+from mckean.games._flow import appraise, respond
 from mckean.games._game import Game
-from mckean.games._policy import LinearPolicy, interpolate, require_law, require_policy
-from mckean.games._quadratic import Quadratic, quadratic
 from mckean.interactions import AbstractField
-from mckean.measures import Gaussian, Particles
+from mckean.measures import Density, Particles
 from mckean.models import Additive, Model
 from mckean.paths import Brownian
-from mckean.spaces import Euclidean
-from mckean.statistics import average, replicate
+from mckean.spaces import Euclidean, FourierGrid, calculus
 
 
-def conditional_law(
-    game: Game, policy: LinearPolicy, law: Gaussian, path: Brownian | None = None
-) -> Trajectory[Gaussian]:
-    """The law of a player given the environment, in a linear–quadratic game of infinitely many who play a policy.
-
-        dm = (v(m) − BK(m, m, 1)) dt + σ₀ dB⁰,   Σ′ = A_KΣ + ΣA_Kᵀ + σσᵀ,   A_K = A − BK_x
-
-    It is Gaussian, and its covariance does not depend on the environment. Between two times of the policy the
-    environment moves with constant velocity, as in every law of the library.
-
-    **Arguments:**
-
-    - `game`: as for `nash`.
-    - `policy`: what all play. Its times are the steps of the path.
-    - `law`: the initial law of the players.
-    - `path`: its environment. Default: None, for a game without a common noise.
-
-    **Returns:** a `Trajectory` with the `mean` and the `covariance` at the times of the policy, and the last law.
-
-    **Raises:** `ValueError` for another game, policy or law, and for a common noise without a path.
-    """
-    made = quadratic(game, None)
-    require_policy(policy, game)
-    d, width = made.common.shape
-    require_law(law, d)
-    steps, dt = policy.times.shape[0] - 1, float(policy.times[1] - policy.times[0])
-    if width:
-        require(path is not None, "this game has a common noise: give a path, Brownian(jax.random.key(seed)).")
-        assert path is not None, "a common noise has a path"
-        path.environment.check(0, steps, dt, width)
-    means, covariances = _moments(made, policy, law, path)
-    observed = {"mean": means, "covariance": covariances}
-    end = Gaussian(means[-1], (covariances[-1] + covariances[-1].T) / 2)
-    return Trajectory(end, policy.times, observed, (("game", type(game).__name__), ("dt", f"{dt:g}")))
-
-
-@eqx.filter_jit
-def _moments(made: Quadratic, policy: LinearPolicy, law: Gaussian, path: Brownian | None) -> tuple[Array, Array]:
-    (d, width), solver = made.common.shape, diffrax.Dopri8()
-    dt = policy.times[1] - policy.times[0]
-
-    def step(y, k):
-        push = jnp.zeros(d)
-        if width and path is not None:
-            push = made.common @ path.environment.increment(k, dt, (width,), dt.dtype) / dt
-
-        def rates(t, y, args):
-            m, C = y
-            K = policy.gain_at(t)
-            A = made.free[:d, :d] - made.control @ K[:, :d]
-            one = jnp.concatenate([m, m, jnp.ones(1)])
-            return (made.free[:d] - made.control @ K) @ one + push, A @ C + C @ A.T + made.own
-
-        term, t = diffrax.ODETerm(rates), policy.times[k]
-        y, *_ = solver.step(term, t, t + dt, y, None, solver.init(term, t, t + dt, y, None), False)
-        return y, y
-
-    start = (law.mean, law.covariance)
-    _, along = jax.lax.scan(step, start, jnp.arange(policy.times.shape[0] - 1))
-    whole = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), start, along)
-    return whole[0], whole[1]
-
-
-class _Steered(AbstractField):
-    """The players with what they paid, what they lost, and the time, (x, C, R, t), as points of R^{d+3}."""
+class Crowd(eqx.Module):
+    """N players of a game on a torus: their start, their controls at the times, or one for all, and the steps."""
 
     game: Game
-    times: Float[Array, " t"]
-    gain: Float[Array, "t k n"]
-    first: Float[Array, "t k n"]
-    best: Float[Array, "t k n"]
-    curvature: Float[Array, "k k"]
-
-    def __call__(self, x: Float[Array, "n d"], mu: Particles) -> Float[Array, "n d"]:
-        game = self.game
-        (d, k), time = game.control.shape, x[0, -1]
-        x = x[:, :d]
-        m = jnp.mean(x, axis=0)
-        z = jnp.concatenate([x, jnp.broadcast_to(m, x.shape), jnp.ones((x.shape[0], 1))], axis=1)
-        gain, first, best = (interpolate(self.times, K, time) for K in (self.gain, self.first, self.best))
-        alpha = (-z @ gain.T).at[0].set(-first @ z[0])
-        controls = (Gaussian(jnp.mean(alpha, axis=0), jnp.eye(k)),) if game.of_controls else ()
-        paid = jax.vmap(lambda x, a: game.running(x, a, Gaussian(m, jnp.eye(d)), *controls))(x, alpha)
-        off = z @ (best - gain).T
-        lost = 0.5 * jnp.einsum("nk,kl,nl->n", off, self.curvature, off)
-        factor = jnp.exp(-game.discount * time)
-        move = game.model.velocity(x, Particles(game.model.space, x)) + alpha @ game.control.T
-        return jnp.concatenate([move, factor * paid[:, None], factor * lost[:, None], jnp.ones_like(x[:, :1])], axis=1)
+    start: Density
+    control: Float[Array, "t n k"]
+    dt: float = eqx.field(static=True)
+    players: int = eqx.field(static=True)
+    steps: int = eqx.field(static=True)
+    quadratic: bool = eqx.field(static=True)
 
 
-def play(
-    game: Game,
-    policy: LinearPolicy,
-    law: Gaussian,
-    players: int,
-    *,
-    key: PRNGKeyArray,
-    replicas: int,
-    first: LinearPolicy | None = None,
-    best: LinearPolicy | None = None,
-) -> dict[str, Any]:
-    """A linear–quadratic game as N players play it, with what they pay.
-
-        J(K) − J(K*) = E∫₀ᵀ e^{−δt} ½|(K − K*)z|²_R dt,   along plays in which all keep K
-
-    The players move by `evolve`, with Heun's method and the times of the policy as steps, so that means are wrong by
-    O(dt²). The identity gives the regret of K, where K* is the best response to it, without the noise of two costs.
-
-    **Arguments:**
-
-    - `game`: as for `nash`.
-    - `policy`: what the players play, with the gain K.
-    - `law`: the law with which they start independently.
-    - `players`: N.
-    - `key`: a JAX key.
-    - `replicas`: the number of independent plays, each in an environment of its own.
-    - `first`: what the first player plays instead. Default: None, as all do.
-    - `best`: a policy with the gain K*, such as the `response` to K. Default: None, the policy itself.
-
-    **Returns:** a dictionary: `cost`, what the first player pays where it departs, or a player where none does, and
-    `gap`, the right side of the identity for a player, both an `Estimate`; `means`, the mean of the players at the
-    times of the policy, shape (r, t, d).
-
-    **Raises:** `ValueError` for another game, policy or law; `RunError` for a run that fails.
-    """
-    made = quadratic(game, players)
-    for one in (policy, first, best):
-        if one is not None:
-            require_policy(one, game)
-    require(players is not None, "a play has a number of players, an integer of at least 2.")
-    require_law(law, made.dim)
-    own, least = (policy.gain if one is None else one.gain for one in (first, best))
+def crowd(game: Game, start: Density, control: Array, end: float, steps: int, players: int) -> Crowd:
+    """**Raises** `ValueError` for a game in which the motion of the others depends on that of a player."""
+    require_torus(game, start)
+    grid = fourier(start)
+    wave = 1 + 0.5 * jnp.cos(2 * jnp.pi * grid.nodes[:, 0] / grid.sides[0]).reshape(grid.shape)
+    bent = Density(grid, start.values * wave / calculus.integrate(grid, start.values * wave))
+    apart = jnp.abs(game.model.velocity(grid.nodes, start) - game.model.velocity(grid.nodes, bent))
     require(
-        all(gain.shape == policy.gain.shape for gain in (own, least)), "the policies of a play have the same times."
+        jnp.max(apart) <= 1e-10,
+        "players on a torus play here where v does not depend on μ: let their costs depend on it, not their motion.",
     )
-    field = _Steered(game, policy.times, policy.gain, own, least, made.curvature())
-    steps = policy.times.shape[0] - 1
-    run = eqx.Partial(_one_play, field, law, players, game.end / steps, steps)
-    replicas = positive_integer("the number of plays is a positive integer", replicas)
-    own, costs, gaps, means = replicate(run, key, replicas)
-    return {"cost": average(costs if first is None else own), "gap": average(gaps), "means": means}
+    return Crowd(game, start, control, end / steps, players, steps, quadratic_in_control(game, start))
 
 
-def _one_play(
-    field: _Steered, law: Gaussian, players: int, dt: float, steps: int, key: PRNGKeyArray
-) -> tuple[Array, Array, Array, Array]:
-    game, d = field.game, law.mean.shape[0]
-    start, noise = jax.random.split(key)
-    x = law.sample(start, players).positions
-    space = Euclidean(d + 3)
-    pad = lambda part: Additive(jnp.zeros((d + 3, _matrix(part, d).shape[1])).at[:d].set(_matrix(part, d)))  # noqa: E731
-    own = game.model.noise
+class _Walking(AbstractField):
+    """The players, how far the common noise has turned them, what they paid, and the time, as points of R^{2d+2}."""
+
+    crowd: Crowd
+
+    def __call__(self, x: Float[Array, "n w"], mu: Particles) -> Float[Array, "n w"]:
+        game, grid = self.crowd.game, fourier(self.crowd.start)
+        d, time = len(grid.shape), x[0, -1]
+        x, turned = x[:, :d], x[:, d : 2 * d]
+        control = self.crowd.control
+        place = jnp.clip(jnp.round(time / self.crowd.dt).astype(int), 0, control.shape[0] - 1)
+        alpha = _at_points(grid, control[place], x - turned)
+        seen = Particles(game.model.space, x)
+        paid = jax.vmap(lambda x, a: game.running(x, a, seen))(x, alpha) * jnp.exp(-game.discount * time)
+        move = game.model.velocity(x, seen) + alpha @ game.control.T
+        return jnp.concatenate([move, jnp.zeros_like(x), paid[:, None], jnp.ones_like(paid)[:, None]], axis=1)
+
+
+def _at_points(grid: FourierGrid, values: Float[Array, "n k"], x: Float[Array, "p d"]) -> Float[Array, "p k"]:
+    """The trigonometric interpolants of values at the nodes, at points."""
+    spectrum = jnp.fft.fftn(values.reshape(*grid.shape, -1), axes=range(len(grid.shape))).reshape(values.shape)
+    phases = jnp.ones((x.shape[0], 1))
+    for axis, (n, side) in enumerate(zip(grid.shape, grid.sides, strict=True)):
+        wave = 2 * jnp.pi / side * jnp.fft.fftfreq(n, 1 / n)
+        turn = jnp.exp(1j * x[:, axis, None] * wave)
+        phases = (phases[:, :, None] * turn[:, None, :]).reshape(x.shape[0], -1)
+    return jnp.real(phases @ spectrum) / grid.size
+
+
+def stroll(crowd: Crowd, key: PRNGKeyArray) -> tuple[Array, Array]:
+    """One play: what a player pays, and with a horizon what one who knows the others' motion would gain, else 0."""
+    game, grid, n = crowd.game, fourier(crowd.start), crowd.players
+    d = len(grid.shape)
+    drawn, noise = jax.random.split(key)
+    # Cells a quarter as wide, as a draw spreads over its cell.
+    fine = grid.space.grid(tuple(4 * size for size in grid.shape))
+    x = Density(fine, calculus.interpolate(grid, crowd.start.values, fine)).sample(drawn, n).positions
+    space = Euclidean(2 * d + 2)
     model = Model(
         space,
-        drift=field,
-        noise=None if own is None else pad(own),
-        common=tuple(pad(part) for part in game.model.common),
+        drift=_Walking(crowd),
+        noise=Additive(_padded(game.model.noise, crowd.start, d)),
+        common=tuple(Additive(_padded(part, crowd.start, 2 * d)) for part in game.model.common),
     )
     run = evolve(
         model,
-        Particles(space, jnp.concatenate([x, jnp.zeros((players, 3))], axis=1)),
-        until=steps * dt,
-        dt=dt,
+        Particles(space, jnp.concatenate([x, jnp.zeros((n, d + 2))], axis=1)),
+        until=crowd.steps * crowd.dt,
+        dt=crowd.dt,
         path=Brownian(noise),
         scheme=diffrax.Heun(),
-        observe={"mean": lambda model, mu: jnp.mean(mu.positions[:, :d], axis=0)},
+        observe={"x": lambda model, mu: mu.positions[1:, :d] - mu.positions[1:, d : 2 * d]},
         every=1,
     )
     end = run.final.positions
-    cost, m = end[:, d], jnp.mean(end[:, :d], axis=0)
+    cost = jnp.mean(end[:, 2 * d])
+    if game.horizon is None:
+        return cost / (crowd.steps * crowd.dt), jnp.zeros(())
     if game.terminal is not None:
-        last = jax.vmap(lambda x: game.terminal(x, Gaussian(m, jnp.eye(d))))(end[:, :d])
+        seen = Particles(game.model.space, end[:, :d])
+        last = jnp.mean(jax.vmap(lambda x: game.terminal(x, seen))(seen.positions))
         cost = cost + jnp.exp(-game.discount * game.end) * last
-    return cost[0], jnp.mean(cost), jnp.mean(end[:, d + 1]), run.observed["mean"]
+    h = jnp.asarray(crowd.dt)
+    others = jax.vmap(lambda x: Particles(game.model.space, x))(run.observed["x"])
+    own = appraise(game, grid, others, crowd.control, h)
+    least = respond(game, grid, others, h, crowd.quadratic)[0][0]
+    return cost, calculus.integrate(grid, (own - least) * crowd.start.values)
 
 
-def _matrix(noise: Any, dim: int) -> Float[Array, "d m"]:
-    return noise.matrix(jnp.zeros((1, dim)), Gaussian(jnp.zeros(dim), jnp.eye(dim)))[0]
+def _padded(noise: Any, mu: Density, rows: int) -> Float[Array, "w m"]:
+    """The matrix of an additive noise in R^{2d+2}: of the players alone, or of the frame as well."""
+    dim = mu.grid.space.dim
+    one = noise.matrix(jnp.zeros((1, dim)), mu)[0]
+    whole = jnp.concatenate([one] * (rows // dim))
+    return jnp.concatenate([whole, jnp.zeros((2 * dim + 2 - rows, one.shape[1]))])

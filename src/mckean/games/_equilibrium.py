@@ -1,5 +1,7 @@
 """Equilibria of mean-field games on a torus, and what a player would gain by leaving one."""
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,11 +9,14 @@ from jaxtyping import Array, Float
 
 from mckean.checks import calling, positive_integer, require, require_tolerance
 from mckean.games._control import controls, fourier, quadratic_in_control, require_convex, require_torus
-from mckean.games._flow import flow_gain, solve_flow
+from mckean.games._flow import densities, flow_gain, solve_flow
 from mckean.games._game import Game
+from mckean.games._scenarios import Scenarios, require_noise, scenario_gain, scenarios, solve_scenarios
 from mckean.games._stationary import DENSE, solve_stationary, stationary_gain
 from mckean.measures import Density
 from mckean.spaces import calculus
+
+_METHODS = ("anderson", "fictitious")
 
 
 class Equilibrium(eqx.Module):
@@ -29,6 +34,9 @@ class Equilibrium(eqx.Module):
       the last change of ρ in a round, relative to the mean density.
     - `times`: t, shape (t,); None in a game without an end.
     - `iterations`: Newton's steps, or rounds.
+    - `environments`: of `conditional_equilibrium`: the increments of B⁰ in each scenario, shape (s, stages, m), where
+      the three fields have an axis of the scenarios after that of the times; else None.
+    - `weights`: the probabilities of the scenarios, shape (s,).
     """
 
     density: Density
@@ -38,10 +46,19 @@ class Equilibrium(eqx.Module):
     residual: Float[Array, ""]
     times: Float[Array, " t"] | None
     iterations: int = eqx.field(static=True)
+    environments: Float[Array, "s stages m"] | None = None
+    weights: Float[Array, " s"] | None = None
 
 
 def equilibrium(
-    game: Game, start: Density, *, picard: int = 20, steps: int = 200, tolerance: float = 1e-9
+    game: Game,
+    start: Density,
+    *,
+    picard: int = 20,
+    steps: int = 200,
+    tolerance: float = 1e-9,
+    method: str = "anderson",
+    rounds: int = 80,
 ) -> Equilibrium:
     """An equilibrium of a mean-field game on a torus.
 
@@ -51,7 +68,8 @@ def equilibrium(
     Without a horizon neither u nor ρ moves, and a cost per time λ stands for δu where δ = 0. Then the search begins
     with best responses to a density that follows them half-way, and ends with Newton's method for both equations; where
     an equilibrium may be moved along the torus, by the shortest steps. With a horizon ρ starts at the density given.
-    Exponential integrators of order 2 solve both equations in turn, and Anderson's method makes the turns converge.
+    Exponential integrators of order 2 solve both equations in turn, and Anderson's method makes the turns converge, or
+    fictitious play: players answer the mean of all flows so far, which changes as one over the rounds.
 
     A common noise that is additive turns all players alike where costs depend on differences of positions only: in the
     frame that moves with it the equilibrium is that without a common noise.
@@ -66,6 +84,8 @@ def equilibrium(
     - `steps`: the number of time steps up to a horizon. Default: 200.
     - `tolerance`: the change of ρ in a round, relative to the mean density, at which rounds end, with a horizon.
       Default: 1e-9.
+    - `method`: "anderson" or "fictitious", with a horizon. Default: "anderson".
+    - `rounds`: the most of them, with a horizon. Default: 80.
 
     **Returns:** an `Equilibrium`.
 
@@ -80,8 +100,12 @@ def equilibrium(
     picard = picard and positive_integer("picard is an integer that is not negative", picard)
     steps = positive_integer("the number of steps is a positive integer", steps)
     require_tolerance("the tolerance of an equilibrium", tolerance)
+    require(method in _METHODS, f"the method is one of {', '.join(_METHODS)}, not {method!r}.")
+    rounds = positive_integer("the number of rounds is a positive integer", rounds)
     with calling("the running cost of a game"):
-        return _forever(game, start, picard) if game.horizon is None else _until(game, start, steps, tolerance)
+        if game.horizon is None:
+            return _forever(game, start, picard)
+        return _until(game, start, steps, tolerance, rounds, method == "fictitious")
 
 
 def _forever(game: Game, start: Density, picard: int) -> Equilibrium:
@@ -100,10 +124,96 @@ def _forever(game: Game, start: Density, picard: int) -> Equilibrium:
     return Equilibrium(density, u, controls(game, grid, u, density)[0], mean, error, None, int(count))
 
 
-def _until(game: Game, start: Density, steps: int, tolerance: float) -> Equilibrium:
+def _until(game: Game, start: Density, steps: int, tolerance: float, rounds: int, average: bool) -> Equilibrium:
     quadratic = quadratic_in_control(game, start)
-    (u, rho, alpha), error, count, hessian = solve_flow(game, start, steps, tolerance, quadratic)
+    (u, rho, alpha), error, count, hessian = solve_flow(game, start, steps, tolerance, quadratic, rounds, average)
     require_convex(hessian, fourier(start))
+    require_settled(error, count, tolerance)
+    density = densities(fourier(start), rho)
+    cost = calculus.integrate(start.grid, u[0] * rho[0])
+    times = jnp.linspace(0.0, game.end, steps + 1)
+    return Equilibrium(density, u, alpha, cost, error, times, int(count))
+
+
+def conditional_equilibrium(
+    game: Game,
+    start: Density,
+    *,
+    stages: int = 4,
+    branches: int = 3,
+    features: Callable | None = None,
+    steps: int = 40,
+    tolerance: float = 1e-8,
+    rounds: int = 80,
+) -> Equilibrium:
+    """An equilibrium of a game on a torus with any common noise, up to a horizon, in all scenarios of a tree.
+
+        u(t−, x) = E[u(t+, Φ_ξ(x)) | F_t],   ρ(t+) the density of Φ_ξ(X),   in the middle of each of the stages
+
+    Φ_ξ is the flow of the common noise over the increment ξ of B⁰, and ξ has the nodes of Gauss and Hermite's rule.
+    With three of them, and where the equilibrium is unique, the error of the stages is of order 2 in their length.
+    Between, the two equations of `equilibrium` hold, with ρ the law of a player given the increments so far.
+
+    **Arguments:**
+
+    - `game`: a game on a torus with a horizon and an isotropic own noise, and a common noise that does not depend on μ
+      and has Stratonovich's calculus, or no difference between the two.
+    - `start`: the density at time 0.
+    - `stages`: the number of increments of B⁰. Default: 4.
+    - `branches`: the nodes for each component of an increment; there are branches^(stages · components) scenarios.
+      Default: 3.
+    - `features`: a function of a density with values of shape (p,), such as moments or modes: conditional expectations
+      are then regressions on 1 and these features of the conditional law, and a policy is a function of them. Default:
+      None, the tree's exact means. `exploitability` knows the tree in both cases: it is the gap between the two.
+    - `steps`: the number of time steps, a multiple of 2 · stages. Default: 40.
+    - `tolerance`: as for `equilibrium`. Default: 1e-8.
+    - `rounds`: the most of them. Default: 80.
+
+    **Returns:** an `Equilibrium` with `environments` and `weights`. Its times are those of all half stages, so that the
+    middle of a stage stands there twice, before and after the increment, and an end twice.
+
+    **Raises:** `ValueError` for another game or number, for more than 2000 scenarios or 600 nodes, and where the search
+    does not converge.
+
+    **Source:** R. Carmona, F. Delarue and D. Lacker, Ann. Probab. 44 (2016), for the discretised common noise.
+    """
+    require_torus(game, start, frame=False)
+    require_noise(game, start)
+    stages = positive_integer("the number of stages is a positive integer", stages)
+    branches = positive_integer("the number of branches is a positive integer", branches)
+    steps = positive_integer("the number of steps is a positive integer", steps)
+    rounds = positive_integer("the number of rounds is a positive integer", rounds)
+    require(steps % (2 * stages) == 0, f"{steps} steps are no multiple of 2 · {stages}: each stage has two halves.")
+    require_tolerance("the tolerance of an equilibrium", tolerance)
+    require(start.grid.size <= DENSE, f"such games are solved on {DENSE} nodes at most, not on {start.grid.size}.")
+    with calling("the running cost of a game"):
+        made = scenarios(game, start, stages, branches)
+        return _in_scenarios(game, start, made, features, steps, tolerance, rounds)
+
+
+def _in_scenarios(
+    game: Game, start: Density, made: Scenarios, features: Callable | None, steps: int, tolerance: float, rounds: int
+) -> Equilibrium:
+    start, grid = Density(start.grid, start.values.astype(float)), fourier(start)
+    quadratic, stages = quadratic_in_control(game, start), made.digits.shape[0]
+    (u, flow, alpha), error, count, hessian = solve_scenarios(
+        game, start, made, features, steps, tolerance, quadratic, rounds
+    )
+    require_convex(hessian, grid)
+    require_settled(error, count, tolerance)
+    merged = lambda a: a.reshape(-1, *a.shape[3:])  # noqa: E731
+    density = jax.vmap(lambda rho: densities(grid, rho))(merged(flow))
+    cost = calculus.integrate(grid, u[0, 0, 0, 0] * start.values)
+    times = jnp.linspace(0.0, game.end, 2 * stages + 1)
+    part = jnp.linspace(0.0, 1.0, steps // (2 * stages) + 1)
+    along = (times[:-1, None] + (times[1] - times[0]) * part).ravel()
+    return Equilibrium(
+        density, merged(u), merged(alpha), cost, error, along, int(count), made.environments, made.weights
+    )
+
+
+def require_settled(error: Array, count: Array, tolerance: float) -> None:
+    """**Raises** `ValueError` where the rounds of a search did not end, with the last change."""
     require(
         bool(jnp.isfinite(error)),
         f"no equilibrium was found: the density became non-finite in round {int(count)}; take more steps.",
@@ -111,12 +221,13 @@ def _until(game: Game, start: Density, steps: int, tolerance: float) -> Equilibr
     require(
         error <= tolerance,
         f"no equilibrium was found: after {int(count)} rounds the density still changes by {float(error):.3g} of its "
-        "mean in a round; take more steps, a shorter horizon, or a larger tolerance.",
+        "mean in a round; take more steps, more rounds, a shorter horizon, or a larger tolerance.",
     )
-    density = jax.vmap(lambda values: Density(start.grid, values))(rho)
-    cost = calculus.integrate(start.grid, u[0] * rho[0])
-    times = jnp.linspace(0.0, game.end, steps + 1)
-    return Equilibrium(density, u, alpha, cost, error, times, int(count))
+
+
+def require_horizon(game: Game, found: Equilibrium) -> None:
+    """**Raises** `ValueError` for an equilibrium up to a horizon of a game without one, and the other way round."""
+    require((found.times is None) == (game.horizon is None), "the equilibrium is one of a game with another horizon.")
 
 
 def exploitability(game: Game, found: Equilibrium) -> tuple[float, float]:
@@ -126,7 +237,8 @@ def exploitability(game: Game, found: Equilibrium) -> tuple[float, float]:
 
     The law of the others is frozen, and the value of the equilibrium is not looked at: what its control costs and what
     the best response costs are computed anew. Without a horizon that is on a grid twice as fine, by Howard's iteration
-    from no control; with one, by both equations in steps half as long.
+    from no control; with one, by both equations in steps half as long. Of a
+    `conditional_equilibrium` the best response knows all increments so far, whatever its features.
 
     **Arguments:**
 
@@ -139,8 +251,10 @@ def exploitability(game: Game, found: Equilibrium) -> tuple[float, float]:
     **Raises:** `ValueError` for anything but an `Equilibrium`, and one of another game.
     """
     require(isinstance(found, Equilibrium), f"this is asked of an Equilibrium, not of {type(found).__name__}.")
-    require((found.times is None) == (game.horizon is None), "the equilibrium is one of a game with another horizon.")
-    if found.times is None:
+    require_horizon(game, found)
+    if found.environments is not None:
+        costs = _scenario_costs(game, found)
+    elif found.times is None:
         require_torus(game, found.density)
         nodes = 2 * found.density.grid.size
         require(nodes <= DENSE, "the finer grids have more nodes than are solved for: take fewer.")
@@ -153,3 +267,14 @@ def exploitability(game: Game, found: Equilibrium) -> tuple[float, float]:
     gains = [float(own - least) for own, least in costs]
     rounding = 1e3 * float(jnp.finfo(found.value.dtype).eps) * (1 + abs(float(costs[0][0])))
     return gains[0], abs(gains[1] - gains[0]) + rounding
+
+
+def _scenario_costs(game: Game, found: Equilibrium) -> list[tuple[Array, Array]]:
+    assert found.environments is not None, "there are scenarios"
+    first = jax.tree.map(lambda a: a[0, 0], found.density)
+    require_torus(game, first, frame=False)
+    count, stages, width = found.environments.shape
+    made = scenarios(game, first, stages, round(count ** (1 / (stages * width))))
+    halves = lambda a: a.reshape(stages, 2, -1, *a.shape[1:])  # noqa: E731
+    flow, control, quadratic = halves(found.density.values), halves(found.control), quadratic_in_control(game, first)
+    return [scenario_gain(game, made, flow, control, parts, quadratic, fourier(first)) for parts in (2, 3)]

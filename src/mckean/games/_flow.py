@@ -15,13 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mckean.games._control import amplitude, controls, fourier, last_cost
+from mckean.games._control import amplitude, controls, fourier, last_cost, running_cost
 from mckean.games._game import Game
-from mckean.measures import Density
+from mckean.measures import AbstractMeasure, Density
 from mckean.spaces import FourierGrid, calculus
 
+# The ends of the steps, and their starts, from the last step back.
+_LATER, _EARLIER = slice(None, 0, -1), slice(-2, None, -1)
 _MEMORY = 6
-_ROUNDS = 80
 
 
 class Exponential(eqx.Module):
@@ -50,14 +51,28 @@ def _exponential(game: Game, grid: FourierGrid, h: Array, discount: Any) -> Expo
     return Exponential(-(amplitude(game) ** 2) / 2 * jnp.asarray(grid.square_wavenumbers) - discount, h)
 
 
+def densities(grid: FourierGrid, values: Float[Array, "t ..."]) -> Density:
+    """A flow of densities: one `Density` whose values have a leading axis of times."""
+    return jax.vmap(lambda rho: Density(grid, rho))(values)
+
+
 def respond(
-    game: Game, grid: FourierGrid, flow: Float[Array, "t ..."], h: Array, quadratic: bool
+    game: Game, grid: FourierGrid, flow: AbstractMeasure, h: Array, quadratic: bool
 ) -> tuple[Array, Array, Array]:
-    """u, its control along a frozen flow of densities, and the second derivatives of L at its start."""
+    """u, its control along a frozen flow of measures, and the second derivatives of L at its start.
+
+    The flow is that of densities, or of the particles that are the other players.
+    """
+    return back(game, grid, last_cost(game, grid, at(flow, -1)), flow, h, quadratic)
+
+
+def back(
+    game: Game, grid: FourierGrid, last: Array, flow: AbstractMeasure, h: Array, quadratic: bool
+) -> tuple[Array, Array, Array]:
+    """The same from values at the end."""
     method = _exponential(game, grid, h, game.discount)
 
-    def source(u, rho):
-        mu = Density(grid, rho)
+    def source(u, mu):
         alpha, paid, hessian = controls(game, grid, u, mu, quadratic)
         move = game.model.velocity(grid.nodes, mu) + alpha @ game.control.T
         slope = jnp.sum(move * calculus.gradient(grid, u), axis=1)
@@ -69,9 +84,8 @@ def respond(
         new = method.step(grid, u, begun, lambda a: source(a, earlier)[0])
         return new, (u, alpha)
 
-    last = last_cost(game, grid, Density(grid, flow[-1]))
-    u, (values, alphas) = jax.lax.scan(step, last, (flow[:0:-1], flow[-2::-1]))
-    _, alpha, hessian = source(u, flow[0])
+    u, (values, alphas) = jax.lax.scan(step, last, (at(flow, _LATER), at(flow, _EARLIER)))
+    _, alpha, hessian = source(u, at(flow, 0))
     whole = lambda later, first: jnp.concatenate([first[None], later[::-1]])  # noqa: E731
     return whole(values, u), whole(alphas, alpha), hessian
 
@@ -93,51 +107,74 @@ def spread(game: Game, grid: FourierGrid, start: Array, flow: Array, alphas: Arr
     return jnp.concatenate([start[None], jax.lax.scan(step, start, along)[1]])
 
 
-def appraise(game: Game, grid: FourierGrid, flow: Array, alphas: Array, h: Array) -> Array:
+def at(flow: AbstractMeasure, place: Any) -> AbstractMeasure:
+    """The measure at a time, or the flow over a slice of times."""
+    return jax.tree.map(lambda a: a[place], flow)
+
+
+def appraise(game: Game, grid: FourierGrid, flow: AbstractMeasure, alphas: Array, h: Array) -> Array:
     """What a control costs along a frozen flow, at time 0 and at each node."""
+    return charge(game, grid, last_cost(game, grid, at(flow, -1)), flow, alphas, h)
+
+
+def charge(game: Game, grid: FourierGrid, last: Array, flow: AbstractMeasure, alphas: Array, h: Array) -> Array:
+    """The same from values at the end."""
     method = _exponential(game, grid, h, game.discount)
 
-    def source(u, alpha, rho):
-        mu = Density(grid, rho)
-        paid = jax.vmap(lambda x, a: game.running(x, a, mu))(grid.nodes, alpha)
+    def source(u, alpha, mu):
+        paid = running_cost(game, grid, alpha, mu)
         move = game.model.velocity(grid.nodes, mu) + alpha @ game.control.T
         return (paid + jnp.sum(move * calculus.gradient(grid, u), axis=1)).reshape(grid.shape)
 
     def step(u, pair):
-        (alpha, rho), (earlier, then) = pair
-        return method.step(grid, u, source(u, alpha, rho), lambda a: source(a, earlier, then)), None
+        (alpha, mu), (earlier, then) = pair
+        return method.step(grid, u, source(u, alpha, mu), lambda a: source(a, earlier, then)), None
 
-    pairs = ((alphas[:0:-1], flow[:0:-1]), (alphas[-2::-1], flow[-2::-1]))
-    return jax.lax.scan(step, last_cost(game, grid, Density(grid, flow[-1])), pairs)[0]
+    pairs = tuple((alphas[side], at(flow, side)) for side in (_LATER, _EARLIER))
+    return jax.lax.scan(step, last, pairs)[0]
 
 
 @eqx.filter_jit
-def solve_flow(game: Game, start: Density, steps: int, tolerance: float, quadratic: bool) -> tuple[Any, Any, Any, Any]:
+def solve_flow(
+    game: Game, start: Density, steps: int, tolerance: float, quadratic: bool, rounds: int, average: bool
+) -> tuple[Any, Any, Any, Any]:
     """(u, ρ, α) at the times, the last change, the number of rounds, and the second derivatives of L in α."""
     grid, h = fourier(start), jnp.asarray(game.end / steps)
-    volume = grid.cell_volume * grid.size
 
     def turn(flow):
-        u, alphas, hessian = respond(game, grid, flow, h, quadratic)
-        return spread(game, grid, start.values, flow, alphas, h), u, alphas, hessian
+        u, alphas, hessian = respond(game, grid, densities(grid, flow), h, quadratic)
+        return spread(game, grid, start.values, flow, alphas, h), (u, flow, alphas), hessian
+
+    flow = jnp.broadcast_to(start.values, (steps + 1, *grid.shape))
+    return settle(turn, flow, grid.cell_volume * grid.size, tolerance, rounds, average)
+
+
+def settle(
+    turn: Callable[[Array], tuple[Array, Any, Array]],
+    flow: Array,
+    volume: float,
+    tolerance: float,
+    rounds: int,
+    average: bool,
+) -> tuple[Any, Array, Array, Array]:
+    """What a flow that a turn leaves as it is makes, by Anderson's method, or by the mean of all answers so far."""
 
     def body(state):
         flow, past, offs, _, count, *_ = state
-        image, u, alphas, hessian = turn(flow)
+        image, made, hessian = turn(flow)
         off = image - flow
-        place = count % _MEMORY
+        place = count % past.shape[0]
         past, offs = past.at[place].set(image.ravel()), offs.at[place].set(off.ravel())
-        known = jnp.arange(_MEMORY) <= count
-        new = _mix(past, offs, known).reshape(flow.shape)
+        known = jnp.arange(past.shape[0]) <= count
+        new = flow + off / (count + 1) if average else _mix(past, offs, known).reshape(flow.shape)
         change = jnp.max(jnp.abs(off)) * volume
-        return new, past, offs, change, count + 1, (u, flow, alphas), hessian
+        return new, past, offs, change, count + 1, made, hessian
 
-    flow = jnp.broadcast_to(start.values, (steps + 1, *grid.shape))
-    history = jnp.zeros((_MEMORY, flow.size))
-    k = game.control.shape[1]
-    made = (flow, flow, jnp.zeros((steps + 1, grid.size, k)))
-    state = (flow, history, history, jnp.asarray(jnp.inf), 0, made, jnp.zeros((grid.size, k, k)))
-    end = jax.lax.while_loop(lambda s: (s[3] > tolerance) & (s[4] < _ROUNDS), body, state)
+    shapes = jax.eval_shape(turn, flow)[1:]
+    made, hessian = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
+    history = jnp.zeros((1 if average else _MEMORY, flow.size))
+    state = (flow, history, history, jnp.asarray(jnp.inf), 0, made, hessian)
+    end = jax.lax.while_loop(lambda s: (s[3] > tolerance) & (s[4] < rounds), body, state)
     return end[5], end[3], end[4], end[6]
 
 
@@ -160,14 +197,15 @@ def flow_gain(
     old = np.linspace(0.0, 1.0, flow.shape[0])
     fine = np.linspace(0.0, 1.0, parts * (flow.shape[0] - 1) + 1)
     h = jnp.asarray(game.end / (fine.size - 1))
-    between = lambda a: _between(a, old, fine)  # noqa: E731
-    own = appraise(game, grid, between(flow), between(control), h)
-    least = respond(game, grid, between(flow), h, quadratic)[0][0]
+    finer = lambda a: between(a, old, fine)  # noqa: E731
+    along = densities(grid, finer(flow))
+    own = appraise(game, grid, along, finer(control), h)
+    least = respond(game, grid, along, h, quadratic)[0][0]
     mean = lambda u: calculus.integrate(grid, u * flow[0])  # noqa: E731
     return mean(own), mean(least)
 
 
-def _between(values: Float[Array, "t ..."], old: np.ndarray, fine: np.ndarray) -> Array:
+def between(values: Float[Array, "t ..."], old: np.ndarray, fine: np.ndarray) -> Array:
     """Values between the times, by cubic polynomials: straight lines would leave a gap of the order of the steps'."""
     place = np.clip(np.floor(fine * (old.size - 1)).astype(int) - 1, 0, max(old.size - 4, 0))
     count = min(4, old.size)

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from mckean.games._control import amplitude, controls, fourier
+from mckean.games._control import amplitude, controls, fourier, running_cost
 from mckean.games._game import Game
 from mckean.measures import Density
 from mckean.spaces import FourierGrid, calculus
@@ -124,7 +124,7 @@ def stationary_gain(game: Game, density: Density, control: Array, factor: int) -
     fine = lambda f: calculus.interpolate(old, f.reshape(old.shape), grid)  # noqa: E731
     mu = Density(grid, fine(density.values))
     alpha = jax.vmap(lambda a: fine(a).ravel(), 1, 1)(control)
-    paid = jax.vmap(lambda x, a: game.running(x, a, mu))(grid.nodes, alpha)
+    paid = running_cost(game, grid, alpha, mu)
     move = game.model.velocity(grid.nodes, mu) + alpha @ game.control.T
     own, cost = valued(parts, move, paid, game.discount)
     u, least, _ = respond(game, grid, parts, mu, 12)

@@ -50,7 +50,7 @@ class Closure(eqx.Module):
     values: tuple[Any, ...]
 
     def __call__(self, *arguments, **keywords):
-        held = _held(self.function) | dict(zip(self.places, self.values, strict=True))
+        held = references(self.function) | dict(zip(self.places, self.values, strict=True))
         return _with(self.function, held, self.function.__globals__)(*arguments, **keywords)
 
 
@@ -68,7 +68,7 @@ def as_module(function: Callable) -> Any:
     return Static(_first_alike(function) if isinstance(function, FunctionType) else function)
 
 
-def _held(function: FunctionType) -> dict[tuple[str, Any], Any]:
+def references(function: FunctionType) -> dict[tuple[str, Any], Any]:
     """What a function refers to, but for the names of its module, by place."""
     held: dict[tuple[str, Any], Any] = {}
     for index, cell in enumerate(function.__closure__ or ()):
@@ -98,7 +98,7 @@ def _opened(value: Any, around: tuple[Any, ...]) -> Any:
     if not isinstance(value, FunctionType) or any(value is outer for outer in around):
         return value
     new = {}
-    for place, content in _held(value).items():
+    for place, content in references(value).items():
         opened = _opened(content, (*around, value))
         # A list is where values are gathered, of earlier calls too.
         if opened is not content or (traced(content) and not isinstance(content, list)):
@@ -136,11 +136,11 @@ def _frozen(function: FunctionType, around: tuple[Any, ...]) -> tuple[Any, Funct
     if function.__dict__ or any(function is outer for outer in around):
         raise _Unknown
     around = (*around, function)
-    held = {place: _fixed(value, around) for place, value in _held(function).items()}
+    held = {place: _fixed(value, around) for place, value in references(function).items()}
     if sum(kind == "cell" for kind, _ in held) < len(function.__closure__ or ()):
         raise _Unknown
     known = function.__globals__
-    if any(name not in known and not hasattr(builtins, name) for name in _globals(function.__code__)):
+    if any(name not in known and not hasattr(builtins, name) for name in global_names(function.__code__)):
         # It is defined later, or never.
         raise _Unknown
     names = {name: _fixed(known[name], around) for name in _names(function.__code__) if name in known}
@@ -152,9 +152,9 @@ def _frozen(function: FunctionType, around: tuple[Any, ...]) -> tuple[Any, Funct
     return (function.__code__, function.__module__, tuple(keys[0]), tuple(keys[1])), copy
 
 
-def _globals(code: CodeType) -> set[str]:
+def global_names(code: CodeType) -> set[str]:
     """The names that code and the functions in it look up in their module; `_names` has those of attributes too."""
-    inner = [_globals(c) for c in code.co_consts if isinstance(c, CodeType)]
+    inner = [global_names(c) for c in code.co_consts if isinstance(c, CodeType)]
     return {i.argval for i in dis.get_instructions(code) if i.opname == "LOAD_GLOBAL"}.union(*inner)
 
 

@@ -12,7 +12,7 @@ from mckean.interactions.evaluation import require_serves
 from mckean.interactions.interaction import Interaction, place
 from mckean.interactions.kernels import AbstractKernel
 from mckean.interactions.sums.direct import Direct
-from mckean.measures import AbstractMeasure, Particles, cast, configuration, dtype_of
+from mckean.measures import AbstractMeasure, Particles, at_home, cast, configuration, dtype_of
 
 _TOLERANCES = tuple(10.0**k for k in range(-12, 0))
 
@@ -38,7 +38,9 @@ def plan(kernel: AbstractKernel | Callable | Interaction, mu: AbstractMeasure) -
     placed = place(kernel, mu.domain)
     if not isinstance(mu, Particles) or traced((placed, mu)):
         return placed
-    mu = configuration(mu)
+    mu, mesh = configuration(at_home(mu)), mu.mesh
+    # On several hosts each plans by itself, for a cloud that is spread.
+    mu = mu if mu.mesh is mesh else Particles(mu.space, mu.positions, mu.weights, mesh)
     dtype = dtype_of(mu)
     inside = cast(placed.between(mu), dtype)
     choice = choose(placed, mu, few=costs.FEW_PAIRS)

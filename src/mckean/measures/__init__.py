@@ -25,6 +25,7 @@ from mckean.measures.norms import distance
 from mckean.measures.particles import Particles
 from mckean.measures.particles import mesh_of as mesh_of
 from mckean.measures.particles import require_one_device as require_one_device
+from mckean.measures.placement import at_home as at_home
 from mckean.measures.placement import shard
 from mckean.measures.products import (
     asymmetry,

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 
 from mckean import collectives
-from mckean.checks import require, traced
+from mckean.checks import array, require, traced
 from mckean.measures.measure import AbstractMeasure
 from mckean.measures.particles import Particles
 
@@ -51,6 +51,15 @@ def shard(measure: MeasureT, devices: int | Sequence[Any] | None = None) -> Meas
     # Of a new object, which nobody has seen; the constructor would retract the positions anew.
     object.__setattr__(placed, "mesh", mesh)
     return placed
+
+
+def at_home(measure: MeasureT) -> MeasureT:
+    """The measure on one device of this host, for looks at its values; itself where this host has all of them."""
+    if not isinstance(measure, Particles) or traced(measure) or measure.positions.is_fully_addressable:
+        return measure
+    here = jax.tree.map(lambda leaf: array(collectives.known(leaf)), measure)
+    object.__setattr__(here, "mesh", None)
+    return here
 
 
 def _chosen(devices: int | Sequence[Any] | None) -> list[Any]:

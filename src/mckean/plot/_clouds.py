@@ -63,7 +63,7 @@ def particles(
             look = {"label": name, "color": paint}
             draw(ax, cloud, look, {"size": size, "limit": max(1, limit // len(clouds)), "bounds": bounds})
         if len(clouds) <= 6:
-            legend(ax)
+            legend(ax, beside=isinstance(draw, _On))
         return ax
 
 

@@ -243,7 +243,7 @@ def ledger(ledger: Ledger, ax: Axes | None = None, *, level: float = 0.95) -> Ax
         error = f"closing error, at most {number(float(np.max(np.abs(closing))), 2)}"
         ax.plot(times, np.atleast_2d(closing).mean(0), color=FAINT, linewidth=1.2, label=error)
         name_axes(ax, _TIME, "energy per particle")
-        ax.margins(x=0.02)
+        ax.margins(x=0.02, y=0.25)
         legend(ax)
         return ax
 

@@ -173,9 +173,9 @@ def _pictures(shown: Iterator[Figure]) -> list[Image]:
     for k, picture in enumerate(few):
         sheet.paste(picture, (0, k * picture.height))
     palette = sheet.quantize(_PALETTE)
-    # A mean of near-whites is no white, and would show on a white page.
+    # The nearest colour is found up to 8 of 255 steps, and what is nearly white would show on a white page.
     colours = np.array(palette.getpalette()).reshape(-1, 3)
-    colours[np.argmax(colours.sum(1))] = 255
+    colours[colours.min(1) >= 248] = 255
     palette.putpalette(colours.ravel().tolist())
     return [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in full]
 

@@ -96,10 +96,11 @@ def from_zero(ax: Axes, top: float | None = None) -> None:
     ax.set_ylim(bottom=0, top=top, auto=top is None)
 
 
-def legend(ax: Axes) -> None:
-    """A legend where anything has a label; curves are seen through it."""
+def legend(ax: Axes, *, beside: bool = False) -> None:
+    """A legend where anything has a label; curves are seen through it, if it is not beside the axes."""
+    place: Any = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if beside else {"loc": "best"}
     if ax.get_legend_handles_labels()[1]:
-        ax.legend(loc="best", frameon=True, framealpha=0.8, edgecolor="none", facecolor=ax.get_facecolor())
+        ax.legend(frameon=True, framealpha=0.8, edgecolor="none", facecolor=ax.get_facecolor(), **place)
 
 
 def shades(count: int) -> list[Any]:

@@ -17,6 +17,8 @@ from mckean.plot._look import COLOURS, INK, MAP, SIZE, SQUARE, canvas, name_axes
 from mckean.spaces import BoxGrid
 from mckean.transport import Geodesic
 
+# How far an event may lie off a segment, by the way over it; and a curvature that is zero.
+_NEAR, _FLAT = 3.0, 1e-6
 _DASHED = (0, (3, 1.6))
 _COORDINATES = {"order": "order parameter", "free_energy": "free energy $F$ (energy per particle)"}
 _EVENTS = {"fold": ("s", "fold"), "branch point": ("o", "branch point")}
@@ -59,12 +61,12 @@ def branches(
     require(labels is None or len(labels) == len(several), f"{len(several)} branches take as many labels.")
     of = coordinate if callable(coordinate) else lambda state: getattr(state, coordinate)
     curves = [_curve(branch, of) for branch in several]
-    stable = [[state.stable for state in branch.states] for branch in several]
+    stable = [_stability(branch) for branch in several]
     with canvas(ax) as ax:
         handles = []
         for i, (branch, y) in enumerate(zip(several, curves, strict=True)):
             paint = COLOURS[i % len(COLOURS)]
-            for piece, solid in _pieces(branch, y, stable[i], of):
+            for piece, solid in _pieces(branch, y, of):
                 ax.plot(*piece.T, color=paint, linestyle="-" if solid else _DASHED)
             if labels is not None:
                 handles.append(Line2D([], [], color=paint, label=labels[i]))
@@ -102,21 +104,34 @@ def _curve(branch: Branch, of: Callable) -> np.ndarray:
     return np.array([_value(of, state) for state in branch.states])
 
 
-def _pieces(branch: Branch, y: np.ndarray, stable: Sequence[bool], of: Callable):
+def _pieces(branch: Branch, y: np.ndarray, of: Callable):
     """The curve in pieces of one stability, which meet where it changes: at an event, where one is near."""
     curve = np.stack([branch.parameters, y], axis=1)
+    stable = _stability(branch)
     events = np.array([[event.parameter, _value(of, event.state)] for event in branch.events]).reshape(-1, 2)
     scale = np.maximum(np.ptp(curve, axis=0), 1e-300)
     piece = [curve[0]]
     for i in range(1, len(curve)):
         if stable[i] != stable[i - 1]:
-            meet = 0.5 * (curve[i - 1] + curve[i])
-            if len(events):
-                meet = events[np.argmin(np.linalg.norm((events - meet) / scale, axis=1))]
+            ends = curve[i - 1 : i + 1]
+            away = np.linalg.norm((events[:, None] - ends) / scale, axis=-1).sum(axis=1)
+            near = len(events) and away.min() <= _NEAR * np.linalg.norm((ends[1] - ends[0]) / scale)
+            meet = events[np.argmin(away)] if near else ends.mean(axis=0)
             yield np.array([*piece, meet]), stable[i - 1]
             piece = [meet]
         piece.append(curve[i])
     yield np.array(piece), stable[-1]
+
+
+def _stability(branch: Branch) -> list[bool]:
+    """Whether each point is stable; one of no curvature, where a branch leaves another, is what its neighbour is."""
+    stable = [state.stable for state in branch.states]
+    flat = [abs(float(np.min(state.curvatures))) < _FLAT for state in branch.states]
+    for ahead, at in ((1, range(len(stable) - 2, -1, -1)), (-1, range(1, len(stable)))):
+        for i in at:
+            if flat[i] and not flat[i + ahead]:
+                stable[i] = stable[i + ahead]
+    return stable
 
 
 def phase_diagram(diagram: PhaseDiagram, ax: Axes | None = None, *, field: str = "phase") -> Axes:

@@ -27,7 +27,7 @@ from mckean.talk.run import Outcome
 # What a file may hold beside plain values.
 _KINDS = {kind.__name__: kind for kind in (Claim, Estimate, Figure, Film, Observation, Panel, Result, Rival, Series)}
 # These draw, speak and keep; no number of a chapter depends on them.
-_UNHEARD = ("cli/", "talk/calibration.py", "talk/report/")
+_UNHEARD = ("cli/", "sweeps/", "talk/calibration.py", "talk/report/")
 # Whose versions they depend on.
 _LIBRARIES = ("jax", "jaxlib", "numpy", "scipy", "diffrax", "equinox")
 

@@ -2,12 +2,10 @@
 
 import contextlib
 import os
-import re
 import time
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from queue import Empty, Queue, SimpleQueue
 from threading import Event, Thread
 from typing import Any
@@ -17,7 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from mckean.cache import drop_programs
 from mckean.checks import nearest, require
+from mckean.faults import sentence
 from mckean.talk import chapters
 from mckean.talk.claims import SHARES, Chapter, Claim, Observation, Result, Rival
 
@@ -26,11 +26,6 @@ LARGEST_SEED = 2**63 - 1
 
 # The name of the threads that run chapters.
 WORKER = "mckean-chapter"
-
-# Linux allows a process 65530 mappings of memory; compiled programs hold some each, and XLA crashes without more.
-_MAPPINGS, _MANY = Path("/proc/self/maps"), 30_000
-# Two processes of this size, in bytes, leave room on a machine of 16 GB.
-_PAGES, _LARGE = Path("/proc/self/statm"), 5 * 2**30
 
 TalkProgress = Callable[[str, float], None]
 Keep = Callable[["Outcome"], None]
@@ -260,14 +255,6 @@ def _run(chapter: Chapter, quick: bool, seed: int, progress: TalkProgress) -> Ou
     return Outcome(chapter, seed, what, result, time.perf_counter() - start, error)
 
 
-def drop_programs() -> None:
-    """Forget what was compiled where it is much, in mappings or in bytes; what is needed again is compiled anew."""
-    many = _MAPPINGS.exists() and _MAPPINGS.read_bytes().count(b"\n") > _MANY
-    large = _PAGES.exists() and int(_PAGES.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") > _LARGE
-    if many or large:
-        jax.clear_caches()
-
-
 def _ran(chapter: Chapter, config: Any, key: PRNGKeyArray, progress: TalkProgress) -> Result:
     """The chapter's result, which must claim something: a chapter without claims would pass unjudged."""
     result = chapter.run(config, key, lambda fraction: progress(chapter.name, fraction))
@@ -281,13 +268,3 @@ def _unheard(name: str, fraction: float) -> None:
 
 def _unkept(outcome: Outcome) -> None:
     """An outcome that nobody saves."""
-
-
-def sentence(error: BaseException) -> str:
-    """The one line of an error that says the cause; our own errors are sentences already."""
-    text = str(error).strip()
-    # Equinox wraps the sentence given to `error_if` in pages on how to debug.
-    if wrapped := re.search(r"EquinoxRuntimeError: (.+)", text):
-        return wrapped[1]
-    first = text.splitlines()[0] if text else "no reason given"
-    return first if isinstance(error, ValueError | ArithmeticError) else f"{type(error).__name__}: {first}"

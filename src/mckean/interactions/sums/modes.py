@@ -10,6 +10,7 @@ A measure is analysed into its modes once; the field is then synthesised at poin
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Complex, Float
 
 from mckean import collectives
@@ -148,7 +149,7 @@ def potential(mu: AbstractMeasure, series: FourierSeries, points) -> Float[Array
         return _on_grid(series.coefficients.astype(c.dtype) * (c - 1j * s), series.modes, points)[0]
     points = points.nodes.astype(c.dtype) if isinstance(points, AbstractGrid) else points
     a = series.coefficients.astype(c.dtype)
-    return _synthesise(points, series, a * c, a * s, mu)
+    return synthesise(points, series, a * c, a * s, mesh_of(mu))
 
 
 def force(mu: AbstractMeasure, series: FourierSeries, points) -> Float[Array, "m d"]:
@@ -162,12 +163,12 @@ def force(mu: AbstractMeasure, series: FourierSeries, points) -> Float[Array, "m
     a = series.coefficients.astype(c.dtype)
     columns = [jnp.asarray(q[:, i], c.dtype) * a for i in range(q.shape[1])]
     if len(series.modes) <= _FUSED:
-        return jnp.stack([_synthesise(points, series, -w * s, w * c, mu) for w in columns], axis=-1)
+        return jnp.stack([synthesise(points, series, -w * s, w * c, mesh_of(mu)) for w in columns], axis=-1)
     cosine, sine = jnp.stack([-w * s for w in columns], axis=-1), jnp.stack([w * c for w in columns], axis=-1)
-    return _synthesise(points, series, cosine, sine, mu)
+    return synthesise(points, series, cosine, sine, mesh_of(mu))
 
 
-def _synthesise(x: Float[Array, "n d"], series: FourierSeries, cosine, sine, mu: AbstractMeasure) -> Array:
+def synthesise(x: Float[Array, "n d"], series: FourierSeries, cosine, sine, mesh: Mesh | None) -> Array:
     """Σ_k cosine_k cos(q_k·x) + sine_k sin(q_k·x); coefficients of shape (m,) or (m, d)."""
     cosine, sine = cosine.astype(x.dtype), sine.astype(x.dtype)
     if len(series.modes) <= _FUSED and cosine.ndim == 1:
@@ -178,7 +179,7 @@ def _synthesise(x: Float[Array, "n d"], series: FourierSeries, cosine, sine, mu:
         c, s = _cos_sin_block(rows, series)
         return c @ cosine + s @ sine
 
-    return collectives.row_by_row(lambda rows: _in_blocks(block, (rows,), reduce=False), mesh_of(mu), x)
+    return collectives.row_by_row(lambda rows: _in_blocks(block, (rows,), reduce=False), mesh, x)
 
 
 def _resolves(grid: FourierGrid, series: FourierSeries, mu: AbstractMeasure) -> bool:

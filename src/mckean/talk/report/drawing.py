@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from mckean.faults import sentence
 from mckean.talk import chapters
 from mckean.talk.claims import Figure, Film, Panel
 from mckean.talk.report.figures import film_svg, panel_svg
 from mckean.talk.report.mathematics import inline
-from mckean.talk.run import Outcome, sentence
+from mckean.talk.run import Outcome
 
 _UNDRAWN = "<p class='notice' role='note'>The figures are not drawn yet: the run was stopped.</p>"
 # In inches: what makes letters as large on a wide page as they are in points, for panels side by side.

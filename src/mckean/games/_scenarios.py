@@ -1,0 +1,222 @@
+"""Games on a torus with a common noise that no frame takes away: the environment has finitely many scenarios.
+
+[0, T] has equal stages. In the middle of each all players are carried along by the common noise's flow, with an
+increment √Δ ξ of B⁰ from a quadrature of the Gaussian law: u(x) ← E[u(Φ_ξ(x)) | F], ρ ← ρ∘Φ_ξ⁻¹|∇Φ_ξ⁻¹|. Between,
+nothing is common. Halves before and after make the order in the length of a stage 2 where three nodes match the moments
+up to the fifth.
+
+A conditional expectation given the stages so far is a matrix on the scenarios: on the tree of all increments the mean
+over those that share them; on features of the conditional law, a regression. Φ is interpolation at the points to which
+the nodes go, and its transpose carries ρ: mass is kept, and both equations stay each other's adjoint.
+"""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from mckean.checks import require
+from mckean.games._control import fourier, last_cost
+from mckean.games._flow import back, between, charge, densities, settle, spread
+from mckean.games._game import Game
+from mckean.measures import Density
+from mckean.spaces import FourierGrid, calculus
+
+# Steps of Runge and Kutta along the flow of a common noise.
+_PARTS = 8
+_MOST = 2000
+
+
+class Scenarios(eqx.Module):
+    """All increments of B⁰ from a quadrature at each stage; s scenarios, j nodes of the quadrature.
+
+    `carried`: for each node the values at the points to which the grid's nodes go, as a matrix. `digits`: which node a
+    scenario has at a stage.
+    """
+
+    increments: Float[Array, "j m"]
+    shares: Float[Array, " j"]
+    digits: Int[Array, "stages s"]
+    weights: Float[Array, " s"]
+    carried: Float[Array, "j n n"]
+
+    @property
+    def environments(self) -> Float[Array, "s stages m"]:
+        """The increments in each scenario."""
+        return jnp.moveaxis(self.increments[self.digits], 0, 1)
+
+    def tree(self) -> Float[Array, "stages s s"]:
+        """E[· | F] at each stage: the mean over the scenarios that share all increments before it."""
+        stages, count = self.digits.shape
+        nodes, place = self.increments.shape[0], jnp.arange(count)
+        parts = []
+        for k in range(stages):
+            # Later increments are not known either, but what is asked does not depend on them.
+            size = nodes ** (stages - 1 - k)
+            alike = (place[:, None] // (size * nodes) == place // (size * nodes)) & (
+                place[:, None] % size == place % size
+            )
+            parts.append(alike * self.shares[self.digits[k]])
+        return jnp.stack(parts)
+
+    def carry(self, u: Float[Array, "s n"], k: Int[Array, " s"]) -> Float[Array, "s n"]:
+        """u(Φ_ξ(x)) in each scenario."""
+        return jnp.einsum("jab,sb->jsa", self.carried, u)[k, jnp.arange(u.shape[0])]
+
+    def push(self, rho: Float[Array, "s n"], k: Int[Array, " s"]) -> Float[Array, "s n"]:
+        """The density of Φ_ξ(X) in each scenario."""
+        return jnp.einsum("jab,sa->jsb", self.carried, rho)[k, jnp.arange(rho.shape[0])]
+
+
+def require_noise(game: Game, start: Density) -> None:
+    """**Raises** `ValueError` for a game without a horizon, or whose common noise has no flow on the points alone."""
+    require(game.horizon is not None, "scenarios end: this is done up to a horizon, give the game one.")
+    require(bool(game.model.common), "this game has no common noise: `equilibrium` solves it.")
+    grid = fourier(start)
+    wave = start.values * (1 + 0.5 * jnp.cos(2 * jnp.pi * grid.nodes[:, 0] / grid.sides[0])).reshape(grid.shape)
+    bent = Density(grid, wave / calculus.integrate(grid, wave))
+    for part in game.model.common:
+        plain = part.ito_is_stratonovich or part.calculus == "stratonovich"
+        require(plain, "a common noise carries players along in Stratonovich's calculus: see `mk.convert`.")
+        apart = part.matrix(grid.nodes, start) - part.matrix(grid.nodes, bent)
+        require(jnp.max(jnp.abs(apart)) <= 1e-10, "the common noise of scenarios must not depend on μ.")
+
+
+def scenarios(game: Game, start: Density, stages: int, branches: int) -> Scenarios:
+    """The tree of a game, with so many nodes for each component of B⁰ at each stage."""
+    grid, common = fourier(start), game.model.common
+    width = [part.width(start, game.model.space.dim) for part in common]
+    count = float(branches) ** (stages * sum(width))
+    require(count <= _MOST, f"this tree has {count:.3g} scenarios, more than {_MOST}: take fewer stages or branches.")
+    node, weight = np.polynomial.hermite_e.hermegauss(branches)
+    dt = game.end / stages
+    each = np.array(list(itertools.product(node, repeat=sum(width)))) * np.sqrt(dt)
+    shares = np.prod(list(itertools.product(weight / weight.sum(), repeat=sum(width))), axis=1)
+    digits = np.array(list(itertools.product(range(len(each)), repeat=stages))).T
+    cuts = np.cumsum(width)[:-1]
+
+    def moved(increment):
+        pieces = jnp.split(increment, cuts)
+        field = lambda x: sum(part.displacement(x, start, dB) for part, dB in zip(common, pieces, strict=True))  # noqa: E731
+
+        def step(_, x):
+            a = field(x)
+            b = field(x + a / (2 * _PARTS))
+            c = field(x + b / (2 * _PARTS))
+            return x + (a + 2 * b + 2 * c + field(x + c / _PARTS)) / (6 * _PARTS)
+
+        return _interpolation(grid, jax.lax.fori_loop(0, _PARTS, step, grid.nodes))
+
+    increments = jnp.asarray(each)
+    weights = jnp.prod(jnp.asarray(shares)[digits], axis=0)
+    return Scenarios(increments, jnp.asarray(shares), jnp.asarray(digits), weights, jax.lax.map(moved, increments))
+
+
+def _interpolation(grid: FourierGrid, x: Float[Array, "p d"]) -> Float[Array, "p n"]:
+    """Values of trigonometric interpolants at points, as a matrix."""
+    matrix = jnp.ones((x.shape[0], 1))
+    for axis, (n, nodes) in enumerate(zip(grid.shape, grid.axes, strict=True)):
+        gap = (x[:, axis, None] - nodes) * 2 * jnp.pi / grid.sides[axis]
+        wave = np.arange(1, (n - 1) // 2 + 1)
+        kernel = 1 + 2 * jnp.sum(jnp.cos(gap[..., None] * wave), axis=-1)
+        kernel = (kernel + (jnp.cos(gap * n / 2) if n % 2 == 0 else 0.0)) / n
+        matrix = (matrix[:, :, None] * kernel[:, None, :]).reshape(x.shape[0], -1)
+    return matrix
+
+
+@eqx.filter_jit
+def solve_scenarios(
+    game: Game,
+    start: Density,
+    made: Scenarios,
+    features: Callable | None,
+    steps: int,
+    tolerance: float,
+    quadratic: bool,
+    rounds: int,
+) -> tuple[Any, Array, Array, Array]:
+    """(u, ρ, α) along all scenarios, the last change, the rounds, and the second derivatives of L in α."""
+    grid = fourier(start)
+    (stages, count), half = made.digits.shape, steps // (2 * made.digits.shape[0])
+    h = jnp.asarray(game.end / steps)
+    known = made.tree()
+
+    def turn(flow):
+        means = (
+            known if features is None else jax.vmap(lambda rho: _regression(features, grid, rho, made))(flow[:, 0, -1])
+        )
+        last = jax.vmap(lambda rho: last_cost(game, grid, Density(grid, rho)))(flow[-1, 1, -1])
+
+        def half_way(u, flow):
+            one = lambda u, rho: back(game, grid, u, densities(grid, rho), h, quadratic)  # noqa: E731
+            return jax.vmap(one, (0, 1), (1, 1, 0))(u, flow)
+
+        def earlier(u, stage):
+            flow, mean, k = stage
+            after = half_way(u, flow[1])
+            before = half_way(_expected(made, mean, after[0][0], k), flow[0])
+            pair = jax.tree.map(lambda a, b: jnp.stack([a, b]), before[:2], after[:2])
+            return before[0][0], (*pair, before[2])
+
+        _, (u, alphas, hessian) = jax.lax.scan(earlier, last, (flow, means, made.digits), reverse=True)
+
+        def later(rho, stage):
+            flow, alpha, k = stage
+            one = jax.vmap(lambda rho, seen, a: spread(game, grid, rho, seen, a, h), (0, 1, 1), 1)
+            before = one(rho, flow[0], alpha[0])
+            after = one(made.push(before[-1].reshape(count, -1), k).reshape(rho.shape), flow[1], alpha[1])
+            return after[-1], jnp.stack([before, after])
+
+        begun = jnp.broadcast_to(start.values, (count, *grid.shape))
+        _, image = jax.lax.scan(later, begun, (flow, alphas, made.digits))
+        return image, (u, flow, alphas), hessian[0, 0]
+
+    flow = jnp.broadcast_to(start.values, (stages, 2, half + 1, count, *grid.shape))
+    return settle(turn, flow, grid.cell_volume * grid.size, tolerance, rounds, False)
+
+
+def _expected(made: Scenarios, mean: Array, u: Float[Array, "s ..."], k: Array) -> Float[Array, "s ..."]:
+    """E[u(Φ_ξ(x)) | F]."""
+    return (mean @ made.carry(u.reshape(u.shape[0], -1), k)).reshape(u.shape)
+
+
+def _regression(features: Callable, grid: FourierGrid, rho: Float[Array, "s ..."], made: Scenarios) -> Array:
+    """The weighted projection on 1 and the features of the conditional laws, as a matrix on the scenarios."""
+    values = jax.vmap(lambda rho: jnp.atleast_1d(features(Density(grid, rho))))(rho)
+    off = values - made.weights @ values
+    size = jnp.sqrt(made.weights @ off**2)
+    # A feature that does not vary, such as any at the first stage, tells nothing.
+    off = jnp.where(size > 1e-9 * (1 + jnp.max(jnp.abs(values), axis=0)), off / jnp.where(size > 0, size, 1.0), 0.0)
+    design = jnp.concatenate([jnp.ones((rho.shape[0], 1)), off], axis=1)
+    gram = design.T @ (made.weights[:, None] * design)
+    return design @ jnp.linalg.pinv(gram, rtol=1e-9, hermitian=True) @ (design.T * made.weights)
+
+
+@eqx.filter_jit
+def scenario_gain(
+    game: Game, made: Scenarios, flow: Array, control: Array, parts: int, quadratic: bool, grid: FourierGrid
+) -> tuple[Array, Array]:
+    """What a control costs and what the best one does that knows the stages so far, in steps so many times as short."""
+    half = flow.shape[2] - 1
+    old, fine = np.linspace(0.0, 1.0, half + 1), np.linspace(0.0, 1.0, parts * half + 1)
+    h = jnp.asarray(game.end / (2 * made.digits.shape[0] * parts * half))
+    finer = jax.vmap(jax.vmap(lambda a: between(a, old, fine)))
+    flow, control = finer(flow), finer(control)
+    last = jax.vmap(lambda rho: last_cost(game, grid, Density(grid, rho)))(flow[-1, 1, -1])
+
+    def costs(solve):
+        def earlier(u, stage):
+            (flow, alpha), mean, k = stage
+            one = jax.vmap(lambda u, rho, a: solve(u, densities(grid, rho), a), (0, 1, 1))
+            return one(_expected(made, mean, one(u, flow[1], alpha[1]), k), flow[0], alpha[0]), None
+
+        u = jax.lax.scan(earlier, last, ((flow, control), made.tree(), made.digits), reverse=True)[0][0]
+        return calculus.integrate(grid, u * flow[0, 0, 0, 0])
+
+    own = costs(lambda u, flow, alpha: charge(game, grid, u, flow, alpha, h))
+    return own, costs(lambda u, flow, alpha: back(game, grid, u, flow, h, quadratic)[0][0])

@@ -1,0 +1,131 @@
+"""Files that are whole or not there, whatever ends the process."""
+
+import contextlib
+import io
+import json
+import os
+import secrets
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_PART = ".part"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Put the content in place of a file: a reader, and who comes after a crash, finds the old one or the new one.
+
+    **Arguments:**
+
+    - `path`: the file; its folder is there.
+    - `content`: the bytes.
+
+    **Raises:** `OSError` where it cannot be written; then the old file stays, and nothing else is left.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}{_PART}")
+    try:
+        with open(part, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    _sync(path.parent)
+
+
+def make_folder(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Make a folder whole: it is filled beside its place, under a name that is hidden, and then put there.
+
+    **Arguments:**
+
+    - `folder`: its place, where nothing or an empty folder is.
+    - `fill`: writes what it holds into a folder.
+
+    **Raises:** `OSError` where it cannot be made; then nothing is left of it.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}{_PART}")
+    try:
+        part.mkdir()
+        fill(part)
+        os.replace(part, folder)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    _sync(folder.parent)
+
+
+def sweep_parts(folder: Path) -> None:
+    """Remove what a process that was killed had begun to write in a folder; nobody writes there now."""
+    for pattern in (f".*{_PART}", "*.partial"):
+        for part in folder.rglob(pattern):
+            part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """The folder for this process alone; the system lets go of it when the process ends, however it ends.
+
+    **Raises:** `ValueError` while another process has it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # no such locks on Windows
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise ValueError(f"another process writes to '{folder}': wait for its end, or stop it.") from None
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def writing(folder: Path, mend: str = "") -> Iterator[None]:
+    """Where a folder is written: an error of the system is one sentence, with what is left of the folder."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f"'{folder}' cannot be written: {error.strerror or error}{mend}.") from error
+
+
+def pack(arrays: Sequence[np.ndarray], **words: Any) -> bytes:
+    """Arrays and words, which JSON can hold, as the bytes of one file."""
+    buffer = io.BytesIO()
+    named: dict[str, Any] = {f"array_{index}": array for index, array in enumerate(arrays)}
+    np.savez(buffer, words=np.frombuffer(json.dumps(words).encode(), np.uint8), **named)
+    return buffer.getvalue()
+
+
+def unpack(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
+    """What `pack` has put into a file; its sums are checked.
+
+    **Raises:** `ValueError` for a file that is not whole, or not there.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = [file[f"array_{index}"] for index in range(len(file.files) - 1)]
+            return arrays, json.loads(file["words"].tobytes())
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"'{path}' cannot be read: it is not there, or not whole.") from error
+
+
+def _sync(folder: Path) -> None:
+    """Let the name of a file that was put into a folder outlast a loss of power."""
+    with contextlib.suppress(OSError):  # not all systems open folders
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,117 @@
+"""What tells functions and classes of yours from others: their code, and all that it refers to."""
+
+import dis
+import functools
+import hashlib
+import inspect
+import sys
+import sysconfig
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+Around = tuple[Any, ...]
+"""The values that hold the one in question, the innermost last: a function may refer to itself."""
+
+_INSTALLED = tuple(str(Path(sysconfig.get_paths()[kind])) for kind in ("stdlib", "purelib", "platlib"))
+
+
+def told(value: Any, around: Around) -> tuple[str, Any]:
+    """The name of a function, a class or a module, and what tells it from others, as a value that a recipe can write.
+
+    **Raises:** `ValueError` for an object in which nothing can be seen.
+    """
+    if isinstance(value, ModuleType):
+        return value.__name__, _source(value.__name__, getattr(value, "__file__", None))
+    name = f"{getattr(value, '__module__', '?')}:{getattr(value, '__qualname__', type(value).__qualname__)}"
+    module = sys.modules.get(str(getattr(value, "__module__", None)))
+    if module is not None and _installed(module) and isinstance(value, type | FunctionType) and "<" not in name:
+        return name, "installed"
+    if isinstance(value, FunctionType):
+        return name, _function(value)
+    if isinstance(value, type):
+        return name, [list(value.__bases__), [[key, _peeled(part)] for key, part in _own(value)]]
+    if callable(value) and hasattr(value, "__wrapped__"):
+        return name, value.__wrapped__
+    if type(value).__module__ == "builtins" and callable(value):
+        return name, "builtin"
+    if module is not None and _installed(module) and callable(value) and not hasattr(value, "__dict__"):
+        return name, "installed"
+    if hasattr(value, "__dict__"):
+        return name, [type(value), vars(value)]
+    raise ValueError(
+        f"a run or a result on disk is told from others by what it is made of, but nothing can be seen in {value!r}: "
+        "put its numbers into arrays, or into an equinox.Module."
+    )
+
+
+def _function(function: FunctionType) -> list[Any]:
+    cells = [cell.cell_contents for cell in function.__closure__ or () if _filled(cell)]
+    known = function.__globals__
+    names = {name: known[name] for name in sorted(_globals(function.__code__)) if name in known}
+    return [_digest(function.__code__), cells, function.__defaults__, function.__kwdefaults__, names]
+
+
+def _filled(cell: Any) -> bool:
+    try:
+        return cell.cell_contents is not cell
+    except ValueError:
+        return False
+
+
+def _digest(code: CodeType) -> str:
+    """A digest of what code does; where it is written is no part of it."""
+    parts: list[Any] = [code.co_code, code.co_names, code.co_argcount, code.co_flags]
+    for constant in code.co_consts:
+        inner = _digest(constant) if isinstance(constant, CodeType) else constant
+        # The order of a set differs from process to process.
+        parts.append(sorted(map(repr, inner)) if isinstance(inner, frozenset) else repr(inner))
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _globals(code: CodeType) -> set[str]:
+    """The names that code and the functions in it look up in their module."""
+    inner = [_globals(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
+    return {step.argval for step in dis.get_instructions(code) if step.opname in _LOOKS}.union(*inner)
+
+
+_LOOKS = {"LOAD_GLOBAL", "LOAD_NAME"}
+
+
+def _own(kind: type) -> list[tuple[str, Any]]:
+    """The functions and the defaults that a class writes itself; what Python adds to it tells nothing."""
+    kept = [(key, part) for key, part in vars(kind).items() if callable(_peeled(part)) or _plain(part)]
+    return sorted((key, part) for key, part in kept if key not in _ADDED)
+
+
+_ADDED = {
+    "__annotations__", "__dataclass_fields__", "__dataclass_params__", "__dict__", "__doc__", "__eq__", "__hash__",
+    "__init__", "__match_args__", "__module__", "__replace__", "__repr__", "__weakref__", "__qualname__",
+    "__firstlineno__", "__static_attributes__",
+}  # fmt: skip
+
+
+def _plain(part: Any) -> bool:
+    return isinstance(part, bool | int | float | complex | str)
+
+
+def _peeled(part: Any) -> Any:
+    """The function within a property, a method or a wrapper."""
+    for attribute in ("__func__", "fget", "method", "__wrapped__"):
+        inner = inspect.getattr_static(part, attribute, None) if not isinstance(part, type) else None
+        if isinstance(inner, FunctionType):
+            return inner
+    return part
+
+
+def _installed(module: ModuleType) -> bool:
+    path = getattr(module, "__file__", None)
+    return path is None or str(path).startswith(_INSTALLED)
+
+
+@functools.cache
+def _source(name: str, path: str | None) -> str:
+    """A module that is installed is its name; one of yours its file too."""
+    if path is None or path.startswith(_INSTALLED) or name.split(".")[0] == "mckean":
+        return name
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
