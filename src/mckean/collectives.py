@@ -67,8 +67,7 @@ def together(mesh: Mesh | None) -> Iterator[None]:
         if mesh is None or not mesh.is_multi_process or not any(word in str(error) for word in _GONE):
             raise
         raise RuntimeError(
-            "another process of this run has stopped, and this one cannot go on alone: start all of them again; a run "
-            "that is kept on disk goes on from there."
+            "another process of this run has stopped, and this one cannot go on alone: start all of them again."
         ) from error
 
 

@@ -1,6 +1,7 @@
 """The one loop over time: what is compiled, in chunks, and how a chunk is judged."""
 
 import abc
+import contextlib
 import time
 import warnings
 from collections.abc import Callable
@@ -159,7 +160,12 @@ def run_whole(run: Run, plan: Plan, measure: MeasureT, made: tuple) -> Trajector
 
 
 class AbstractBook(abc.ABC):
-    """Where a run is kept as it goes: what it begins with, and what is done after each chunk."""
+    """Where a run is kept as it goes: what it begins with, and what is done after each chunk.
+
+    `lock`: what is held while it runs.
+    """
+
+    lock: contextlib.ExitStack
 
     @abc.abstractmethod
     def begin(self, measure: AbstractMeasure, start: dict) -> Kept:
@@ -172,6 +178,9 @@ class AbstractBook(abc.ABC):
 
 class NoBook(AbstractBook):
     """A run that lives in memory alone."""
+
+    def __init__(self):
+        self.lock = contextlib.ExitStack()
 
     def begin(self, measure: AbstractMeasure, start: dict) -> Kept:
         return measure, 0, [start]
@@ -284,7 +293,7 @@ def advance(run: Run, measure: MeasureT, first: int, steps: int) -> tuple[Measur
     **Returns:** the measure, the number of steps that were made, and what went wrong at the last of them.
     """
     counts = (np.asarray(0), np.asarray(steps), np.asarray(steps))
-    new, _, count, found = _advance(run, measure, np.asarray(first), counts, Room(1, {}))
+    new, _, count, found = _advance((run, np.asarray(first), counts, Room(1, {})), measure)
     return new, int(count), found
 
 
