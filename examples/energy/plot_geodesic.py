@@ -34,10 +34,8 @@ assert abs(path.distance / exact - 1) < (8 / cells) ** 2 / 4, (path.distance, ex
 assert path.energy.std() / path.energy.mean() < 0.01  # constant speed, to ten times the tolerance
 
 # %%
-fig, axes = plt.subplots(1, 3, figsize=(7, 2.6), sharey=True, layout="constrained")
-for k, ax in zip((0, 8, 16), axes, strict=True):
-    mk.plot.density(path.density(k), ax)
-    ax.set(title=f"t = {k / 16:g}")
+fig, ax = plt.subplots(figsize=(5, 4), layout="constrained")
+mk.plot.geodesic(path, ax)
 
 # %%
 # Change ``[-1.2, -0.6]`` to ``[-1.2, 0.6]``: the means are nearer, and so are the densities.
