@@ -193,7 +193,7 @@ def run_in_chunks(
     run: Run, plan: Plan, measure: MeasureT, made: tuple, progress: bool, book: AbstractBook
 ) -> Trajectory[MeasureT]:
     """The run chunk by chunk, each judged; an interruption loses no more than the chunk under way."""
-    whole = None
+    whole, mesh = None, mesh_of(measure)
     try:
         with asked_to_stop(not isinstance(book, NoBook)) as asked, bar("evolve", progress, plan.steps) as tick:
             warn_of_lost_steps(initial(run.stepper.equation), measure, plan.dt, plan.steps)
@@ -204,16 +204,14 @@ def run_in_chunks(
                 try:
                     while kept[1] < plan.steps:
                         chunk, begun = pace.next(kept[1]), time.perf_counter()
-                        with collectives.together(mesh_of(measure)):
+                        with collectives.together(mesh):
                             kept = _advance_by(run, plan, chunk, pace.most, kept)
                             # Hosts make the same chunks, and stop together.
-                            seen = (time.perf_counter() - begun, asked())
-                            seconds, stop = collectives.largest(seen, mesh_of(measure))
-                        pace.learn(chunk, seconds)
-                        tick(chunk.end)
-                        book.keep(kept, last=False)
-                        if stop:
-                            raise KeyboardInterrupt
+                            pace.learn(chunk, collectives.largest(time.perf_counter() - begun, mesh))
+                            tick(chunk.end)
+                            book.keep(kept, last=False)
+                            if collectives.largest(asked(), mesh):
+                                raise KeyboardInterrupt
                 finally:
                     book.keep(kept, last=True)
             except KeyboardInterrupt as stop:
