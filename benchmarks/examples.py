@@ -43,6 +43,7 @@ def main(arguments: list[str]) -> None:
             env=os.environ,
             capture_output=True,
             text=True,
+            check=False,
         )
         seconds = time.perf_counter() - start
         total += seconds

@@ -56,7 +56,18 @@ REFUSED = {
         "the name of a coordinate": (lambda: run(observe={"time": lambda m, mu: 0.0}), "cannot be called"),
         "a measure of another space": (lambda: run(measure=DOTS), "the model lives on"),
         "a scheme of densities": (lambda: run(scheme=mk.Spectral()), "moves Density"),
+        "a folder of something else": (lambda: run(store="/proc"), "is not the folder of a run"),
+        "a folder in a program": (jax.jit(lambda: run(store="x").final), "under a transformation"),
     },
+    "resume": {"no folder": (lambda: mk.resume("/nowhere"), "is not the folder of a run")},
+    "verify": {"no folder": (lambda: mk.verify("/nowhere"), "is not the folder of a run")},
+    "load": {"no folder": (lambda: mk.load("/nowhere"), "is not the folder of a value")},
+    "dataset": {"no folder": (lambda: mk.dataset("/nowhere"), "is not the folder of a value")},
+    "save": {
+        "a function": (lambda: mk.save(lambda x: x, "/nowhere"), "holds no program"),
+        "a folder that is taken": (lambda: mk.save(1.0, "/proc"), "is not empty"),
+    },
+    "store.digest": {"what cannot be seen": (lambda: mk.store.digest(iter("x")), "nothing can be seen")},
     "Model": {
         "the measure before the points": (lambda: MODEL.velocity(CLOUD, CLOUD.positions), "points come first"),
         "a potential at a measure": (lambda: MODEL.potential(CLOUD, CLOUD.positions), "points come first"),

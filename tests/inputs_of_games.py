@@ -13,6 +13,12 @@ LINE, CIRCLE, KEY = mk.Euclidean(1), mk.Torus(1), jax.random.key(0)
 WALK, STIRRED = mk.Model(LINE, noise=mk.Additive(1.0)), mk.Model(LINE, common=mk.Additive(1.0))
 TURNS = mk.Model(CIRCLE, noise=mk.Additive(1.0))
 PULLED = mk.langevin(CIRCLE, interaction=mk.kernels.Cosine(1.0), beta=2.0)
+TOSSED = mk.Model(CIRCLE, noise=mk.Additive(1.0), common=mk.Additive(0.5))
+CROWDED = mk.Model(
+    CIRCLE,
+    noise=mk.Additive(1.0),
+    common=mk.Isotropic(lambda mu: mu.integrate(lambda x: 2 + jnp.cos(x[0])), "stratonovich"),
+)
 RHO = mk.Density.from_function(CIRCLE.grid(8), lambda x: 1 + 0.5 * jnp.cos(x[0]))
 REST, BALL = mk.Gaussian(0.0, 0.0), mk.Gaussian([0.0, 0.0], jnp.eye(2))
 
@@ -155,6 +161,7 @@ REFUSED = {
     },
     "games.equilibrium": {
         "no steps": (lambda: games.equilibrium(game(model=TURNS), RHO, steps=0), "positive integer"),
+        "by guess": (lambda: games.equilibrium(game(model=TURNS), RHO, method="guess"), "anderson, fictitious"),
         "from particles": (lambda: games.equilibrium(forever(), RHO.sample(KEY, 2)), "starts at a density"),
         "a cost that is not convex": (
             lambda: games.equilibrium(forever(lambda x, a, mu: jnp.cos(x[0]) * effort(x, a, mu)), RHO),
@@ -170,6 +177,19 @@ REFUSED = {
                 RHO,
             ),
             "differences of positions",
+        ),
+    },
+    "games.conditional_equilibrium": {
+        "without a common noise": (lambda: games.conditional_equilibrium(game(model=TURNS), RHO), "no common noise"),
+        "without an end": (lambda: games.conditional_equilibrium(forever(model=TOSSED), RHO), "scenarios end"),
+        "seven steps": (lambda: games.conditional_equilibrium(game(model=TOSSED), RHO, steps=7), "no multiple of 2"),
+        "a forest": (
+            lambda: games.conditional_equilibrium(game(model=TOSSED), RHO, stages=10, steps=20),
+            "5.9e+04 scenarios",
+        ),
+        "a noise of the measure": (
+            lambda: games.conditional_equilibrium(game(model=CROWDED), RHO),
+            "must not depend on μ",
         ),
     },
     "games.exploitability": {

@@ -23,6 +23,7 @@ NOT_ASKED = {
     "equilibrium.Invariance",
     "equilibrium.LangevinMeans",
     "equilibrium.LogPartition",
+    "games.GameEntry",
     "interactions.AbstractField",
     "interactions.AbstractSum",
     "interactions.Certificate",

@@ -1,7 +1,9 @@
 """A program for eight devices made of one processor: each case by 1 and 8 of them, or more; prints what it finds."""
 
 import json
+import pathlib
 import re
+import tempfile
 
 import equinox as eqx
 import jax
@@ -10,6 +12,7 @@ import numpy as np
 
 import mckean as mk
 from mckean.models import in_precision
+from mckean.statistics import side_by_side
 
 K, KEY, PATH, DT = mk.kernels, jax.random.key(1), mk.Brownian(jax.random.key(0)), 1e-2
 CIRCLE, TORUS, PLANE = mk.Torus(1), mk.Torus(2), mk.Euclidean(2)
@@ -68,9 +71,28 @@ def run(devices):
     return np.asarray(made.final.positions), made.observed["r"]
 
 
+def resumed(folder):
+    """A run on four devices up to its middle, kept in a folder, from where it goes on alone."""
+    cloud, r = mk.shard(on(CIRCLE, 6400), 4), {"r": mk.observables.order_parameter(1)}
+    mk.evolve(KURAMOTO, cloud, until=0.1, dt=DT, path=PATH, observe=r, every=10, store=folder)
+    made = mk.resume(folder, until=0.2)
+    return np.asarray(made.final.positions), made.observed["r"]
+
+
 def runs():
     first, *others = (run(devices) for devices in (1, 2, 4, 8))
+    with tempfile.TemporaryDirectory() as folder:
+        others.append(resumed(pathlib.Path(folder) / "run"))
     return [bool(np.array_equal(first[0], x) and np.array_equal(first[1], r)) for x, r in others]
+
+
+def replicas():
+    """Whether each device has replicas, and whether they are those of one batch."""
+    cloud = on(CIRCLE, 8)
+    one = lambda key: mk.evolve(KURAMOTO, cloud, until=0.02, dt=DT, path=mk.Brownian(key)).final.positions  # noqa: E731
+    together, apart = (mk.statistics.replicate(one, KEY, 8, batch) for batch in (8, 1))
+    used = {device for batch in side_by_side(lambda batch: jnp.zeros(1).devices(), range(8)) for device in batch}
+    return [len(used), float(np.abs(together - apart).max())]
 
 
 def order_of_jax():
@@ -87,7 +109,7 @@ def placed_by_jax(x, devices):
 
 def main():
     found = {name: case(*one) for name, one in CASES.items()}
-    print(json.dumps({"cases": found, "runs": runs(), "order of JAX": order_of_jax()}))
+    print(json.dumps({"cases": found, "runs": runs(), "order of JAX": order_of_jax(), "replicas": replicas()}))
 
 
 if __name__ == "__main__":

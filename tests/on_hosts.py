@@ -12,9 +12,7 @@ import jax
 import numpy as np
 
 import mckean as mk
-from mckean.cli.hosts import join
 
-join()
 steps, folder = int(sys.argv[1]), pathlib.Path(sys.argv[2])
 (folder / str(jax.process_index())).write_text(str(os.getpid()))
 model = mk.langevin(mk.Torus(1), interaction=mk.kernels.Cosine(2.0))

@@ -345,3 +345,14 @@ def test_a_run_by_nufft_is_the_run_by_pairs(rate):
     ends = [mk.evolve(model(s, rate), mu, until=0.5, dt=0.05, path=path).final for s in (NUFFT(1e-7), Direct())]
     difference = np.abs(ends[0].positions - ends[1].positions).max()
     assert 0 < difference <= 10 * 1e-7 * 0.38 * 0.5 * np.exp(3.6 * 0.5)
+
+
+def test_a_polynomial_of_the_overlap_is_summed_by_its_moments():
+    """Rods on S²: W is of degree 4 in the difference of two points, and the sum over pairs is one over few."""
+    model = mk.catalogue.nematic().model
+    tokens = mk.VonMisesFisher(model.space, [0.0, 0.0, 1.0], 0.8).sample(jax.random.key(0), 3000)
+    planned = mk.interactions.plan(model.interaction, tokens)
+    assert isinstance(planned.sum, PowerSums)
+    pairs = mk.interactions.place(model.interaction.kernel, model.space, sum=mk.interactions.Direct())
+    fast, slow = (mk.interactions.force(one, tokens, tokens.positions) for one in (planned, pairs))
+    np.testing.assert_allclose(fast, slow, atol=1e-12)

@@ -39,7 +39,7 @@ def mckean_(monkeypatch, tmp_path):
     """A function that runs the command line on fake chapters, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     # It is for a whole process, and this one runs tests.
-    monkeypatch.setattr(talk, "configure", lambda cache: None)
+    monkeypatch.setattr(talk, "configure", lambda cache, quick: None)
     monkeypatch.setattr(mckean.catalogue, "MODELS", {"kuramoto": kuramoto}, raising=False)
 
     def run(line: str, *chapters: Chapter) -> int:

@@ -52,7 +52,15 @@ def test_a_step_is_the_same_to_the_bit_and_gathers_nothing(found, name):
 
 
 def test_a_run_and_its_records_are_the_same_to_the_bit(found):
-    assert found["runs"] == [True, True, True]
+    """On 2, 4 and 8 devices, and one that goes on from a folder on another number of them."""
+    assert found["runs"] == [True] * 4
+
+
+def test_replicas_are_on_all_devices_and_the_same(found):
+    devices, off = found["replicas"]
+    assert devices == 8
+    # Two steps of positions of size 2π, rounded as one batch or as many.
+    assert off <= 4 * 2 * np.pi * EPS
 
 
 def test_the_order_of_a_sum_is_not_left_to_jax(found):
@@ -105,7 +113,7 @@ def test_the_measure_is_the_same():
 
 
 def on_hosts(processes: int, steps: int, folder: pathlib.Path) -> int:
-    return launch([sys.executable, str(HERE / "on_hosts.py"), str(steps), str(folder)], processes)
+    return launch([str(HERE / "on_hosts.py"), str(steps), str(folder)], processes)
 
 
 def test_two_processes_make_the_run_of_one_to_the_bit(capfd, tmp_path):

@@ -14,7 +14,18 @@ print(*sorted(set(sys.modules) - before))
 
 
 # What every use of the library takes; wings, distances and the catalogue are imported when they are asked for.
-ROOMS = {"checks", "collectives", "dynamics", "faults", "interactions", "measures", "models", "paths", "spaces"}
+ROOMS = {
+    "checks",
+    "collectives",
+    "dynamics",
+    "faults",
+    "interactions",
+    "measures",
+    "models",
+    "paths",
+    "spaces",
+    "store",
+}
 
 
 def test_nothing_heavy_is_imported_at_the_start():

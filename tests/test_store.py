@@ -1,5 +1,6 @@
 """Runs and results on disk: the same bits after every kind of end, no half-written file, and no program in a folder."""
 
+import contextlib
 import errno
 import json
 import os
@@ -62,7 +63,7 @@ def test_a_run_in_a_folder_is_the_run_and_opens_as_one_dataset(kept, whole):
     assert bits(mk.resume(kept)) == bits(whole[0.4])
     data = mk.dataset(kept)
     xr.testing.assert_identical(data.compute(), whole[0.4].to_xarray())
-    assert data.z.dims if "z" in data else data["z.real"].attrs["units"] == "1"
+    assert data["z.real"].attrs["units"] == "1"
     assert xr.open_zarr(kept / "records.zarr", consolidated=False).sizes["time"] == 21
 
 
@@ -91,9 +92,8 @@ def test_a_run_that_is_cut_at_any_write_goes_on_to_the_same_bits(tmp_path, monke
     for number in range(2, 60, 3):
         folder = tmp_path / f"run{number}"
         calls["left"] = number
-        with pytest.raises(Cut):
+        with contextlib.suppress(Cut):
             mk.evolve(**given(), store=folder)
-            raise Cut
         calls["left"] = -1
         if folder.exists():
             there = mk.load(folder)
@@ -154,7 +154,7 @@ def test_sigterm_keeps_the_run_and_ends_it_as_ctrl_c(tmp_path):
 
 
 def test_a_function_of_yours_is_given_again_and_known_again(tmp_path):
-    make = lambda c: mk.langevin(CIRCLE, potential=lambda x: c * jnp.cos(x[0]), beta=2.0)  # noqa: E731
+    make = lambda c: mk.langevin(CIRCLE, confinement=lambda x: c * jnp.cos(x[0]), beta=2.0)  # noqa: E731
     expected = mk.evolve(**given(model=make(1.0)), store=tmp_path / "run")
     with pytest.raises(ValueError, match=r"not your .*model=…"):
         mk.resume(tmp_path / "run")
@@ -187,9 +187,9 @@ def test_a_damaged_state_is_passed_over_and_verify_finds_a_changed_one(tmp_path,
     records = _records.read_records(folder / "records.zarr", ["r"], 21)
     _records.write_records(folder / "records.zarr", 0, {"r": np.nextafter(records["r"], 2)})
     assert not mk.verify(folder)
+    for state in (folder / "checkpoints").iterdir():
+        state.unlink()
     with pytest.raises(ValueError, match="has not made a step"):
-        for state in (folder / "checkpoints").iterdir():
-            state.unlink()
         mk.verify(folder)
 
 
@@ -305,7 +305,7 @@ def test_a_folder_of_a_stranger_runs_nothing(tmp_path, words):
     mk.save(1.0, tmp_path / "value")
     path = tmp_path / "value" / "value.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"words": words}))
-    with pytest.raises(ValueError, match="the folder (names|holds)"):
+    with pytest.raises(ValueError, match=r"the folder (names|holds)"):
         mk.load(tmp_path / "value")
 
 
@@ -314,6 +314,25 @@ def test_an_array_with_objects_is_not_read(tmp_path):
     np.savez(tmp_path / "value" / "arrays.npz", words=np.zeros(1, np.uint8), array_0=np.array([print], object))
     with pytest.raises(ValueError, match="cannot be read"):
         mk.load(tmp_path / "value")
+
+
+def test_folders_of_this_version_are_read_by_the_next():
+    """They are never made anew: where one cannot be read, the code that reads it is at fault."""
+    run = mk.load(GOLDEN / "run")
+    assert [value.shape for value in jax.tree.leaves(run.observed)] == [(3,), (3,)]
+    np.testing.assert_array_equal(run.times, [0.0, 0.02, 0.04])
+    assert run.final.positions.shape == (6, 1)
+    assert mk.dataset(GOLDEN / "run").sizes["time"] == 3
+    words = json.loads((GOLDEN / "run" / "run.json").read_text())
+    assert words["key"] == "957472f5ac58f0b1a283301a826fbebce472b7f21a84b9937c44b0b7a2db2692"
+    # The numbers of another machine differ by rounding alone.
+    again = mk.evolve(**given(0.04))
+    for one, other in zip(jax.tree.leaves(run), jax.tree.leaves(again), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+    value = mk.load(GOLDEN / "value")
+    assert value["z"].tolist() == [1j, -0.0 + 2j]
+    assert value["model"].space == CIRCLE
+    assert not (GOLDEN / "run" / "run.json").read_text().count("/")
 
 
 def test_a_key_sees_what_determines_the_numbers_and_nothing_else():
@@ -339,7 +358,7 @@ FILE = """
 import jax, jax.numpy as jnp, mckean as mk
 circle = mk.Torus(1)
 def study():
-    model = mk.langevin(circle, potential=lambda x: jnp.cos(x[0]), beta=2.0)
+    model = mk.langevin(circle, confinement=lambda x: jnp.cos(x[0]), beta=2.0)
     start = mk.Particles(circle, jnp.arange(5.0)[:, None])
     return dict(model=model, measure=start, until=0.1, dt=0.01, path=mk.Brownian(jax.random.key(0)))
 table = 3

@@ -177,3 +177,12 @@ def test_a_search_that_does_not_converge_says_how_far_it_is():
         games.equilibrium(game, WAVE, steps=20, tolerance=0.0)
     with pytest.raises(ValueError, match="became non-finite"):
         games.equilibrium(flow(400.0, 0.3), WAVE, steps=20)
+
+
+@pytest.mark.parametrize("name", games.GAMES)
+def test_facts_of_named_games_agree_with_the_library(name):
+    entry = games.GAMES[name]()
+    recomputed = {label: fact for label, fact in entry.facts.items() if fact.recompute is not None}
+    assert recomputed
+    for label, fact in recomputed.items():
+        assert fact.recompute() == pytest.approx(fact.value, abs=fact.tolerance), label

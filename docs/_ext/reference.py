@@ -14,6 +14,7 @@ import mckean as mk
 OWN = {
     "dynamics": "Runs and schemes",
     "store": "Runs on disk",
+    "sweeps": "Sweeps",
     "models": "Models and noises",
     "spaces": "Spaces and grids",
     "paths": "Paths",

@@ -44,7 +44,9 @@ fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 ax.hist(means, bins=40, density=True, alpha=0.5, label=f"means in {replicas} environments")
 ax.plot(x, stats.norm.pdf(x, 0, np.sqrt(exact)), label="law of the mean")
 for m, v in zip(means[:3], variances[:3], strict=True):
-    ax.plot(x, stats.norm.pdf(x, m, np.sqrt(v)), "k", linewidth=0.7, label="a stationary law" if m == means[0] else None)
+    ax.plot(
+        x, stats.norm.pdf(x, m, np.sqrt(v)), "k", linewidth=0.7, label="a stationary law" if m == means[0] else None
+    )
 ax.set(xlabel="position x", ylabel="density")
 ax.legend()
 

@@ -4,7 +4,8 @@ A density in a random wind
 
 Given a common noise :math:`\sigma_k dB^k` the density of the limit solves a stochastic equation,
 
-.. math:: d\rho = \nabla\cdot(\rho\nabla(V + W*\rho))dt + \beta^{-1}\Delta\rho\,dt - \sum_k\nabla\cdot(\rho\sigma_k)\circ dB^k .
+.. math:: d\rho = \nabla\cdot(\rho\nabla(V + W*\rho))dt + \beta^{-1}\Delta\rho\,dt
+   - \sum_k\nabla\cdot(\rho\sigma_k)\circ dB^k .
 
 Particles with the same path move in the same wind. Here the wind is stronger on one side of the circle.
 

@@ -42,7 +42,7 @@ assert np.all(np.abs(mean.value - exact) < slack), mean
 assert np.all(rho.max((1, 2)) <= start.values.max() + 1e-6)  # no path rises above the start
 
 # %%
-fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+fig, (left, right) = plt.subplots(1, 2, figsize=(7, 3.2), layout="constrained")
 left.imshow(rho[0].T, origin="lower", extent=(0, 2 * np.pi, 0, 2 * np.pi))
 left.set(xlabel="$x_1$", ylabel="$x_2$", title=f"density at t = {until:g}, one path")
 right.semilogy(times, z[:20].real.clip(1e-3).T, "C0", alpha=0.3, linewidth=0.8)

@@ -2,9 +2,9 @@ r"""
 Stirring against a phase transition
 ===================================
 
-On a torus with the attraction :math:`W = -\kappa(\cos x_1 + \cos x_2)`, :math:`\kappa = 4`, disorder is unstable: a small
-wave grows at the rate :math:`\lambda = -1 + \kappa/2 = 1`. A transport noise of intensity :math:`K` acts on its mean as
-diffusion does,
+On a torus with the attraction :math:`W = -\kappa(\cos x_1 + \cos x_2)` and :math:`\kappa = 4` disorder is unstable: a
+small wave grows at the rate :math:`\lambda = -1 + \kappa/2 = 1`. A transport noise of intensity :math:`K` acts on its
+mean as diffusion does,
 
 .. math:: \frac{d}{dt} E\hat\eta_q = (\lambda - K)\,E\hat\eta_q ,
 

@@ -35,7 +35,7 @@ assert run.inequality > a - (12 / cells) ** 2, run.inequality
 assert np.all(run.gap <= run.gap[0] * np.exp(-2 * a * run.times) * (1 + 4 * a * dt * run.times))
 
 # %%
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 ax.semilogy(run.times, run.gap, label="F − F*")
 ax.semilogy(run.times, run.gap[0] * np.exp(-2 * a * run.times), "k--", label="$e^{-2at}$")
 ax.semilogy(run.times, run.dissipation, label="dissipation D")

@@ -33,7 +33,7 @@ assert jnp.abs(balance).max() < (8 * dt) ** 4 * rate[0], balance
 assert jnp.all(jnp.diff(energy) < 0)
 
 # %%
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 ax.plot(run.times, energy - energy[0], label="F(t) − F(0)")
 ax.plot(run.times[::2], energy[::2] - energy[0] - balance, "k--", label="−∫D dt")
 ax.plot(run.times, rate, label="dissipation D")

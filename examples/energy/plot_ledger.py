@@ -30,13 +30,8 @@ assert jnp.abs(book.residual).max() < 10 * dt * book.accounts.dissipated[-1], bo
 assert jnp.any(jnp.diff(book.change) > 0)  # F rises now and then, which it cannot do without the environment
 
 # %%
-fig, ax = plt.subplots()
-ax.plot(book.times, book.change, label="F(t) − F(0)")
-ax.plot(book.times, book.accounts.work, label="work of the environment")
-ax.plot(book.times, -book.accounts.dissipated, label="−∫D dt")
-ax.plot(book.times, book.residual, "k--", label="residual")
-ax.set(xlabel="time t", ylabel="energy per particle")
-ax.legend()
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
+mk.plot.ledger(book, ax)
 
 # %%
 # Change ``wells`` to ``None``: an additive noise turns the circle, and does no work at all.

@@ -35,7 +35,7 @@ orders = np.log2(errors[:-1] / errors[1:])
 assert np.all(np.abs(orders - 1) < a * taus[:-1]), orders
 
 # %%
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 for tau, run in zip(taus[:3], runs[:3], strict=True):
     ax.plot(run.times, run.observed["m"][:, 0], "o-", markersize=3, label=f"steps of τ = {tau:g}")
 times = np.linspace(0, until, 100)

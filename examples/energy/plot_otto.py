@@ -43,7 +43,7 @@ quotient = jnp.array(speeds) ** 2 / exact
 assert jnp.abs(quotient - 1).max() < allowed, (quotient, allowed)
 
 # %%
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 ax.semilogy(run.times, run.observed["D"], label="dissipation D of the model")
 ax.semilogy(run.times[1:-1][seen], jnp.array(speeds) ** 2, "o", label="squared speed of the density")
 ax.set(xlabel="time t", ylabel="energy per time")

@@ -12,6 +12,8 @@ It has a front: the density is 0 beyond it. In the long run it is a parabola, :m
 **Slides:** Minimising movements
 """
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
@@ -24,7 +26,7 @@ entry = mk.catalogue.porous_medium()
 grid = entry.model.space.grid(cells, -2.5, 2.5)
 mu = mk.Density.from_function(grid, lambda x: jnp.where(jnp.abs(x[0] - 0.5) < 0.4, 1.0, 0.0))
 laws = [mu]
-for begin, end in zip(times, times[1:], strict=False):
+for begin, end in itertools.pairwise(times):
     laws.append(mk.evolve(entry.model, laws[-1], start=begin, until=end, dt=0.01).final)
 
 # %%
@@ -35,7 +37,7 @@ distance = mk.wasserstein(laws[-1], parabola)
 assert distance < 5.0 / cells + 0.5 * jnp.exp(-times[-1]), distance
 
 # %%
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 for t, law in zip(times, laws, strict=True):
     ax.plot(grid.axes[0], law.values, label=f"t = {t:g}")
 ax.plot(grid.axes[0], parabola.values, "k--", label="parabola")

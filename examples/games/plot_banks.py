@@ -6,8 +6,8 @@ Each of :math:`N` banks pays to borrow, and pays to be off the mean:
 
 .. math:: dX^i = (a(\bar X - X^i) + \alpha^i)dt + \sigma(\sqrt{1 - \rho^2}\,dW^i + \rho\,dW^0) .
 
-Costs are quadratic, and the rule :math:`\alpha = (q + (1 - \frac1N)\eta)(\bar X - X)` is known. A bank that keeps to the
-rule of infinitely many loses of order :math:`N^{-2}` by it.
+Costs are quadratic, and the rule :math:`\alpha = (q + (1 - \frac1N)\eta)(\bar X - X)` is known. A bank that keeps to
+the rule of infinitely many loses of order :math:`N^{-2}` by it.
 
 **Slides:** Where a common noise comes from: a mean-field game
 """

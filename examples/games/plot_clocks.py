@@ -6,8 +6,8 @@ Each player turns a clock at a cost, and pays where it is far from the others:
 
 .. math:: dX = \alpha\,dt + \sigma\,dB, \qquad \text{cost} = \tfrac12\alpha^2 + \kappa(1 - r\cos X) .
 
-They fall in step above :math:`\kappa = \sigma^4/2`, at half the coupling of clocks that are only pulled, since they look
-ahead. At :math:`\kappa = \sigma = 1` the order is :math:`r = 0.6795`, from Mathieu's equation.
+They fall in step above :math:`\kappa = \sigma^4/2`, at half the coupling of clocks that are only pulled, since they
+look ahead. At :math:`\kappa = \sigma = 1` the order is :math:`r = 0.6795`, from Mathieu's equation.
 
 **Slides:** Where a common noise comes from: a mean-field game
 """
@@ -38,8 +38,10 @@ order = np.array([abs(complex(e.density.integrate(lambda x: jnp.exp(1j * x[0])))
 
 # %%
 # Newton's method stops at rounding.
-assert abs(order[2] - 0.6795355005) < 1e-8 and abs(found[2].cost - 0.6942539126) < 1e-8, (order, found[2].cost)
-assert order[0] < 1e-8 and np.all(order[1:] > 0.1)  # the threshold is ½
+assert abs(order[2] - 0.6795355005) < 1e-8, order
+assert abs(found[2].cost - 0.6942539126) < 1e-8, found[2].cost
+assert order[0] < 1e-8
+assert np.all(order[1:] > 0.1)
 
 # %%
 pulled = [mk.catalogue.kuramoto(k, 2.0).facts["order parameter"].value for k in np.linspace(0.1, 2.2, 60)]

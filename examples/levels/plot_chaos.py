@@ -42,11 +42,9 @@ assert np.all(np.abs(errors.value - np.abs(exact)) < 5 * errors.stderr + 2 * a *
 assert abs(rate.slope.value + 1) < 5 * rate.slope.stderr, rate.slope
 
 # %%
-fig, ax = plt.subplots()
-ax.errorbar(sizes, errors.value, 2 * errors.stderr, fmt="o", label="measured, ±2 standard errors")
-ax.plot(sizes, np.abs(exact), "k--", label="exact, order 1/N")
-ax.set(xscale="log", yscale="log", xlabel="number of particles N", ylabel="|Cov($X_1$, $X_2$)|")
-ax.legend()
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
+mk.plot.rate(rate, ax, exponent=-1)
+ax.set(ylabel="|Cov($X_1$, $X_2$)|")
 
 # %%
 # Change ``c`` to 0: the particles are independent, and ``chaos_rate`` says that there is nothing to fit.

@@ -42,7 +42,7 @@ bound = mk.couplings.gronwall(times, np.sqrt(terms["sampling"].mean(0)), mk.coup
 assert np.all(np.sqrt(terms["error"].mean(0)) <= bound + dt * bound)
 
 # %%
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 ax.plot(times, np.sqrt(terms["error"].mean(0)), label="root mean square of X − Y")
 ax.plot(times, bound, label="Grönwall's bound")
 ax.axhline(np.sqrt(exact), color="k", linestyle="--", label="exact, stationary")

@@ -45,10 +45,11 @@ path, other = mk.Brownian(jax.random.key(seed)), mk.Brownian(jax.random.key(seed
 times, shared = distances(common, first, second, (path, path))
 _, apart = distances(own, point, point, (path, other))
 assert np.all(shared <= np.exp(2 * strength * times) * shared[0])
-assert apart[0] == 0 and np.all(apart[1:] > 0)
+assert apart[0] == 0
+assert np.all(apart[1:] > 0)
 
 # %%
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 ax.plot(times, shared, label="one common noise")
 ax.plot(times, shared[0] * np.exp(2 * strength * times), "k--", label="the bound $e^{2Lt}$")
 ax.plot(times, apart, label="own noises, both from one point")

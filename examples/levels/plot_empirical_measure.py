@@ -31,11 +31,9 @@ assert np.all(np.abs(scaled - constant) < allowed), scaled
 assert abs(rate.slope.value + 0.5) < 5 * rate.slope.stderr + 0.01, rate.slope
 
 # %%
-fig, ax = plt.subplots()
-ax.errorbar(sizes, rate.errors.value, 2 * rate.errors.stderr, fmt="o", label="mean of 128 draws")
-ax.plot(sizes, constant / np.sqrt(sizes), "k--", label="1.288 N$^{-1/2}$")
-ax.set(xscale="log", yscale="log", xlabel="number of points N", ylabel="E W₁(μᴺ, μ)")
-ax.legend()
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
+mk.plot.rate(rate, ax, exponent=-0.5)
+ax.set(xlabel="number of points N", ylabel="E W₁(μᴺ, μ)")
 
 # %%
 # Change ``p`` to 2: the normal law has tails, and the exponent of E W₂² is no longer that of the theorem.

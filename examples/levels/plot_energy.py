@@ -36,7 +36,7 @@ assert error < 3 * np.exp(-until) + 1e-12, error  # the slowest rate is that of 
 assert np.all(np.diff(run.observed["energy"]) <= 1e-14)
 
 # %%
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 ax.plot(run.times, run.observed["x"][..., 0], color="C0")
 ax.hlines(zeros, 0, 6, color="0.6", linestyle="--", label="zeros of Hermite's polynomial")
 ax.set(xlabel="time t", ylabel="position x", xlim=(0, 6))

@@ -50,7 +50,7 @@ assert np.all(np.abs(found - exact) < slack), (found, exact, slack)
 
 # %%
 line = np.linspace(0.5, 6.5, 200)
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 ax.plot(line, [mk.catalogue.lorentzian_order(k, width) for k in line], label="√(1 − 2γ/K)")
 ax.plot(strengths, found, "o", label=f"{n} oscillators")
 ax.set(xlabel="coupling K", ylabel="order parameter r")

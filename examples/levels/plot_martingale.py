@@ -40,7 +40,7 @@ assert abs(quotient.value - 1) < 5 * quotient.stderr + (3 + 2 * strength) * dt, 
 
 # %%
 times = np.linspace(0, 1, part.path.shape[1])
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 ax.plot(times, part.path[:20].T, color="C0", alpha=0.3, linewidth=0.7)
 ax.plot(times, np.sqrt(part.predicted.mean(0)), "k--", label="± √bracket, predicted")
 ax.plot(times, -np.sqrt(part.predicted.mean(0)), "k--")

@@ -38,7 +38,7 @@ assert error < (strength * 16 * dt) ** 4, error  # order 4; the force moves mode
 assert jnp.all(jnp.diff(run.observed["entropy"]) < 0)
 
 # %%
-fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
+fig, (left, right) = plt.subplots(1, 2, figsize=(7, 3), layout="constrained")
 image = left.imshow(run.final.values.T, origin="lower", extent=(0, 2 * jnp.pi, 0, 2 * jnp.pi))
 fig.colorbar(image, ax=left, label="density at t = 2")
 left.set(xlabel="$x_1$", ylabel="$x_2$")

@@ -36,7 +36,7 @@ gap = jnp.abs(particles.observed["r"] - limit.observed["r"])
 assert jnp.all(gap <= 5 * error), gap  # five standard errors
 
 # %%
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 ax.plot(limit.times, limit.observed["r"], label="limit equation")
 ax.plot(particles.times, particles.observed["r"], ".", label=f"{n} particles")
 ax.fill_between(limit.times, limit.observed["r"] - error, limit.observed["r"] + error, alpha=0.2, label="1/√N")

@@ -43,7 +43,7 @@ exact = 2 / (1 - iv(0, kr) ** -2)
 assert abs(grown / exact - 1) < 5 * np.sqrt(2 / replicas) + strength * dt / 2, (grown, exact)
 
 # %%
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 ax.plot(times, phase[:30].T, color="C0", alpha=0.4, linewidth=0.8)
 ax.plot(times, phase.std(0), "C1", linewidth=2, label=f"standard deviation of {replicas} runs")
 ax.plot(times, np.sqrt(exact * times / n), "k--", label="√(Dt/N), theory")

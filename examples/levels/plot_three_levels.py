@@ -39,7 +39,7 @@ assert abs(cloud.positions.mean() - mean) < 5 * jnp.sqrt(1 / (a * n)) + dt
 assert abs(cloud.positions.var() - variance) < 5 * jnp.sqrt(2 / n) * variance + 2 * dt
 
 # %%
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 ax.hist(cloud.positions[:, 0], bins=60, density=True, alpha=0.4, label=f"{n} particles")
 ax.plot(grid.axes[0], density.values, label="density, 200 cells")
 x = jnp.linspace(-3, 4, 200)

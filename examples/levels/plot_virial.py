@@ -42,7 +42,7 @@ exact = (1 - 1 / n) * (4 - strengths / (2 * np.pi))
 assert np.all(np.abs(found.value - exact) < 6 * found.stderr), (found, exact)
 
 # %%
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 ax.errorbar(strengths / np.pi, found.value, 2 * found.stderr, fmt="o", label=f"{n} particles, ±2 standard errors")
 ax.plot(strengths / np.pi, exact, "k--", label="theory")
 ax.axhline(0, color="0.6", linewidth=0.8)

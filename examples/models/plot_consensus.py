@@ -5,7 +5,8 @@ Search by consensus
 Particles search the minimum of a function :math:`f` with many valleys. Each goes to a mean that is weighted by
 :math:`e^{-\alpha f}`, and is shaken in proportion to its distance from it:
 
-.. math:: dX_i = -\lambda(X_i - m)\,dt + \sigma|X_i - m|\,dB_i, \qquad m = \frac{\int xe^{-\alpha f}d\mu}{\int e^{-\alpha f}d\mu} .
+.. math:: dX_i = -\lambda(X_i - m)\,dt + \sigma|X_i - m|\,dB_i,
+   \qquad m = \frac{\int xe^{-\alpha f}d\mu}{\int e^{-\alpha f}d\mu} .
 
 **Slides:** The particle system
 """
@@ -20,7 +21,7 @@ jax.config.update("jax_enable_x64", True)
 lowest = jnp.array([1.0, -0.5])
 hills = lambda x: jnp.sum((x - lowest) ** 2 + 1.5 * (1 - jnp.cos(2 * jnp.pi * (x - lowest))))  # noqa: E731
 model = mk.catalogue.consensus_optimisation(hills, alpha=50.0).model
-cloud = mk.Uniform(model.space, jnp.array([-3.0, -3.0]), jnp.array([3.0, 3.0])).sample(jax.random.key(0), 400)
+cloud = mk.Uniform(model.space, (-3.0, -3.0), (3.0, 3.0)).sample(jax.random.key(0), 400)
 record = {"x": mk.observables.positions}
 run = mk.evolve(model, cloud, until=10.0, dt=0.02, path=mk.Brownian(jax.random.key(1)), observe=record, every=50)
 

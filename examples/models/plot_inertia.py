@@ -4,7 +4,8 @@ Oscillators with inertia
 
 With velocities and a friction :math:`\gamma` the density of positions and velocities solves
 
-.. math:: \partial_t f + v\,\partial_x f - \partial_x(W*\rho)\,\partial_v f = \gamma\,\partial_v(vf + \beta^{-1}\partial_v f) .
+.. math:: \partial_t f + v\,\partial_x f - \partial_x(W*\rho)\,\partial_v f
+   = \gamma\,\partial_v(vf + \beta^{-1}\partial_v f) .
 
 The steady order is that without inertia. The rate at which a small order grows is not.
 
@@ -35,7 +36,9 @@ assert abs(rate - exact) < dt**2 + 2 * jnp.exp(-until / 2) / until, (rate, exact
 # %%
 fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 ax.semilogy(run.times, run.observed["r"], label="order r of the density")
-ax.semilogy(run.times, run.observed["r"][half] * jnp.exp(exact * (run.times - run.times[half])), "k--", label=r"$e^{\lambda t}$")
+ax.semilogy(
+    run.times, run.observed["r"][half] * jnp.exp(exact * (run.times - run.times[half])), "k--", label=r"$e^{\lambda t}$"
+)
 ax.semilogy(run.times, run.observed["r"][0] * jnp.exp(0.5 * run.times), "C1:", label="without inertia")
 ax.set(xlabel="time t", ylabel="order parameter r", ylim=(1e-5, 1e-1))
 ax.legend()

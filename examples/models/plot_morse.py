@@ -27,16 +27,17 @@ record = {"energy": mk.observables.energy}
 run = mk.evolve(swarm, cloud, until=20.0, dt=0.02, observe=record, every=20)
 
 # %%
-# The rate of return of the pair is W″(r*), since each of the two feels half: :math:`C_re^{-r/l_r}/l_r^2 - C_ae^{-r/l_a}/l_a^2`.
+# The rate of return of the pair is W″(r*), since each of the two feels half:
+# :math:`C_re^{-r/l_r}/l_r^2 - C_ae^{-r/l_a}/l_a^2`.
 rest = pair.facts["pair distance"].value
 rate = jnp.exp(-2 * rest) * 4 - 0.5 * jnp.exp(-rest)
 assert abs(end[1, 0] - end[0, 0] - rest) < jnp.exp(-rate * 60 / 2), end
 assert jnp.all(jnp.diff(run.observed["energy"]) < 1e-12)  # steepest descent, in steps below 2 over the stiffest rate
 
 # %%
-fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+fig, (left, right) = plt.subplots(1, 2, figsize=(7, 3.2), layout="constrained")
 left.plot(*cloud.positions.T, ".", color="0.7", label="start")
-left.plot(*run.final.positions.T, "o", markersize=4, label="at rest")
+left.plot(*run.final.positions.T, "o", markersize=4, label="t = 20")
 left.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
 left.legend()
 right.plot(run.times, run.observed["energy"])

@@ -33,8 +33,8 @@ record = {"x": mk.observables.positions, "mean": mk.observables.mean, "cov": mk.
 run = mk.evolve(model, cloud, until=until, dt=dt, path=mk.Brownian(jax.random.key(1)), observe=record, every=20)
 
 # %%
-# The mean turns and falls as :math:`e^{-t}`; the variance goes to :math:`1/\beta(1 + \frac12)`. Five standard errors, and
-# Euler's steps, which err by dt times the square of the rates, :math:`1 + \omega^2`.
+# The mean turns and falls as :math:`e^{-t}`; the variance goes to :math:`1/\beta(1 + \frac12)`. Five standard errors,
+# and Euler's steps, which err by dt times the square of the rates, :math:`1 + \omega^2`.
 t = run.times
 turn = 2 * jnp.exp(-t)[:, None] * jnp.stack([jnp.cos(omega * t), jnp.sin(omega * t)], axis=1)
 assert jnp.abs(run.observed["mean"] - turn).max() < 5 / jnp.sqrt(n * beta) + (1 + omega**2) * dt
@@ -50,4 +50,4 @@ ax.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
 ax.legend()
 
 # %%
-# Change ``confinement`` to ``lambda x: 0.5 * x[0] ** 2 + 2 * x[1] ** 2``: the bowl is no longer round, and the turn matters.
+# Change ``confinement`` to ``lambda x: 0.5 * x[0] ** 2 + 2 * x[1] ** 2``: the bowl is not round, and the turn matters.

@@ -46,7 +46,7 @@ assert np.allclose(found, known, atol=1e-9), found
 assert max(branch.index) == 1  # one unstable direction, up to the fold
 
 # %%
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 stable = branch.index == 0
 ax.plot(branch.parameters, branch.order, "C0--", label="unstable")
 ax.plot(branch.parameters, np.where(stable, branch.order, np.nan), "C0", label="stable")

@@ -38,7 +38,7 @@ assert abs(rates[betas == 3.0][0] - 0.29551257) < h**2, rates
 assert abs(rates[betas == critical][0]) < h, rates  # there the state itself is off by a root of h², so that h counts
 
 # %%
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 ax.plot(betas, rates, "o-", label="slowest rate of return")
 ax.plot(betas, [abs(state.order[0]) for state in states], "s-", label="mean |m|")
 ax.axvline(critical, color="0.6", linestyle="--", label="βc")

@@ -41,7 +41,7 @@ low, high = rest.interval(0.99999)
 assert low * (1 - 2 * dt) < 0.27088313 < high * (1 + 2 * dt), (low, rest.rate, high)
 
 # %%
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 for n, life in found.items():
     times = np.sort(life.times)
     ax.step(times, 1 - np.arange(1, replicas + 1) / replicas, label=f"N = {n}")

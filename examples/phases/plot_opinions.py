@@ -33,11 +33,13 @@ loop = mk.phases.ramps(
 onset, fold = entry.facts["critical strength"].value, 14.1643
 assert abs(onset - np.pi / (1 - np.sin(1.0))) < 1e-9
 between = (values > fold + 1) & (values < onset - 3)
-assert np.all(loop.up[:, between] < 0.5) and np.all(loop.down[:, between] > 0.5)  # the saddle between them has r ≈ ½
-assert np.all(loop.up[:, values > onset + 5] > 0.5) and np.all(loop.down[:, values < fold - 2] < 0.5)
+assert np.all(loop.up[:, between] < 0.5)
+assert np.all(loop.down[:, between] > 0.5)
+assert np.all(loop.up[:, values > onset + 5] > 0.5)
+assert np.all(loop.down[:, values < fold - 2] < 0.5)
 
 # %%
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 ax.plot(values, loop.up.T, "C0.-", label=["κ turned up"] + [None] * 3)
 ax.plot(values, loop.down.T, "C1.-", label=["κ turned down"] + [None] * 3)
 for place, name in ((fold, "fold"), (onset, "onset")):

@@ -39,7 +39,7 @@ assert np.array_equal(np.isfinite(diagram.fold), shares > 0.5), diagram.fold
 assert np.all(diagram.fold[shares > 0.5] < known)
 
 # %%
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 image = ax.pcolormesh(strengths, shares, diagram.order.T, shading="nearest")
 fig.colorbar(image, label="order of the ordered state")
 for name, style in (("threshold", "w-"), ("fold", "w--")):

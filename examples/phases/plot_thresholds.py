@@ -34,7 +34,7 @@ for name, entry in entries.items():
 # %%
 # Each W is drawn at its own threshold: what the wells have in common is one Fourier coefficient.
 x, origin = jnp.linspace(-jnp.pi, jnp.pi, 200), mk.Particles(mk.Torus(1), jnp.zeros((1, 1)))
-fig, ax = plt.subplots(figsize=(7, 4.5))
+fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 for name, entry in entries.items():
     energy = found[name].factor * mk.interactions.potential(entry.model.interaction, origin, x[:, None])
     ax.plot(x, energy - energy.mean(), label=f"{name}: {found[name].factor:.3f}")

@@ -33,7 +33,7 @@ assert np.abs(order - exact).max() < 1e-10, order - exact
 assert mk.phases.linear_threshold(mk.catalogue.kuramoto(1.0).model).factor == 2.0
 
 # %%
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 kr = np.linspace(1e-3, 6, 400)
 r = i1e(kr) / i0e(kr)
 ax.plot(kr / r, r, label="r = I₁(βKr)/I₀(βKr)")

@@ -31,7 +31,8 @@ strengths = jnp.linspace(0.1, 5.0, 40)
 found = jax.jit(jax.vmap(order))(strengths)
 
 # %%
-# Away from the transition the run has come to rest: the rate of return is above |K/2 − 1|, and twice that above it.
+# Away from the transition the run has come to rest: the rate of return is above :math:`|K/2 - 1|`,
+# and twice that above it.
 exact = np.array([mk.catalogue.kuramoto(k).facts["order parameter"].value for k in np.asarray(strengths)])
 left = jnp.exp(-jnp.abs(strengths / 2 - 1) * until)
 assert jnp.all(jnp.abs(found - exact) < 1.5 * left + 1e-6), found - exact

@@ -2,8 +2,8 @@ r"""
 Stop and go on
 ==============
 
-The step :math:`k` of a run uses the noise of the time from :math:`k\,dt` to :math:`(k + 1)dt`, wherever the run starts. A run
-that is stopped at :math:`s` and goes on from there is, bit for bit, the run without a stop:
+The step :math:`k` of a run uses the noise of the time from :math:`k\,dt` to :math:`(k + 1)dt`, wherever the run starts.
+A run that is stopped at :math:`s` and goes on from there is, bit for bit, the run without a stop:
 
 .. math:: \mu_{0 \to t} = \mu_{s \to t} \circ \mu_{0 \to s} .
 

@@ -30,8 +30,8 @@ placed = [mk.interactions.place(kernel, circle, tolerance=t) for t in tolerances
 errors = [mk.interactions.certificate(w, cloud, jax.random.key(1)).error for w in placed]
 
 # %%
-# The error is that of the force, on a sample of particles, against the direct sum. The tolerance is relative to the size
-# of ∇W: where forces cancel the error relative to the force is larger, here by ‖∇W‖ over ‖F‖.
+# The error is that of the force, on a sample of particles, against the direct sum. The tolerance is relative to the
+# size of ∇W: where forces cancel the error relative to the force is larger, here by ‖∇W‖ over ‖F‖.
 point = mk.Particles(circle, cloud.positions[:1])
 x = jnp.linspace(0, 2 * jnp.pi, 1001)[1:, None]
 gradient = jnp.sqrt(jnp.mean(mk.interactions.force(kernel, point, x) ** 2))

@@ -20,14 +20,12 @@ jax.config.update("jax_enable_x64", True)
 model, n, longest = mk.catalogue.kuramoto(3.0).model, 2000, 0.1
 cloud, path = mk.VonMises(mk.Torus(1)).sample(jax.random.key(0), n), mk.Brownian(jax.random.key(1))
 factors = np.array([1, 2, 4, 8, 64])
-ends = [
-    mk.evolve(model, cloud, until=1.0, dt=longest / k, path=path.refine(int(k))).final.positions for k in factors
-]
+ends = [mk.evolve(model, cloud, until=1.0, dt=longest / k, path=path.refine(int(k))).final.positions for k in factors]
 errors = np.array([np.sqrt(np.mean(np.sin((x - ends[-1]) / 2) ** 2) * 4) for x in ends[:-1]])
 
 # %%
-# The reference is 8 times finer than the last, which moves the order by less than 1/7; the next order in dt, of relative
-# size K dt, moves it as well.
+# The reference is 8 times finer than the last, which moves the order by less than 1/7; the next order in dt,
+# of relative size K dt, moves it as well.
 steps = longest / factors[:-1]
 order = np.log2(errors[:-1] / errors[1:])
 assert np.all(np.abs(order - 1) < 1 / 7 + 3 * steps[:-1]), order

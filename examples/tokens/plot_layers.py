@@ -28,14 +28,17 @@ tokens = mk.Particles(model.space, jnp.eye(n, d))
 def run(key, scheme, dt, every):
     record = {"m": mk.observables.mean_overlap}
     path = mk.Brownian(key)
-    return mk.evolve(model, tokens, until=until, dt=dt, path=path, scheme=scheme, observe=record, every=every).observed["m"]
+    return mk.evolve(model, tokens, until=until, dt=dt, path=path, scheme=scheme, observe=record, every=every).observed[
+        "m"
+    ]
 
 
 layers = mk.statistics.replicate(lambda k: run(k, mk.Layers(), eta**2 / heads, 20), jax.random.key(0), replicas)
 limit = mk.statistics.replicate(lambda k: run(k, mk.GeodesicEuler(), 0.02, 10), jax.random.key(1), replicas)
 
 # %%
-# The weak error of the layers is of order :math:`\eta\max(1, \alpha)`, here times the rates of order 1; that of the steps dt.
+# The weak error of the layers is of order :math:`\eta\max(1, \alpha)`, here times
+# rates of order 1; that of the steps dt.
 one, other = mk.statistics.average(layers), mk.statistics.average(limit)
 gap, error = np.abs(one.value - other.value), np.hypot(one.stderr, other.stderr)
 assert np.all(gap < 5 * error + eta**2 * until + 0.02), gap

@@ -2,8 +2,8 @@ r"""
 Without own noise there is no sampling error
 ============================================
 
-Where tokens have no noise of their own, their empirical measure solves the equation of the limit exactly. Only the error
-of the start is left, and the environment carries it on:
+Where tokens have no noise of their own, their empirical measure solves the equation of the limit exactly. Only the
+error of the start is left, and the environment carries it on:
 
 .. math:: \max_i E\sup_t|x_i - \bar x_i|^2 + E\sup_t W_2^2 \le \frac{C_T}{n}\sum_i E|x_i(0) - \bar x_i(0)|^2 .
 
@@ -43,7 +43,7 @@ for i, name in enumerate("xyz"):
     ax.plot([], [], f"C{i}", label=f"coordinate {name} of each token")
 ax.plot(runs[0].times, distance, "k--", label="distance of the two clouds")
 ax.set(xlabel="time t", ylabel="coordinates")
-ax.legend(fontsize="small")
+ax.legend(fontsize="small", loc="lower left")
 
 # %%
 # Change ``mk.Brownian`` of one run to another key: the clouds are no longer in one environment, and part.

@@ -3,7 +3,8 @@ The law of one token
 ====================
 
 A token of the toy Transformer that starts uniform on the sphere is uniform at all times, though all tokens draw
-together. One that starts at a point forgets it on the clock :math:`\int\kappa`, as a Brownian motion on the sphere does:
+together. One that starts at a point forgets it on the clock :math:`\int\kappa`, as a Brownian motion on the
+sphere does:
 
 .. math:: E\Bigl[\langle x_t, x_0\rangle\, e^{\frac{d - 1}{2}\int_0^t\kappa}\Bigr] = 1 .
 
@@ -11,7 +12,6 @@ together. One that starts at a point forgets it on the clock :math:`\int\kappa`,
 """
 
 import jax
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 

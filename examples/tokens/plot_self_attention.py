@@ -6,8 +6,8 @@ Tokens on a sphere that attend to each other, without noise, collapse to one poi
 
 .. math:: x_i' = P_{x_i}\sum_j \frac{e^{\beta\langle x_i, x_j\rangle}}{\sum_k e^{\beta\langle x_i, x_k\rangle}}\,x_j .
 
-Where all pairs have one overlap :math:`\gamma` they keep that form, and :math:`\gamma` solves an equation on the line. With
-random weights in high dimension there is another such equation.
+Where all pairs have one overlap :math:`\gamma` they keep that form, and :math:`\gamma` solves an equation on the line.
+With random weights in high dimension there is another such equation.
 
 **Slides:** The conditional law of tokens
 """

@@ -39,7 +39,7 @@ assert np.abs(found - exact).max() < 5 / (2 * np.sqrt(n)) + 0.02, found
 
 # %%
 times = np.linspace(0, 10, 60)
-fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+fig, (left, right) = plt.subplots(1, 2, figsize=(7, 3.2), layout="constrained")
 line = np.linspace(-0.999, 0.999, 200)
 left.plot(line, 0.5 + np.arcsin(line) / np.pi, label="½ + arcsin R₀ / π")
 left.plot(starts, found, "o", label=f"{n} pairs")

@@ -49,13 +49,13 @@ def known(array: Any) -> np.ndarray:
     return np.asarray(array)
 
 
-def largest(numbers: Sequence[float], mesh: Mesh | None) -> np.ndarray:
-    """The largest of each of some numbers over the hosts of a mesh, all of which must ask: so they go on as one."""
+def largest(number: float, mesh: Mesh | None) -> float:
+    """The largest of a number over the hosts of a mesh, all of which must ask: so they go on as one."""
     if mesh is None or not mesh.is_multi_process:
-        return np.asarray(numbers, float)
+        return number
     from jax.experimental.multihost_utils import process_allgather
 
-    return np.asarray(process_allgather(np.asarray(numbers, "float32"))).max(axis=0)
+    return float(np.max(process_allgather(np.asarray(number, "float32"))))
 
 
 @contextlib.contextmanager
@@ -67,8 +67,7 @@ def together(mesh: Mesh | None) -> Iterator[None]:
         if mesh is None or not mesh.is_multi_process or not any(word in str(error) for word in _GONE):
             raise
         raise RuntimeError(
-            "another process of this run has stopped, and this one cannot go on alone: start all of them again; a run "
-            "that is kept on disk goes on from there."
+            "another process of this run has stopped, and this one cannot go on alone: start all of them again."
         ) from error
 
 

@@ -1,12 +1,15 @@
-"""Several processes of one run on this machine, as on the hosts of a cluster: started, watched, and ended together."""
+"""`mckean hosts`: one script in several processes on this machine, as on the hosts of a cluster, ended together."""
 
 import os
+import runpy
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import IO
 
 from mckean.cli.shell import INTERRUPTED, refuse
@@ -16,8 +19,26 @@ _NAME = "MCKEAN_PROCESS"
 _LOOK, _GRACE = 0.05, 2.0
 
 
-def launch(command: Sequence[str], processes: int) -> int:
-    """Run a command in so many processes, which find each other by `join`; the first one writes to the terminal.
+def hosts(script: Path, processes: int = 2) -> int:
+    """Run a script in several processes that are the hosts of one run, as a try for a cluster.
+
+    There the script begins with jax.distributed.initialize(), which it leaves out here. mckean.shard(measure) spreads a
+    measure over all of them. Where one process stops the others are ended. Double precision is on.
+
+    Args:
+        script: A file of Python.
+        processes: How many.
+    """
+    if not script.is_file():
+        return refuse(f"there is no file '{script}'.")
+    if processes < 1:
+        return refuse(f"there must be a process at least, but {processes} were asked for.")
+    os.environ.setdefault("JAX_ENABLE_X64", "1")
+    return launch([str(script)], processes)
+
+
+def launch(script: Sequence[str], processes: int) -> int:
+    """Run a script with its arguments in so many processes; the first one writes to the terminal.
 
     **Returns:** the exit status: 0 where all have ended well. Where one fails the others are ended, and a sentence
     tells which it was.
@@ -29,6 +50,7 @@ def launch(command: Sequence[str], processes: int) -> int:
             for index in range(processes):
                 quiet = {} if index == 0 else {"stdout": subprocess.DEVNULL, "stderr": words}
                 environment = {**os.environ, _NAME: f"{address} {processes} {index}"}
+                command = [sys.executable, "-m", "mckean.cli.hosts", *script]
                 started.append(subprocess.Popen(command, env=environment, **quiet))
             failed = _watch(started)
         except KeyboardInterrupt:
@@ -40,10 +62,8 @@ def launch(command: Sequence[str], processes: int) -> int:
         return 0 if failed is None else _tell(started, failed, words)
 
 
-def join() -> None:
-    """Meet the other processes, where `launch` has started this one."""
-    if _NAME not in os.environ:
-        return
+def _join() -> None:
+    """Meet the other processes, as one that `launch` has started."""
     import jax
 
     address, processes, index = os.environ[_NAME].split()
@@ -90,7 +110,11 @@ def _tell(started: Sequence[subprocess.Popen], failed: int, words: IO[str]) -> i
     own = words.read().strip().splitlines()[-1:] if failed and status > 0 else []
     how = f"was stopped by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
     why = "".join(f" ({line})" for line in own)
-    return refuse(
-        f"process {failed + 1} of {len(started)} {how}, and the others were ended{why}: start them again; a run that "
-        "is kept on disk goes on from there."
-    )
+    return refuse(f"process {failed + 1} of {len(started)} {how}, and the others were ended{why}: start them again.")
+
+
+if __name__ == "__main__":
+    _join()
+    sys.argv = sys.argv[1:]
+    sys.path.insert(0, str(Path(sys.argv[0]).parent))
+    runpy.run_path(sys.argv[0], run_name="__main__")

@@ -34,7 +34,7 @@ def run(
     configure(cache)
     _, _, name = task.rpartition(":")
     folder = Path(name) if store is None else store
-    return _carry_out(lambda: mk.evolve(**({"progress": True} | _arguments(task)), store=folder), folder)
+    return _carry_out(lambda: mk.evolve(**_arguments(task), progress=True, store=folder), folder)
 
 
 def resume(folder: Path, until: float | None = None, cache: bool = True) -> int:

@@ -27,7 +27,7 @@ from mckean.dynamics.loop import NoBook, Plan, Run, run_in_chunks, run_whole
 from mckean.dynamics.stored import RunBook
 from mckean.dynamics.trajectory import MeasureT, Trajectory, reserved_names
 from mckean.interactions.functions import as_module
-from mckean.measures import AbstractMeasure, Particles
+from mckean.measures import AbstractMeasure, Particles, mesh_of
 from mckean.models import Equation, Model, in_precision, initial, since
 from mckean.paths import Brownian
 
@@ -69,9 +69,8 @@ def evolve(
       that is written in the call, and refers to what may change (a list, NumPy's arrays), compiles at each call.
     - `every`: steps between records, a divisor of their number. Default: records at the start and the end only.
     - `progress`: whether to show a progress bar. Default: no.
-    - `store`: a folder in which the run is kept as it goes, so that whatever ends the process loses seconds of it. The
-      same call goes on from what is there, bit for bit, and so does `resume`; a later `until` extends the run. SIGTERM
-      ends it as Ctrl-C does. Default: none.
+    - `store`: a folder in which the run is kept as it goes. The same call goes on from what is there, bit for bit, and
+      a later `until` extends it; SIGTERM ends it as Ctrl-C does. Default: none.
 
     **Returns:** a `Trajectory`. Memory grows with the records, not with the steps.
 
@@ -89,20 +88,33 @@ def evolve(
     Inside vmap, grad or jit nothing is checked before the run, and a failure raises JAX's own runtime error.
     """
     given = {"model": model, "measure": measure, "path": path, "scheme": scheme, "observe": observe}
-    numbers = {"start": start, "dt": dt, "every": every}
-    run, plan, attributes = begin_run(until=until, **given, **numbers)
+    return _evolve(given, {"until": until, "start": start, "dt": dt, "every": every}, progress, store)
+
+
+def _evolve(given: dict[str, Any], numbers: dict[str, Any], progress: bool, store: str | Path | None) -> Trajectory:
+    run, plan, made = begin_run(**given, **numbers)
     with forward_derivatives():
-        whole = _in_one_program(run, measure)
-        require(store is None or not whole, "a run under a transformation of JAX cannot be kept in a folder.")
-        if whole:
-            return run_whole(run, plan, measure, attributes)
-        if store is None:
-            return run_in_chunks(run, plan, measure, attributes, progress, NoBook())
-        known = {name: None if value is None else number(name, value) for name, value in numbers.items()}
-        ends = {"until": number("until", until), **known}
-        book = RunBook(Path(store), {**given, **known}, plan, ends, attributes)
+        whole = _in_one_program(run, given["measure"])
+        book = _book(store, whole, given, numbers, plan, made)
         with book.lock:
-            return run_in_chunks(run, plan, measure, attributes, progress, book)
+            moves = run_whole if whole else partial(run_in_chunks, progress=progress, book=book)
+            return moves(run, plan, given["measure"], made)
+
+
+def _book(
+    store: str | Path | None, whole: bool, given: dict[str, Any], numbers: dict[str, Any], plan: Plan, made: tuple
+) -> NoBook | RunBook:
+    """Where the run is kept."""
+    if store is None:
+        return NoBook()
+    require(not whole, "a run under a transformation of JAX cannot be kept in a folder: leave `store` out.")
+    mesh = mesh_of(given["measure"])
+    alone = mesh is None or not mesh.is_multi_process
+    require(alone, "a run over several processes cannot be kept in a folder: run it on the devices of one.")
+    known = {name: None if value is None else number(name, value) for name, value in numbers.items()}
+    # A run that ends later is the same run.
+    same = {name: value for name, value in known.items() if name != "until"}
+    return RunBook(Path(store), {**given, **same}, plan, known, made)
 
 
 def begin_run(

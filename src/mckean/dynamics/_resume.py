@@ -1,5 +1,6 @@
 """Runs in folders: going on with one, and seeing whether it is what it says."""
 
+import contextlib
 import random
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ class _Again(AbstractBook):
     """A run from a state on, which nothing keeps."""
 
     def __init__(self, folder: RunFolder, done: int):
-        self.folder, self.done = folder, done
+        self.folder, self.done, self.lock = folder, done, contextlib.ExitStack()
 
     def begin(self, measure: AbstractMeasure, start: dict) -> Kept:
         return self.folder.state(self.done, measure), self.done, pieces_of(self.folder, self.done, start)

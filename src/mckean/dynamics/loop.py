@@ -1,6 +1,7 @@
 """The one loop over time: what is compiled, in chunks, and how a chunk is judged."""
 
 import abc
+import contextlib
 import time
 import warnings
 from collections.abc import Callable
@@ -159,7 +160,12 @@ def run_whole(run: Run, plan: Plan, measure: MeasureT, made: tuple) -> Trajector
 
 
 class AbstractBook(abc.ABC):
-    """Where a run is kept as it goes: what it begins with, and what is done after each chunk."""
+    """Where a run is kept as it goes: what it begins with, and what is done after each chunk.
+
+    `lock`: what is held while it runs.
+    """
+
+    lock: contextlib.ExitStack
 
     @abc.abstractmethod
     def begin(self, measure: AbstractMeasure, start: dict) -> Kept:
@@ -173,6 +179,9 @@ class AbstractBook(abc.ABC):
 class NoBook(AbstractBook):
     """A run that lives in memory alone."""
 
+    def __init__(self):
+        self.lock = contextlib.ExitStack()
+
     def begin(self, measure: AbstractMeasure, start: dict) -> Kept:
         return measure, 0, [start]
 
@@ -184,7 +193,7 @@ def run_in_chunks(
     run: Run, plan: Plan, measure: MeasureT, made: tuple, progress: bool, book: AbstractBook
 ) -> Trajectory[MeasureT]:
     """The run chunk by chunk, each judged; an interruption loses no more than the chunk under way."""
-    whole = None
+    whole, mesh = None, mesh_of(measure)
     try:
         with asked_to_stop(not isinstance(book, NoBook)) as asked, bar("evolve", progress, plan.steps) as tick:
             warn_of_lost_steps(initial(run.stepper.equation), measure, plan.dt, plan.steps)
@@ -195,16 +204,14 @@ def run_in_chunks(
                 try:
                     while kept[1] < plan.steps:
                         chunk, begun = pace.next(kept[1]), time.perf_counter()
-                        with collectives.together(mesh_of(measure)):
+                        with collectives.together(mesh):
                             kept = _advance_by(run, plan, chunk, pace.most, kept)
                             # Hosts make the same chunks, and stop together.
-                            seen = (time.perf_counter() - begun, asked())
-                            seconds, stop = collectives.largest(seen, mesh_of(measure))
-                        pace.learn(chunk, seconds)
-                        tick(chunk.end)
-                        book.keep(kept, last=False)
-                        if stop:
-                            raise KeyboardInterrupt
+                            pace.learn(chunk, collectives.largest(time.perf_counter() - begun, mesh))
+                            tick(chunk.end)
+                            book.keep(kept, last=False)
+                            if collectives.largest(asked(), mesh):
+                                raise KeyboardInterrupt
                 finally:
                     book.keep(kept, last=True)
             except KeyboardInterrupt as stop:
@@ -284,7 +291,7 @@ def advance(run: Run, measure: MeasureT, first: int, steps: int) -> tuple[Measur
     **Returns:** the measure, the number of steps that were made, and what went wrong at the last of them.
     """
     counts = (np.asarray(0), np.asarray(steps), np.asarray(steps))
-    new, _, count, found = _advance(run, measure, np.asarray(first), counts, Room(1, {}))
+    new, _, count, found = _advance((run, np.asarray(first), counts, Room(1, {})), measure)
     return new, int(count), found
 
 

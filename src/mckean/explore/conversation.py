@@ -101,10 +101,11 @@ class Conversation:
     def _frame(self) -> bytes:
         """A frame after as many steps as the speed and the time for a frame allow, none if paused."""
         if self._warmth is None:
+            # The first frame is seen before what moves it is compiled.
             self._warmth = threading.Thread(target=self.session.warm, daemon=True)
             self._warmth.start()
-        else:
-            self.diagram.work(_ASIDE)
+            return self.frame()
+        self.diagram.work(_ASIDE)
         return self.frame(0 if self.paused else self._affordable())
 
     def _affordable(self) -> int:

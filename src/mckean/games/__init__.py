@@ -11,10 +11,12 @@
 - What is an equilibrium on a torus, up to a horizon or in the long run? `equilibrium`: an `Equilibrium`.
 - … given a common noise that no moving frame takes away? `conditional_equilibrium`.
 - … and is it one? `exploitability`, with its error.
+- Which games are known exactly? `GAMES`, constructors by name: a `GameEntry` with facts.
 
 A common noise is that of the model. In a linear–quadratic game it changes the value, and no rule.
 """
 
+from mckean.games._catalogue import GAMES, GameEntry
 from mckean.games._conditional import conditional_law
 from mckean.games._equilibrium import Equilibrium, conditional_equilibrium, equilibrium, exploitability
 from mckean.games._game import Game
@@ -24,8 +26,10 @@ from mckean.games._policy import LinearPolicy
 from mckean.games._target import Target, aim, equilibria, expectation
 
 __all__ = [
+    "GAMES",
     "Equilibrium",
     "Game",
+    "GameEntry",
     "LinearPolicy",
     "Target",
     "aim",

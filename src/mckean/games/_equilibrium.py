@@ -128,7 +128,7 @@ def _until(game: Game, start: Density, steps: int, tolerance: float, rounds: int
     quadratic = quadratic_in_control(game, start)
     (u, rho, alpha), error, count, hessian = solve_flow(game, start, steps, tolerance, quadratic, rounds, average)
     require_convex(hessian, fourier(start))
-    require_settled(error, count, tolerance)
+    require_settled(error, count, tolerance, rho)
     density = densities(fourier(start), rho)
     cost = calculus.integrate(start.grid, u[0] * rho[0])
     times = jnp.linspace(0.0, game.end, steps + 1)
@@ -200,7 +200,7 @@ def _in_scenarios(
         game, start, made, features, steps, tolerance, quadratic, rounds
     )
     require_convex(hessian, grid)
-    require_settled(error, count, tolerance)
+    require_settled(error, count, tolerance, flow)
     merged = lambda a: a.reshape(-1, *a.shape[3:])  # noqa: E731
     density = jax.vmap(lambda rho: densities(grid, rho))(merged(flow))
     cost = calculus.integrate(grid, u[0, 0, 0, 0] * start.values)
@@ -212,8 +212,8 @@ def _in_scenarios(
     )
 
 
-def require_settled(error: Array, count: Array, tolerance: float) -> None:
-    """**Raises** `ValueError` where the rounds of a search did not end, with the last change."""
+def require_settled(error: Array, count: Array, tolerance: float, rho: Array) -> None:
+    """**Raises** `ValueError` where the rounds of a search did not end, with the last change, or ρ is not resolved."""
     require(
         bool(jnp.isfinite(error)),
         f"no equilibrium was found: the density became non-finite in round {int(count)}; take more steps.",
@@ -222,6 +222,11 @@ def require_settled(error: Array, count: Array, tolerance: float) -> None:
         error <= tolerance,
         f"no equilibrium was found: after {int(count)} rounds the density still changes by {float(error):.3g} of its "
         "mean in a round; take more steps, more rounds, a shorter horizon, or a larger tolerance.",
+    )
+    least = float(jnp.min(rho) / jnp.max(rho))
+    require(
+        least > -1e-3,
+        f"the nodes and steps do not resolve the density: it falls to {least:.3g} of its maximum; take more of both.",
     )
 
 

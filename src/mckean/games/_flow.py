@@ -173,7 +173,7 @@ def settle(
     shapes = jax.eval_shape(turn, flow)[1:]
     made, hessian = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
     history = jnp.zeros((1 if average else _MEMORY, flow.size))
-    state = (flow, history, history, jnp.asarray(jnp.inf), 0, made, hessian)
+    state = (flow, history, history, jnp.asarray(jnp.inf), jnp.asarray(0), made, hessian)
     end = jax.lax.while_loop(lambda s: (s[3] > tolerance) & (s[4] < rounds), body, state)
     return end[5], end[3], end[4], end[6]
 

@@ -118,6 +118,7 @@ def _on_a_torus(
     if game.horizon is None:
         require(float(game.discount) == 0, "without an end a play measures a cost per time: the discount must be 0.")
         require(time is not None and 0 < time < np.inf, "this game has no end: give the `time` that it is played.")
+        assert time is not None, "it is given"
         steps = positive_integer("the number of steps is a positive integer", steps)
         made = crowd(game, found.density, found.control[None], time, steps, players)
     else:

@@ -185,8 +185,9 @@ def _expected(made: Scenarios, mean: Array, u: Float[Array, "s ..."], k: Array) 
     return (mean @ made.carry(u.reshape(u.shape[0], -1), k)).reshape(u.shape)
 
 
-def _regression(features: Callable, grid: FourierGrid, rho: Float[Array, "s ..."], made: Scenarios) -> Array:
+def _regression(features: Callable | None, grid: FourierGrid, rho: Float[Array, "s ..."], made: Scenarios) -> Array:
     """The weighted projection on 1 and the features of the conditional laws, as a matrix on the scenarios."""
+    assert features is not None, "there are features"
     values = jax.vmap(lambda rho: jnp.atleast_1d(features(Density(grid, rho))))(rho)
     off = values - made.weights @ values
     size = jnp.sqrt(made.weights @ off**2)

@@ -27,20 +27,14 @@ def least_tolerance(dtype) -> float:
     return 1e-14 if jnp.result_type(dtype) == jnp.float64 else 3e-7
 
 
-def type1(
-    strengths: Array, turns: Float[Array, "n d"], modes: Sequence[int], tolerance: float, threads: int = 0
-) -> Complex[Array, "*m"]:
-    """f_k for k from −K to K along each axis, shape `modes` = (2K_1 + 1, …); strengths of shape (n,).
-
-    FINUFFT's threads add up in the order in which they end, so that one thread alone gives the same bits each time; 0
-    is as many as there are.
-    """
+def type1(strengths: Array, turns: Float[Array, "n d"], modes: Sequence[int], tolerance: float) -> Complex[Array, "*m"]:
+    """f_k for k from −K to K along each axis, shape `modes` = (2K_1 + 1, …); strengths of shape (n,)."""
     c = strengths.astype(jnp.result_type(turns.dtype, jnp.complex64))
     return jax.lax.platform_dependent(
         c,
         turns,
-        cpu=_first(tuple(modes), tolerance, _available(), threads),
-        default=_first(tuple(modes), tolerance, False, threads),
+        cpu=_first(tuple(modes), tolerance, _available()),
+        default=_first(tuple(modes), tolerance, False),
     )
 
 
@@ -51,10 +45,10 @@ def type2(coefficients: Complex[Array, "t *m"], turns: Float[Array, "n d"], tole
     )
 
 
-def _first(modes, tolerance, library, threads):
+def _first(modes, tolerance, library):
     if library:
         return lambda c, turns: _finufft().nufft1(
-            modes, c, *_angles(turns), iflag=-1, eps=tolerance, opts=_options(threads)
+            modes, c, *_angles(turns), iflag=-1, eps=tolerance, opts=_one_thread()
         )
     return lambda c, turns: _plain_type1(turns, c, modes, tolerance)
 
@@ -65,12 +59,11 @@ def _second(tolerance, library):
     return lambda f, turns: jax.vmap(lambda one: _plain_type2(turns, one, tolerance))(f)
 
 
-def _options(threads: int) -> Any:
-    if threads == 0:
-        return None
+def _one_thread() -> Any:
+    """FINUFFT's threads add up in the order in which they end: only one gives the same bits each time."""
     from jax_finufft.options import Opts
 
-    return Opts(nthreads=threads)
+    return Opts(nthreads=1)
 
 
 @functools.cache

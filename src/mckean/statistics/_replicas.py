@@ -1,5 +1,6 @@
 """Independent replicas of a run, by one compiled program and on every core."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,8 +25,8 @@ def replicate(run: Callable[[PRNGKeyArray], Any], key: PRNGKeyArray, replicas: i
     - `key`: split into one key for each replica.
     - `replicas`: how many.
     - `batch`: how many of them the program runs as one; it must divide `replicas`. All of them by default. Batches run
-      side by side, one on each core: for a state that fills the cache, such as a density on 64² nodes, 1 is the
-      fastest.
+      side by side, one on each core, and devices take turns: for a state that fills the cache, such as a density on
+      64² nodes, 1 is the fastest.
 
     **Returns:** the results as NumPy arrays, with a leading axis of length `replicas`.
 
@@ -42,9 +43,10 @@ def replicate(run: Callable[[PRNGKeyArray], Any], key: PRNGKeyArray, replicas: i
 
 
 def side_by_side(function: Callable[[Any], Any], batches: Sequence[Any]) -> Iterator[Any]:
-    """function(batch) for each batch, on every core.
+    """function(batch) for each batch, on every core and every device.
 
-    The first batch runs alone, as it compiles the function; the others run as many at a time as there are cores.
+    The first batch runs alone, as it compiles the function; the others run as many at a time as there are cores. The
+    devices of this host take turns.
 
     **Arguments:**
 
@@ -53,10 +55,16 @@ def side_by_side(function: Callable[[Any], Any], batches: Sequence[Any]) -> Iter
 
     **Returns:** an iterator over the results, in the order of the batches.
     """
-    yield function(batches[0])
+    devices = jax.local_devices()
+
+    def on_device(place: int) -> Any:
+        with jax.default_device(devices[place % len(devices)]) if len(devices) > 1 else contextlib.nullcontext():
+            return function(batches[place])
+
+    yield on_device(0)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
-            yield from pool.map(function, batches[1:])
+            yield from pool.map(on_device, range(1, len(batches)))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

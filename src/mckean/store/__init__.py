@@ -20,3 +20,9 @@ from mckean.store._run import versions as versions
 from mckean.store._values import dataset as dataset
 from mckean.store._values import load as load
 from mckean.store._values import save as save
+
+__all__ = ["dataset", "digest", "load", "save"]
+
+
+def __dir__() -> list[str]:
+    return __all__

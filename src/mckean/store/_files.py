@@ -114,7 +114,7 @@ def unpack(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
     **Raises:** `ValueError` for a file that is not whole, or not there.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = [file[f"array_{index}"] for index in range(len(file.files) - 1)]
             return arrays, json.loads(file["words"].tobytes())
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:

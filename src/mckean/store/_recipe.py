@@ -15,7 +15,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
+from mckean import collectives
 from mckean.store._names import code_at, name_of, named, place_of
 from mckean.store._strangers import Around, told
 
@@ -129,7 +131,11 @@ def _write_method(recipe: Recipe, value: MethodType, around: Around) -> dict[str
 _WRITERS: Sequence[tuple[Any, Callable[[Recipe, Any, Around], Any]]] = (
     (jax.Array, _write_array),
     (np.ndarray | np.generic, _write_numbers),
+    # The devices on which it stands are no part of a value.
+    (jax.sharding.Mesh, lambda recipe, value, around: None),
     (np.dtype, lambda recipe, value, around: {"dtype": value.str}),
+    # The numbers of a run are the same on any number of devices.
+    (Mesh, lambda recipe, value, around: {"mesh": value.axis_names[0]}),
     (enum.Enum, _write_enum),
     (tuple, lambda recipe, value, around: {"tuple": recipe.all(value, around)}),
     (list, lambda recipe, value, around: {"list": recipe.all(value, around)}),
@@ -255,6 +261,7 @@ _MAKERS: dict[str, Callable[[dict[str, Any], Sequence[np.ndarray]], Any]] = {
     "list": lambda words, arrays: [make(part, arrays) for part in words["list"]],
     "member": _make_member,
     "method": _make_method,
+    "mesh": lambda words, arrays: collectives.row_of(jax.devices()[:1]),
     "name": lambda words, arrays: named(words["name"]),
     "number": _make_number,
     "numbers": _make_numbers,

@@ -243,4 +243,6 @@ def _joined(found: Mapping[str, np.ndarray], names: tuple[str, ...]) -> np.ndarr
 def _leaf(like: Any, values: np.ndarray, is_weak: bool) -> Any:
     if isinstance(like, jax.Array) and jax.numpy.issubdtype(like.dtype, jax.dtypes.prng_key):
         return jax.random.wrap_key_data(jax.numpy.asarray(values), impl=str(jax.random.key_impl(like)))
+    if isinstance(like, jax.Array) and len(like.sharding.device_set) > 1:
+        return jax.device_put(values, like.sharding)
     return weak(values) if is_weak else device_array(values)

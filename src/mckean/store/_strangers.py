@@ -37,7 +37,8 @@ def told(value: Any, around: Around) -> tuple[str, Any]:
         return name, "builtin"
     if module is not None and _installed(module) and callable(value) and not hasattr(value, "__dict__"):
         return name, "installed"
-    if hasattr(value, "__dict__"):
+    # What is written in C, as a file is, has more than Python sees.
+    if hasattr(value, "__dict__") and any(isinstance(part, FunctionType) for part in vars(type(value)).values()):
         return name, [type(value), vars(value)]
     raise ValueError(
         f"a run or a result on disk is told from others by what it is made of, but nothing can be seen in {value!r}: "

@@ -8,10 +8,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from mckean.checks import require
+from mckean.checks import array, require
 from mckean.store._files import make_folder, pack, unpack, write_atomically, writing
 from mckean.store._names import named
-from mckean.store._recipe import Recipe, make
+from mckean.store._recipe import Recipe, device_array, make
 from mckean.store._records import read_dataset
 from mckean.store._run import FORMAT, RunFolder, read_words, split
 
@@ -66,7 +66,9 @@ def load(folder: str | Path) -> Any:
     count = run.count(done)
     times = (run.plan["first"] + run.plan["stride"] * np.arange(count)) * run.plan["dt"]
     made = tuple((name, text) for name, text in run.words["made"])
-    return named("mckean.dynamics.trajectory:Trajectory")(final, times, run.records(count), made)
+    return named("mckean.dynamics.trajectory:Trajectory")(
+        final, array(times), jax.tree.map(device_array, run.records(count)), made
+    )  # fmt: skip
 
 
 def dataset(folder: str | Path) -> Any:
@@ -107,6 +109,6 @@ def _of_fields(value: Any) -> Any:
 
 
 def _numeric(leaf: Any) -> np.ndarray | None:
-    array = isinstance(leaf, jax.Array | np.ndarray | np.generic | bool | int | float | complex)
+    numbers = isinstance(leaf, jax.Array | np.ndarray | np.generic | bool | int | float | complex)
     key = isinstance(leaf, jax.Array) and jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-    return np.asarray(leaf) if array and not key and np.asarray(leaf).dtype.kind in "biufc" else None
+    return np.asarray(leaf) if numbers and not key and np.asarray(leaf).dtype.kind in "biufc" else None

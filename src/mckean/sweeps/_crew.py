@@ -160,6 +160,8 @@ def _stop(members: Sequence[_Member]) -> set[str]:
 
 def main() -> None:
     """A worker, told by its input what to do."""
+    # A shell has what it starts in the background ignore Ctrl-C, by which this process is asked to end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     about = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_input, daemon=True).start()
     sys.path[:], sys.argv[:] = about["path"], about["arguments"]

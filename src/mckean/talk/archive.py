@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from mckean.statistics import Estimate
+from mckean.store import write_atomically
 from mckean.talk import chapters
 from mckean.talk.claims import Claim, Figure, Film, Observation, Panel, Result, Rival, Series
 from mckean.talk.run import Outcome
@@ -60,7 +61,7 @@ class Archive:
         np.savez(buffer, outcome=np.frombuffer(text.encode(), np.uint8), **named)
         path = self._path(outcome.chapter.name, outcome.seed)
         path.parent.mkdir(parents=True, exist_ok=True)
-        put({path: buffer.getvalue()})
+        write_atomically(path, buffer.getvalue())
 
     def find(self, names: Iterable[str], seeds: Iterable[int]) -> list[Outcome]:
         """The chapters that are saved; those that broke are run again.

@@ -122,9 +122,9 @@ def _analyse(mu: AbstractMeasure, shape: tuple[int, ...], sides: Array, eps: flo
 
 
 def _type1(masses: Array, turns: Array, shape: tuple[int, ...], eps: float, mesh: Mesh | None) -> Complex[Array, "*m"]:
+    transform = lambda c, t: nufft.type1(c, t, shape, eps)  # noqa: E731
     if mesh is None:
-        return nufft.type1(masses, turns, shape, eps)
-    transform = lambda c, t: nufft.type1(c, t, shape, eps, threads=1)  # noqa: E731
+        return transform(masses, turns)
     return collectives.total(transform, mesh, masses, turns, most=collectives.FEW, side_by_side=False)
 
 

@@ -25,7 +25,7 @@ from mckean.interactions.sums import direct
 from mckean.interactions.sums.box import extent_of
 from mckean.interactions.sums.sum import AbstractSum, Points, at, atoms
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of, mesh_of
-from mckean.spaces import AbstractSpace, Euclidean
+from mckean.spaces import AbstractSpace, Euclidean, Sphere
 
 # Degrees in y that are tried for a function: beyond, nodes are as many as modes would be.
 _LARGEST = 8
@@ -52,8 +52,8 @@ class PowerSums(AbstractSum):
             positive_integer("the degree of a polynomial kernel is a positive integer", self.degree)
 
     def refusal(self, kernel: AbstractKernel, mu: AbstractMeasure, points: Points) -> str | None:
-        if not isinstance(mu.domain, Euclidean):
-            return "serves on R^d: on a torus the nearest image is no polynomial"
+        if not isinstance(mu.domain, Euclidean | Sphere):
+            return "serves on R^d and on spheres: on a torus the nearest image is no polynomial"
         if isinstance(kernel, Quadratic):
             return None
         if not isinstance(mu, Particles | Density):

@@ -1,0 +1,91 @@
+"""Games on a torus in the scenarios of a common noise: against the moving frame, and a linear–quadratic game."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.scipy.special import erfc
+from scipy.integrate import quad
+
+import mckean as mk
+from mckean import games
+
+SIDE, SHARE, WEIGHT, OWN, SHARED = 16.0, 0.8, 0.25, 0.6, 0.4
+LINE = mk.Torus(1, (SIDE,))
+
+
+def effort(x, alpha, mu):
+    return jnp.sum(alpha**2) / 2
+
+
+def place(x):
+    """x from the middle of a long circle, and 0 where it closes: 5 standard deviations from all players."""
+    y = x[0] - SIDE / 2
+    return y * erfc((jnp.abs(y) - 5.5) / 0.8) / 2
+
+
+def meeting(x, mu):
+    return WEIGHT / 2 * (place(x) + SHARE * mu.integrate(place)) ** 2
+
+
+def exact(stages):
+    """V = ½Pz·z + s of the game with increments at the middles of the stages, from m = ½ and v = .1.
+
+    α = −c(X + λm_T)/(1 + c(T − t)), so that for x = m: V = ½c(1 + λ)²(1 + cs)/(1 + c(1 + λ)s)²m² + …, s = T − t.
+    """
+    c, lam = WEIGHT, SHARE
+    whole = lambda s: c * (1 + lam) ** 2 * (1 + c * s) / (1 + c * (1 + lam) * s) ** 2  # noqa: E731
+    alone = lambda s: c / (1 + c * s)  # noqa: E731
+    middles = (np.arange(stages) + 0.5) / stages
+    own = OWN**2 * quad(alone, 0, 1)[0] / 2
+    return whole(1.0) * 0.25 / 2 + alone(1.0) * 0.1 / 2 + own + SHARED**2 * np.mean(whole(1 - middles)) / 2
+
+
+def test_players_with_a_target_pay_what_riccati_says_in_each_tree():
+    model = mk.Model(LINE, noise=mk.Additive(OWN), common=mk.Additive(SHARED))
+    game = games.Game(model, effort, meeting, horizon=1.0)
+    start = mk.Density.from_function(LINE.grid(64), lambda x: jnp.exp(-((x[0] - SIDE / 2 - 0.5) ** 2) / 0.2))
+    found = games.conditional_equilibrium(game, start, stages=2, steps=40, tolerance=1e-7)
+    # Steps of order 2: (c dt)² of the cost, and what lies beyond 5 standard deviations.
+    assert float(found.cost) == pytest.approx(exact(2), abs=2e-5)
+    # The nearest wrong theory: one increment for two.
+    assert abs(exact(1) - exact(2)) > 5e-4
+    gain, error = games.exploitability(game, found)
+    assert abs(gain) < 1e-7 + error
+    # What the law is must be known: without a feature players answer the mean of all scenarios.
+    blind = games.conditional_equilibrium(
+        game, start, stages=2, steps=40, tolerance=1e-7, features=lambda mu: jnp.zeros(1)
+    )
+    gain, error = games.exploitability(game, blind)
+    assert gain > 1e-4 > error
+
+
+def turning(x, alpha, mu):
+    c, s = mu.integrate(lambda y: jnp.stack([jnp.cos(y[0]), jnp.sin(y[0])]))
+    return jnp.sum(alpha**2) / 2 + 2 * (1 - c * jnp.cos(x[0]) - s * jnp.sin(x[0]))
+
+
+def test_where_a_frame_takes_the_noise_away_all_scenarios_are_one():
+    circle = mk.Torus(1)
+    game = games.Game(mk.Model(circle, noise=mk.Additive(1.0), common=mk.Additive(0.5)), turning, horizon=2.0)
+    start = mk.Density.from_function(circle.grid(16), lambda x: 1 + 0.5 * jnp.cos(x[0]))
+    still, found = (
+        games.equilibrium(game, start, steps=8),
+        games.conditional_equilibrium(game, start, stages=2, steps=8),
+    )
+    assert float(found.cost) == pytest.approx(float(still.cost), abs=1e-7)
+    turned = jnp.exp(1j * (start.grid.nodes[:, 0] - 0.5 * found.environments.sum(1)))
+    waves = jnp.sum(found.density.values[-1] * turned, axis=1) * start.grid.cell_volume
+    np.testing.assert_allclose(waves, waves[0], atol=1e-6)
+    # The noise does move them: without the frame the waves differ.
+    plain = found.density.values[-1] @ jnp.exp(1j * start.grid.nodes[:, 0]) * start.grid.cell_volume
+    assert float(jnp.std(plain)) > 0.05
+
+
+def test_fictitious_play_finds_what_andersons_method_does():
+    circle = mk.Torus(1)
+    start = mk.Density.from_function(circle.grid(16), lambda x: 1 + 0.5 * jnp.cos(x[0]))
+    game = games.Game(mk.Model(circle, noise=mk.Additive(1.0)), turning, horizon=1.0)
+    fast = games.equilibrium(game, start, steps=10)
+    slow = games.equilibrium(game, start, steps=10, method="fictitious", rounds=400, tolerance=1e-4)
+    assert jnp.max(jnp.abs(slow.density.values - fast.density.values)) < 1e-3
+    assert slow.iterations > fast.iterations
