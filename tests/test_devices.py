@@ -30,9 +30,9 @@ COLLECTIVES = {
     "all pairs": ["collective-permute"] * 2,
     "environment": ["all-reduce"],
 }
-# Of a step of a density: two exchanges for each of its transforms, 4 stages of 3 + d (the density, its modes, the d parts
-# of the force, the flux) and 2 around them; of an environment d more for its velocity, and two exchanges for each shift
-# along the first axis. One sum for the modes of each stage and one for the mass; a row that tells how far lines shift.
+# Of a step of a density: two exchanges for each of its transforms, 4 stages of 3 + d (the density, its modes, the d
+# parts of the force, the flux) and 2 around them; of an environment d more for its velocity, and two exchanges for each
+# shift along the first axis. One sum for the modes of each stage and one for the mass; a row that tells how far lines shift.
 EXCHANGES = {
     "waves along the axes": (2 * (4 * 5 + 2 + 2) + 4, 6),
     "waves": (2 * (4 * 5 + 2 + 2), 5),
@@ -64,8 +64,8 @@ def test_a_step_of_a_density_is_the_same_to_the_bit_and_gathers_nothing(found, n
     case, (exchanges, sums) = found["cases"][name], EXCHANGES[name]
     assert case["equal"]
     assert case["collectives"] == ["all-reduce"] * sums + ["all-to-all"] * exchanges
-    # Three steps, in each of which the density passes two transforms of at most 2¹² nodes, with ε log₂ n each; what comes
-    # from the rates is dt times as large.
+    # Three steps, in each of which the density passes two transforms of at most 2¹² nodes, with ε log₂ n each; what
+    # comes from the rates is dt times as large.
     assert case["off"] <= 3 * 2 * 12 * (np.finfo(np.float32).eps if name == "waves" else EPS)
 
 
@@ -117,7 +117,7 @@ FLAT = mk.Density.from_function(mk.Torus(2).grid(8), lambda x: 1.0)
         ),
         (
             lambda: mk.evolve(mk.langevin(mk.Torus(2)), mk.shard(FLAT, 1), until=0.1, dt=0.1, scheme=mk.FiniteVolume()),
-            r"the scheme FiniteVolume moves a density on one device, but this density is spread over 1 by shard: run it",
+            r"the scheme FiniteVolume moves a density on one device, but this density is spread over 1 by shard: run",
         ),
         (lambda: mk.measures.distance(FLAT, mk.shard(FLAT, 1)), r"two measures are compared on the same devices:"),
         (lambda: jax.jit(mk.shard)(CLOUD), r"a measure is put on devices before a transformation of JAX"),

@@ -94,7 +94,7 @@ def at_home(measure: MeasureT) -> MeasureT:
     if isinstance(here, Density) and isinstance(here.grid, FourierGrid):
         return cast(MeasureT, _on(here, FourierGrid(here.grid.space, here.grid.shape)))
     object.__setattr__(here, "mesh", None)
-    return here
+    return cast(MeasureT, here)
 
 
 def mesh_of(mu: AbstractMeasure) -> Mesh | None:
