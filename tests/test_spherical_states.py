@@ -153,3 +153,32 @@ def test_a_circle_of_unit_vectors_is_a_torus():
     state = phases.steady_state(model, start)
     assert state.order == pytest.approx(oscillators.order_parameter(3.0, 1.0), abs=1e-10)
     assert (state.index, state.zero_modes) == (0, 1)
+
+
+@pytest.mark.parametrize("normalised", [True, False])
+def test_stationary_states_of_noisy_attention(normalised):
+    """With Z(x) = ∫e^{β⟨x, y⟩}dμ, attention is ∇log Z/β, and ∇Z/β without its denominator. At the temperature T
+
+        ρ ∝ Z^{1/βT},   or   ρ ∝ e^{Z/βT},
+
+    solved on S¹ by iteration on NumPy's sums. One is not stationary for the other.
+    """
+    beta, heat, grid = 2.0, 0.3, mk.Sphere(2).grid(32)
+    theta = grid.axes[0]
+    kernel = np.exp(beta * np.cos(theta[:, None] - theta)) * grid.cell_volume
+    states = {}
+    for kind in (True, False):
+        rho = np.exp(np.cos(theta))
+        for _ in range(400):
+            z = kernel @ (rho / rho.sum() / grid.cell_volume)
+            exponent = (np.log(z) if kind else z) / (beta * heat)
+            rho = np.exp(exponent - exponent.max())
+        states[kind] = mk.Density(grid, rho / rho.sum() / grid.cell_volume)
+    model = mk.catalogue.self_attention(2, beta, normalised=normalised, temperature=heat).model
+    here, other = states[normalised], states[not normalised]
+    assert float(here.values.max()) > 1.5 / (2 * np.pi)
+    moved = [
+        float(jnp.abs(mk.evolve(model, mu, until=0.2, dt=0.005).final.values - mu.values).max()) for mu in (here, other)
+    ]
+    assert moved[0] < 1e-8
+    assert moved[1] > 0.05
