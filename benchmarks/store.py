@@ -76,6 +76,7 @@ def kills(number: int, until: float) -> dict:
                 process.send_signal(signal.SIGKILL)
                 status = process.wait()
             killed += status == -signal.SIGKILL
+            print(f"{killed} kills, {ended} runs ended", file=sys.stderr, flush=True)
             if pathlib.Path(place).exists():
                 there = mk.load(place)
                 reached.append(len(there.times))

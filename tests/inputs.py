@@ -57,6 +57,7 @@ REFUSED = {
         "a measure of another space": (lambda: run(measure=DOTS), "the model lives on"),
         "a scheme of densities": (lambda: run(scheme=mk.Spectral()), "moves Density"),
         "a folder of something else": (lambda: run(store="/proc"), "is not the folder of a run"),
+        "a number for a folder": (lambda: run(store=3), "`store` takes the path of a folder, not 3"),
         "a folder in a program": (jax.jit(lambda: run(store="x").final), "under a transformation"),
     },
     "resume": {"no folder": (lambda: mk.resume("/nowhere"), "is not the folder of a run")},

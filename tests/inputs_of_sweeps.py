@@ -25,6 +25,7 @@ ONE = {"K": [1.0]}
 REFUSED = {
     "sweep": {
         "no parameter": (lambda: sweep({}), "no parameter"),
+        "a number for a folder": (lambda: mk.sweep(abs, ONE, 3), "`folder` takes the path of a folder, not 3"),  # pyright: ignore[reportArgumentType]
         "a number for a list": (lambda: sweep({"K": 1.0}), "write [1.0]"),
         "an empty list": (lambda: sweep({"K": []}), "has no value"),
         "a value twice": (lambda: sweep({"K": [1.0, 1.0]}), "has a value twice"),
@@ -44,7 +45,7 @@ REFUSED = {
         "no worker": (lambda: sweep(ONE, workers=0), "positive integer"),
         "a lambda for two workers": (lambda: sweep(ONE, workers=2), "at the top of a file"),
         "a folder of something else": (lambda: sweep(ONE, folder="other"), "holds no sweep"),
-        "a file": (lambda: sweep(ONE, folder="file/s"), "cannot be written"),
+        "a file": (lambda: sweep(ONE, folder="file/s"), "is a file"),
     },
     "sweeps.join": {
         "no name": (lambda: mk.sweeps.join("study.py", HOME / "there"), "FILE.py:NAME"),

@@ -90,10 +90,11 @@ def run(devices):
 
 
 def resumed(folder):
-    """A run on four devices up to its middle, kept in a folder, from where it goes on alone."""
+    """A run on four devices up to its middle, kept in a folder, from where it goes on on all."""
     cloud, r = mk.shard(on(CIRCLE, 6400), 4), {"r": mk.observables.order_parameter(1)}
     mk.evolve(KURAMOTO, cloud, until=0.1, dt=DT, path=PATH, observe=r, every=10, store=folder)
     made = mk.resume(folder, until=0.2)
+    assert made.final.positions.sharding.num_devices == 8
     return np.asarray(made.final.positions), made.observed["r"]
 
 

@@ -103,6 +103,14 @@ def test_nothing_is_done_twice_and_failures_are_listed_and_retried(tmp_path):
     assert ran.of == [*TABLE["K"], 2.0]
 
 
+def test_a_cell_with_other_axes_costs_no_other_cell(tmp_path):
+    data = sweep(lambda K: {"x": np.full(2, K) if K > 1 else K, "y": K}, {"K": TABLE["K"]}, tmp_path / "s")
+    np.testing.assert_array_equal(data["x"], [[np.nan] * 2, [2.0] * 2, [3.0] * 2])
+    np.testing.assert_array_equal(data["y"], TABLE["K"])
+    assert data["failure"].values[0] == "it gave 'x' with the axes (), but most cells with ('x_axis0',)"
+    assert (data["failure"].values[1:] == "").all()
+
+
 def test_what_was_repaired_is_there(tmp_path):
     here = tmp_path / "repaired"
 

@@ -14,7 +14,7 @@ from mckean.dynamics.choice import Scheme
 from mckean.dynamics.loop import AbstractBook, Kept, Plan, run_in_chunks
 from mckean.dynamics.stored import pieces_of, require_versions
 from mckean.dynamics.trajectory import Trajectory
-from mckean.measures import AbstractMeasure
+from mckean.measures import AbstractMeasure, Particles, mesh_of, shard
 from mckean.models import Equation
 from mckean.store import RunFolder, StrangerError, as_folder
 
@@ -30,8 +30,11 @@ def resume(
 ) -> Trajectory[Any]:
     """Go on with a run that is kept in a folder; the result is, bit for bit, that of the run without a break.
 
+    Particles that were spread by `shard` are spread over the devices that are here, up to eight. For others make the
+    call of `evolve` again, with the particles where you want them.
+
     A run of more particles is another run, since observables have seen all of them: `evolve` with the same path, in
-    another folder. The first N have the same noise.
+    another folder. The first N have the same noise. More replicas are runs of their own, or cells of a `sweep`.
 
     **Arguments:**
 
@@ -49,6 +52,7 @@ def resume(
     kept = RunFolder(as_folder("folder", folder))
     require_versions(kept)
     given = _given(kept, {"model": model, "scheme": scheme, "observe": observe})
+    given["measure"] = _spread(given["measure"])
     plan = kept.plan
     numbers = {"start": plan["start"], "dt": plan["dt"], "every": _every(plan)}
     end = plan["until"] if until is None else until
@@ -121,6 +125,14 @@ def _given(kept: RunFolder, again: dict[str, Any]) -> dict[str, Any]:
                 f"resume(folder, {name}=…), or from the shell by `mckean run FILE.py:NAME --store {kept.folder}`."
             ) from error
     return given
+
+
+def _spread(measure: AbstractMeasure) -> AbstractMeasure:
+    """Particles that were spread over devices, spread over those of this process: on all numbers the bits are one."""
+    if mesh_of(measure) is None:
+        return measure
+    assert isinstance(measure, Particles)
+    return shard(measure, max(k for k in (1, 2, 4, 8) if k <= jax.device_count() and measure.n % k == 0))
 
 
 def _every(plan: dict[str, Any]) -> int | None:

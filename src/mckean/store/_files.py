@@ -117,7 +117,10 @@ def as_folder(name: str, folder: Any) -> Path:
     """The path of a folder that was given under this name. **Raises** `ValueError` for what is none."""
     named = isinstance(folder, str | os.PathLike) and str(folder)
     require(named, f"`{name}` takes the path of a folder, not {folder!r}.")
-    return Path(folder)
+    path = Path(folder)
+    file = next((place for place in (path, *path.parents) if place.is_file()), None)
+    require(file is None, f"`{name}` takes the path of a folder, but '{file}' is a file.")
+    return path
 
 
 def pack(arrays: Sequence[np.ndarray], **words: Any) -> bytes:

@@ -132,7 +132,7 @@ _WRITERS: Sequence[tuple[Any, Callable[[Recipe, Any, Around], Any]]] = (
     (jax.Array, _write_array),
     (np.ndarray | np.generic, _write_numbers),
     (np.dtype, lambda recipe, value, around: {"dtype": value.str}),
-    # The numbers of a run are the same on any number of devices.
+    # The numbers of a run are the same on any number of devices; particles that are not spread have other sums.
     (Mesh, lambda recipe, value, around: {"mesh": value.axis_names[0]}),
     (enum.Enum, _write_enum),
     (tuple, lambda recipe, value, around: {"tuple": recipe.all(value, around)}),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mckean.checks import require
 from mckean.sweeps._folder import Folder
-from mckean.sweeps._table import FAILURE, SECONDS
+from mckean.sweeps._table import FAILURE, SECONDS, Table
 from mckean.sweeps._values import Variable, decode
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def assemble(folder: Folder, records: Mapping[int, Mapping[str, Any]]) -> xr.Dataset:
-    """The records of the cells over the parameters; NaN and a sentence in `failure` where a cell has no values."""
+    """The records of the cells over the parameters; NaN and a sentence in `failure` where a cell lacks values."""
     import xarray as xr
 
     table = folder.table
@@ -27,28 +27,26 @@ def assemble(folder: Folder, records: Mapping[int, Mapping[str, Any]]) -> xr.Dat
     for cell in sorted(records):
         for name, value in records[cell].get("variables", {}).items():
             columns.setdefault(name, {})[cell] = decode(value)
-    for name, column in columns.items():
-        data = _with(data, folder, name, column)
     seconds = np.full(table.size, np.nan)
     ends = np.full(table.size, "it is not done yet", object)
     for cell, record in records.items():
         seconds[cell], ends[cell] = record.get("seconds", np.nan), record.get("failure", "")
+    for name, column in columns.items():
+        dims = Counter(variable.dims for variable in column.values()).most_common(1)[0][0]
+        for cell in [cell for cell, variable in column.items() if variable.dims != dims]:
+            # What the other cells have given is not lost for it.
+            ends[cell] = f"it gave '{name}' with the axes {column.pop(cell).dims}, but most cells with {dims}"
+        data = _with(data, table, name, column)
     attrs = {"units": "s", "long_name": "time that the cell took"}
     return data.assign({
         SECONDS: (table.dims, seconds.reshape(table.shape), attrs),
-        FAILURE: (table.dims, ends.reshape(table.shape), {"long_name": "why the cell has no values"}),
+        FAILURE: (table.dims, ends.reshape(table.shape), {"long_name": "why the cell lacks values"}),
     })  # fmt: skip
 
 
-def _with(data: xr.Dataset, folder: Folder, name: str, column: Mapping[int, Variable]) -> xr.Dataset:
+def _with(data: xr.Dataset, table: Table, name: str, column: Mapping[int, Variable]) -> xr.Dataset:
     """The Dataset with one more variable; one that labels an axis, and is the same in all cells, has no other axes."""
-    table, first = folder.table, next(iter(column.values()))
-    strange = next((cell for cell, variable in column.items() if variable.dims != first.dims), None)
-    require(
-        strange is None,
-        f"the cells in '{folder.path}' gave '{name}' with other axes: {first.dims} in most, "
-        f"{column[strange or 0].dims if strange is not None else ''} in cell {strange}.",
-    )
+    first = next(iter(column.values()))
     arrays = [variable.array for variable in column.values()]
     alike = all(array.shape == arrays[0].shape for array in arrays)
     if first.coordinate and alike and all(np.array_equal(array, arrays[0]) for array in arrays[1:]):

@@ -203,7 +203,7 @@ def submit(
 
     **Returns:** submitit's jobs.
 
-    **Raises:** `ValueError` where submitit or Slurm is missing; the other errors are those of `sweep`.
+    **Raises:** `ValueError` where submitit or Slurm is missing, and as `sweep` does.
     """
     path, cells = as_folder("folder", folder).absolute(), as_table(table)
     _function.reach(f, path)
