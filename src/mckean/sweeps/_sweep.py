@@ -172,7 +172,7 @@ def submit(
 
     **Returns:** submitit's jobs.
 
-    **Raises:** `ValueError` where submitit or Slurm is missing, and for what `sweep` refuses.
+    **Raises:** `ValueError` where submitit or Slurm is missing, and where `sweep` has one.
     """
     path, cells = Path(folder).absolute(), as_table(table)
     _function.reach(f, path)
