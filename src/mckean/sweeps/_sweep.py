@@ -172,7 +172,7 @@ def submit(
 
     **Returns:** submitit's jobs.
 
-    **Raises:** `ValueError` where submitit or Slurm is missing, and where `sweep` has one.
+    **Raises:** `ValueError` where submitit or Slurm is missing, and as `sweep` does.
     """
     path, cells = Path(folder).absolute(), as_table(table)
     _function.reach(f, path)
