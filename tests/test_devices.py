@@ -32,7 +32,8 @@ COLLECTIVES = {
 }
 # Of a step of a density: two exchanges for each of its transforms, 4 stages of 3 + d (the density, its modes, the d
 # parts of the force, the flux) and 2 around them; of an environment d more for its velocity, and two exchanges for each
-# shift along the first axis. One sum for the modes of each stage and one for the mass; a row that tells how far lines shift.
+# shift along the first axis. One sum for the modes of each stage and one for the mass; a row that tells how far lines
+# shift.
 EXCHANGES = {
     "waves along the axes": (2 * (4 * 5 + 2 + 2) + 4, 6),
     "waves": (2 * (4 * 5 + 2 + 2), 5),
