@@ -9,7 +9,6 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mckean import collectives
 from mckean.checks import require
 from mckean.spaces.grids import AbstractFlatGrid, check_shape, integer_modes, per_dimension
 from mckean.spaces.space import AbstractFlatSpace, check_dim
@@ -108,10 +107,6 @@ class FourierGrid(AbstractFlatGrid):
     @property
     def sides(self) -> tuple[float, ...]:
         return self.space.lengths
-
-    @property
-    def nodes(self) -> Float[Array, "size d"]:
-        return collectives.spread(super().nodes, self.mesh)
 
     @property
     def axes(self) -> tuple[np.ndarray, ...]:
