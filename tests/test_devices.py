@@ -30,6 +30,15 @@ COLLECTIVES = {
     "all pairs": ["collective-permute"] * 2,
     "environment": ["all-reduce"],
 }
+# Of a step of a density: two exchanges for each of its transforms, 4 stages of 3 + d (the density, its modes, the d
+# parts of the force, the flux) and 2 around them; of an environment d more for its velocity, and two exchanges for each
+# shift along the first axis. One sum for the modes of each stage and one for the mass; a row that tells how far lines
+# shift.
+EXCHANGES = {
+    "waves along the axes": (2 * (4 * 5 + 2 + 2) + 4, 6),
+    "waves": (2 * (4 * 5 + 2 + 2), 5),
+    "in space": (2 * (4 * 6 + 2), 5),
+}
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +60,26 @@ def test_a_step_is_the_same_to_the_bit_and_gathers_nothing(found, name):
     assert case["off"] <= 16 * np.pi * (np.finfo(np.float32).eps if name == "few modes" else EPS)
 
 
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_a_step_of_a_density_is_the_same_to_the_bit_and_gathers_nothing(found, name):
+    case, (exchanges, sums) = found["cases"][name], EXCHANGES[name]
+    assert case["equal"]
+    assert case["collectives"] == ["all-reduce"] * sums + ["all-to-all"] * exchanges
+    # Three steps, in each of which the density passes two transforms of at most 2¹² nodes, with ε log₂ n each; what
+    # comes from the rates is dt times as large.
+    assert case["off"] <= 3 * 2 * 12 * (np.finfo(np.float32).eps if name == "waves" else EPS)
+
+
+def test_a_run_of_a_density_and_its_energies_are_the_same_to_the_bit(found):
+    """On 2, 4 and 8 devices: free energy, dissipation, a mode and the values; and one that goes on from a folder."""
+    assert found["densities"] == [True] * 4
+
+
+def test_the_transforms_of_jax_gather(found):
+    """Else our own would not be needed."""
+    assert "all-gather" in found["gathered"]
+
+
 def test_a_run_and_its_records_are_the_same_to_the_bit(found):
     """On 2, 4 and 8 devices, and one that goes on from a folder on another number of them."""
     assert found["runs"] == [True] * 4
@@ -69,6 +98,7 @@ def test_the_order_of_a_sum_is_not_left_to_jax(found):
 
 
 CLOUD = mk.Particles(mk.Torus(2), np.zeros((6, 2)) + 1)
+FLAT = mk.Density.from_function(mk.Torus(2).grid(8), lambda x: 1.0)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +108,19 @@ CLOUD = mk.Particles(mk.Torus(2), np.zeros((6, 2)) + 1)
         (lambda: mk.shard(CLOUD, 2), r"there are 1 devices, but 2 were asked for; on a CPU XLA_FLAGS=--xla_force"),
         (lambda: mk.shard(CLOUD, ["cpu"]), r"devices are a number, or some of jax\.devices\(\), not \['cpu'\]\."),
         (lambda: mk.shard(mk.Gaussian(0.0, 1.0)), r"but a Gaussian is held by one: run it as it is\."),
+        (
+            lambda: mk.shard(mk.Density.from_function(mk.Torus(1).grid(8), lambda x: 1.0)),
+            r"by slabs of a torus of dimension 2 or more, but this one is on a FourierGrid in dimension 1: run it as",
+        ),
+        (
+            lambda: mk.shard(mk.Density.from_function(mk.Torus(2).grid((8, 6)), lambda x: 1.0), 1),
+            r"a grid of shape \(8, 6\) cannot be spread over 1 devices in equal slabs: take first two sides that are",
+        ),
+        (
+            lambda: mk.evolve(mk.langevin(mk.Torus(2)), mk.shard(FLAT, 1), until=0.1, dt=0.1, scheme=mk.FiniteVolume()),
+            r"the scheme FiniteVolume moves a density on one device, but this density is spread over 1 by shard: run",
+        ),
+        (lambda: mk.measures.distance(FLAT, mk.shard(FLAT, 1)), r"two measures are compared on the same devices:"),
         (lambda: jax.jit(mk.shard)(CLOUD), r"a measure is put on devices before a transformation of JAX"),
         (
             lambda: mk.interactions.HegselmannKrause(1.0)(CLOUD.positions, mk.shard(CLOUD, 1)),

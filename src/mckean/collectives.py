@@ -103,6 +103,17 @@ def total(
     return jax.tree.map(_tree, _everywhere(local, mesh, rows, PartitionSpec()))
 
 
+def mean(values: Array, mesh: Mesh) -> Array:
+    """The mean of the rows."""
+    return total(lambda v: jnp.sum(v, axis=0), mesh, values) / values.shape[0]
+
+
+def weigh(weights: Array, values: Array, mesh: Mesh) -> Array:
+    """Σ w_i values_i over the rows; not as a product of matrices, whose order depends on how many rows they have."""
+    weighted = lambda w, v: jnp.sum(w.reshape(-1, *[1] * (v.ndim - 1)) * v, axis=0)  # noqa: E731
+    return total(weighted, mesh, weights, values)
+
+
 def ring(function: Callable[..., Array], mesh: Mesh, sources: tuple[Array, ...], targets: Array) -> Array:
     """Σ function(block, targets) over blocks of the sources, which go round while the targets stay.
 

@@ -14,7 +14,7 @@ from mckean.dynamics.scheme import AbstractScheme
 from mckean.dynamics.spectral import Spectral
 from mckean.dynamics.splitting import Splitting
 from mckean.dynamics.volumes import FiniteVolume
-from mckean.measures import AbstractMeasure, Density, Family, Gaussian, Particles
+from mckean.measures import AbstractMeasure, Density, Family, Gaussian, Particles, require_one_device
 from mckean.models import Equation, Model, initial, require_equation, require_match
 from mckean.spaces import AbstractSphericalGrid, FourierGrid, PhaseGrid, TangentBundle
 
@@ -49,6 +49,8 @@ def scheme_for(equation: Equation, measure: AbstractMeasure, scheme: Scheme | No
         model.internal is None or scheme.pressure,
         f"the scheme {type(scheme).__name__} does not know an internal energy, but the model has one.",
     )
+    if isinstance(measure, Density) and not isinstance(scheme, Spectral):
+        require_one_device(f"the scheme {type(scheme).__name__} moves a density", measure)
     return scheme
 
 

@@ -38,6 +38,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float, Int
 
+from mckean import collectives
 from mckean.checks import require, require_tolerance, traced, under_transformation
 from mckean.dynamics import exponential
 from mckean.dynamics._increments import common_increment
@@ -56,7 +57,7 @@ from mckean.faults import Status, sound
 from mckean.measures import AbstractMeasure, Density
 from mckean.models import AbstractNoise, Equation, Model, Schedule, Thermal, differs, initial
 from mckean.paths import Brownian
-from mckean.spaces import FourierGrid, calculus
+from mckean.spaces import FourierGrid, calculus, slabs
 
 # What a derivative backwards keeps grows with the bound of a loop.
 _MOST_PARTS = 256
@@ -192,8 +193,8 @@ def _deterministic(
     """
     grid, d0 = _grid(measure), None if fixed else c["diffusion"]
     rate = lambda share, u: _explicit_rate(stage(share), grid, u, d0, frozen, still)  # noqa: E731
-    u1 = exponential.step(jnp.fft.rfftn(measure.values), rate, c)
-    return jnp.fft.irfftn(u1, grid.shape)
+    u1 = exponential.step(calculus.analyse(grid, measure.values), rate, c)
+    return calculus.synthesise(grid, u1)
 
 
 class _Frozen:
@@ -224,7 +225,9 @@ def _whole_shift(density: Density, parts: list[tuple[AbstractNoise, Array]]) -> 
     d = len(grid.shape)
     move = _velocity(parts, density)
     move = jnp.broadcast_to(move, (grid.size, d)).reshape(*grid.shape, d)
-    return [jax.lax.slice_in_dim(move[..., axis], 0, 1, axis=axis) for axis in range(d)]
+    first = [jax.lax.slice_in_dim(move[..., axis], 0, 1, axis=axis) for axis in range(1, d)]
+    top = move[:1, ..., 0] if grid.mesh is None else slabs.first_row(move[..., 0], grid.mesh)
+    return [top, *first]
 
 
 def _shift(density: Density, shift: list[Array] | None, share: float | Array, forward: bool) -> Density:
@@ -276,7 +279,7 @@ def _grid(measure: Density) -> FourierGrid:
 def _weights(model: Model, measure: Density, dt: Float[Array, ""]) -> dict[str, Array]:
     grid = _grid(measure)
     diffusion = _constant_diffusion(model, measure)
-    z = -diffusion * dt * jnp.asarray(grid.square_wavenumbers, measure.values.dtype)
+    z = -diffusion * dt * collectives.spread(jnp.asarray(grid.square_wavenumbers, measure.values.dtype), grid.mesh)
     return {"diffusion": diffusion, **exponential.weights(z, dt)}
 
 
@@ -293,7 +296,7 @@ def _covariance(noise: AbstractNoise, measure: Density) -> Float[Array, "m d d"]
 
 
 def _fine(grid: FourierGrid) -> FourierGrid:
-    return FourierGrid(grid.space, tuple(2 * ((3 * n + 3) // 4) for n in grid.shape))
+    return FourierGrid(grid.space, tuple(2 * ((3 * n + 3) // 4) for n in grid.shape), grid.mesh)
 
 
 def _explicit_rate(
@@ -306,14 +309,14 @@ def _explicit_rate(
 ) -> Complex[Array, "..."]:
     """Fourier coefficients of everything but D_0Δρ; of the transport alone where there is no D_0."""
     fine, d = _fine(grid), len(grid.shape)
-    rho = jnp.fft.irfftn(calculus.resize(u, grid, fine), fine.shape)
+    rho = calculus.synthesise(grid, u, fine)
     density = Density(fine, rho)
     q = [jnp.asarray(k, rho.dtype) for k in grid.wavenumbers]
 
     def back(field: Float[Array, "size k"]) -> Complex[Array, "..."]:
         """The coefficients of ρ times a field, its components leading."""
         product = field.T.reshape(-1, *fine.shape) * rho
-        return calculus.resize(jnp.fft.rfftn(product, axes=range(-d, 0)), fine, grid)
+        return calculus.analyse(fine, product, grid)
 
     drift = model.velocity(fine, density)
     flux = back(drift if frozen is None or still is None else drift + frozen(density, still))

@@ -133,4 +133,4 @@ def _density_variables(measure: Density) -> dict[str, Any]:
         for dim, axis in zip(dims, grid.axes, strict=True)
     }
     attrs = {"units": "1/volume", "long_name": "density at the final time"}
-    return {"final_density": xr.DataArray(np.asarray(measure.values), coords, dims, attrs=attrs)}
+    return {"final_density": xr.DataArray(collectives.known(measure.values), coords, dims, attrs=attrs)}

@@ -23,9 +23,9 @@ from mckean.measures.laws import AbstractLaw, Mixture, Uniform, VonMises
 from mckean.measures.measure import AbstractMeasure, cast, dtype_of
 from mckean.measures.norms import distance
 from mckean.measures.particles import Particles
-from mckean.measures.particles import mesh_of as mesh_of
-from mckean.measures.particles import require_one_device as require_one_device
 from mckean.measures.placement import at_home as at_home
+from mckean.measures.placement import mesh_of as mesh_of
+from mckean.measures.placement import require_one_device as require_one_device
 from mckean.measures.placement import shard
 from mckean.measures.products import (
     asymmetry,

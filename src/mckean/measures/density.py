@@ -10,11 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from mckean import collectives
 from mckean.checks import array, concrete, require, require_finite, require_real, traced
 from mckean.measures.laws import AbstractLaw
 from mckean.measures.measure import AbstractMeasure, on_points, sampler
 from mckean.measures.particles import Particles
-from mckean.spaces import AbstractGrid, AbstractSpace, AbstractSphericalGrid, BoxGrid, ZonalGrid, calculus
+from mckean.spaces import AbstractGrid, AbstractSpace, AbstractSphericalGrid, BoxGrid, FourierGrid, ZonalGrid, calculus
 
 _MASS_TOLERANCE = 1e-5
 _NEGATIVE_TOLERANCE = 1e-8
@@ -151,7 +152,10 @@ class Density(AbstractMeasure):
             turns = self.grid.orbits.astype(dtype)
             values = on_points(phi, turns.reshape(-1, turns.shape[2]))
             return jnp.tensordot(jnp.tile(weights / len(turns), len(turns)), values, axes=1)
-        return jnp.tensordot(weights, on_points(phi, self.grid.nodes.astype(dtype)), axes=1)
+        values = on_points(phi, self.grid.nodes.astype(dtype))
+        if isinstance(self.grid, FourierGrid) and self.grid.mesh is not None:
+            return collectives.weigh(weights, values, self.grid.mesh)
+        return jnp.tensordot(weights, values, axes=1)
 
     @sampler
     def sample(self, key: PRNGKeyArray, n: int) -> Particles:

@@ -11,6 +11,7 @@ from mckean.checks import require
 from mckean.measures.density import Density
 from mckean.measures.measure import AbstractMeasure, dtype_of
 from mckean.measures.particles import Particles
+from mckean.measures.placement import mesh_of
 from mckean.spaces import calculus
 
 
@@ -25,7 +26,7 @@ def difference(mu: AbstractMeasure, nu: AbstractMeasure) -> Any:
 
     **Returns:** the tree of μ's floating arrays, with the differences in their places.
 
-    **Raises:** `ValueError` for measures of different forms or sizes.
+    **Raises:** `ValueError` for measures of different forms or sizes, or on different devices.
     """
     a, b = (eqx.filter(m, eqx.is_inexact_array) for m in (mu, nu))
     shapes = [[x.shape for x in jax.tree.leaves(m)] for m in (a, b)]
@@ -34,6 +35,7 @@ def difference(mu: AbstractMeasure, nu: AbstractMeasure) -> Any:
         f"two measures are compared in one form and size, not a {type(mu).__name__} with a {type(nu).__name__} "
         f"of other arrays: {shapes[0]} and {shapes[1]}.",
     )
+    require(mesh_of(mu) == mesh_of(nu), "two measures are compared on the same devices: spread both by shard, or none.")
     gap = jax.tree.map(jnp.subtract, a, b)
     if isinstance(mu, Particles) and isinstance(nu, Particles):
         gap = eqx.tree_at(lambda m: m.positions, gap, mu.space.displacement(mu.positions, nu.positions))

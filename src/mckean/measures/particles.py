@@ -64,36 +64,14 @@ class Particles(AbstractMeasure):
     def mean(self, values: Float[Array, "n *k"]) -> Float[Array, "*k"]:
         """Σ w_i values_i."""
         if self.mesh is not None:
-            return _spread_mean(self.weights, values, self.mesh)
+            weights, mesh = self.weights, self.mesh
+            return collectives.mean(values, mesh) if weights is None else collectives.weigh(weights, values, mesh)
         if self.weights is None:
             return jnp.mean(values, axis=0)
         return jnp.tensordot(self.weights, values, axes=1)
 
     def integrate(self, phi: Callable[[Float[Array, " d"]], Any]) -> Any:
         return self.mean(on_points(phi, self.positions))
-
-
-def _spread_mean(weights: Array | None, values: Array, mesh: Mesh) -> Array:
-    """Σ w_i values_i over devices; not as a product of matrices, whose order depends on how many rows they have."""
-    if weights is None:
-        return collectives.total(lambda v: jnp.sum(v, axis=0), mesh, values) / values.shape[0]
-    weighted = lambda w, v: jnp.sum(w.reshape(-1, *[1] * (v.ndim - 1)) * v, axis=0)  # noqa: E731
-    return collectives.total(weighted, mesh, weights, values)
-
-
-def mesh_of(mu: AbstractMeasure) -> Mesh | None:
-    """The devices over which the particles of a measure are spread; None for one device, and for other measures."""
-    return mu.mesh if isinstance(mu, Particles) else None
-
-
-def require_one_device(what: str, mu: AbstractMeasure) -> None:
-    """**Raises** `ValueError` for particles that are spread over devices. `what` acts, in words, with its verb."""
-    mesh = mesh_of(mu)
-    require(
-        mesh is None,
-        f"{what} on one device, but these particles are spread over {0 if mesh is None else mesh.size} by shard: run "
-        "them as they were before.",
-    )
 
 
 def _checked_weights(weights: Array, positions: Array) -> Array:

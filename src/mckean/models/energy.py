@@ -98,8 +98,8 @@ def interaction_energy(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     if isinstance(mu, Particles):
         return 0.5 * mu.mean(interactions.potential(kernel, mu, mu.positions))
     if isinstance(mu, Density):
-        weights = calculus.masses(mu.grid, mu.values).ravel()
-        return 0.5 * jnp.dot(weights, interactions.potential(kernel, mu, mu.grid))
+        values = interactions.potential(kernel, mu, mu.grid).reshape(mu.grid.shape)
+        return 0.5 * calculus.integrate(mu.grid, mu.values * values)
     return 0.5 * mu.integrate(lambda x: interactions.potential(kernel, mu, x[None])[0])
 
 
@@ -306,7 +306,7 @@ def dissipation(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     if isinstance(mu, Particles):
         return mu.mean(square)
     density = _density("the dissipation", mu)
-    return jnp.dot(calculus.masses(density.grid, density.values).ravel(), square)
+    return calculus.integrate(density.grid, density.values * square.reshape(density.grid.shape))
 
 
 def _face_dissipation(model: Model, mu: Density) -> Float[Array, ""]:

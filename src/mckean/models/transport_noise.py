@@ -24,7 +24,7 @@ from mckean.interactions.parameters import parameter
 from mckean.interactions.trig import cos_sin_turns
 from mckean.measures import AbstractMeasure, mesh_of
 from mckean.models.noise import AbstractNoise, Calculus
-from mckean.spaces import FourierGrid, Torus
+from mckean.spaces import FourierGrid, Torus, calculus
 
 # Up to so many waves sines and cosines at the points cost less than a transform.
 _FEW = 6
@@ -175,7 +175,7 @@ class TransportNoise(AbstractNoise):
         return jnp.broadcast_to(self.covariance.astype(x.dtype), (*x.shape, x.shape[1]))
 
     def displacement(self, x: interactions.Points, mu: AbstractMeasure, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
-        """One FFT on a grid and one nonuniform FFT at particles for any number of waves."""
+        """One FFT of each component on a grid, and one nonuniform FFT at particles for any number of waves."""
         if isinstance(x, FourierGrid) and self._fits(x):
             return self._on_grid(x, dB)
         points = interactions.at(x, mu)
@@ -204,16 +204,8 @@ class TransportNoise(AbstractNoise):
         return all(2 * max(abs(k[i]) for k in self.modes) < n for i, n in enumerate(grid.shape))
 
     def _on_grid(self, grid: FourierGrid, dB: Float[Array, " m"]) -> Float[Array, "n d"]:
-        """By one inverse FFT: of two components, one as its real and one as its imaginary part; three take two."""
-        fields = [self._inverse(grid, f) for f in _pairs(self._coefficients(dB))]
-        return jnp.stack(_components(fields, grid.space.dim), axis=-1).reshape(grid.size, grid.space.dim)
-
-    def _inverse(self, grid: FourierGrid, halves: tuple[Array, Array]) -> Array:
-        k = np.asarray(self.modes)
-        spectrum = jnp.zeros(grid.shape, halves[0].dtype)
-        for sign, c in zip((1, -1), halves, strict=True):
-            spectrum = spectrum.at[tuple((sign * k % np.asarray(grid.shape)).T)].add(c)
-        return jnp.fft.ifftn(spectrum) * grid.size
+        fields = [calculus.waves(grid, np.asarray(self.modes), c) for c in self._coefficients(dB)]
+        return jnp.stack(fields, axis=-1)
 
     def _at_points(self, x: Float[Array, "n d"], dB: Float[Array, " m"]) -> Float[Array, "n d"]:
         k = np.asarray(self.modes)

@@ -6,8 +6,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from mckean import collectives
 from mckean.checks import require
 from mckean.spaces.grids import AbstractFlatGrid, check_shape, integer_modes, per_dimension
 from mckean.spaces.space import AbstractFlatSpace, check_dim
@@ -89,12 +91,15 @@ class FourierGrid(AbstractFlatGrid):
 
     - `space`: a torus.
     - `shape`: the number M of nodes in each dimension, d integers of at least 4.
+    - `mesh`: the devices over which values lie in slabs along the first axis, as `shard` sets it. Default: None, one
+      device.
 
     **Raises:** `ValueError` for a shape of another dimension, and fewer than 4 nodes in one.
     """
 
     space: Torus = eqx.field(static=True)
     shape: tuple[int, ...] = eqx.field(static=True)
+    mesh: Mesh | None = eqx.field(static=True, default=None)
 
     def __check_init__(self):
         require(isinstance(self.space, Torus), f"a Fourier grid is one of a torus, not of {self.space!r}.")
@@ -103,6 +108,10 @@ class FourierGrid(AbstractFlatGrid):
     @property
     def sides(self) -> tuple[float, ...]:
         return self.space.lengths
+
+    @property
+    def nodes(self) -> Float[Array, "size d"]:
+        return collectives.spread(super().nodes, self.mesh)
 
     @property
     def axes(self) -> tuple[np.ndarray, ...]:

@@ -131,8 +131,6 @@ def _write_method(recipe: Recipe, value: MethodType, around: Around) -> dict[str
 _WRITERS: Sequence[tuple[Any, Callable[[Recipe, Any, Around], Any]]] = (
     (jax.Array, _write_array),
     (np.ndarray | np.generic, _write_numbers),
-    # The devices on which it stands are no part of a value.
-    (jax.sharding.Mesh, lambda recipe, value, around: None),
     (np.dtype, lambda recipe, value, around: {"dtype": value.str}),
     # The numbers of a run are the same on any number of devices.
     (Mesh, lambda recipe, value, around: {"mesh": value.axis_names[0]}),

@@ -7,11 +7,13 @@ With z_k = ∫e^{−iq_k·y} dμ = C_k − iS_k and W_s(x) = Σ_k a_k cos(q_k·x
 A measure is analysed into its modes once; the field is then synthesised at points or, by one FFT, on a grid.
 """
 
+from typing import cast
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Complex, Float, Int
 
 from mckean import collectives
 from mckean.faults import Status, sound
@@ -20,7 +22,7 @@ from mckean.interactions.kernels import AbstractKernel, FourierSeries
 from mckean.interactions.sums.sum import AbstractSum, Points
 from mckean.interactions.trig import cos_sin_turns
 from mckean.measures import AbstractMeasure, Density, Particles, dtype_of, mesh_of
-from mckean.spaces import AbstractGrid, FourierGrid, Torus
+from mckean.spaces import AbstractGrid, FourierGrid, Torus, calculus
 
 # Up to so many modes one fused pass over the particles beats blocks that stay in cache.
 _FUSED = 4
@@ -132,21 +134,15 @@ def work(points: int, modes: int) -> costs.Work:
 
 def density_modes(mu: Density, modes) -> Complex[Array, " m"]:
     """∫ρe^{−iq_k·x}dx; a mode that the grid does not resolve counts as zero."""
-    grid = mu.grid
-    transform = jnp.fft.rfftn(mu.values) * grid.cell_volume
     k = np.asarray(modes).reshape(len(modes), -1)
-    flip = k[:, -1] < 0
-    index = np.where(flip[:, None], -k, k)
-    known = np.all(2 * np.abs(k) < np.asarray(grid.shape), axis=1)
-    z = transform[tuple(np.where(known[:, None], index, 0).T)]
-    return jnp.where(known, jnp.where(flip, jnp.conj(z), z), 0)
+    return calculus.coefficients(cast(FourierGrid, mu.grid), mu.values, k) * mu.grid.cell_volume
 
 
 def potential(mu: AbstractMeasure, series: FourierSeries, points) -> Float[Array, " m"]:
     """W_s*μ at points of shape (m, d), or on the nodes of a Fourier grid."""
     c, s = analyse(mu, series)
     if isinstance(points, FourierGrid) and _resolves(points, series, mu):
-        return _on_grid(series.coefficients.astype(c.dtype) * (c - 1j * s), series.modes, points)[0]
+        return calculus.waves(points, _modes(series), series.coefficients.astype(c.dtype) * (c - 1j * s))
     points = points.nodes.astype(c.dtype) if isinstance(points, AbstractGrid) else points
     a = series.coefficients.astype(c.dtype)
     return synthesise(points, series, a * c, a * s, mesh_of(mu))
@@ -158,7 +154,8 @@ def force(mu: AbstractMeasure, series: FourierSeries, points) -> Float[Array, "m
     q = series.wavenumbers
     if isinstance(points, FourierGrid) and _resolves(points, series, mu):
         field = series.coefficients.astype(c.dtype) * (c - 1j * s)
-        return jnp.stack(_on_grid(field, series.modes, points, *(-1j * q.T)), axis=-1)
+        parts = [jnp.asarray(multiplier, field.dtype) * field for multiplier in -1j * q.T]
+        return jnp.stack([calculus.waves(points, _modes(series), part) for part in parts], axis=-1)
     points = points.nodes.astype(c.dtype) if isinstance(points, AbstractGrid) else points
     a = series.coefficients.astype(c.dtype)
     columns = [jnp.asarray(q[:, i], c.dtype) * a for i in range(q.shape[1])]
@@ -184,24 +181,11 @@ def synthesise(x: Float[Array, "n d"], series: FourierSeries, cosine, sine, mesh
 
 def _resolves(grid: FourierGrid, series: FourierSeries, mu: AbstractMeasure) -> bool:
     """Whether the field on the nodes is the FFT of its modes: a density brings no mode beyond its own grid's."""
-    modes = np.abs(np.asarray(series.modes)).reshape(len(series.modes), -1)
+    modes = np.abs(_modes(series))
     if isinstance(mu, Density):
         modes = modes[np.all(2 * modes < np.asarray(mu.grid.shape), axis=1)]
     return bool(np.all(2 * modes < np.asarray(grid.shape)))
 
 
-def _on_grid(field, modes, grid: FourierGrid, *multipliers) -> tuple[Array, ...]:
-    """Re Σ_k m_k field_k e^{iq_k·x} on the nodes, flattened, for each list of multipliers m (m = 1 for none)."""
-    k = np.asarray(modes).reshape(len(modes), -1)
-    known = np.all(2 * np.abs(k) < np.asarray(grid.shape), axis=1)
-    k, field = k[known], field[np.flatnonzero(known)]
-    shape = (*grid.shape[:-1], grid.shape[-1] // 2 + 1)
-    results = []
-    for multiplier in multipliers or (np.ones(len(known)),):
-        half = 0.5 * grid.size * field * jnp.asarray(multiplier[known], field.dtype)
-        spectrum = jnp.zeros(shape, half.dtype)
-        up, down = k[:, -1] >= 0, k[:, -1] <= 0
-        spectrum = spectrum.at[tuple(k[up].T)].add(half[np.flatnonzero(up)])
-        spectrum = spectrum.at[tuple(-k[down].T)].add(jnp.conj(half[np.flatnonzero(down)]))
-        results.append(jnp.fft.irfftn(spectrum, grid.shape).ravel())
-    return tuple(results)
+def _modes(series: FourierSeries) -> Int[np.ndarray, "m d"]:
+    return np.asarray(series.modes).reshape(len(series.modes), -1)
