@@ -203,7 +203,7 @@ def submit(
 
     **Returns:** submitit's jobs.
 
-    **Raises:** `ValueError` where submitit or Slurm is missing, and as `sweep` does.
+    **Raises:** `ValueError` where submitit or Slurm is missing; the other errors are those of `sweep`.
     """
     path, cells = as_folder("folder", folder).absolute(), as_table(table)
     _function.reach(f, path)
