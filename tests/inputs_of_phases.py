@@ -81,6 +81,48 @@ REFUSED = {
             "too coarse for W",
         ),
     },
+    "phases.steady_states": {
+        "a fluid on a sphere": (
+            lambda: phases.steady_states(
+                mk.Model(BALL, interaction=POLAR, internal=mk.PorousMedium(2.0)), EVEN.grid, key=KEY
+            ),
+            "not of a sphere",
+        ),
+        "a warm fluid": (
+            lambda: phases.steady_states(
+                mk.Model(CIRCLE, noise=mk.Thermal(1.0), internal=mk.PorousMedium(2.0)), RHO.grid, key=KEY
+            ),
+            "not of both",
+        ),
+    },
+    "phases.growth_rates": {
+        "of particles": (lambda: phases.growth_rates(MODEL, CLOUD), "a density on a torus"),
+        "of a density that moves": (lambda: phases.growth_rates(MODEL, RHO), "no steady state: it moves"),
+        "of another circle": (lambda: phases.growth_rates(mk.langevin(mk.Torus(1, 1.0)), RHO), "but the density on"),
+        "without a temperature": (
+            lambda: phases.growth_rates(mk.Model(CIRCLE, interaction=mk.kernels.Cosine(1.0)), RHO),
+            "add Thermal noise",
+        ),
+        "of an environment": (
+            lambda: phases.growth_rates(mk.langevin(CIRCLE, common=mk.Additive(1.0)), RHO),
+            "environments.lyapunov",
+        ),
+        "of many nodes": (
+            lambda: phases.growth_rates(MODEL, mk.Density.from_function(CIRCLE.grid(1024), lambda x: 1.0 + 0 * x[0])),
+            "at most 600",
+        ),
+    },
+    "phases.hopf_point": {
+        "of a gradient flow": (
+            lambda: phases.hopf_point(
+                lambda p: waves(p, 1.0), mk.Density.from_function(CIRCLE.grid(8), lambda x: 1.0 + 0 * x[0]), (1.0, 3.0)
+            ),
+            "no pair of complex rates",
+        ),
+        "ends that fall": (lambda: phases.hopf_point(lambda p: waves(p, 1.0), RHO, (3.0, 1.0)), "lies between two"),
+        "an end that is no number": (lambda: phases.hopf_point(waves, RHO, (math.nan, 1.0)), "lies between two"),
+        "a model": (lambda: phases.hopf_point(MODEL, RHO, (1.0, 3.0)), "a family of models"),
+    },
     "phases.phase_diagram": {
         "a sphere": (
             lambda: diagram(model_of=lambda p, q: unit_vectors(beta=q), grid=EVEN.grid),

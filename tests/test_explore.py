@@ -5,11 +5,14 @@ import math
 
 import anywidget
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.tree_util import Partial
 
 import mckean as mk
 from mckean.explore.conversation import Conversation, pack, unpack
+from mckean.explore.scene import with_environment
 from mckean.explore.subject import subject
 
 
@@ -129,6 +132,25 @@ def test_a_model_of_ones_own(tmp_path):
     assert float(made.entry.model.beta) == 2.0
     with pytest.raises(ValueError, match="model with a name"):
         mk.explore.fragment(made)
+
+
+def repel(z, strength):
+    return strength * jnp.exp(-jnp.sum(z**2))
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["as an array", "by a lambda"])
+def test_a_number_that_a_function_of_ones_own_needs(held):
+    """As an array of a `Partial` it is a slider, beside an environment too; that a lambda knows is another program."""
+
+    def model(strength=1.0):
+        own = Partial(repel, strength=jnp.asarray(strength)) if held else lambda z: repel(z, strength)
+        return mk.langevin(mk.Euclidean(2), lambda x: jnp.sum(x**2), own, beta=2.0)
+
+    found = subject(model, {})
+    assert found.parameters["strength"].fixed is not held
+    stirred = with_environment(found.entry({}).model, 0.5, "ito")
+    assert [float(part.amplitude) for part in stirred.common] == [0.5]
+    assert not found.entry({}).model.common
 
 
 def test_a_limit_that_fails_stands_still_and_the_particles_go_on():

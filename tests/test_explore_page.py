@@ -131,10 +131,11 @@ def test_the_newest_page_drives_and_finds_the_state(address):
 
 
 def test_an_interrupt_ends_it_and_leaves_the_state():
-    """With a page that is open."""
-    process, address = start("--particles", "50")
+    """With a page that is open, while programs are compiled aside; a thread that is cut there aborts the process."""
+    process, address = start("--particles", "50", "--no-cache")
     with dial(address, f"http://{urlsplit(address).netloc}") as line:
         assert ask(line, do="hello")["kind"] == "scene"
+        assert ask(line, do="frame")["kind"] == "frame"
         process.send_signal(signal.SIGINT)
         said, wrong = process.communicate(timeout=20)
     assert (process.returncode, wrong) == (0, "")
@@ -150,6 +151,7 @@ def test_an_interrupt_ends_it_and_leaves_the_state():
         (["kuramoto", "--set", "gamma=1"], "gamma"),
         (["kuramoto", "--particles", "0"], "particles"),
         (["kuramoto", "--port", "99999"], "port"),
+        (["kuramoto", "--particles", "10", "--shown", "-5"], "drawn"),
     ],
 )
 def test_bad_usage_is_one_sentence(words, sentence, capsys):

@@ -129,6 +129,48 @@ def test_the_product_model_is_the_particle_system():
     np.testing.assert_allclose(*moves, rtol=1e-12)
 
 
+def test_the_circle_of_the_plane_is_the_torus():
+    """On S¹ the N-particle system is that of the angles, with a normal part of the drift that does nothing.
+
+    W acts by the chord: by the angle, W = K(θ²/2 − 1) instead of −K cos θ, the law would be another. Noises: P_x dB⁰,
+    whose calculi agree, and an Itô's field, which read as Stratonovich's would drift.
+    """
+    swirl, wave = (lambda x: jnp.array([-x[1], x[0]])), (lambda x: jnp.stack([-jnp.sin(x), jnp.cos(x)], axis=1))
+    ring = mk.Model(
+        mk.Sphere(2), confinement=lambda x: -0.4 * x[0], interaction=mk.kernels.Zonal(lambda t: -2.0 * t),
+        drift=lambda x, mu: 0.7 * swirl(x) * (1 + mu.integrate(lambda y: y[1])) + x, noise=mk.Thermal(1.0),
+        common=(mk.Additive(0.5), mk.Multiplicative(lambda x, mu: (x[0] * swirl(x) + x)[:, None])),
+    )  # fmt: skip
+    flat = mk.Model(
+        CIRCLE, confinement=lambda x: -0.4 * jnp.cos(x[0]), interaction=mk.kernels.Cosine(2.0),
+        drift=lambda x, mu: 0.7 * (1 + mu.integrate(lambda y: jnp.sin(y[0]))) + 0 * x, noise=mk.Thermal(1.0),
+        common=(mk.Multiplicative(lambda x, mu: 0.5 * wave(x), "stratonovich"),
+                mk.Multiplicative(lambda x, mu: jnp.cos(x)[:, None])),
+    )  # fmt: skip
+    disc, torus = mk.Sphere(2).grid(7), CIRCLE.grid(16)
+    rho = [
+        mk.Density.from_function(disc, lambda x: jnp.exp(x[1])),
+        mk.Density.from_function(torus, lambda x: jnp.exp(jnp.sin(x[0]))),
+    ]
+    start = [tensor_power(one, 2) for one in rho]
+    # From Itô on the sphere, and on the torus.
+    systems = [liouville(mk.convert(ring, "stratonovich"), 2), mk.convert(liouville(flat, 2), "stratonovich")]
+    path = mk.Brownian(jax.random.key(1))
+    finals = [
+        mk.evolve(system, f, until=0.06, dt=0.01, path=path).final
+        for system, f in zip(systems, start, strict=True)
+    ]  # fmt: skip
+    scale = float(finals[1].values.max())
+    np.testing.assert_allclose(finals[0].values, finals[1].values, atol=1e-12 * scale)
+    assert float(jnp.abs(finals[0].values - start[0].values).max()) > 0.1 * scale
+    chaos = [float(entropy_of_chaos(f, mu, 1)) for f, mu in zip(finals, rho, strict=True)]
+    assert chaos[0] == pytest.approx(chaos[1], rel=1e-10)
+    ring = mk.langevin(mk.Sphere(2), interaction=mk.kernels.Zonal(lambda t: -2.0 * t))
+    limit = gibbs_density(liouville(ring, 2), product_grid(mk.Sphere(2).grid(9), 2))
+    order = limit.integrate(lambda x: jnp.abs(jnp.mean(jnp.exp(1j * x))) ** 2)
+    assert float(order) == pytest.approx(mean_square_order(2, 2.0, 1.0), abs=1e-8)
+
+
 def test_products_and_marginals():
     grid = LINE.grid((12,), -3.0, 3.0)
     rho = gaussian(grid, 0.5)

@@ -212,6 +212,44 @@ def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path, kept, sp
     assert sorted((path, path.stat().st_mtime_ns) for path in folder.rglob("*")) == before
 
 
+@pytest.mark.parametrize("piece", ["z.imag/c/0", "r/zarr.json", "zarr.json"])
+@pytest.mark.parametrize("torn", [True, False])
+def test_records_that_are_not_whole_are_no_numbers(tmp_path, kept, piece, torn):
+    """zarr itself gives NaN for a chunk that is not there."""
+    folder = shutil.copytree(kept, tmp_path / "run")
+    path = folder / "records.zarr" / piece
+    half = path.read_bytes()[: path.stat().st_size // 2]
+    path.unlink()
+    if torn:
+        path.write_bytes(half)
+    for read in (mk.load, mk.dataset, mk.resume, mk.verify, lambda folder: mk.resume(folder, until=0.6)):
+        with pytest.raises(ValueError, match=r"records.zarr' cannot be read: its records are not there, or not whole"):
+            read(folder)
+
+
+def test_records_that_are_no_numbers_are_there(tmp_path):
+    nothing = {"n": lambda model, measure: jnp.full(2, jnp.nan), "empty": lambda model, measure: jnp.zeros(0)}
+    with pytest.warns(RuntimeWarning, match="'n' is not a number"):
+        run = mk.evolve(**given(observe=nothing), store=tmp_path / "run")
+    assert bits(mk.load(tmp_path / "run")) == bits(run)
+
+
+def test_a_copy_without_its_empty_folder_goes_on(tmp_path, kept, whole):
+    folder = shutil.copytree(kept, tmp_path / "run")
+    shutil.rmtree(folder / "checkpoints")
+    assert bits(mk.resume(folder)) == bits(whole[0.4])
+
+
+def test_what_the_killed_had_begun_to_make_is_removed(tmp_path):
+    """Not what somebody makes at this time, nor what belongs to another folder."""
+    dead, alive, other = (tmp_path / f".{name}.part" for name in ("run.0123abcd", "run.aaaaaaaa", "run.x.0123abcd"))
+    for part in (dead, alive, other):
+        (part / "checkpoints").mkdir(parents=True)
+    with _files.alone(alive):
+        mk.save(1.0, tmp_path / "run")
+    assert sorted(tmp_path.iterdir()) == sorted([alive, other, tmp_path / "run"])
+
+
 def change(folder: Path, **words) -> None:
     path = folder / "run.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | words))
@@ -284,6 +322,30 @@ def test_results_come_back_bit_for_bit(tmp_path, whole):
     with pytest.raises(ValueError, match="holds no program, but this value holds your"):
         mk.save(lambda x: x, tmp_path / "function")
     assert not (tmp_path / "function").exists()
+
+
+def test_results_of_the_wings_come_back_bit_for_bit(tmp_path):
+    from mckean.energetics import ledger
+    from mckean.environments import lyapunov
+    from mckean.equilibrium import sample_gibbs
+
+    model = given()["model"]
+    stirred = mk.Model(CIRCLE, common=mk.Multiplicative(lambda x, mu: jnp.cos(x)[:, None]))
+    bump = mk.Density.from_function(CIRCLE.grid(8), lambda x: 1 + 0.5 * jnp.cos(x[0]))
+    cloud, keys = bump.sample(jax.random.key(0), 2), jax.random.split(jax.random.key(1))
+    watched = {"r": mk.observables.order_parameter(1)}
+    for name, value in {
+        "Ledger": ledger(model, bump, until=0.02, dt=0.01),
+        "Spectrum": lyapunov(stirred, cloud, until=0.02, dt=0.01, key=keys[0], replicas=2),
+        "GibbsSample": sample_gibbs(model, mk.Uniform(CIRCLE), 4, watched, key=keys[1]),
+    }.items():
+        assert type(value).__name__ == name
+        mk.save(value, tmp_path / name)
+        back = mk.load(tmp_path / name)
+        assert type(back) is type(value)
+        assert mk.store.digest(back) == mk.store.digest(value)
+        assert bits(vars(back)) == bits(vars(value))
+        assert mk.dataset(tmp_path / name).sizes
 
 
 @pytest.mark.parametrize(

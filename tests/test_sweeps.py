@@ -117,6 +117,32 @@ def test_what_was_repaired_is_there(tmp_path):
     assert (data["failure"] == "").all()
 
 
+def test_a_repaired_function_runs_the_cells_that_failed(tmp_path):
+    """What is done stays as the first function gave it; the folder says so, and is the second one's from then on."""
+
+    def first(K):
+        return 1 / 0 if K == 2.0 else K
+
+    def second(K):
+        return 10 * K
+
+    table, folder = {"K": TABLE["K"]}, tmp_path / "s"
+    with pytest.warns(UserWarning, match="1 of 3 cells"):
+        sweep(first, table, folder)
+    with pytest.raises(ValueError, match="its code has changed; retry=True runs the 1 that failed with it as it is"):
+        sweep(second, table, folder)
+    with Log(find(folder)), pytest.raises(ValueError, match=r"others run cells of .* stop them"):
+        sweep(second, table, folder, retry=True)
+    with pytest.warns(UserWarning, match=r"the 2 cells .* keep what they have, and the other 1 "):
+        data = sweep(second, table, folder, retry=True)
+    np.testing.assert_array_equal(data["value"], [1.0, 20.0, 3.0])
+    assert data.attrs["repaired"].startswith("its code changed when 2 of 3 cells were done")
+    xr.testing.assert_identical(sweep(second, table, folder), data)
+    # Nothing is left to be repaired.
+    with pytest.raises(ValueError, match="another function: its code has changed; choose another folder"):
+        sweep(first, table, folder, retry=True)
+
+
 def test_a_key_depends_on_the_parameters_alone(tmp_path):
     def f(K, beta, key):
         return jax.random.normal(key)
@@ -222,7 +248,9 @@ def test_a_full_disk_is_one_sentence_and_nothing_half_written(tmp_path):
 
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
     try:
-        with pytest.raises(ValueError, match="cannot be written: File too large; what is done stays"):
+        with pytest.raises(
+            OSError, match=r"^'.*s' cannot be written: File too large; what is done stays, and the same call goes on\.$"
+        ):
             sweep(f, {"K": [1.0, 2.0]}, tmp_path / "s")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.integrate import quad
 from scipy.sparse import csgraph
-from scipy.special import eval_chebyt, eval_gegenbauer, eval_legendre, logsumexp
+from scipy.special import eval_chebyt, eval_gegenbauer, eval_legendre, iv, logsumexp
 
 import mckean as mk
 from mckean.catalogue import toy_transformer
@@ -15,7 +16,7 @@ from mckean.interactions import Attention
 from mckean.observables import pairs
 from mckean.observables.harmonics import gegenbauer, zonal, zonal_pairs
 from mckean.observables.pairs import attention_energy, clusters, log_attention_energy, overlap_histogram
-from mckean.observables.tokens import kappa, overlap_variance
+from mckean.observables.tokens import alignment, effective_rank, kappa, mean_overlap, overlap_variance, overlaps
 
 
 def tokens(d: int, n: int, seed: int = 0) -> mk.Particles:
@@ -139,6 +140,72 @@ def test_no_matrix_of_pairs():
     assert memory.temp_size_in_bytes < 20 * 8 * (n * d + 1024**2)
 
 
+def mises_fisher(grid, kappa):
+    """About the first axis: E⟨x, e⟩ = A = I_{d/2}(κ)/I_{d/2−1}(κ) and E⟨x, e⟩² = 1 − (d − 1)A/κ."""
+    d = grid.space.dim
+    law = mk.Density.from_law(grid, mk.VonMisesFisher(grid.space, np.eye(d)[0], kappa))
+    mean = iv(d / 2, kappa) / iv(d / 2 - 1, kappa)
+    return law, mean, 1 - (d - 1) * mean / kappa
+
+
+@pytest.mark.parametrize("d", [2, 3, 5])
+def test_statistics_of_a_law(d):
+    """Those of von Mises and Fisher: with m = Ae, E⟨x, y⟩ = A², E⟨x, y⟩² = q² + (1 − q)²/(d − 1).
+
+    Degree 24 at κ = 2 lacks (κ/2)^25/25! of the law. Without the part across the axis the second moment would be q²;
+    and parts of order m > 0, counted once on S², would change what is about another axis than that of the grid.
+    """
+    grid = mk.Sphere(d).grid(24, **({"axis": np.eye(d)[0]} if d > 3 else {}))
+    law, mean, q = mises_fisher(grid, 2.0)
+    second = q**2 + (1 - q) ** 2 / (d - 1)
+    other = np.ones(d) / np.sqrt(d)
+    named = (mean_overlap, alignment, overlap_variance, effective_rank)
+    seen = jax.jit(lambda mu: {f.__name__: f(model(d), mu) for f in named})(law)
+    exact = {
+        "mean_overlap": mean**2, "alignment": mean**2,
+        "overlap_variance": second - mean**4, "effective_rank": 1 / second,
+    }  # fmt: skip
+    for name, value in exact.items():
+        assert float(seen[name]) == pytest.approx(value, rel=1e-12)
+    along = np.array([1.0, mean, (d * q - 1) / (d - 1)])
+    np.testing.assert_allclose(zonal(other, degree=2)(model(d), law), along * polynomials(d, 2, other[0]), atol=1e-13)
+    np.testing.assert_allclose(zonal_pairs(2)(model(d), law), along**2, atol=1e-13)
+    assert abs(float(zonal_pairs(26)(model(d), law)[26])) < 1e-15
+    # ∫e^{⟨z, x⟩}dx = (2π)^{d/2} |z|^{1−d/2} I_{d/2−1}(|z|), here of z = κe + βx.
+    beta, whole = 3.0, lambda s: (2 * np.pi) ** (d / 2) * s ** (1 - d / 2) * iv(d / 2 - 1, s)
+    weight = lambda t: np.exp(2 * t) * whole(np.sqrt(4 + beta**2 + 4 * beta * t))  # noqa: E731
+    ring = 2 * np.pi ** ((d - 1) / 2) / math.gamma((d - 1) / 2)
+    total = quad(lambda a: ring * np.sin(a) ** (d - 2) * weight(np.cos(a)), 0, np.pi, epsabs=0, epsrel=1e-12)[0]
+    energy = total / whole(2.0) ** 2 * np.exp(-beta) / (2 * beta)
+    assert float(attention_energy(beta)(model(d), law)) == pytest.approx(energy, rel=1e-11)
+
+
+def test_tokens_of_a_law_have_its_statistics():
+    """40 clouds of 50: means over i ≠ j are unbiased, and with i = j among them (1 + (n − 1)p_k)/n.
+
+    The variance of R_ij within a cloud lacks that of the cloud's mean overlap.
+    """
+    space, n, clouds = mk.Sphere(3), 50, 40
+    law = mises_fisher(space.grid(16), 2.0)[0]
+    points = law.sample(jax.random.key(0), n * clouds).positions.reshape(clouds, n, 3)
+    axis, beta = jnp.array([0.6, 0.0, 0.8]), 3.0
+    see = lambda mu: {  # noqa: E731
+        "overlap": mean_overlap(model(3), mu), "variance": overlap_variance(model(3), mu),
+        "along": zonal(axis, degree=3)(model(3), mu), "pairs": zonal_pairs(3)(model(3), mu),
+        "energy": attention_energy(beta)(model(3), mu),
+    }  # fmt: skip
+    found = jax.jit(jax.vmap(lambda x: see(mk.Particles(space, x))))(points)
+    exact = see(law)
+    found["variance"] = found["variance"] + (found["overlap"] - exact["overlap"]) ** 2
+    exact["pairs"] = (1 + (n - 1) * exact["pairs"]) / n
+    exact["energy"] = (1 / (2 * beta) + (n - 1) * exact["energy"]) / n
+    for name, values in found.items():
+        error = np.std(values, axis=0, ddof=1) / np.sqrt(clouds)
+        assert np.all(np.abs(np.mean(values, axis=0) - exact[name]) <= 5 * error + 1e-12), name
+    # Not the statistics of uniform tokens.
+    assert float(exact["overlap"]) > 0.2
+
+
 def test_kappa():
     cloud = tokens(5, 7)
     expected = 2.0 / 5 * float(jnp.sum(cloud.positions.mean(axis=0) ** 2))
@@ -159,6 +226,10 @@ REFUSED = {
     "weights": (
         lambda: overlap_variance(model(2), mk.Particles(mk.Sphere(2), [[1.0, 0.0], [0.0, 1.0]], [0.3, 0.7])),
         "of equal weight",
+    ),
+    "overlaps of a law": (
+        lambda: overlaps(2)(model(3), mk.Density.from_function(mk.Sphere(3).grid(2), lambda x: 1.0)),
+        "particles on a sphere, not of a Density",
     ),
     "density": (lambda: zonal_pairs(2)(model(3), mk.Gaussian(0.0, 1.0)), "particles on a sphere"),
 }

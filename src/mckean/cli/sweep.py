@@ -26,7 +26,7 @@ def sweep(
         target: The function of the sweep, as FILE.py:NAME or MODULE:NAME.
         folder: That of the sweep, which `mckean.sweep` has begun.
         workers: How many processes.
-        retry: Run cells that failed again.
+        retry: Run cells that failed again, with the function as it is now.
         cache: Keep compiled programs in your cache folder, so that the next run starts sooner.
     """
     configure(cache)
@@ -37,7 +37,7 @@ def sweep(
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             data = join(target, folder, workers=workers, retry=retry, progress=True)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         return refuse(error)
     except KeyboardInterrupt as stop:
         refuse(stop or "stopped.")

@@ -30,6 +30,7 @@ from mckean.interactions.functions import as_module
 from mckean.measures import AbstractMeasure, Particles, mesh_of
 from mckean.models import Equation, Model, in_precision, initial, since
 from mckean.paths import Brownian
+from mckean.store import as_folder
 
 Observables = Mapping[str, Callable[..., Any]]
 
@@ -114,7 +115,7 @@ def _book(
     known = {name: None if value is None else number(name, value) for name, value in numbers.items()}
     # A run that ends later is the same run.
     same = {name: value for name, value in known.items() if name != "until"}
-    return RunBook(Path(store), {**given, **same}, plan, known, made)
+    return RunBook(as_folder("store", store), {**given, **same}, plan, known, made)
 
 
 def begin_run(

@@ -16,7 +16,7 @@ from mckean.dynamics.stored import pieces_of, require_versions
 from mckean.dynamics.trajectory import Trajectory
 from mckean.measures import AbstractMeasure
 from mckean.models import Equation
-from mckean.store import RunFolder, StrangerError
+from mckean.store import RunFolder, StrangerError, as_folder
 
 
 def resume(
@@ -46,7 +46,7 @@ def resume(
     **Raises:** `ValueError` for a folder that is not one of a run or is of other versions of the libraries, for a
     function that must be given again, and for one that is another than it was; and what `evolve` raises.
     """
-    kept = RunFolder(Path(folder))
+    kept = RunFolder(as_folder("folder", folder))
     require_versions(kept)
     given = _given(kept, {"model": model, "scheme": scheme, "observe": observe})
     plan = kept.plan
@@ -74,7 +74,7 @@ def verify(
 
     **Raises:** `ValueError` as `resume` does, and for a run that has not made a step.
     """
-    kept = RunFolder(Path(folder))
+    kept = RunFolder(as_folder("folder", folder))
     require_versions(kept)
     given, ends = _given(kept, {"model": model, "scheme": scheme, "observe": observe}), kept.plan
     run, plan, made = begin_run(until=ends["until"], start=ends["start"], dt=ends["dt"], every=_every(ends), **given)

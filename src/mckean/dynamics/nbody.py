@@ -8,6 +8,9 @@ dimension N·d, in the potential H_N = Σ_iV(x_i) + (1/2N)Σ_ijW_s(x_i − x_j) 
 the Fokker–Planck (at β = ∞ the Liouville) equation of N bodies, which `evolve` solves like any other, with the promises
 of its schemes: mass, positivity, and a free energy ∫H_N f + β⁻¹∫f log f = β⁻¹H(f|π_N) + const that falls, with
 dH(f|π_N)/dt = −β⁻¹I(f|π_N) and π_N ∝ e^{−βH_N}.
+
+On the circle S¹ the coordinate of a particle is its angle θ, x = (cos θ, sin θ), with τ = (−sin θ, cos θ). A field v of
+R² moves it by dθ = ⟨τ, v⟩, in the calculus of the noise: by Itô too, as the normal part of dx does not turn x.
 """
 
 from typing import Any
@@ -23,7 +26,7 @@ from mckean.measures import AbstractMeasure, Density, Particles
 from mckean.measures.density import require_inside, surroundings
 from mckean.measures.products import product_space
 from mckean.models import AbstractNoise, Additive, Model, Multiplicative, Thermal, drift_at, require_model
-from mckean.spaces import AbstractGrid, AbstractSpace, AbstractSphericalGrid
+from mckean.spaces import AbstractGrid, AbstractSpace, AbstractSphericalGrid, Sphere
 
 _MOST = 3
 
@@ -36,24 +39,25 @@ def liouville(model: Model, n: int) -> Model:
     Its law on a grid, say from `tensor_power`, is the law of the particles: `marginal` gives that of
     a few of them. A drift b(x_i, μ^N), an own noise σ(x_i, μ^N) dB_i and a common noise σ_k(x_i, μ^N) dB⁰_k are
     stacked, μ^N the empirical measure of the points; with a common noise the law is that given the environment.
-    `Spectral` and `FluxLimited` solve it on a torus, `FiniteVolume` on a torus and on boxes.
+    `Spectral` and `FluxLimited` solve it on a torus, `FiniteVolume` on a torus and on boxes. Of a model on the circle
+    S¹, `Sphere(2)`, it is the system of the angles, on a torus.
 
     **Arguments:**
 
-    - `model`: of one particle, in dimension d.
+    - `model`: of one particle, in dimension d, on S¹ d = 1.
     - `n`: N ≥ 1. Cost: M^{Nd} nodes for M nodes in each dimension, and N² pairs at each.
 
     **Returns:** a `Model` on the product space, without an interaction.
 
-    **Raises:** `ValueError` for N·d > 3, for a sphere, for an internal energy, and for a kernel that is singular at 0:
-    at some nodes of the product grid two particles coincide.
+    **Raises:** `ValueError` for N·d > 3, for a sphere S^{d−1}, d ≥ 3, for an internal energy, and for a kernel that is
+    singular at 0: at some nodes of the product grid two particles coincide.
     """
     require_model(model)
     space = product_space(model.space, n)
     require(
         space.dim <= _MOST,
-        f"the law of {n} particles in dimension {model.space.dim} has dimension {space.dim}, but on a grid at most "
-        f"{_MOST} are held: take fewer particles, or sample them.",
+        f"the law of {n} particles in dimension {model.space.tangent_dim} has dimension {space.dim}, but on a grid at "
+        f"most {_MOST} are held: take fewer particles, or sample them.",
     )
     require(
         model.interaction is None or not model.interaction.kernel.singular,
@@ -108,6 +112,19 @@ def gibbs_density(system: Model, grid: AbstractGrid) -> Density:
     return Density(grid, (weights[: grid.size] / inside).reshape(grid.shape))
 
 
+def _positions(space: AbstractSpace, n: int, x: Float[Array, " m"]) -> Float[Array, "n d"]:
+    """The n points that a point of the product space is."""
+    return jnp.stack([jnp.cos(x), jnp.sin(x)], axis=1) if isinstance(space, Sphere) else x.reshape(n, space.dim)
+
+
+def _along(cloud: Particles, fields: Float[Array, "n d *m"]) -> Float[Array, "n t *m"]:
+    """Vectors at the points in the coordinates of the product space."""
+    if not isinstance(cloud.space, Sphere):
+        return fields
+    cos, sin = cloud.positions.T
+    return jnp.einsum("nd,nd...->n...", jnp.stack([-sin, cos], axis=1), fields)[:, None]
+
+
 class _Energy(eqx.Module):
     """H_N as a function of the product space."""
 
@@ -117,12 +134,15 @@ class _Energy(eqx.Module):
     n: int = eqx.field(static=True)
 
     def __call__(self, x: Float[Array, " m"]) -> Float[Array, ""]:
-        points = x.reshape(self.n, self.space.dim)
+        points = _positions(self.space, self.n, x)
         total = jnp.zeros((), x.dtype)
         if self.confinement is not None:
             total = total + jnp.sum(jax.vmap(self.confinement)(points))
         if self.kernel is not None:
-            pairs = self.space.displacement(points[:, None], points[None, :]).reshape(-1, self.space.dim)
+            one, other = points[:, None], points[None, :]
+            # On a sphere W is a function of the chord.
+            apart = one - other if isinstance(self.space, Sphere) else self.space.displacement(one, other)
+            pairs = apart.reshape(-1, self.space.dim)
             total = total + jnp.sum(jax.vmap(self._pair)(pairs)) / (2 * self.n)
         return total
 
@@ -141,8 +161,8 @@ class _Drift(eqx.Module):
     n: int = eqx.field(static=True)
 
     def __call__(self, x: Float[Array, " m"], mu: AbstractMeasure) -> Float[Array, " m"]:
-        cloud = Particles(self.space, x.reshape(self.n, self.space.dim))
-        return drift_at(self.drift, cloud.positions, cloud).ravel()
+        cloud = Particles(self.space, _positions(self.space, self.n, x))
+        return _along(cloud, drift_at(self.drift, cloud.positions, cloud)).ravel()
 
 
 class _Fields(eqx.Module):
@@ -154,19 +174,22 @@ class _Fields(eqx.Module):
     shared: bool = eqx.field(static=True)
 
     def __call__(self, x: Float[Array, " m"], mu: AbstractMeasure) -> Float[Array, "m k"]:
-        cloud = Particles(self.space, x.reshape(self.n, self.space.dim))
-        sigma = self.noise.matrix(cloud.positions, cloud)
+        cloud = Particles(self.space, _positions(self.space, self.n, x))
+        sigma = _along(cloud, self.noise.matrix(cloud.positions, cloud))
         return sigma.reshape(x.size, -1) if self.shared else jax.scipy.linalg.block_diag(*sigma)
 
 
 def _own(model: Model, n: int) -> AbstractNoise | None:
+    if isinstance(model.space, Sphere) and isinstance(model.noise, Additive):
+        return model.noise  # isotropic, of any number of coordinates
     if model.noise is None or isinstance(model.noise, Thermal):
         return model.noise
     return Multiplicative(_Fields(model.space, model.noise, n, shared=False), model.noise.calculus)
 
 
 def _common(space: AbstractSpace, noise: AbstractNoise, n: int) -> AbstractNoise:
-    """An additive noise remains one, as its schemes are exact."""
-    if isinstance(noise, Additive):
+    """An additive noise remains one, as its schemes are exact; on S¹ it is a⟨τ, dB⁰⟩, ∂τ orthogonal to τ."""
+    if isinstance(noise, Additive) and not isinstance(space, Sphere):
         return Additive(jnp.tile(noise.square(space.dim), (n, 1)))
-    return Multiplicative(_Fields(space, noise, n, shared=True), noise.calculus)
+    calculus = "stratonovich" if noise.ito_is_stratonovich else noise.calculus
+    return Multiplicative(_Fields(space, noise, n, shared=True), calculus)

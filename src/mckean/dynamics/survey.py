@@ -103,7 +103,7 @@ def warn_of_lost_steps(model: Model, measure: AbstractMeasure, dt: float, steps:
     if not isinstance(measure, Particles) or traced((model, measure)) or dtype_of(measure) == jnp.float64:
         return
     x = collectives.known(measure.positions[:_SAMPLE])
-    spacing = np.spacing(np.maximum(np.abs(x).max(axis=1), np.finfo(x.dtype).tiny))
+    spacing = np.spacing(np.maximum(np.abs(x).max(axis=1), np.finfo(x.dtype).tiny)).astype(float)
     noise, quiet = model.noise, not model.common
     if isinstance(noise, Thermal):
         quiet = quiet and bool(np.median(math.sqrt(2 * dt / noise.beta) / spacing) < 1)

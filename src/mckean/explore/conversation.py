@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mckean.checks import require
+from mckean.checks import positive_integer, require
 from mckean.explore.diagram import Diagram
 from mckean.explore.reproduction import code, fragment, restore
 from mckean.explore.session import Session
@@ -40,7 +40,8 @@ class Conversation:
     """
 
     def __init__(self, session: Session, shown: int = 100_000):
-        self.shown, self.speed, self.paused = shown, 5, False
+        self.shown = positive_integer("the number of particles that are drawn is a positive integer", shown)
+        self.speed, self.paused = 5, False
         self._warmth: threading.Thread | None = None
         self._take(session)
 
@@ -101,8 +102,9 @@ class Conversation:
     def _frame(self) -> bytes:
         """A frame after as many steps as the speed and the time for a frame allow, none if paused."""
         if self._warmth is None:
-            # The first frame is seen before what moves it is compiled.
-            self._warmth = threading.Thread(target=self.session.warm, daemon=True)
+            # The first frame is seen before what moves it is compiled. A process that ended meanwhile would abort,
+            # and waits for it: it is no daemon.
+            self._warmth = threading.Thread(target=self.session.warm)
             self._warmth.start()
             return self.frame()
         self.diagram.work(_ASIDE)

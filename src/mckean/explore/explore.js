@@ -27,7 +27,7 @@ section { background: var(--panel); border: 1px solid var(--line); border-radius
 .stage.wide { aspect-ratio: 2; }
 canvas { display: block; width: 100%; }
 .stage canvas { position: absolute; inset: 0; height: 100%; }
-.law canvas { height: 190px; } .law.square canvas { height: 270px; } .series canvas { height: 92px; }
+.law canvas { height: 190px; } .law.square canvas { height: 270px; } .law.globe canvas { height: auto; aspect-ratio: 2; } .series canvas { height: 92px; }
 .series figure { margin: 0 0 6px; } figcaption { display: flex; flex-wrap: wrap; gap: 0 12px; font-size: .86rem; }
 .number { font-variant-numeric: tabular-nums; }
 .bar { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; }
@@ -50,6 +50,8 @@ textarea { width: 100%; font: 13px/1.4 ui-monospace, monospace; color: inherit; 
   .stage { max-height: none; } section { padding: 8px 10px; } }
 `;
 
+// Milliseconds without an answer after which the page says why nothing moves.
+const PATIENCE = 700;
 const NAMES = { environment: "common noise" };
 const VIEWS = { circle: 0, line: 1, plane: 2, phase: 2, sphere: 3 };
 const VERTEX = `#version 300 es
@@ -146,7 +148,7 @@ export function mount(element, channel, options = {}) {
 class View {
   constructor(root, channel, options) {
     Object.assign(this, { root, channel, options, scene: null, frame: null, arrays: {}, series: [], asked: 0 });
-    Object.assign(this, { paused: false, turn: [0.5, 0.35], fresh: false, map: null, told: 0, still: false });
+    Object.assign(this, { paused: false, turn: [0.5, 0.35], fresh: false, map: null, told: 0, heard: 0, waits: false });
     this.still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     channel.heard = (buffer) => this.hear(buffer);
     channel.changed = (state) => this.change(state);
@@ -186,6 +188,8 @@ class View {
 
   hear(buffer) {
     this.asked = Math.max(0, this.asked - 1);
+    this.heard = performance.now();
+    if (this.waits) { this.waits = false; this.tell(""); }
     const { header, arrays } = unpack(buffer);
     ({ scene: () => this.begin(header), frame: () => this.show(header, arrays), diagram: () => this.chart(header, arrays),
       export: () => this.offer(header), refused: () => this.tell(header.reason, true) })[header.kind]?.();
@@ -222,6 +226,10 @@ class View {
     if (!this.scene) return;
     if (this.channel.length && this.channel.place >= this.channel.length && !this.paused) this.press(true);
     if (!this.paused && this.asked < 2) this.say({ do: "frame" });
+    if (this.asked && !this.waits && performance.now() - this.heard > PATIENCE) {
+      this.waits = true;
+      this.tell("Computing … what is new is compiled first, which takes some seconds.");
+    }
     if (!this.fresh || !this.frame) return;
     this.fresh = false;
     this.paint();
@@ -245,7 +253,7 @@ class View {
       canvas: make("canvas", { role: "img" }) }));
     const figures = this.plots.map((plot) => make("figure", {}, [
       make("figcaption", {}, [make("span", {}, [plot.label]), plot.value]), plot.canvas]));
-    const flat = (scene.axes.length || 1) === 1;
+    const flat = (scene.axes.length || 1) === 1, shape = flat ? "law" : scene.view === "sphere" ? "law globe" : "law square";
     this.chartCanvas = make("canvas", { role: "img" });
     this.chartTitle = make("h2");
     this.chartBox = make("section", { class: "map", hidden: "" }, [this.chartTitle, this.chartCanvas]);
@@ -257,11 +265,11 @@ class View {
       make("div", { class: "areas" }, [
         make("div", {}, [make("section", { "aria-label": "Particles" }, [this.stage]), this.controls(live), this.notes]),
         make("div", {}, [
-          make("section", { class: flat ? "law" : "law square", hidden: scene.axes.length ? null : "" },
+          make("section", { class: shape, hidden: scene.axes.length ? null : "" },
             [make("h2", {}, [flat ? "Law: histogram of the particles, density of the limit" : "Density of the limit"]),
               this.law]),
           make("section", { class: "series", "aria-label": "Over time" }, figures), this.chartBox]),
-      ]), this.status, this.dialog = make("dialog", { "aria-label": "Export" })]);
+      ]), this.dialog = make("dialog", { "aria-label": "Export" })]);
     this.root.replaceChildren(all);
     all.querySelector(".cloud").style.setProperty("--shade", "var(--cloud)");
     all.querySelector(".limit").style.setProperty("--shade", "var(--limit)");
@@ -300,7 +308,10 @@ class View {
       this.scrub = row.input;
       rows.push(row.row);
     }
-    return make("section", { "aria-label": "Controls" }, [bar, ...rows]);
+    const fixed = live ? scene.parameters.filter((p) => p.fixed).map((p) => p.name) : [];
+    if (fixed.length) rows.push(make("p", { class: "faint" }, [`Fixed while it runs: ${fixed.join(", ")}.` +
+      (this.options.page ? ` Start with another value: --set ${fixed[0]}=…` : "")]));
+    return make("section", { "aria-label": "Controls" }, [bar, ...rows, this.status]);
   }
 
   press(on) {
@@ -509,9 +520,17 @@ class View {
     small.getContext("2d").putImageData(image, 0, 0);
     pen.clearRect(0, 0, width, height);
     const side = sphere ? [Math.min(width, 2 * height), Math.min(height, width / 2)] : [Math.min(width, height), Math.min(width, height)];
-    pen.drawImage(small, (width - side[0]) / 2, 0, ...side);
+    pen.drawImage(small, ...this.window(w, h), (width - side[0]) / 2, 0, ...side);
     pen.strokeStyle = ink.line;
     pen.strokeRect((width - side[0]) / 2 + 0.5, 0.5, side[0] - 1, side[1] - 1);
+  }
+
+  // The part of an image of the limit's box that the particles are drawn in, so that both have one scale.
+  window(w, h) {
+    const { view, bounds, axes } = this.scene;
+    if (view === "sphere") return [0, 0, w, h];
+    const [[a, b], [c, d]] = bounds, [[lo, hi], [bottom, top]] = axes, x = w / (hi - lo), y = h / (top - bottom);
+    return [x * (a - lo), y * (top - d), x * (b - a), y * (d - c)];
   }
 
   plot({ name, label, value, canvas }, ink) {
@@ -533,7 +552,7 @@ class View {
     const y = (v) => 6 + ((high - scale(v)) / (high - low)) * (height - 12);
     pen.font = "11px system-ui, sans-serif";
     pen.fillStyle = ink.faint;
-    const end = (v) => (logs ? `1e${v.toFixed(1)}` : round(v));
+    const end = (v) => round(logs ? 10 ** v : v);
     pen.fillText(end(high), right + 6, 12);
     pen.fillText(end(low), right + 6, height - 3);
     if (exact != null && !logs) {

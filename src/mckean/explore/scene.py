@@ -1,6 +1,7 @@
 """What a space shows: a first law, a grid for the limit, an environment, coordinates to draw, and what is measured."""
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -184,7 +185,10 @@ def with_environment(model: Model, intensity: float, calculus: Calculus) -> Mode
         noise = Multiplicative(waves, calculus) if one else TransportNoise.shell(space, 1.0, intensity=intensity)
     else:
         noise = Additive(intensity)
-    return eqx.tree_at(lambda m: m.common, model, (noise,), is_leaf=lambda part: isinstance(part, tuple))
+    # `tree_at` would take other empty tuples for leaves as well, such as the arguments of a `Partial` of the user's.
+    stirred = copy(model)
+    object.__setattr__(stirred, "common", (noise,))
+    return stirred
 
 
 def takes_environment(model: Model) -> bool:

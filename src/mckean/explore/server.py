@@ -20,8 +20,8 @@ from mckean.explore.session import Session, require_session
 
 _TYPES = {"page.html": "text/html; charset=utf-8", "explore.js": "text/javascript; charset=utf-8"}
 _POLICY = (
-    "default-src 'none'; script-src 'self'; connect-src 'self' ws://{host}; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; connect-src 'self' ws://{host}; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
 )
 # Codes of a socket that is closed: another page drives; the browser has left the page.
 _TAKEN, _LEFT = 4001, (1000, 1001)
@@ -46,9 +46,10 @@ def serve(session: Session, *, port: int = 0, browser: bool = True, shown: int =
     require_installed()
     import uvicorn
 
+    conversation = Conversation(session, shown)
     listening = _listen(port)
     host = f"127.0.0.1:{listening.getsockname()[1]}"
-    site = Site(Conversation(session, shown), host)
+    site = Site(conversation, host)
     settings: dict[str, Any] = {"ws_max_size": LONGEST_MESSAGE, "ws_per_message_deflate": False, "lifespan": "off"}
     settings |= {"log_level": "error", "access_log": False, "server_header": False, "timeout_graceful_shutdown": 1}
     server = uvicorn.Server(uvicorn.Config(site.application(), ws="websockets-sansio", **settings))

@@ -10,28 +10,40 @@ from jaxtyping import Array, Float
 
 from mckean.checks import require, require_memory
 from mckean.measures.density import Density
-from mckean.spaces import AbstractGrid, AbstractSpace, BoxGrid, Euclidean, FourierGrid, TangentBundle, Torus, calculus
+from mckean.spaces import (
+    AbstractGrid,
+    AbstractSpace,
+    BoxGrid,
+    Euclidean,
+    FourierGrid,
+    Sphere,
+    TangentBundle,
+    Torus,
+    calculus,
+)
 
 
 def product_space(space: AbstractSpace, n: int) -> Torus | Euclidean:
-    """The space of n points of a space: T^n, or R^{nd}.
+    """The space of n points of a space: T^n, or R^{nd}; of the circle S¹ the torus T^n of their angles.
 
     **Arguments:**
 
-    - `space`: a torus or R^d.
+    - `space`: a torus, R^d, or S¹, which is `Sphere(2)`.
     - `n`: the number of points, n ≥ 1.
 
-    **Raises:** `ValueError` for n < 1, and for a sphere, whose products are not built.
+    **Raises:** `ValueError` for n < 1, and for a sphere S^{d−1}, d ≥ 3, whose products are not built.
     """
     require(isinstance(n, int) and n >= 1, f"a product has at least one factor, but n = {n!r} was given.")
     if isinstance(space, Torus):
         return Torus(n * space.dim, space.lengths * n)
-    require(isinstance(space, Euclidean), f"products are built of tori and of R^d, not of {space}.")
+    if isinstance(space, Sphere) and space.dim == 2:
+        return Torus(n)
+    require(isinstance(space, Euclidean), f"products are built of tori, of R^d and of the circle S¹, not of {space}.")
     return Euclidean(n * space.dim)
 
 
 def product_grid(grid: AbstractGrid, n: int) -> AbstractGrid:
-    """The grid of n points of a grid: all n-tuples of its nodes, `grid.size`^n in number.
+    """The grid of n points of a grid: all n-tuples of its nodes, on S¹ of their angles, `grid.size`^n in number.
 
     **Arguments:**
 
@@ -43,7 +55,7 @@ def product_grid(grid: AbstractGrid, n: int) -> AbstractGrid:
     space = product_space(grid.space, n)
     if isinstance(grid, BoxGrid) and isinstance(space, Euclidean):
         return BoxGrid(space, grid.shape * n, grid.lower * n, grid.upper * n)
-    assert isinstance(space, Torus), "a grid is of a torus or of a box"
+    assert isinstance(space, Torus), "a grid is of a torus, of a circle or of a box"
     return FourierGrid(space, grid.shape * n)
 
 
@@ -76,7 +88,7 @@ def marginal(density: Density, k: int, dim: int) -> Density:
 
     - `density`: f, the law of n particles; the coordinates of the first come first.
     - `k`: the number of particles that are kept, 1 ≤ k ≤ n.
-    - `dim`: d, the dimension of one particle.
+    - `dim`: d, the dimension of one particle, 1 on S¹.
 
     **Returns:** a `Density` of k particles.
 
@@ -152,7 +164,7 @@ def entropy_of_chaos(density: Density, mu: Density, k: int) -> Float[Array, ""]:
 
     **Raises:** `ValueError` for another k, and for a μ on another grid than that of one particle.
     """
-    return relative_entropy(marginal(density, k, mu.grid.space.dim), tensor_power(mu, k)) / k
+    return relative_entropy(marginal(density, k, mu.grid.space.tangent_dim), tensor_power(mu, k)) / k
 
 
 def _number(density: Density, dim: int) -> int:

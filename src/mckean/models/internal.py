@@ -27,6 +27,10 @@ class AbstractInternalEnergy(eqx.Module):
         """U′(ρ), energy."""
 
     @abc.abstractmethod
+    def inverse(self, energy: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The ρ with U′(ρ) = y, and 0 where y < U′(0)."""
+
+    @abc.abstractmethod
     def pressure(self, rho: Float[Array, "..."]) -> Float[Array, "..."]:
         """P(ρ) = ρU′(ρ) − U(ρ), energy per volume."""
 
@@ -59,6 +63,12 @@ class PorousMedium(AbstractInternalEnergy):
     def derivative(self, rho: Float[Array, "..."]) -> Float[Array, "..."]:
         m = self.exponent
         return self.strength * m / (m - 1) * rho ** (m - 1)
+
+    def inverse(self, energy: Float[Array, "..."]) -> Float[Array, "..."]:
+        m = self.exponent
+        # A power of 0 may have no slope: it is taken elsewhere.
+        inside = jnp.where(energy > 0, energy, 1.0)
+        return jnp.where(energy > 0, ((m - 1) / (m * self.strength) * inside) ** (1 / (m - 1)), 0.0)
 
     def pressure(self, rho: Float[Array, "..."]) -> Float[Array, "..."]:
         return self.strength * rho**self.exponent

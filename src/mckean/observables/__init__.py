@@ -6,7 +6,7 @@ As they are, `observe={"F": observables.free_energy}`:
 - Moments: `mean`, `covariance`.
 - Energies: `energy`, `interaction_energy`, `confinement_energy`, `free_energy`, `entropy`, `dissipation`.
 - How large a cloud is: `pair_distance`, `radius`.
-- Tokens on a sphere: `mean_overlap`, `overlap_variance`, `alignment`, `effective_rank`, `kappa`.
+- Tokens on a sphere, or their law there: `mean_overlap`, `overlap_variance`, `alignment`, `effective_rank`, `kappa`.
 
 Made by a call with their parameters first, `observe={"r": observables.order_parameter(1)}`:
 

@@ -3,6 +3,8 @@
 P_k is Gegenbauer's C_k^{(d/2 − 1)} with P_k(1) = 1: Chebyshev's T_k for d = 2, Legendre's for d = 3. The pair mean
 (1/n²)Σ_ij P_k(R_ij) is Σ_m |(1/n)Σ_i Y_km(x_i)|²/N_k over an orthogonal basis of the N_k spherical harmonics of degree
 k with Σ_m Y_km² = N_k: how much of degree k is in the tokens' law. Independent uniform tokens have 1/n in mean.
+
+Of a density they are means over independent points of its law; one of degree L has 0 for k > L.
 """
 
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from jaxtyping import Array, Float
 from mckean.checks import require, traced
 from mckean.measures import AbstractMeasure
 from mckean.models import Model
+from mckean.observables.laws import is_law, means_along, means_of_pairs
 from mckean.observables.pairs import over_pairs
 from mckean.observables.tokens import alike, tokens_of
 
@@ -55,7 +58,7 @@ def zonal(axis, *, degree: int) -> Callable[[Model, AbstractMeasure], Float[Arra
 
 
 def zonal_pairs(degree: int) -> Callable[[Model, AbstractMeasure], Float[Array, " k"]]:
-    """The zonal means of pairs (1/n²)Σ_ij P_k(R_ij) for k = 0 … degree, i = j among them.
+    """The zonal means of pairs (1/n²)Σ_ij P_k(R_ij) for k = 0 … degree, i = j among them; of a density ∬P_k dμdμ.
 
     All are ≥ 0, and 1 for tokens that are one.
 
@@ -76,6 +79,10 @@ def _check(degree: int) -> None:
     require(whole, f"zonal statistics have a highest degree ≥ 1, not {degree!r}.")
 
 
+def _check_axis(axis: Float[Array, " d"], dim: int) -> None:
+    require(axis.shape == (dim,), f"an axis in dimension {dim} has shape ({dim},), not {axis.shape}.")
+
+
 def _recurrence(degree: int, dim: int, t: Array) -> list[Array]:
     """P_1 … P_degree."""
     values = [jnp.ones_like(t), t]
@@ -85,14 +92,19 @@ def _recurrence(degree: int, dim: int, t: Array) -> list[Array]:
 
 
 def _along(model: Model, mu: AbstractMeasure, *, axis: Float[Array, " d"], degree: int) -> Float[Array, " k"]:
+    if is_law(mu):
+        _check_axis(axis, mu.grid.space.dim)
+        return means_along(mu, axis, degree)
     tokens = tokens_of(mu)
     dim = tokens.space.dim
-    require(axis.shape == (dim,), f"an axis in dimension {dim} has shape ({dim},), not {axis.shape}.")
+    _check_axis(axis, dim)
     t = jnp.matmul(tokens.positions, axis.astype(tokens.positions.dtype), precision=jax.lax.Precision.HIGHEST)
     return tokens.mean(gegenbauer(degree, dim, t).T)
 
 
 def _of_pairs(model: Model, mu: AbstractMeasure, *, degree: int) -> Float[Array, " k"]:
+    if is_law(mu):
+        return means_of_pairs(mu, degree)
     tokens = alike(mu)
     x, n = tokens.positions, tokens.n
 

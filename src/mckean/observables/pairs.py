@@ -17,6 +17,7 @@ from mckean.checks import require
 from mckean.interactions.attention import softmax_mean
 from mckean.measures import AbstractMeasure
 from mckean.models import Model
+from mckean.observables.laws import is_law, mean_of_angle
 from mckean.observables.tokens import alike
 
 _TILE = 1024
@@ -63,9 +64,10 @@ def clusters(angle: float, *, largest: int = 8) -> Callable[[Model, AbstractMeas
 def log_attention_energy(beta) -> Callable[[Model, AbstractMeasure], Float[Array, ""]]:
     """The logarithm of the energy of attention, log E_β with E_β = (1/2βn²) Σ_ij e^{β(R_ij − 1)}; finite at any β.
 
-    The flow without the softmax's denominator (USA) climbs E_β. In A mathematical perspective on Transformers
-    (Geshkovski, Letrouit, Polyanskiy and Rigollet) the energy is e^β E_β, whose logarithm is β more than this; with the
-    factor e^{−β}, as in Dynamic metastability in the self-attention model (arXiv 2410.06833), E_β ≤ 1/2β.
+    Of a density E_β = (1/2β) ∬e^{β(⟨x, y⟩ − 1)} dμdμ. The flow without the softmax's denominator (USA) climbs E_β.
+    In A mathematical perspective on Transformers (Geshkovski, Letrouit, Polyanskiy and Rigollet) the energy is e^β E_β,
+    whose logarithm is β more than this; with the factor e^{−β}, as in Dynamic metastability in the self-attention model
+    (arXiv 2410.06833), E_β ≤ 1/2β.
 
     **Arguments:**
 
@@ -142,6 +144,9 @@ def _histogram(model: Model, mu: AbstractMeasure, *, bins: int) -> Float[Array, 
 
 
 def _log_energy(model: Model, mu: AbstractMeasure, *, beta: Float[Array, ""]) -> Float[Array, ""]:
+    if is_law(mu):
+        beta = beta.astype(mu.values.dtype)
+        return jnp.log(mean_of_angle(mu, lambda angle: jnp.exp(-2 * beta * jnp.sin(angle / 2) ** 2)) / (2 * beta))
     tokens = alike(mu)
     x = tokens.positions
     beta = beta.astype(x.dtype)

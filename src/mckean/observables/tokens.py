@@ -1,4 +1,7 @@
-"""What is looked at in tokens on the sphere: overlaps R_ij = ⟨x_i, x_j⟩, without a matrix of all pairs."""
+"""What is looked at in tokens on the sphere: overlaps R_ij = ⟨x_i, x_j⟩, without a matrix of all pairs.
+
+A density on a sphere is the law of tokens without number: a mean over pairs i ≠ j is that over independent points.
+"""
 
 from collections.abc import Callable
 
@@ -9,19 +12,22 @@ from jaxtyping import Array, Float
 from mckean.checks import require
 from mckean.measures import AbstractMeasure, Particles
 from mckean.models import Isotropic, Model
+from mckean.observables.laws import is_law, mean_square, means_of_pairs
 from mckean.spaces import Sphere
 
 
 def mean_overlap(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
-    """The mean overlap of ⟨x_i, x_j⟩ over i ≠ j, (n|x̄|² − 1)/(n − 1).
+    """The mean overlap of ⟨x_i, x_j⟩ over i ≠ j, (n|x̄|² − 1)/(n − 1); of a density |x̄|², as of independent points.
 
     **Arguments:**
 
     - `model`: the model; not used.
-    - `mu`: two or more tokens of equal weight, particles on a sphere.
+    - `mu`: two or more tokens of equal weight, particles on a sphere, or a density there.
 
     **Raises:** `ValueError` for other measures.
     """
+    if is_law(mu):
+        return alignment(model, mu)
     tokens = alike(mu)
     require(tokens.n >= 2, "a mean overlap is that of two tokens or more.")
     return (tokens.n * alignment(model, mu) - 1) / (tokens.n - 1)
@@ -33,10 +39,12 @@ def alignment(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     **Arguments:**
 
     - `model`: the model; not used.
-    - `mu`: tokens, particles on a sphere.
+    - `mu`: tokens, particles on a sphere, or a density there.
 
     **Raises:** `ValueError` for other measures.
     """
+    if is_law(mu):
+        return means_of_pairs(mu, 1)[1]
     tokens = tokens_of(mu)
     return jnp.sum(tokens.mean(tokens.positions) ** 2)
 
@@ -45,15 +53,18 @@ def overlap_variance(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
     """The variance of R_ij = ⟨x_i, x_j⟩ over i ≠ j.
 
     With C the covariance of the tokens, over all i and j it is v = 2x̄ᵀCx̄ + tr C²; off the diagonal it is (v − (tr
-    C)²/(n − 1)) n/(n − 1). It costs O(nd²), and tokens that nearly coincide keep their digits.
+    C)²/(n − 1)) n/(n − 1). It costs O(nd²), and tokens that nearly coincide keep their digits. Of a density it is v,
+    the variance of ⟨x, y⟩ of independent points.
 
     **Arguments:**
 
     - `model`: the model; not used.
-    - `mu`: two or more tokens of equal weight, particles on a sphere.
+    - `mu`: two or more tokens of equal weight, particles on a sphere, or a density there.
 
     **Raises:** `ValueError` for other measures.
     """
+    if is_law(mu):
+        return jnp.maximum(mean_square(mu) - alignment(model, mu) ** 2, 0.0)
     tokens = alike(mu)
     require(tokens.n >= 2, "a variance of overlaps is that of two tokens or more.")
     centre = tokens.mean(tokens.positions)
@@ -98,17 +109,19 @@ def overlaps(first: int) -> Callable[[Model, AbstractMeasure], Float[Array, "k k
 
 
 def effective_rank(model: Model, mu: AbstractMeasure) -> Float[Array, ""]:
-    """The effective rank (Σλ)²/Σλ² for the eigenvalues λ of Σ_i x_ix_iᵀ/n.
+    """The effective rank (Σλ)²/Σλ² for the eigenvalues λ of Σ_i x_ix_iᵀ/n, or of ∫xxᵀdμ.
 
     It goes from 1, all tokens on a line, to d, an isotropic cloud.
 
     **Arguments:**
 
     - `model`: the model; not used.
-    - `mu`: tokens, particles on a sphere.
+    - `mu`: tokens, particles on a sphere, or a density there.
 
     **Raises:** `ValueError` for other measures.
     """
+    if is_law(mu):
+        return 1 / mean_square(mu)
     tokens = tokens_of(mu)
     second = (tokens.positions.T @ tokens.positions) / tokens.n
     return jnp.trace(second) ** 2 / jnp.sum(second**2)

@@ -152,6 +152,7 @@ def continuation(
     model_of = family(model_of)
     model, grid = model_of(p), state.density.grid
     equation.require_states(model, grid)
+    equation.require_entropy(model, "a branch")
     axes = equation.symmetric_axes(model, grid)
     walk = Walk(model_of, grid, axes, max(abs(low), abs(high)))
     walk.require_traceable(p)

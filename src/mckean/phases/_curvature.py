@@ -7,6 +7,12 @@ number of negative eigenvalues of 1 + C there is the number of unstable directio
 Where W_s = Σ_ka_k cos q_k·(x − y) has m modes on the grid, C = BAB^T with 2m columns B = √ρ(cos q_k·x, sin q_k·x). With
 the projection P away from √ρ and the translations, the eigenvalues of PCP other than 0 are those of G^{1/2}AG^{1/2},
 G = (PB)^TPB: a matrix of 2m rows, whatever the number of nodes, which counts every one with its multiplicity.
+
+With an internal energy the second variation is ∫U″(ρ)h² + ∬hW_sh for h on the support: the same with w = 1/U″(ρ), 0 off
+the support, in the place of βρ. A motion of the edge is among these h. There ρ = (U′)⁻¹ of the distance s, ρ ~
+s^{1/(m−1)}, so that h = ∂ρ has U″h² ~ s^{(2−m)/(m−1)}, whose integral is finite for all m > 1. Mass that leaves the
+support costs u − λ > 0 in the first order. Between the parts of a support no mass moves: there the form counts
+directions that the flow does not have.
 """
 
 import warnings
@@ -22,6 +28,7 @@ from mckean.interactions.kernels import FourierSeries
 from mckean.measures import Density
 from mckean.models import Model, energy
 from mckean.phases import _equation as equation
+from mckean.phases import _law as law
 from mckean.spaces import AbstractGrid, FourierGrid, calculus
 
 # Where the directions go that are left out.
@@ -67,7 +74,7 @@ def curvatures(model: Model, rho: Density, moves: np.ndarray) -> np.ndarray:
 def hessian(model: Model, rho: Density, moves: np.ndarray) -> Hessian:
     """The `Hessian` at a steady state. `moves`: the translations of u, as `tangents` gives them."""
     grid = rho.grid
-    left = _directions(rho, moves)
+    left = _directions(model, rho, moves)
     most = grid.size - 1 - len(moves)
     columns = _columns(model, rho)
     if columns is not None:
@@ -87,14 +94,19 @@ def zero_modes(values: np.ndarray, zero: float) -> int:
     return int(np.sum(np.abs(values) <= zero))
 
 
+def root_of_weight(model: Model, rho: Density) -> np.ndarray:
+    """√w at the nodes, w = 1/Φ″(ρ) times the volume of a cell, shape (n,); √(βρ) for the entropy."""
+    return np.sqrt((np.asarray(law.weight(model, rho), np.float64) * rho.grid.cell_volume).ravel())
+
+
 def root_of_mass(rho: Density) -> np.ndarray:
     """√ρ at the nodes, of plain norm 1, shape (n,)."""
     return np.sqrt((np.asarray(rho.values, np.float64) * rho.grid.cell_volume).ravel())
 
 
-def _directions(rho: Density, tangents: np.ndarray) -> np.ndarray:
-    """√ρ and the translations h = ∂_jρ ∝ −ρ∂_ju as g = h/√ρ, orthonormal."""
-    root = root_of_mass(rho)
+def _directions(model: Model, rho: Density, tangents: np.ndarray) -> np.ndarray:
+    """√w and the translations h = ∂_jρ = −w∂_ju as g = h/√w, orthonormal."""
+    root = root_of_weight(model, rho)
     found = [root / np.linalg.norm(root)]
     for row in tangents * root:
         rest = row - sum((b @ row) * b for b in found)
@@ -118,8 +130,8 @@ def _columns(model: Model, rho: Density) -> tuple[np.ndarray, np.ndarray] | None
         return None
     turns = [np.outer(np.arange(n) / n, k) for n, k in zip(grid.shape, modes[seen].T, strict=True)]
     phase = 2 * np.pi * (turns[0] if len(turns) == 1 else turns[0][:, None] + turns[1]).reshape(grid.size, -1)
-    root = root_of_mass(rho)
-    weights = float(model.beta) * np.asarray(series.coefficients, np.float64)[seen]
+    root = root_of_weight(model, rho)
+    weights = np.asarray(series.coefficients, np.float64)[seen]
     return root[:, None] * np.concatenate([np.cos(phase), np.sin(phase)], axis=1), np.tile(weights, 2)
 
 
@@ -137,14 +149,14 @@ def _by_modes(columns: np.ndarray, weights: np.ndarray, left: np.ndarray) -> tup
 
 def projected(model: Model, rho: Density, left: Any) -> Any:
     """g ↦ P(1 + C)Pg + (1 − P)g, P the projection away from the directions."""
-    grid, beta = rho.grid, model.beta
-    root = jnp.sqrt(calculus.masses(grid, rho.values).ravel())
-    # From g to the change of a density, h = g√ρ for g = h/√ρ; the norm of g is plain.
+    grid = rho.grid
+    root = jnp.sqrt(calculus.masses(grid, law.weight(model, rho)).ravel())
+    # From g to the change of a density, h = g√w for g = h/√w; the norm of g is plain.
     to_change = root / jnp.asarray(equation.volumes(grid), root.dtype)
 
     def act(g):
         inside = g - left.T @ (left @ g)
-        out = inside + beta * root * paired(model, grid, to_change * inside)
+        out = inside + root * paired(model, grid, to_change * inside)
         return out - left.T @ (left @ out) + left.T @ (left @ g)
 
     return act

@@ -30,6 +30,7 @@ from mckean.measures import Density
 from mckean.models import energy
 from mckean.phases import _arc as arc
 from mckean.phases import _equation as equation
+from mckean.phases import _law as law
 from mckean.phases._curvature import Hessian, hessian, paired, projected, root_of_mass
 from mckean.phases._walk import Event
 from mckean.spaces import AbstractSphericalGrid, FourierGrid, calculus
@@ -205,7 +206,7 @@ def _rates(model_of: Any, rho: Density, u: Any, p: Any, axes: tuple[int, ...], b
 
     def form(q, v):
         model = model_of(q)
-        inverse = 1 / equation.density(model, grid, v.reshape(grid.shape)).values.ravel()
+        inverse = 1 / law.density(model, grid, v.reshape(grid.shape)).values.ravel()
         images = jnp.stack([paired(model, grid, h) for h in changes])
         return (volume * changes) @ (inverse * changes + model.beta * images).T
 

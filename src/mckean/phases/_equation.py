@@ -19,8 +19,8 @@ from jaxtyping import Array, Float
 
 from mckean.checks import require, require_finite
 from mckean.interactions.kernels import FourierSeries
-from mckean.measures import Density
 from mckean.models import Model, energy
+from mckean.phases import _law as law
 from mckean.phases import _spheres as spheres
 from mckean.spaces import AbstractGrid, AbstractSphericalGrid, FourierGrid, TangentBundle, calculus
 
@@ -32,7 +32,7 @@ _COARSE = 0.01
 
 
 def require_states(model: Model, grid: AbstractGrid) -> None:
-    """**Raises** `ValueError` for a model without a Gibbs map on this grid, and says why."""
+    """**Raises** `ValueError` for a model whose states are not those of a potential on this grid, and says why."""
     require(
         isinstance(grid, AbstractGrid), f"steady states live on a grid such as Torus(1).grid(128), not on {grid!r}."
     )
@@ -48,12 +48,22 @@ def require_states(model: Model, grid: AbstractGrid) -> None:
     )
     require(
         model.drift is None,
-        "a drift b need not be a gradient: steady states are those of V, W and a temperature.",
+        "a drift b need not be a gradient: steady states and their branches are those of V, W and a temperature; "
+        "of a state that is known phases.growth_rates gives the stability, and phases.hopf_point where it turns.",
         see="A steady state needs a temperature",
     )
-    require(model.internal is None, "steady states e^{−βu} are those of an entropy, not of an internal energy.")
+    require(
+        model.internal is None or model.noise is None,
+        "steady states are those of a temperature or of an internal energy, not of both: leave one out.",
+    )
     require(not model.common, "with a common noise the law given the environment has no steady state: leave it out.")
-    require(model.noise is not None and np.isfinite(float(model.beta)), "without a temperature there is no e^{−βu}.")
+    if model.internal is None:
+        require(
+            model.noise is not None and np.isfinite(float(model.beta)), "without a temperature there is no e^{−βu}."
+        )
+    else:
+        flat = not isinstance(grid, AbstractSphericalGrid)
+        require(flat, "with an internal energy steady states are those of a torus or a box, not of a sphere.")
     if model.confinement is not None:
         require_finite("V at the nodes", jax.vmap(model.confinement)(grid.nodes))
     if isinstance(grid, AbstractSphericalGrid):
@@ -66,14 +76,18 @@ def require_states(model: Model, grid: AbstractGrid) -> None:
     )
 
 
+def require_entropy(model: Model, what: str) -> None:
+    """**Raises** `ValueError` for an internal energy, whose states are not smooth at the end of their support."""
+    require(model.internal is None, f"{what} is for the entropy of a noise, not for an internal energy.")
+
+
 def kernel_tail(model: Model, grid: AbstractGrid) -> tuple[float, tuple[int, ...]]:
     """The largest |Ŵ(k)| of a mode that the grid of a torus or of a sphere does not have over the largest of all, and
     the shape of the coarsest grid that has all modes of weight."""
     if isinstance(grid, AbstractSphericalGrid):
         return spheres.kernel_tail(model, grid, _COARSE)
-    series = (
-        None if model.interaction is None else model.interaction.between(density(model, grid, jnp.zeros(grid.shape)))
-    )
+    flat = law.density(model, grid, jnp.zeros(grid.shape))
+    series = None if model.interaction is None else model.interaction.between(flat)
     if not (isinstance(grid, FourierGrid) and isinstance(series, FourierSeries)):
         return 0.0, grid.shape
     modes, size = np.abs(np.asarray(series.modes)), np.abs(np.asarray(series.coefficients, np.float64))
@@ -83,12 +97,6 @@ def kernel_tail(model: Model, grid: AbstractGrid) -> tuple[float, tuple[int, ...
     beyond = np.any(2 * modes >= np.asarray(grid.shape), axis=1)
     heavy = modes[size > _COARSE * size.max()]
     return float(size[beyond].max(initial=0.0) / size.max()), tuple(int(k) for k in 2 * heavy.max(axis=0) + 1)
-
-
-def density(model: Model, grid: AbstractGrid, u: Float[Array, "..."]) -> Density:
-    """ρ(u) = e^{−βu}/∫e^{−βu}."""
-    weight = jnp.exp(-model.beta * (u - jax.lax.stop_gradient(jnp.min(u))))
-    return Density(grid, weight / calculus.integrate(grid, weight))
 
 
 def uniform(grid: AbstractGrid) -> np.ndarray:
@@ -104,7 +112,7 @@ def volumes(grid: AbstractGrid) -> np.ndarray:
 
 def image(model: Model, grid: AbstractGrid, u: Float[Array, "..."]) -> Float[Array, "..."]:
     """S(u) = V + W_s*ρ(u)."""
-    return energy.potential(model, density(model, grid, u))
+    return energy.potential(model, law.density(model, grid, u))
 
 
 def symmetric_axes(model: Model, grid: AbstractGrid) -> tuple[int, ...]:
@@ -178,8 +186,8 @@ def empty_rows(rows: Float[Array, "k n"]) -> Float[Array, "k k"]:
 
 @eqx.filter_jit
 def residual(model: Model, grid: AbstractGrid, u: Float[Array, "..."]) -> Float[Array, ""]:
-    """β max|u − S(u)|, the error of log ρ."""
-    return model.beta * jnp.max(jnp.abs(u - image(model, grid, u)))
+    """β max|u − S(u)|, the error of log ρ; with an internal energy in units of U′(max ρ)."""
+    return law.stiffness(model, grid, u) * jnp.max(jnp.abs(u - image(model, grid, u)))
 
 
 @eqx.filter_jit
@@ -205,10 +213,11 @@ def newton(model: Model, grid: AbstractGrid, u: Float[Array, "..."], axes: tuple
             delta = delta * jnp.clip(jnp.where(jnp.isfinite(scale), scale, 1.0), -5.0, 5.0)
         # A step larger than the potential itself is no step of Newton's.
         reach = jnp.max(jnp.abs(delta))
-        most = 2 * (jnp.max(jnp.abs(u - u.mean())) + 1 / model.beta)
-        now = model.beta * jnp.max(jnp.abs(off))
+        beta = law.stiffness(model, grid, u.reshape(shape))
+        most = 2 * (jnp.max(jnp.abs(u - u.mean())) + 1 / beta)
+        now = beta * jnp.max(jnp.abs(off))
         length = jnp.minimum(1.0, most / jnp.maximum(reach, jnp.finfo(u.dtype).tiny))
-        return u + keep(now, model.beta * u, length * delta), now, before, count + 1
+        return u + keep(now, beta * u, length * delta), now, before, count + 1
 
     def go_on(state):
         _, now, before, count = state
@@ -236,7 +245,7 @@ def moduli(grid: AbstractGrid, rho: Float[Array, "..."], axes: tuple[int, ...]) 
 def _repulsion(model: Model, grid: AbstractGrid, u: Array, known: tuple[Array, tuple[int, ...]]) -> Array:
     """log M."""
     others, axes = known
-    own = moduli(grid, density(model, grid, u).values, axes)
+    own = moduli(grid, law.density(model, grid, u).values, axes)
     return jnp.sum(jnp.log1p(1 / jnp.sum((own - others) ** 2, axis=1)))
 
 
@@ -244,11 +253,11 @@ def _repulsion(model: Model, grid: AbstractGrid, u: Array, known: tuple[Array, t
 def descend(model: Model, grid: AbstractGrid, u: Float[Array, "..."], most: int):
     """Picard's iteration u + a(S(u) − u), a halved until F falls, which it does for a small a:
 
-    dF = −aβ Var_ρ(S(u) − u).
+    dF = −aβ Var_ρ(S(u) − u), and with an internal energy w in the place of βρ.
     """
 
     def value(u):
-        return energy.free_energy(model, density(model, grid, u))
+        return energy.free_energy(model, law.density(model, grid, u))
 
     def step(state):
         u, f, a, count, _ = state
@@ -264,7 +273,7 @@ def descend(model: Model, grid: AbstractGrid, u: Float[Array, "..."], most: int)
         trial = jax.lax.while_loop(
             lambda t: (t[2] > f + rounding) & (t[0] > 1e-6), shorter, (a, u + a * off, value(u + a * off))
         )
-        return trial[1], trial[2], trial[0], count + 1, model.beta * jnp.max(jnp.abs(off))
+        return trial[1], trial[2], trial[0], count + 1, law.stiffness(model, grid, u) * jnp.max(jnp.abs(off))
 
     go_on = lambda s: (s[3] < most) & (s[4] > 1e-3)  # noqa: E731
     return jax.lax.while_loop(go_on, step, (u, value(u), jnp.ones((), u.dtype), 0, jnp.asarray(jnp.inf, u.dtype)))[0]

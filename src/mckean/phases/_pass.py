@@ -10,6 +10,7 @@ import numpy as np
 from mckean.checks import require
 from mckean.models import Model, energy
 from mckean.phases import _equation as equation
+from mckean.phases import _law as law
 from mckean.phases._curvature import hessian
 from mckean.phases._states import SteadyState, describe
 from mckean.phases._walk import SOLVED
@@ -47,6 +48,7 @@ def mountain_pass(model: Model, first: SteadyState, second: SteadyState) -> Stea
     grid = first.density.grid
     require(second.density.grid == grid, "the two states have densities on one grid.")
     equation.require_states(model, grid)
+    equation.require_entropy(model, "a mountain pass")
     axes = equation.symmetric_axes(model, grid)
     start, end = _potentials(model, first, second, axes)
     for state in (first, second):
@@ -99,7 +101,7 @@ def _potentials(model: Model, first: SteadyState, second: SteadyState, axes: tup
 
 def _stiffest(model: Model, u: Any, grid: AbstractGrid, axes: tuple[int, ...]) -> float:
     """The largest curvature, which bounds Picard's steps."""
-    whole = hessian(model, equation.density(model, grid, u), np.asarray(equation.tangents(grid, u, axes)))
+    whole = hessian(model, law.density(model, grid, u), np.asarray(equation.tangents(grid, u, axes)))
     return float(whole.inside.max(initial=1.0)) if whole.complete else 2.0
 
 
@@ -120,7 +122,7 @@ def _relax(model: Model, grid: AbstractGrid, string: Any, length: Any) -> tuple[
         return (flat[left] + share[:, None] * (flat[left + 1] - flat[left])).reshape(string.shape)
 
     string = jax.lax.fori_loop(0, _STEPS, step, string)
-    return string, jax.vmap(lambda u: energy.free_energy(model, equation.density(model, grid, u)))(string)
+    return string, jax.vmap(lambda u: energy.free_energy(model, law.density(model, grid, u)))(string)
 
 
 def _bend(string: Any, model: Model) -> Any:

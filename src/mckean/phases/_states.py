@@ -1,7 +1,9 @@
 """Steady states: found from many starts, each with what it takes to trust it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import equinox as eqx
@@ -10,9 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from mckean.checks import positive_integer, require, require_key
+from mckean.dynamics import evolve
+from mckean.faults import RunError
 from mckean.measures import Density
 from mckean.models import Model, energy, require_model
 from mckean.phases import _equation as equation
+from mckean.phases import _law as law
 from mckean.phases import _spheres as spheres
 from mckean.phases._curvature import curvatures, zero_modes
 from mckean.spaces import AbstractGrid, AbstractSphericalGrid, FourierGrid
@@ -21,17 +26,20 @@ from mckean.spaces import AbstractGrid, AbstractSphericalGrid, FourierGrid
 _SOLVED = 1e-9
 # Curvatures, in units of the temperature, that are zero up to rounding.
 _ZERO = 1e-7
+# How near the moduli of two states are that are one. The nodes hold one with an edge at a node or between two.
+_SAME, _SAME_EDGES = 1e-7, 1e-3
 
 
 @dataclass(frozen=True, eq=False)
 class SteadyState:
-    """A steady state ρ ∝ e^{−β(V + W_s*ρ)}.
+    """A steady state ρ ∝ e^{−β(V + W_s*ρ)}, or with an internal energy U′(ρ) = (λ − V − W_s*ρ)_+.
 
     **Attributes:**
 
     - `density`: ρ, a `Density`.
     - `free_energy`: F(ρ), energy per particle.
-    - `residual`: max|log ρ + β(V + W_s*ρ) − const|, the error of the equation.
+    - `residual`: max|log ρ + β(V + W_s*ρ) − const|, the error of the equation; with an internal energy that of
+      V + W_s*ρ in units of U′(max ρ).
     - `tail`: the share of the modes or harmonics of log ρ or of ρ, whichever is larger, by their root mean square, in
       the upper third of the grid's; 0 on a box. A state that the grid resolves has a small one.
     - `kernel_tail`: the largest |Ŵ| of a mode or degree that the grid lacks over the largest of all; 0 on a box.
@@ -39,11 +47,13 @@ class SteadyState:
       on a sphere the largest √(∬P_l(⟨x, y⟩)dρdρ), l ≥ 1, P_l(1) = 1, which on a zonal grid is |∫P_l(⟨e, x⟩)dρ|, and
       has the sign of the integral there.
     - `curvatures`: the least eigenvalues of the Hessian of βF, 1 + β√ρW_s√ρ on what is orthogonal to √ρ, in
-      increasing order; dimensionless. Those of the state's own translations and rotations are left out.
+      increasing order; dimensionless. Those of the state's own translations and rotations are left out. With an
+      internal energy 1/U″(ρ) on the support stands for βρ.
     - `index`: how many are negative: the dimension of the unstable manifold. On a zonal grid, whose axis is fixed, it
       is that among zonal densities: a state may have other unstable directions, which the grid of S² sees.
     - `zero_modes`: how many independent translations, or rotations of S¹ and S², move the state, and those of
       `curvatures` that are zero. A zonal grid knows no rotation, but the reflection e → −e.
+    - `model`: the model of which it is a state.
     """
 
     density: Density
@@ -55,31 +65,43 @@ class SteadyState:
     curvatures: np.ndarray
     index: int
     zero_modes: int
+    model: Model
 
     @property
     def stable(self) -> bool:
         """True where no curvature is negative."""
         return self.index == 0
 
+    @cached_property
+    def speed(self) -> float:
+        """How fast a step Φ of the scheme of the PDE moves the state, max|Φ(ρ) − ρ|/(dt max ρ), per time.
+
+        A state of the equation on the grid is one of the PDE there: on a torus and a sphere to rounding once the grid
+        resolves it, on a box and with an internal energy to the order of the scheme. The step is a quarter of the time
+        of diffusion across a cell. Infinite where the scheme refuses the state. It is measured when it is asked for.
+        """
+        return _speed(self.model, self.density)
+
     def __repr__(self) -> str:
         order = np.array2string(np.asarray(self.order), precision=6)
         return (
             f"SteadyState(order={order}, free_energy={self.free_energy:.6g}, index={self.index}, "
-            f"zero_modes={self.zero_modes}, residual={self.residual:.1g})"
+            f"zero_modes={self.zero_modes}, residual={self.residual:.1g}, speed={self.speed:.1g})"
         )
 
 
 def steady_state(model: Model, start: Density, picard: int = 200) -> SteadyState:
     """The steady state that is reached from a density, by descent and Newton's method.
 
-        ρ = e^{−β(V + W_s*ρ)}/Z
+        ρ = e^{−β(V + W_s*ρ)}/Z,   or with an internal energy   U′(ρ) = (λ − V − W_s*ρ)_+
 
     First Picard's iteration u + a(V + W_s*ρ(u) − u), a halved until F falls, as long as it moves; then Newton's method.
 
     **Arguments:**
 
     - `model`: V and W with a `Thermal` noise, on a torus or a box in dimension 1 or 2, or on a sphere: on S¹ and S²,
-      and in any dimension for densities that depend on ⟨e, x⟩ alone.
+      and in any dimension for densities that depend on ⟨e, x⟩ alone. Or with an internal energy instead of the noise,
+      on a torus or a box; such a state is good to the order 2 in the spacing where it has an edge.
     - `start`: a density; where it is near a state that is not stable, `picard=0` stays there.
     - `picard`: the most steps of descent. Default: 200.
 
@@ -87,9 +109,11 @@ def steady_state(model: Model, start: Density, picard: int = 200) -> SteadyState
 
     **Raises:**
 
-    - `ValueError` for a model without a Gibbs map: a drift, an internal energy, a common noise, no temperature; and
-      for a grid that is too coarse for W, with the number of nodes that is not; on a sphere for a W that is not zonal.
-    - `RuntimeError` where no state is found, with the residual.
+    - `ValueError` for a model without a Gibbs map: a drift, a common noise, neither a temperature nor an internal
+      energy or both; and for a grid that is too coarse for W, with the number of nodes that is not; on a sphere for a W
+      that is not zonal.
+    - `RuntimeError` where no state is found, with the residual, and with an internal energy for a support of several
+      parts: no mass moves between them, so that each has a mass of its own, and no index is that of the flow.
     """
     require_model(model)
     require(
@@ -101,11 +125,17 @@ def steady_state(model: Model, start: Density, picard: int = 200) -> SteadyState
     axes = equation.symmetric_axes(model, grid)
     u = energy.potential(model, start).astype(float)
     u = equation.descend(model, grid, u, picard) if picard else u
-    u, residual = equation.newton(model, grid, u, axes)
+    u, residual = equation.newton(model, grid, u, _phases(model, axes))
     if not float(residual) <= _SOLVED:
         raise RuntimeError(
             f"no steady state was found: log ρ is {float(residual):.2g} off after Newton's method; start nearer to "
             "one, or take more nodes."
+        )
+    parts = 1 if model.internal is None else law.parts(law.density(model, grid, u))
+    if parts > 1:
+        raise RuntimeError(
+            f"the support of the state has {parts} parts, between which no mass moves: each has a mass of its own, and "
+            "the states are a family; start at a density of one part."
         )
     return describe(model, grid, u, axes)
 
@@ -124,7 +154,7 @@ def steady_states(
     widths at several places), and random ones. From each, Newton's method runs after a few steps of descent,
     deflated by the states that are known (Farrell, Birkisson and Funke), and after many. On a torus, states that differ
     by a translation or a reflection are one state, and on S¹ and S² by a rotation; an exchange of axes makes another
-    one, and so does e → −e on a zonal grid.
+    one, and so does e → −e on a zonal grid. With an internal energy those are listed whose support has one part.
 
     **Arguments:**
 
@@ -147,6 +177,7 @@ def steady_states(
     own = isinstance(starts, Sequence) and all(isinstance(s, Density) and s.grid == grid for s in starts)
     require(own, "the starts of a search are a sequence of densities on its grid.")
     axes = equation.symmetric_axes(model, grid)
+    same = _SAME if model.internal is None else _SAME_EDGES
     found: list[SteadyState] = []
     fingerprints = np.full((16, equation.moduli(grid, jnp.ones(grid.shape), axes).size), 1e3)
     given = [energy.potential(model, start).astype(float) for start in starts]
@@ -155,13 +186,11 @@ def steady_states(
             v = equation.descend(model, grid, u, steps) if steps else u
             # Without deflation once more, from where it is led away from what is near.
             known = (jnp.asarray(fingerprints), axes) if found and steps < 200 else None
-            v, residual = equation.newton(model, grid, v, axes, known)
-            if known is not None:
-                v, residual = equation.newton(model, grid, v, axes)
-            if not float(residual) <= _SOLVED:
+            v = _solved(model, grid, v, axes, known)
+            if v is None:
                 continue
-            print_ = np.asarray(equation.moduli(grid, equation.density(model, grid, v).values, axes))
-            if any(np.abs(print_ - other).max() <= 1e-7 * np.abs(print_).max() for other in fingerprints[: len(found)]):
+            print_ = np.asarray(equation.moduli(grid, law.density(model, grid, v).values, axes))
+            if any(np.abs(print_ - other).max() <= same * np.abs(print_).max() for other in fingerprints[: len(found)]):
                 continue
             if len(found) == len(fingerprints):
                 fingerprints = np.concatenate([fingerprints, np.full_like(fingerprints, 1e3)])
@@ -186,12 +215,46 @@ def describe(model: Model, grid: AbstractGrid, u: Any, axes: tuple[int, ...]) ->
         curvatures=values,
         index=int(np.sum(values < -_ZERO)),
         zero_modes=moved + zero_modes(values, _ZERO),
+        model=model,
     )
+
+
+def _solved(model: Model, grid: AbstractGrid, u: Any, axes: tuple[int, ...], known: Any) -> Any:
+    """The potential that Newton's method finds, led away from the known states and then on; None for no state."""
+    moved = _phases(model, axes)
+    u, residual = equation.newton(model, grid, u, moved, known)
+    if known is not None:
+        u, residual = equation.newton(model, grid, u, moved)
+    if not float(residual) <= _SOLVED or (model.internal is not None and law.parts(law.density(model, grid, u)) > 1):
+        return None
+    return u
+
+
+def _phases(model: Model, axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes along which Newton's method holds the phase of a state: a state with an edge is held by the nodes."""
+    return axes if model.internal is None else ()
+
+
+def _speed(model: Model, rho: Density) -> float:
+    grid = rho.grid
+    if isinstance(grid, AbstractSphericalGrid):
+        square = (np.pi / (grid.degree + 1)) ** 2
+    else:
+        square = float(np.min(grid.spacing)) ** 2 / len(grid.shape)
+    # P′(ρ) = ρ/w is the diffusivity.
+    w = np.asarray(law.weight(model, rho))
+    dt = 0.25 * square / float(np.max(np.asarray(rho.values) / np.where(w > 0, w, np.inf)))
+    try:
+        later = evolve(model, rho, until=dt, dt=dt).final
+    except RunError:
+        return math.inf
+    most = np.max(np.abs(np.asarray(later.values) - np.asarray(rho.values)))
+    return float(most / (dt * np.max(np.asarray(rho.values))))
 
 
 @eqx.filter_jit
 def _summary(model: Model, grid: AbstractGrid, u: Any, axes: tuple[int, ...]) -> Any:
-    rho = equation.density(model, grid, u)
+    rho = law.density(model, grid, u)
     return (
         rho,
         energy.free_energy(model, rho),
@@ -227,7 +290,7 @@ def _waves(model: Model, grid: AbstractGrid) -> list:
     if isinstance(grid, AbstractSphericalGrid):
         return [jnp.asarray(-w / float(model.beta)) for w in spheres.waves(grid)]
     x = [np.asarray(a) for a in np.meshgrid(*grid.axes, indexing="ij")]
-    sides, beta = grid.sides, float(model.beta)
+    sides, beta = grid.sides, float(law.stiffness(model, grid, jnp.zeros(grid.shape)))
     if isinstance(grid, FourierGrid):
         waves = [np.zeros(grid.shape)]
         turns = [np.cos(2 * np.pi * k * a / side) for a, side in zip(x, sides, strict=True) for k in (1, 2, 3)]
@@ -241,7 +304,7 @@ def _waves(model: Model, grid: AbstractGrid) -> list:
         for place in places
         for width in (0.05, 0.2)
     ]
-    rest = np.asarray(energy.potential(model, equation.density(model, grid, jnp.zeros(grid.shape))))
+    rest = np.asarray(energy.potential(model, law.density(model, grid, jnp.zeros(grid.shape))))
     return [jnp.asarray(rest)] + [jnp.asarray(b / beta) for b in bumps]
 
 
@@ -258,5 +321,5 @@ def _random(model: Model, grid: AbstractGrid, key: Any, number: int) -> list:
             mode = rng.integers(-3, 4, len(x))
             phase = 2 * np.pi * (sum(k * a / s for k, a, s in zip(mode, x, grid.sides, strict=True)) + rng.uniform())
             u = u + rng.exponential(2.0) * np.cos(phase)
-        found.append(jnp.asarray(u / float(model.beta)))
+        found.append(jnp.asarray(u / float(law.stiffness(model, grid, jnp.zeros(grid.shape)))))
     return found

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 
 from mckean.checks import require
@@ -22,8 +23,8 @@ class LinearThreshold:
 
     **Attributes:**
 
-    - `factor`: κ with κβŴ(k) = −1 for the least of all Ŵ(k) = L^{−d}∫W_s cos(q_k·x) dx: the uniform state of κW is
-      stable below it; dimensionless. Infinite where no Ŵ(k) is negative.
+    - `factor`: κ with κŴ(k) = −1/β − P′(ρ_0) for the least of all Ŵ(k) = L^{−d}∫W_s cos(q_k·x) dx: the uniform state
+      of κW is stable below it; dimensionless. Infinite where no Ŵ(k) is negative.
       On S^{d−1} it is that of Ŵ(l) = |S^{d−1}|^{−1}∫W(⟨x, y⟩)P_l(⟨x, y⟩)dy, P_l the zonal polynomial with P_l(1) = 1.
     - `modes`: the k for which it is least, one of each pair ±k; on a sphere the degrees, as (l,).
     """
@@ -35,14 +36,16 @@ class LinearThreshold:
 def linear_threshold(model: Model) -> LinearThreshold:
     """The multiple κ of W at which the uniform state of a model on a torus or a sphere without a V loses its stability.
 
-        κ_♯ = −1/(β min_{k ≠ 0} Ŵ(k)),   Ŵ(k) = L^{−d}∫W_s cos(q_k·x) dx,   q_k = 2πk/L
+        κ_♯ = −(1/β + P′(ρ_0))/min_{k ≠ 0} Ŵ(k),   Ŵ(k) = L^{−d}∫W_s cos(q_k·x) dx,   q_k = 2πk/L
 
-    A density e^{iq_k·x} grows at the rate −|q_k|²(1/β + κŴ(k)) about the uniform one. On a sphere a harmonic of degree
-    l grows at −l(l + d − 2)(1/β + κŴ(l)), Ŵ(l) = |S^{d−1}|^{−1}∫W(⟨x, y⟩)P_l(⟨x, y⟩)dy (Funk and Hecke).
+    A density e^{iq_k·x} grows at the rate −|q_k|²(1/β + P′(ρ_0) + κŴ(k)) about the uniform one, ρ_0 = L^{−d}, P the
+    pressure of an internal energy. On a sphere a harmonic of degree l grows at −l(l + d − 2)(1/β + P′(ρ_0) + κŴ(l)),
+    Ŵ(l) = |S^{d−1}|^{−1}∫W(⟨x, y⟩)P_l(⟨x, y⟩)dy (Funk and Hecke).
 
     **Arguments:**
 
-    - `model`: on a torus or a sphere, with a W and a `Thermal` noise, without a V, a drift and an internal energy.
+    - `model`: on a torus or a sphere, with a W, and a `Thermal` noise, an internal energy or both, without a V and a
+      drift.
 
     **Returns:** a `LinearThreshold`. On a torus the coefficients are those of the model's own Fourier series, exact for
     a `Cosine` and a `FourierSeries`, to rounding for a smooth W, and by quadrature between them for a W with kinks in
@@ -58,19 +61,24 @@ def linear_threshold(model: Model) -> LinearThreshold:
         f"the uniform state is one of a torus or a sphere, but the model lives on {model.space}.",
     )
     require(model.interaction is not None, "without an interaction W the uniform state is stable for ever.")
-    plain = model.confinement is None and model.drift is None and model.internal is None
-    require(plain, "this is the threshold of W alone: leave out V, the drift b and the internal energy.")
+    plain = model.confinement is None and model.drift is None
+    require(plain, "this is the threshold of W alone: leave out V and the drift b, for which phases.hopf_point asks.")
     require(not model.common, "a common noise has a threshold of its own: leave it out.")
-    require(model.noise is not None, "without a temperature no multiple of W is small enough.")
+    spread = model.noise is not None or model.internal is not None
+    require(spread, "without a temperature no multiple of W is small enough.")
     assert model.interaction is not None, "required above"
     modes, weights = _weights_of_degrees(model) if isinstance(model.space, Sphere) else _weights_of_modes(model)
     least = weights.min()
     if not least < 0:
         return LinearThreshold(float("inf"), ())
     which = np.flatnonzero(weights <= least * (1 - _SAME))
-    return LinearThreshold(
-        float(-1 / (float(model.beta) * least)), tuple(tuple(int(c) for c in modes[i]) for i in which)
-    )
+    return LinearThreshold(-_diffusivity(model) / float(least), tuple(tuple(int(c) for c in modes[i]) for i in which))
+
+
+def _diffusivity(model: Model) -> float:
+    """1/β + P′(ρ_0) at the uniform density."""
+    heat = 1 / float(model.beta)
+    return heat if model.internal is None else heat + float(jax.grad(model.internal.pressure)(1 / model.space.volume))
 
 
 def _weights_of_modes(model: Model) -> tuple[np.ndarray, np.ndarray]:

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import secrets
 import shutil
 import zipfile
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from mckean.checks import require
 
 _PART = ".part"
 
@@ -50,15 +53,25 @@ def make_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     **Raises:** `OSError` where it cannot be made; then nothing is left of it.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
+    _remove_unborn(folder)
     part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}{_PART}")
     try:
         part.mkdir()
-        fill(part)
-        os.replace(part, folder)
+        with alone(part):
+            fill(part)
+            os.replace(part, folder)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
     _sync(folder.parent)
+
+
+def _remove_unborn(folder: Path) -> None:
+    """Remove what processes that were killed had begun to make of a folder: nobody has a lock on it."""
+    name = re.compile(rf"\.{re.escape(folder.name)}\.[0-9a-f]{{8}}{re.escape(_PART)}")
+    for part in [path for path in folder.parent.iterdir() if name.fullmatch(path.name)]:
+        with contextlib.suppress(ValueError, OSError), alone(part):
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def sweep_parts(folder: Path) -> None:
@@ -98,6 +111,13 @@ def writing(folder: Path, mend: str = "") -> Iterator[None]:
         yield
     except OSError as error:
         raise OSError(f"'{folder}' cannot be written: {error.strerror or error}{mend}.") from error
+
+
+def as_folder(name: str, folder: Any) -> Path:
+    """The path of a folder that was given under this name. **Raises** `ValueError` for what is none."""
+    named = isinstance(folder, str | os.PathLike) and str(folder)
+    require(named, f"`{name}` takes the path of a folder, not {folder!r}.")
+    return Path(folder)
 
 
 def pack(arrays: Sequence[np.ndarray], **words: Any) -> bytes:

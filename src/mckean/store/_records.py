@@ -1,10 +1,13 @@
 """Records on disk: arrays of zarr v3, with room for all of them from the start, written by regions."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from mckean.checks import require
 
 # Bytes of a chunk on disk: as its records come, it is written anew.
 _CHUNK = 1 << 20
@@ -30,8 +33,8 @@ def create_records(path: Path, variables: Mapping[str, Any], attributes: Mapping
             dtype=values.dtype, dimension_names=dims, attributes=dict(attrs),
             fill_value=np.nan if values.dtype.kind == "f" else 0,
         )  # fmt: skip
-        array[: len(values)] = values
-    _array(group, "time")[:] = times
+        _put(array, 0, values)
+    _put(_array(group, "time"), 0, times)
 
 
 def write_records(path: Path, first: int, records: Mapping[str, np.ndarray]) -> None:
@@ -40,19 +43,20 @@ def write_records(path: Path, first: int, records: Mapping[str, np.ndarray]) -> 
 
     group = zarr.open_group(path, mode="r+")
     for name, values in records.items():
-        _array(group, name)[first : first + len(values)] = values
+        _put(_array(group, name), first, values)
 
 
-def extend_records(path: Path, times: np.ndarray, attributes: Mapping[str, str]) -> None:
-    """Room for more records, or none where there is enough."""
+def extend_records(path: Path, names: list[str], times: np.ndarray, attributes: Mapping[str, str]) -> None:
+    """Room for more records, or none where there is enough. `ValueError` where what is there is not whole."""
     import zarr
 
-    group = zarr.open_group(path, mode="r+")
-    for name in list(group.array_keys()):
-        array = _array(group, name)
+    with _whole(path):
+        group = zarr.open_group(path, mode="r+")
+        arrays = [_array(group, name) for name in ("time", *names)]
+    for array in arrays:
         if array.shape[0] < len(times):
             array.resize((len(times), *array.shape[1:]))
-    _array(group, "time")[: len(times)] = times
+    _put(_array(group, "time"), 0, times)
     group.attrs.update(dict(attributes))
 
 
@@ -64,13 +68,37 @@ def read_dataset(path: Path, count: int) -> Any:
 
 
 def read_records(path: Path, names: list[str], count: int) -> dict[str, np.ndarray]:
-    """The first records by name."""
+    """The first records by name. **Raises** `ValueError` where a part of them is not there, or cannot be read."""
     import zarr
 
-    group = zarr.open_group(path, mode="r")
-    return {name: np.asarray(_array(group, name)[:count]) for name in names}
+    with _whole(path):
+        group = zarr.open_group(path, mode="r")
+        found = {}
+        for name in names:
+            array = _array(group, name)
+            # zarr takes what is not there for numbers that were never written.
+            for place in range(-(-count // array.chunks[0]) if array.size else 0):
+                require((path / name / "/".join(["c", str(place), *"0" * (array.ndim - 1)])).exists(), name)
+            found[name] = np.asarray(array[:count])
+        return found
 
 
 def _array(group: Any, name: str) -> Any:
     # A group may hold groups.
     return group[name]
+
+
+def _put(array: Any, first: int, values: np.ndarray) -> None:
+    """Write values from the record `first` on, also such as are no numbers, which zarr would leave out."""
+    array.with_config({"write_empty_chunks": True})[first : first + len(values)] = values
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Where records are read: whatever zarr finds amiss is one sentence."""
+    try:
+        yield
+    except (OSError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"'{path}' cannot be read: its records are not there, or not whole; make the run anew in another folder."
+        ) from error

@@ -76,9 +76,13 @@ class RunFolder:
 
     def records(self, count: int) -> Any:
         """The first records, in the form of the first."""
-        names, structure = names_of(self.like), jax.tree.structure(self.like)
-        found = read_records(self.folder / "records.zarr", [part for name in names for part in name], count)
-        return jax.tree.unflatten(structure, [_joined(found, name) for name in names])
+        found = read_records(self.folder / "records.zarr", self._variables, count)
+        leaves = [_joined(found, name) for name in names_of(self.like)]
+        return jax.tree.unflatten(jax.tree.structure(self.like), leaves)
+
+    @property
+    def _variables(self) -> list[str]:
+        return [part for name in names_of(self.like) for part in name]
 
     def count(self, done: int) -> int:
         """The number of records after so many steps."""
@@ -113,6 +117,8 @@ class RunFolder:
 
     def keep(self, measure: Any, done: int, first: int, records: Mapping[str, np.ndarray]) -> None:
         """Write new records from the number `first` on, and then the state, which says that they are there."""
+        # Git and some copies leave out a folder that is empty.
+        (self.folder / "checkpoints").mkdir(exist_ok=True)
         write_records(self.folder / "records.zarr", first, records)
         leaves = jax.tree.leaves(measure)
         flags = [bool(getattr(leaf, "weak_type", False)) for leaf in leaves]
@@ -130,7 +136,7 @@ class RunFolder:
 
     def extend(self, plan: Mapping[str, Any], made: list[Any], times: np.ndarray) -> None:
         """Let the run end later: room for its records first, and then the words."""
-        extend_records(self.folder / "records.zarr", times, dict(made))
+        extend_records(self.folder / "records.zarr", self._variables, times, dict(made))
         words = self.words | {"plan": dict(plan), "made": made}
         write_atomically(self.folder / "run.json", json.dumps(words, indent=1).encode())
         self.words = words

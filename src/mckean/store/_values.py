@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from mckean.checks import array, require
-from mckean.store._files import make_folder, pack, unpack, write_atomically, writing
+from mckean.store._files import as_folder, make_folder, pack, unpack, write_atomically, writing
 from mckean.store._names import named
 from mckean.store._recipe import Recipe, device_array, make
 from mckean.store._records import read_dataset
@@ -29,7 +29,7 @@ def save(value: Any, folder: str | Path) -> None:
     **Raises:** `ValueError` for a value that holds a function or a class of yours, and for a place that is taken;
     `OSError`, in one sentence, for one that cannot be written. Then nothing is left there.
     """
-    folder, recipe = Path(folder), Recipe()
+    folder, recipe = as_folder("folder", folder), Recipe()
     words = recipe.words(value)
     require(not recipe.strangers, f"a folder holds no program, but this value holds your {recipe.strangers[:1]}.")
     free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
@@ -57,7 +57,7 @@ def load(folder: str | Path) -> Any:
 
     **Raises:** `ValueError` for another folder, and for one that is damaged.
     """
-    folder = Path(folder)
+    folder = as_folder("folder", folder)
     if not (folder / "run.json").exists():
         words = read_words(folder / _WORDS, "value")
         return make(words["words"], unpack(folder / "arrays.npz")[0])

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from mckean import store
 from mckean.checks import require
 from mckean.sweeps import _function
 from mckean.sweeps._table import Table
@@ -43,7 +44,7 @@ class Folder:
     - `function`: the name of the function, and the digests of what decides on its values.
     - `key`: the key of its randomness, None where it has none.
     - `double`: whether it computes in double precision.
-    - `made`: by which versions it was begun, and when.
+    - `made`: by which versions it was begun, and when; and when its function was repaired.
     """
 
     path: Path
@@ -71,20 +72,29 @@ class Folder:
         """The number of a cell, as wide as that of the last."""
         return f"{cell:0{len(str(self.table.size - 1))}d}"
 
-    def require_same(self, function: Callable, *, table: Table | None = None, key: Any = None) -> None:
-        """Raise `ValueError` unless this is the sweep of a function over a table, with a key, in this precision."""
+    def require_same(self, table: Table, key: Any) -> None:
+        """Raise `ValueError` unless this is a sweep over a table, with a key, in this precision."""
         self.require_precision()
-        changed = _function.difference(_function.parts(function), self.function["parts"])
-        require(
-            not changed, f"'{self.path}' holds a sweep of another function: {changed} has changed{_ELSE}, or undo it."
-        )
-        if table is None:
-            return
         changed = table.difference(self.table)
-        require(not changed, f"'{self.path}' holds a sweep over another table: {changed}{_ELSE}.")
+        require(not changed, f"'{self.path}' holds a sweep over another table: {changed}{ELSE}.")
         require(
-            _key_data(key) == _key_data(self.key), f"'{self.path}' holds a sweep with another key: key differs{_ELSE}."
+            _key_data(key) == _key_data(self.key), f"'{self.path}' holds a sweep with another key: key differs{ELSE}."
         )
+
+    def change(self, function: Callable) -> str:
+        """In what a function differs from that of the sweep, in words; empty where it is that."""
+        return _function.difference(_function.parts(function), self.function["parts"])
+
+    def repaired(self, function: Callable, done: int) -> "Folder":
+        """The sweep with another function from now on, which is written in it, and after how many cells."""
+        said = f"{self.change(function)} changed when {done} of {self.table.size} cells were done, {now()}"
+        before = self.made.get("repaired")
+        made = self.made | {"repaired": f"{before}; {said}" if before else said}
+        about = json.loads((self.path / _ABOUT).read_text(encoding="utf-8"))
+        about |= {"function": _named(function), "made": made}
+        with writing(self.path):
+            store.write_atomically(self.path / _ABOUT, json.dumps(about, indent=1).encode())
+        return find(self.path)
 
     def require_precision(self) -> None:
         """Raise `ValueError` in a process of the other precision."""
@@ -96,22 +106,23 @@ class Folder:
         )
 
 
-_ELSE = "; choose another folder"
+ELSE = "; choose another folder"
 
 
 def begin(path: Path, function: Callable, table: Table, key: PRNGKeyArray | None) -> Folder:
     """The folder of the sweep, made where there is none; whoever comes later finds it whole.
 
-    **Raises:** `ValueError` for a folder of something else, and one that cannot be written.
+    **Raises:** `ValueError` for a folder of something else, of another table or key; `OSError` for one that cannot be
+    written.
     """
     if not (path / _ABOUT).exists():
         held = [each for each in path.iterdir() if not each.name.startswith(".")] if path.is_dir() else []
-        require(not held, f"'{path}' is there and holds no sweep{_ELSE}.")
+        require(not held, f"'{path}' is there and holds no sweep{ELSE}.")
         with writing(path):
             path.mkdir(parents=True, exist_ok=True)
             _put_new(path / _ABOUT, json.dumps(_about(function, table, key), indent=1))
     folder = find(path)
-    folder.require_same(function, table=table, key=key)
+    folder.require_same(table, key)
     return folder
 
 
@@ -137,16 +148,9 @@ def find(path: Path) -> Folder:
         raise ValueError(f"'{path}' holds no sweep that can be read: {error!r} in {_ABOUT}.") from error
 
 
-@contextlib.contextmanager
-def writing(path: Path):
-    """Where a sweep writes: what the disk refuses is one sentence."""
-    try:
-        yield
-    except OSError as error:
-        cause = error.strerror or str(error)
-        raise ValueError(
-            f"the sweep in '{path}' cannot be written: {cause}; what is done stays, and the same call goes on."
-        ) from error
+def writing(path: Path) -> contextlib.AbstractContextManager[None]:
+    """Where a sweep writes: what the disk refuses is one sentence, an `OSError`."""
+    return store.writing(path, "; what is done stays, and the same call goes on")
 
 
 def software() -> str:
@@ -161,15 +165,19 @@ def now() -> str:
 
 
 def _about(function: Callable, table: Table, key: PRNGKeyArray | None) -> dict[str, Any]:
-    name = getattr(function, "__qualname__", type(function).__qualname__)
     return {
         "format": FORMAT,
-        "function": {"name": name, "parts": _function.parts(function)},
+        "function": _named(function),
         "table": {"product": table.product, "columns": table.columns},
         "key": _key_data(key),
         "double": jax.config.values["jax_enable_x64"],
         "made": {"software": software(), "begun": now()},
     }
+
+
+def _named(function: Callable) -> dict[str, Any]:
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    return {"name": name, "parts": _function.parts(function)}
 
 
 def _key_data(key: Any) -> Any:

@@ -33,7 +33,7 @@ class Log:
             self._path = folder.logs / f"{self.name}.jsonl"
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
             fcntl.flock(self._file, fcntl.LOCK_EX)
-            self.append({"machine": _machine(), "host": platform.node(), "begun": now(), "software": software()})
+        self.append({"machine": _machine(), "host": platform.node(), "begun": now(), "software": software()})
         self._ended = threading.Event()
         threading.Thread(target=self._beat, daemon=True).start()
 
@@ -98,6 +98,11 @@ class Reader:
                         if "cell" in record:
                             yield record
         self._read[path.name] = begin
+
+    def anyone(self) -> bool:
+        """Whether any worker lives."""
+        list(self.news())
+        return any(self.lives(path.stem) for path in self._folder.logs.glob("*.jsonl"))
 
     def lives(self, name: str) -> bool:
         """Whether a worker lives: by its lock on this machine, by when it last touched its log on others."""

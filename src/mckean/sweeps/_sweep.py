@@ -12,12 +12,13 @@ from jaxtyping import PRNGKeyArray
 
 from mckean.checks import positive_integer, require, require_key
 from mckean.dynamics.progress import bar
+from mckean.store import as_folder
 from mckean.sweeps import _function
 from mckean.sweeps._attempts import Attempts
-from mckean.sweeps._crew import Crew, loaded
+from mckean.sweeps._crew import Crew
 from mckean.sweeps._dataset import assemble
-from mckean.sweeps._folder import Folder, begin, find
-from mckean.sweeps._log import Log
+from mckean.sweeps._folder import ELSE, Folder, begin, find
+from mckean.sweeps._log import Log, Reader
 from mckean.sweeps._table import as_table, words
 from mckean.sweeps._work import require_call, work
 
@@ -55,27 +56,28 @@ def sweep(
       on no worker, no order and no other cell. Default: f takes no key.
     - `workers`: how many processes run cells. With one it is this process, which takes any f. More are new processes,
       each with its share of the cores, which import f from its file. Default: 1.
-    - `retry`: whether cells that failed are run again. Default: no.
+    - `retry`: whether cells that failed are run again. f may have been repaired meanwhile: what is done stays, and the
+      Dataset says in its attribute `repaired` what has changed, and after how many cells. Default: no.
     - `progress`: whether to show a progress bar. Default: no.
 
     **Returns:** an xarray `Dataset` with the parameters of a product as its dimensions, and those of rows as
     coordinates of the dimension `cell`. `failure` has the sentence with which a cell failed, and `seconds` its time.
     Where a cell failed, and beyond the end of an array that is shorter than in other cells, there is NaN.
 
-    **Raises:** `ValueError` for a folder that cannot be written or holds another sweep (it says whether f or the table
-    has changed), and for an f that other processes cannot find. `KeyboardInterrupt` on Ctrl-C, when all workers have
-    stopped.
+    **Raises:** `ValueError` for a folder that holds another sweep (it says whether f or the table has changed), and for
+    an f that other processes cannot find. `OSError` for a folder that cannot be written; what is done stays.
+    `KeyboardInterrupt` on Ctrl-C, when all workers have stopped.
 
-    **Warns:** of cells that failed, with the first sentence.
+    **Warns:** of cells that failed, with the first sentence; and of an f that was repaired.
     """
-    path, cells = Path(folder), as_table(table)
+    path, cells = as_folder("folder", folder), as_table(table)
     _function.reach(f, path)
     require_call(f, cells, key is not None)
     if key is not None:
         require_key(key)
     workers = positive_integer("the number of workers is a positive integer", workers)
     found = f if workers == 1 else _function.target(f)
-    return _finish(begin(path, f, cells, key), found, workers, retry, progress)
+    return _finish(_with_function(begin(path, f, cells, key), f, retry), found, workers, retry, progress)
 
 
 def join(
@@ -95,12 +97,14 @@ def join(
 
     **Raises:** `ValueError` for another function than that of the sweep, and for a folder that holds none.
     """
-    workers, found = positive_integer("the number of workers is a positive integer", workers), find(Path(folder))
+    workers = positive_integer("the number of workers is a positive integer", workers)
+    found = find(as_folder("folder", folder))
     jax.config.update("jax_enable_x64", found.double)
     if target.rpartition(":")[0].endswith(".py"):
         place, _, name = target.rpartition(":")
         target = f"{Path(place).absolute()}:{name}"
-    function = loaded(target, found)
+    function = _function.load(target, found.path)
+    found = _with_function(found, function, retry)
     require_call(function, found.table, found.key is not None)
     return _finish(found, function if workers == 1 else target, workers, retry, progress)
 
@@ -116,8 +120,35 @@ def open_sweep(folder: str | Path) -> xr.Dataset:
 
     **Raises:** `ValueError` for a folder that holds no sweep that this version can read.
     """
-    found = find(Path(folder))
+    found = find(as_folder("folder", folder))
     return assemble(found, Attempts(found, keep=True).refresh().records)
+
+
+def _with_function(folder: Folder, f: Callable, retry: bool) -> Folder:
+    """The sweep, of which f is the function, or is from now on: where cells failed, and are to be run again.
+
+    **Raises:** `ValueError` for another function in any other case.
+    """
+    changed = folder.change(f)
+    if not changed:
+        return folder
+    cells = Attempts(folder).refresh()
+    failed, done = len(cells.failed), len(cells.records) - len(cells.failed)
+    mend = f"; retry=True runs the {failed} that failed with it as it is now" if failed else ""
+    require(
+        retry and failed,
+        f"'{folder.path}' holds a sweep of another function: {changed} has changed{mend}{ELSE}, or undo it.",
+    )
+    require(
+        not Reader(folder).anyone(),
+        f"others run cells of '{folder.path}' with the function as it was, before {changed} has changed: stop them.",
+    )
+    warnings.warn(
+        f"{changed} has changed: the {done} cells of '{folder.path}' that are done keep what they have, and the other "
+        f"{folder.table.size - done} are run with the function as it is now.",
+        stacklevel=3,
+    )
+    return folder.repaired(f, done)
 
 
 def _finish(folder: Folder, f: Callable | str, workers: int, retry: bool, progress: bool) -> xr.Dataset:
@@ -172,9 +203,9 @@ def submit(
 
     **Returns:** submitit's jobs.
 
-    **Raises:** `ValueError` where submitit or Slurm is missing, and for what `sweep` refuses.
+    **Raises:** `ValueError` where submitit or Slurm is missing; the other errors are those of `sweep`.
     """
-    path, cells = Path(folder).absolute(), as_table(table)
+    path, cells = as_folder("folder", folder).absolute(), as_table(table)
     _function.reach(f, path)
     require_call(f, cells, key is not None)
     jobs = positive_integer("the number of jobs is a positive integer", jobs)
@@ -184,7 +215,7 @@ def submit(
         import submitit
     except ImportError as error:
         raise ValueError("jobs are handed to Slurm by submitit: pip install 'mckean[slurm]'.") from error
-    begin(path, f, cells, key)
+    _with_function(begin(path, f, cells, key), f, retry=False)
     try:
         executor = submitit.AutoExecutor(path.with_name(f"{path.name}-jobs"), cluster=cluster)
         executor.update_parameters(**resources)
