@@ -224,7 +224,7 @@ REFUSED = {
         "a number for a law": (lambda: mk.Mixture([1.0], [1.0]), "law"),
     },
     "deposit": {"on another space": (lambda: mk.deposit(DOTS, CIRCLE.grid(8)), "space|on")},
-    "shard": {"a law": (lambda: mk.shard(mk.Gaussian(0.0, 1.0)), "particles are spread over devices")},
+    "shard": {"a law": (lambda: mk.shard(mk.Gaussian(0.0, 1.0)), "particles and densities are spread over devices")},
     "smooth": {"by a negative width": (lambda: mk.smooth(RHO, -1.0), "width|positive|negative")},
     "relative_entropy": {
         "of particles": (lambda: mk.relative_entropy(CLOUD, CLOUD), "densit"),

@@ -14,7 +14,7 @@ from mckean.dynamics.choice import Scheme
 from mckean.dynamics.loop import AbstractBook, Kept, Plan, run_in_chunks
 from mckean.dynamics.stored import pieces_of, require_versions
 from mckean.dynamics.trajectory import Trajectory
-from mckean.measures import AbstractMeasure, Particles, mesh_of, shard
+from mckean.measures import AbstractMeasure, Density, Particles, mesh_of, shard
 from mckean.models import Equation
 from mckean.store import RunFolder, StrangerError, as_folder
 
@@ -128,11 +128,12 @@ def _given(kept: RunFolder, again: dict[str, Any]) -> dict[str, Any]:
 
 
 def _spread(measure: AbstractMeasure) -> AbstractMeasure:
-    """Particles that were spread over devices, spread over those of this process: on all numbers the bits are one."""
+    """What was spread over devices, spread over those of this process: on all numbers of them the bits are the same."""
     if mesh_of(measure) is None:
         return measure
-    assert isinstance(measure, Particles)
-    return shard(measure, max(k for k in (1, 2, 4, 8) if k <= jax.device_count() and measure.n % k == 0))
+    assert isinstance(measure, Particles | Density)
+    parts = [measure.n] if isinstance(measure, Particles) else [n // 4 for n in measure.grid.shape[:2]]
+    return shard(measure, max(k for k in (1, 2, 4, 8) if k <= jax.device_count() and all(n % k == 0 for n in parts)))
 
 
 def _every(plan: dict[str, Any]) -> int | None:
