@@ -212,7 +212,7 @@ def submit(
     require(cluster in ("slurm", "local"), f"cluster is 'slurm' or 'local', not {cluster!r}.")
     target = _function.target(f)
     try:
-        import submitit
+        import submitit  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ValueError("jobs are handed to Slurm by submitit: pip install 'mckean[slurm]'.") from error
     _with_function(begin(path, f, cells, key), f, retry=False)
