@@ -24,7 +24,7 @@ def widget(session: Session, *, shown: int = 20_000) -> Any:
     """
     require_session(session)
     try:
-        import anywidget  # pyright: ignore[reportMissingImports]
+        import anywidget
     except ImportError as error:
         raise ValueError(
             f"a widget needs {error.name}, which is not installed: pip install 'mckean[notebook]' brings it."
@@ -41,6 +41,6 @@ def widget(session: Session, *, shown: int = 20_000) -> Any:
 
 
 def _traitlet(module: str) -> Any:
-    import traitlets  # pyright: ignore[reportMissingImports]
+    import traitlets
 
     return traitlets.Unicode(module).tag(sync=True)
