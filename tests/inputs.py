@@ -355,50 +355,6 @@ REFUSED = {
             "shape",
         )
     },
-    "phases.linear_threshold": {
-        "a model on the line": (lambda: mk.phases.linear_threshold(mk.langevin(LINE)), "one of a torus"),
-        "no interaction": (lambda: mk.phases.linear_threshold(mk.langevin(CIRCLE)), "without an interaction"),
-    },
-    "phases.steady_state": {
-        "from particles": (lambda: mk.phases.steady_state(MODEL, CLOUD), "starts at a density"),
-        "with a drift": (
-            lambda: mk.phases.steady_state(mk.Model(CIRCLE, drift=lambda x, mu: 0 * x, noise=mk.Thermal(1.0)), RHO),
-            "need not be a gradient",
-        ),
-        "without a temperature": (
-            lambda: mk.phases.steady_state(mk.Model(CIRCLE, interaction=mk.kernels.Cosine(1.0)), RHO),
-            "temperature",
-        ),
-    },
-    "phases.steady_states": {
-        "no grid": (lambda: mk.phases.steady_states(MODEL, 8, key=KEY), "live on a grid"),
-        "a grid of another space": (
-            lambda: mk.phases.steady_states(MODEL, PLANE.grid(8, -1.0, 1.0), key=KEY),
-            "lives on",
-        ),
-        "no key": (lambda: mk.phases.steady_states(MODEL, CIRCLE.grid(8), key=0), "key"),
-    },
-    "phases.departures": {
-        "from a state": (lambda: mk.phases.departures(mk.phases.steady_state(MODEL, RHO)), "an event of a branch"),
-    },
-    "phases.mountain_pass": {
-        "between densities": (lambda: mk.phases.mountain_pass(MODEL, RHO, RHO), "between two steady states"),
-        "from a state to itself": (
-            lambda: mk.phases.mountain_pass(MODEL, *[mk.phases.steady_state(MODEL, RHO)] * 2),
-            "are one",
-        ),
-    },
-    "phases.coexistence": {"of states": (lambda: mk.phases.coexistence(RHO, RHO), "two branches")},
-    "phases.continuation": {
-        "a parameter that is no leaf": (
-            lambda: mk.phases.continuation((MODEL, "strength"), mk.phases.steady_state(MODEL, RHO), 1.0, (0.5, 2.0)),
-            "interaction.kernel.coefficients, noise.beta",
-        ),
-        "outside its bounds": (
-            lambda: mk.phases.continuation(lambda beta: MODEL, mk.phases.steady_state(MODEL, RHO), 1.0, (2.0, 3.0)),
-            "within its bounds",
-        ),
-    },
     "energetics.poincare_bounds": {"of particles": (lambda: mk.energetics.poincare_bounds(CLOUD), "density")},
     "energetics.log_sobolev_bounds": {"of particles": (lambda: mk.energetics.log_sobolev_bounds(CLOUD), "density")},
 }

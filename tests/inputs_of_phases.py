@@ -1,4 +1,4 @@
-"""Inputs that a user may well give, beyond those of `inputs`: diagrams, lifetimes, ramps, and models with a transition.
+"""Inputs to the wing of phases, and to its models, that a user may well give.
 
 Each must be refused, with these words in the sentence.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 import mckean as mk
 
-LINE, CIRCLE = mk.Euclidean(1), mk.Torus(1)
+LINE, CIRCLE, PLANE = mk.Euclidean(1), mk.Torus(1), mk.Euclidean(2)
 KEY = jax.random.key(0)
 CLOUD = mk.Particles(CIRCLE, jnp.asarray([[0.1], [2.0]]))
 MODEL = mk.langevin(CIRCLE, interaction=mk.kernels.Cosine(1.0))
@@ -59,13 +59,45 @@ def unit_vectors(interaction: Any = POLAR, confinement=None, beta=1.0):
 
 
 REFUSED = {
+    "phases.departures": {
+        "from a state": (lambda: phases.departures(phases.steady_state(MODEL, RHO)), "an event of a branch"),
+    },
+    "phases.mountain_pass": {
+        "between densities": (lambda: phases.mountain_pass(MODEL, RHO, RHO), "between two steady states"),
+        "from a state to itself": (
+            lambda: phases.mountain_pass(MODEL, *[phases.steady_state(MODEL, RHO)] * 2),
+            "are one",
+        ),
+    },
+    "phases.coexistence": {"of states": (lambda: phases.coexistence(RHO, RHO), "two branches")},
+    "phases.continuation": {
+        "a parameter that is no leaf": (
+            lambda: phases.continuation((MODEL, "strength"), phases.steady_state(MODEL, RHO), 1.0, (0.5, 2.0)),
+            "interaction.kernel.coefficients, noise.beta",
+        ),
+        "outside its bounds": (
+            lambda: phases.continuation(lambda beta: MODEL, phases.steady_state(MODEL, RHO), 1.0, (2.0, 3.0)),
+            "within its bounds",
+        ),
+    },
     "phases.linear_threshold": {
+        "a model on the line": (lambda: phases.linear_threshold(mk.langevin(LINE)), "one of a torus"),
+        "no interaction": (lambda: phases.linear_threshold(mk.langevin(CIRCLE)), "without an interaction"),
         "an interaction on a sphere that is not zonal": (
             lambda: phases.linear_threshold(unit_vectors(interaction=uneven)),
             "depends on ⟨x, y⟩ alone",
         ),
     },
     "phases.steady_state": {
+        "from particles": (lambda: phases.steady_state(MODEL, CLOUD), "starts at a density"),
+        "with a drift": (
+            lambda: phases.steady_state(mk.Model(CIRCLE, drift=lambda x, mu: 0 * x, noise=mk.Thermal(1.0)), RHO),
+            "need not be a gradient",
+        ),
+        "without a temperature": (
+            lambda: phases.steady_state(mk.Model(CIRCLE, interaction=mk.kernels.Cosine(1.0)), RHO),
+            "temperature",
+        ),
         "an interaction on a sphere that is not zonal": (
             lambda: phases.steady_state(unit_vectors(interaction=uneven), EVEN),
             "depends on ⟨x, y⟩ alone",
@@ -82,6 +114,12 @@ REFUSED = {
         ),
     },
     "phases.steady_states": {
+        "no grid": (lambda: phases.steady_states(MODEL, 8, key=KEY), "live on a grid"),
+        "a grid of another space": (
+            lambda: phases.steady_states(MODEL, PLANE.grid(8, -1.0, 1.0), key=KEY),
+            "lives on",
+        ),
+        "no key": (lambda: phases.steady_states(MODEL, CIRCLE.grid(8), key=0), "key"),
         "a fluid on a sphere": (
             lambda: phases.steady_states(
                 mk.Model(BALL, interaction=POLAR, internal=mk.PorousMedium(2.0)), EVEN.grid, key=KEY

@@ -26,10 +26,11 @@ def test_the_code_of_a_page_runs(path):
     import matplotlib.pyplot as plt
 
     names: dict = {}
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()) as said:
         for code in BLOCK.findall(path.read_text()):
             exec(compile(code, path.name, "exec"), names)
     plt.close("all")
+    assert not re.search(r"\bnan\b", said.getvalue()), "a page prints what is no number"
 
 
 def test_each_section_that_an_error_names_is_there():

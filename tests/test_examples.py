@@ -111,5 +111,6 @@ def test_an_example_runs(short):
     import matplotlib.pyplot as plt
 
     runpy.run_path(str(HERE / "examples" / short), run_name="__main__")
-    (figure,) = plt.get_fignums()
-    plt.close(figure)
+    figures = plt.get_fignums()
+    plt.close("all")
+    assert len(figures) == 1
