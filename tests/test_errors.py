@@ -1,7 +1,7 @@
 """Bad input is one sentence with the cause and the mend, before anything runs; a bad run says where it went wrong."""
 
-import re
 import os
+import re
 import subprocess
 import sys
 import warnings
