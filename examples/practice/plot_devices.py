@@ -45,7 +45,7 @@ for run in runs:
 # %%
 fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 for k, run in zip(counts, runs, strict=True):
-    ax.plot(run.times, run.observed["r"], linewidth=9 - k, label=f"{k} device{'s' * (k > 1)}")
+    ax.plot(run.times, run.observed["r"], linewidth=12 / k, label=f"{k} device{'s' * (k > 1)}")
 ax.set(xlabel="time t", ylabel="order parameter r")
 ax.legend()
 
