@@ -42,3 +42,14 @@ def few_programs():
     """Thousands of compiled programs are more than a process can hold."""
     yield
     mckean.cache.drop_programs()
+
+
+@pytest.fixture
+def no_figure_is_left():
+    """A test closes what it asks for; what is refused, and every film, closes its own."""
+    from matplotlib import pyplot
+
+    yield
+    left = pyplot.get_fignums()
+    pyplot.close("all")
+    assert left == []

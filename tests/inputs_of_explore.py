@@ -3,13 +3,26 @@
 Each must be refused, with these words in the sentence.
 """
 
+import base64
+import json
 import math
+import zlib
 
 import mckean as mk
 from mckean import explore
 
 MODEL = mk.langevin(mk.Torus(1), interaction=mk.kernels.Cosine(1.0))
 SMALL = explore.Session("kuramoto", particles=7)
+
+
+def state(**parts):
+    """The text of a state with other parts."""
+    text = explore.fragment(SMALL)
+    document = json.loads(zlib.decompress(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))))
+    return base64.urlsafe_b64encode(zlib.compress(json.dumps(document | parts).encode())).decode().rstrip("=")
+
+
+TOKENS = {"model": "toy_transformer", "parameters": {"dim": 10**12}}
 
 REFUSED = {
     "explore.Session": {
@@ -43,6 +56,10 @@ REFUSED = {
         "of nothing": (lambda: explore.restore(""), "no state"),
         "of a session": (lambda: explore.restore(SMALL), "no state"),
         "of another text": (lambda: explore.restore("eJwDAAAAAAE"), "no state"),
+        "of a history without a verb": (lambda: explore.restore(state(events=[[0, [], 1]])), "no state"),
+        "of another history": (lambda: explore.restore(state(events=[[0, "advance", 1]])), "no state"),
+        "of more tokens than there is room": (lambda: explore.restore(state(**TOKENS)), "GiB"),
+        "of another file": (lambda: explore.restore(state(model="other.py:model")), "start the explorer with it"),
     },
     "explore.record": {
         "of a model": (lambda: explore.record(MODEL, frames=2), "asked of a Session"),

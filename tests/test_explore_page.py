@@ -114,6 +114,8 @@ def test_the_newest_page_drives_and_finds_the_state(address):
         assert ask(first, do="hello")["kind"] == "scene"
         ask(first, do="set", name="strength", value=2.25)
         step = ask(first, do="step")["step"]
+        first.send(b"bytes")
+        assert unpack(first.recv(timeout=30))[0]["kind"] == "refused"
         with dial(address, own) as second:
             scene = ask(second, do="hello")
             assert {p["name"]: p["value"] for p in scene["parameters"]}["strength"] == 2.25

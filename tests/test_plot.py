@@ -1,7 +1,6 @@
-"""Pictures: every kind of measure by every function, axes with names, what is where, colours, films, no figure left."""
+"""Pictures: every kind of measure by every function, axes with names, what is where, colours, no figure left."""
 
 import dataclasses
-import pathlib
 import re
 
 import jax
@@ -9,165 +8,37 @@ import jax.numpy as jnp
 import matplotlib
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgb
-from PIL import Image
+from matplotlib.colors import to_hex, to_rgb
+from pictures import (
+    CASES,
+    CIRCLE,
+    CLOUDS,
+    DENSITIES,
+    LINE,
+    LIVES,
+    MANY,
+    S2,
+    TORUS,
+    T,
+    account,
+    branch,
+    cloud,
+    family,
+    fitted,
+    geodesic,
+    law,
+    run,
+    state,
+)  # fmt: skip
 
 import mckean as mk
 from mckean import plot, statistics
-from mckean.energetics import Accounts, Ledger
-from mckean.phases import Branch, Event, PhaseDiagram, SteadyState
-from mckean.transport import Geodesic
+from mckean.phases import Branch, Event
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
-README = pathlib.Path(__file__).parent.parent / "README.md"
-LINE, CIRCLE, PLANE, TORUS, S1, S2 = (
-    mk.Euclidean(1), mk.Torus(1), mk.Euclidean(2), mk.Torus(2, (1.0, 2.0)), mk.Sphere(2), mk.Sphere(3),
-)  # fmt: skip
-PHASE, FLOCK = mk.TangentBundle(CIRCLE), mk.TangentBundle(PLANE)
-RNG = np.random.default_rng(0)
-
-
-@pytest.fixture(autouse=True)
-def no_figure_is_left():
-    """A test closes what it asks for; what is refused, and every film, closes its own."""
-    yield
-    left = pyplot.get_fignums()
-    pyplot.close("all")
-    assert left == []
-
-
-def cloud(space, n=30, weights=None):
-    x = RNG.normal(size=(n, space.dim))
-    x = x / np.linalg.norm(x, axis=1, keepdims=True) if isinstance(space, mk.Sphere) else x
-    return mk.Particles(space, x, weights)
-
-
-def law(grid, f=lambda x: 1 + 0.5 * jnp.cos(x[0])):
-    return mk.Density.from_function(grid, f)
-
-
-def family(*members):
-    return mk.Family(list(members))
-
-
-def thin(z):
-    return jnp.exp(-jnp.sum(z**2))
-
-
-# A measure, more arguments, and words of the names of both axes.
-CLOUDS = {
-    "line": (cloud(LINE), {}, "$x$ (length)", "1/length"),
-    "many on a line": (cloud(LINE, 3000), {}, "$x$ (length)", "1/length"),
-    "weights on a line": (cloud(LINE, 4, [0.1, 0.2, 0.3, 0.4]), {}, "$x$ (length)", "1/length"),
-    "one point": (cloud(LINE, 1), {}, "$x$ (length)", "1/length"),
-    "torus of one side": (cloud(CIRCLE), {}, "$x$ (length)", "1/length"),
-    "circle": (cloud(S1), {}, "radian", "per radian"),
-    "plane": (cloud(PLANE), {}, "$x_1$ (length)", "$x_2$ (length)"),
-    "weights on a plane": (cloud(PLANE, 2, [0.2, 0.8]), {}, "$x_1$ (length)", "$x_2$ (length)"),
-    "torus": (cloud(TORUS), {}, "$x_1$ (length)", "$x_2$ (length)"),
-    "two of three": (cloud(mk.Euclidean(3)), {"coordinates": (2, 0)}, "$x_3$ (length)", "$x_1$ (length)"),
-    "two of a sphere": (cloud(mk.Sphere(5)), {"coordinates": (0, 4)}, "$x_1$", "$x_5$"),
-    "sphere": (cloud(S2), {}, "", ""),
-    "sphere from the pole": (cloud(S2), {"view": (0.0, 0.0, 1.0)}, "", ""),
-    "map of a sphere": (cloud(S2), {"view": None}, "longitude", "height"),
-    "phase plane": (cloud(PHASE), {}, "$x$ (length)", "velocity $v$ (length/time)"),
-    "flock": (cloud(FLOCK), {}, "$x_1$ (length)", "$x_2$ (length)"),
-    "velocities of a flock": (cloud(FLOCK), {"coordinates": (2, 3)}, "velocity $v_1$", "velocity $v_2$"),
-    "labels on a circle": (family(cloud(CIRCLE), cloud(CIRCLE)), {}, "$x$ (length)", "1/length"),
-    "labels on a plane": (family(cloud(PLANE), cloud(PLANE)), {}, "$x_1$ (length)", "$x_2$ (length)"),
-    "many labels": (family(*[cloud(S2)] * 8), {}, "", ""),
-}
-DENSITIES = {
-    "torus of one side": (law(CIRCLE.grid(16)), {}, "$x$ (length)", "(1/length)"),
-    "box of the line": (law(LINE.grid(16, -1.0, 1.0)), {}, "$x$ (length)", "(1/length)"),
-    "quantiles": (mk.Lagrangian.from_density(law(LINE.grid(16, -1.0, 1.0))), {}, "$x$ (length)", "(1/length)"),
-    "Gaussian": (mk.Gaussian(0.0, 1.0), {}, "$x$ (length)", "(1/length)"),
-    "Gaussian on a plane": (mk.Gaussian(jnp.zeros(2), jnp.eye(2)), {}, "$x_1$ (length)", "$x_2$ (length)"),
-    "circle": (law(S1.grid(8)), {}, "radian", "per radian"),
-    "zonal": (law(mk.Sphere(6).grid(8, axis=(1.0, *[0.0] * 5)), lambda x: 1 + 0.5 * x[0]), {}, "e, x", "sphere"),
-    "torus": (law(TORUS.grid(8)), {}, "$x_1$ (length)", "$x_2$ (length)"),
-    "box": (law(PLANE.grid(8, -1.0, 1.0)), {}, "$x_1$ (length)", "$x_2$ (length)"),
-    "phase grid": (law(PHASE.grid(CIRCLE.grid(8), 8, 4.0), thin), {}, "$x$ (length)", "velocity $v$ (length/time)"),
-    "phase grid of a plane": (
-        law(FLOCK.grid(PLANE.grid(4, -3.0, 3.0), 4, 4.0), thin), {}, "$x_1$ (length)", "$x_2$ (length)",
-    ),
-    "sphere": (law(S2.grid(8)), {}, "", ""),
-    "map of a sphere": (law(S2.grid(8)), {"view": None}, "longitude", "height"),
-    "labels": (family(law(CIRCLE.grid(16)), law(CIRCLE.grid(16))), {}, "$x$ (length)", "(1/length)"),
-}  # fmt: skip
-
-
-def state(order, index=0):
-    curvatures = np.array([1.0 - 2 * index])
-    return SteadyState(law(CIRCLE.grid(8)), -order, 1e-12, 1e-12, 0.0, order, curvatures, index, 0, mk.Model(CIRCLE))
-
-
-def branch():
-    """A fold at 1, from which a stable curve and one that is not go on."""
-    r = np.linspace(0.0, 1.0, 12)
-    states = [state(x, int(x < 0.5)) for x in r]
-    p = 1 + (r - 0.5) ** 2
-    return Branch(p, states, [Event("fold", 1.0, 1e-9, state(0.5), 1, lambda p: p)], lambda p: p)
-
-
-def diagram():
-    phase = np.array([[0, 0, -1], [1, 0, -1], [2, 2, -1]])
-    nan = np.nan
-    values = {"order": phase / 2.0, "gap": -phase / 2.0, "residual": np.zeros((3, 3))}
-    lines = {"threshold": np.array([2.0, 2.5, nan]), "fold": np.array([1.5, nan, nan])}
-    first, second = np.array([1.0, 2.0, 3.0]), np.array([0.5, 1.0, 2.0])
-    return PhaseDiagram(("kappa", "beta"), first, second, phase=phase, **values, **lines,
-                        coexistence=np.array([1.8, nan, nan]), columns=[])  # fmt: skip
-
-
-def account(replicas=()):
-    t = np.linspace(0, 1, 5)
-    term = np.broadcast_to(t, (*replicas, 5)) + 0.01 * RNG.normal(size=(*replicas, 5))
-    zero = np.zeros_like(term)
-    return Ledger(np.broadcast_to(t, term.shape), -term + 1e-6, Accounts(term, zero, zero, zero, zero, zero))
-
-
-def geodesic(grid):
-    values = jnp.stack([law(grid, lambda x, s=s: jnp.exp(-jnp.sum((x - s) ** 2))).values for s in (-0.5, 0.0, 0.5)])
-    return Geodesic(grid, values, (), jnp.ones(2), 0.0, 0.0, 0)
-
-
-def fitted():
-    samples = RNG.normal(size=(20, 3)) ** 2 / np.array([10.0, 100.0, 1000.0])
-    return statistics.fit_rate([10, 100, 1000], statistics.jackknife(samples, 2))
-
-
-T = np.linspace(0.0, 1.0, 6)
-MANY = RNG.normal(size=(9, 6))
-PRINTED = statistics.average(MANY)
-LIVES = statistics.Lifetimes([1.0, 2.0, 3.0, 4.0], [True, False, True, False])
-OTHERS = {
-    "series": (plot.series, (T, T), {"exact": lambda t: t}, "time $t$", "value"),
-    "series of replicas": (plot.series, (T, MANY), {"label": "mean", "exact": 0.0}, "time $t$", "value"),
-    "spread of replicas": (plot.series, (T, MANY), {"band": "spread", "level": 0.5}, "time $t$", "value"),
-    "replicas without a band": (plot.series, (T, MANY), {"band": None}, "time $t$", "value"),
-    "series of estimates": (plot.series, (T, PRINTED), {"exact": T}, "time $t$", "value"),
-    "overlap": (plot.overlap, (T, np.abs(MANY) / 9), {"exact": 0.5}, "depth $s$", r"overlap $\langle x_i, x_j"),
-    "rate": (plot.rate, (fitted(),), {"exponent": -0.5}, "number of particles $N$", "error"),
-    "ledger": (plot.ledger, (account(),), {}, "time $t$", "energy per particle"),
-    "ledgers": (plot.ledger, (account((4,)),), {}, "time $t$", "energy per particle"),
-    "lifetimes": (plot.lifetimes, (LIVES,), {}, "time $t$", "share of lives"),
-    "branch": (plot.branches, (branch(),), {"parameter": "strength $K$"}, "strength $K$", "order parameter"),
-    "energies": (plot.branches, ([branch()] * 2,), {"coordinate": "free_energy", "labels": "ab"}, "", "free energy"),
-    "coordinate": (plot.branches, (branch(),), {"coordinate": lambda s: s.order**2}, "parameter", "state"),
-    "phases": (plot.phase_diagram, (diagram(),), {}, "beta", "kappa"),
-    "gap": (plot.phase_diagram, (diagram(),), {"field": "gap"}, "beta", "kappa"),
-    "geodesic": (plot.geodesic, (geodesic(LINE.grid(16, -2.0, 2.0)),), {"times": 3}, "$x$ (length)", "(1/length)"),
-    "geodesic on a plane": (plot.geodesic, (geodesic(PLANE.grid(8, -2.0, 2.0)),), {}, "$x_1$ (length)", "$x_2$"),
-    "curve": (plot.curve, (T, T), {"error": 0.1}, "", ""),
-    "points": (plot.curve, (T, PRINTED), {"kind": "points"}, "", ""),
-    "steps": (plot.curve, (np.linspace(0, 1, 7), T), {"kind": "steps", "error": T}, "", ""),
-}  # fmt: skip
-CASES = {f"{name}: {kind}": (getattr(plot, name), (mu,), given, x, y)
-         for name, kinds in (("particles", CLOUDS), ("density", DENSITIES)) for kind, (mu, given, x, y) in kinds.items()
-         } | OTHERS  # fmt: skip
+pytestmark = pytest.mark.usefixtures("no_figure_is_left")
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -194,13 +65,43 @@ def test_names_that_axes_have_are_kept_and_two_pictures_lie_over_each_other():
     mu, rho = CLOUDS["torus of one side"][0], DENSITIES["torus of one side"][0]
     figure, ax = pyplot.subplots()
     ax.set_xlabel("phase")
-    plot.density(rho, plot.particles(mu, ax, label="particles"), label="limit", color=plot.COLOURS[1])
+    plot.density(rho, plot.particles(mu, ax, label="particles"), label="limit")
     assert ax.get_xlabel() == "phase"
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["particles", "limit"]
     low, high = ax.get_ylim()
     assert low == 0
     assert high >= float(jnp.max(rho.values))
     pyplot.close(figure)
+
+
+@pytest.mark.parametrize("first", ["cloud", "plane", "law", "run", "lives"])
+@pytest.mark.parametrize("second", ["cloud", "plane", "law", "curve", "points", "run", "lives", "branch"])
+def test_two_pictures_on_the_same_axes_have_two_colours(first, second):
+    """The first two of the library, whatever is drawn; a colour that the user gives is taken as well."""
+    draw = {
+        "cloud": lambda ax, **given: plot.particles(cloud(CIRCLE), ax, **given),
+        "plane": lambda ax, **given: plot.particles(cloud(S2), ax, **given),
+        "law": lambda ax, **given: plot.density(law(CIRCLE.grid(8)), ax, **given),
+        "curve": lambda ax: plot.curve(T, T, ax, error=0.1),
+        "points": lambda ax: plot.curve(T, T, ax, error=0.1, kind="points"),
+        "run": lambda ax, **given: plot.series(T, T, ax, **given),
+        "lives": lambda ax, **given: plot.lifetimes(LIVES, ax, **given),
+        "branch": lambda ax: plot.branches(branch(), ax),
+    }
+    for given, left in (({}, 1), ({"color": plot.COLOURS[1]}, 0)):
+        figure, ax = pyplot.subplots()
+        draw[first](ax, **given)
+        before = painted(ax)
+        draw[second](ax)
+        assert painted(ax) - before == {plot.COLOURS[left]}
+        pyplot.close(figure)
+
+
+def painted(ax):
+    """The colours of the library that are seen on the axes."""
+    points = [paint for marks in ax.collections for paint in marks.get_facecolor()]
+    seen = [*(line.get_color() for line in ax.lines), *(patch.get_edgecolor() for patch in ax.patches), *points]
+    return {to_hex(paint).upper() for paint in seen} & set(plot.COLOURS)
 
 
 def test_a_histogram_is_a_density():
@@ -211,6 +112,15 @@ def test_a_histogram_is_a_density():
     values, edges, _ = ax.patches[0].get_data()
     assert np.sum(values * np.diff(edges)) == pytest.approx(1)
     assert values[0] * (edges[1] - edges[0]) == pytest.approx(0.6)
+    pyplot.close(ax.get_figure())
+
+
+@pytest.mark.parametrize("apart", [0.0, 3e-16, 1e-15, 1e-9])
+def test_a_cloud_that_has_come_together_has_a_histogram(apart):
+    """Also where its ends are neighbouring numbers, between which there is no room for bins."""
+    ax = plot.particles(mk.Particles(LINE, jnp.asarray([[1.0], [1.0 + apart]])))
+    values, edges, _ = ax.patches[0].get_data()
+    assert np.sum(values * np.diff(edges)) == pytest.approx(1)
     pyplot.close(ax.get_figure())
 
 
@@ -352,88 +262,6 @@ def test_colours_are_told_apart_with_any_colour_vision():
     assert min(nearest(tableau, vision) for vision in VISIONS.values()) < 5 * NOTICED
 
 
-def run(measure, **observe):
-    model = mk.langevin(measure.domain, interaction=mk.kernels.Cosine(1.0), beta=1.0)
-    path = mk.Brownian(jax.random.key(0))
-    return mk.evolve(model, measure, until=0.3, dt=0.1, path=path, observe=observe, every=1)
-
-
-def test_frames_are_the_measures_of_the_run():
-    """The last one is the final measure, to the bit, and the first the start."""
-    for measure, shot in ((cloud(CIRCLE, 5), mk.observables.positions), (law(CIRCLE.grid(8)), mk.observables.density)):
-        made = run(measure, shot=shot)
-        frames = plot.frames(made)
-        assert len(frames) == made.times.size == 4
-        for known, found in ((measure, frames[0]), (made.final, frames[-1])):
-            assert jax.tree.structure(known) == jax.tree.structure(found)
-            assert all(np.array_equal(a, b) for a, b in zip(*map(jax.tree.leaves, (known, found)), strict=True))
-
-
-def test_a_family_takes_snapshots_too():
-    model = mk.Population(lambda w: mk.Model(CIRCLE, drift=lambda x, mu: w + 0 * x), jnp.arange(2.0))
-    for member, shot in ((cloud(CIRCLE, 5), mk.observables.positions), (law(CIRCLE.grid(8)), mk.observables.density)):
-        made = mk.evolve(model, family(member, member), until=0.2, dt=0.1, observe={"x": shot}, every=1)
-        first, *_, last = plot.frames(made)
-        assert isinstance(last, mk.Family)
-        assert all(np.array_equal(a, b) for a, b in zip(*map(jax.tree.leaves, (made.final, last)), strict=True))
-        assert float(mk.measures.distance(first.member(0), member)) == 0
-
-
-def count(path):
-    with Image.open(path) as film:
-        return getattr(film, "n_frames", 1)
-
-
-@pytest.mark.parametrize(
-    "measure",
-    [cloud(LINE), cloud(PLANE), cloud(TORUS), cloud(S2), cloud(PHASE), family(cloud(CIRCLE), cloud(CIRCLE)),
-     law(CIRCLE.grid(8)), law(TORUS.grid(8))],
-    ids=lambda mu: f"{type(mu).__name__}-{type(mu.domain).__name__}{mu.domain.dim}",
-)  # fmt: skip
-def test_a_film_has_a_frame_for_each_measure(measure, tmp_path):
-    moved = jax.tree.map(lambda a: a, measure)
-    made = plot.animate([measure, moved, measure], tmp_path / "film.gif", times=[0.0, 0.5, 1.0], fps=10, dpi=40)
-    # Equal frames are joined by the writer of the file, so that these differ by the time above them.
-    assert count(made) == 3
-    with Image.open(made) as film:
-        assert film.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
-
-
-def test_a_run_is_filmed_as_a_page_of_its_own(tmp_path):
-    made = run(cloud(CIRCLE, 20), x=mk.observables.positions)
-    page = plot.animate(made, tmp_path / "film.html", dpi=40).read_text()
-    assert page.count("data:image/png;base64,") == 4
-    assert "http" not in re.sub(r'base64,[^"]*', "", page)
-
-
-def test_frames_are_drawn_as_the_user_says(tmp_path):
-    seen = []
-
-    def draw(number, ax):
-        seen.append(number)
-        ax.plot([0, 1], [0, number])
-
-    made = plot.animate([1, 2, 3], tmp_path / "film.gif", draw=draw, dpi=40)
-    assert count(made) == 3
-    assert set(seen) == {1, 2, 3}
-
-
-def test_a_film_that_fails_leaves_no_file(tmp_path):
-    def draw(number, ax):
-        if number == 2:
-            raise FloatingPointError("two")
-
-    with pytest.raises(FloatingPointError):
-        plot.animate([1, 2], tmp_path / "film.gif", draw=draw)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_an_mp4_needs_ffmpeg(tmp_path, monkeypatch):
-    monkeypatch.setattr("shutil.which", lambda name: None)
-    with pytest.raises(ValueError, match=r"needs ffmpeg, which is not installed: save a \.gif\.$"):
-        plot.animate([cloud(PLANE)], tmp_path / "film.mp4")
-
-
 def test_refusals_that_only_the_picture_knows():
     wide = dataclasses.replace(state(0.5), order=np.ones(2))
     flat = Branch(np.array([1.0, 2.0]), [wide, wide], [], lambda p: p)
@@ -445,21 +273,6 @@ def test_refusals_that_only_the_picture_knows():
     ):
         with pytest.raises(ValueError, match=words):
             call()
-
-
-def test_the_pictures_of_the_readme_are_there_and_small():
-    """Each is made by a function of docs/pictures.py, and none of its pictures is left out."""
-    text = README.read_text(encoding="utf-8")
-    shown = re.findall(r"!\[[^\]]{20,}\]\(docs/([\w.]+)\)", text)
-    script = (README.parent / "docs" / "pictures.py").read_text(encoding="utf-8")
-    made = re.findall(r'"([\w]+\.(?:png|gif))": ', script)
-    assert sorted(shown) == sorted(made)
-    assert [name.partition(".")[2] for name in sorted(shown)].count("gif") == 1
-    assert len(shown) == 5
-    for name in shown:
-        path = README.parent / "docs" / name
-        assert path.stat().st_size < (600_000 if name.endswith(".gif") else 150_000)
-        assert (count(path) > 10) == name.endswith(".gif")
 
 
 def test_a_branch_that_leaves_another_is_dashed_from_the_start_and_no_piece_jumps_to_a_far_event():
@@ -474,16 +287,6 @@ def test_a_branch_that_leaves_another_is_dashed_from_the_start_and_no_piece_jump
     assert (dashed.get_linestyle(), list(dashed.get_ydata())) == ("--", [0.0, 0.2, 0.4, 0.5])
     assert (solid.get_linestyle(), list(solid.get_ydata())) == ("-", [0.5, 0.6, 0.8])
     pyplot.close(ax.get_figure())
-
-
-def test_an_mp4_has_every_frame(tmp_path, monkeypatch):
-    """By a program of the name that keeps the frames which it is given: three of the same size, four bytes a pixel."""
-    fake = tmp_path / "ffmpeg"
-    fake.write_text('#!/bin/sh\nfor last; do :; done\ncat > "$last"\n')
-    fake.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    made = plot.animate([cloud(PLANE) for _ in range(3)], tmp_path / "film.mp4", size=(2.0, 1.0), dpi=40)
-    assert made.stat().st_size == 3 * 80 * 40 * 4
 
 
 def test_a_batch_of_runs_is_drawn_by_its_mean():

@@ -26,8 +26,8 @@ record = {"x": mk.observables.positions}
 run = mk.evolve(model, cloud, until=10.0, dt=0.02, path=mk.Brownian(jax.random.key(1)), observe=record, every=50)
 
 # %%
-# Valleys are a distance 1 apart: the consensus is in the lowest if it is nearer than ½. The spread falls at the rate
-# 2λ − dσ² = 1.02 in mean square; along a path faster.
+# Valleys are a distance 1 apart: the consensus is in the lowest if it is nearer than ½. The spread about m falls at the
+# rate 2λ − dσ² = 1.02 in mean; that a path is above the root of that has at most its probability, e^{−5} (Markov).
 x = run.observed["x"]
 assert jnp.linalg.norm(x[-1].mean(0) - lowest) < 0.5, x[-1].mean(0)
 spread = jnp.mean(jnp.sum((x - x.mean(1, keepdims=True)) ** 2, axis=2), axis=1)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from jax.errors import JaxRuntimeError
 
 from mckean.checks import positive_integer, require
 from mckean.explore.diagram import Diagram
@@ -61,7 +62,7 @@ class Conversation:
         try:
             verb, given = _parse(message)
             return getattr(self, f"_{verb}")(**given)
-        except (ValueError, ArithmeticError) as error:
+        except (ValueError, ArithmeticError, MemoryError, JaxRuntimeError) as error:
             return pack({"kind": "refused", "reason": " ".join(str(error).split())})
 
     def _hello(self) -> bytes:
@@ -224,7 +225,8 @@ _KINDS: Mapping[type, Callable[[Any], bool]] = {
 
 def _parse(message: str) -> tuple[str, dict[str, Any]]:
     """A verb and its arguments. **Raises** `ValueError` for anything that a page does not say."""
-    require(isinstance(message, str) and len(message) <= LONGEST_MESSAGE, "this message is too long.")
+    require(isinstance(message, str), "a message is a text.")
+    require(len(message) <= LONGEST_MESSAGE, "this message is too long.")
     try:
         said = json.loads(message)
     except (ValueError, RecursionError) as error:

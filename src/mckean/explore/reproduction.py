@@ -132,7 +132,8 @@ def _decode(text: str) -> dict[str, Any]:
     require(isinstance(document["events"], list) and len(document["events"]) <= _EVENTS, f"{wrong}: its history.")
     last = 0
     for event in document["events"]:
-        require(isinstance(event, list) and len(event) >= 2 and event[1] in _VERBS, f"{wrong}: {event!r} in it.")
+        known = isinstance(event, list) and len(event) >= 2 and event[1] in list(_VERBS)
+        require(known, f"{wrong}: {event!r} in it.")
         step, verb, *given = event
         fits = len(given) == len(_VERBS[verb]) and all(map(_is, given, _VERBS[verb]))
         require(_is(step, int) and last <= step <= document["steps"] and fits, f"{wrong}: {event!r} in it.")

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from mckean import observables
 from mckean.catalogue import Entry
+from mckean.checks import require_memory
 from mckean.interactions.parameters import parameter
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, VonMises, VonMisesFisher
 from mckean.models import Additive, Calculus, Model, Multiplicative, TransportNoise
@@ -131,18 +132,25 @@ def _torus(space: Torus) -> Scene:
 
 def _euclidean(space: Euclidean, start: tuple[float, float]) -> Scene:
     mean, deviation = start
+    require_memory(f"the covariance of a law in dimension {space.dim}", space.dim**2)
     law = Gaussian(np.full(space.dim, mean), deviation**2 * np.eye(space.dim))
     reach = _REACH * deviation
     ends = ((mean - 0.6 * reach, mean + 0.6 * reach),) * min(space.dim, 2)
     if space.dim > 2:
         return Scene("plane", ends, 2, _projected(space.dim, 2), law, None)
     nodes = 2 * _NODES if space.dim == 1 else _SQUARE
-    grid = space.grid(nodes, mean - reach, mean + reach)
+    grid = space.grid(nodes, *_box(start))
     return Scene("line" if space.dim == 1 else "plane", ends, space.dim, "", law, grid)
 
 
+def _box(start: tuple[float, float]) -> tuple[float, float]:
+    """The ends of the limit's box on R."""
+    mean, deviation = start
+    return mean - _REACH * deviation, mean + _REACH * deviation
+
+
 def _sphere(space: Sphere) -> Scene:
-    pole = np.eye(space.dim)[-1]
+    pole = np.append(np.zeros(space.dim - 1), 1.0)
     law = VonMisesFisher(space, pole, _CONCENTRATION)
     if space.dim == 2:
         return Scene("plane", ((-1.2, 1.2),) * 2, 2, "", law, space.grid(2 * _DEGREE))
@@ -158,8 +166,7 @@ def _bundle(space: TangentBundle, start: tuple[float, float]) -> Scene:
     if base.dim > 1:
         return Scene("plane", positions.bounds, 2, "The positions are drawn, not the velocities.", law, None)
     ends = (*positions.bounds, (-0.6 * _SPEED * deviation, 0.6 * _SPEED * deviation))
-    periodic = isinstance(base, Torus)
-    places = base.grid(_SQUARE) if periodic else base.grid(_NODES, *positions.grid.axes[0][[0, -1]])  # type: ignore
+    places = base.grid(_SQUARE) if isinstance(base, Torus) else base.grid(_NODES, *_box(start))
     return Scene("phase", ends, 2, "", law, space.grid(places, 2 * _SQUARE, _SPEED * deviation))
 
 

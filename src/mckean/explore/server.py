@@ -148,15 +148,21 @@ class Site:
         if before is not None:
             with contextlib.suppress(RuntimeError, WebSocketDisconnect):
                 await before.close(_TAKEN, "another page drives")
+        code = None
         try:
             while True:
-                message = await websocket.receive_text()
+                message = await websocket.receive()
+                if message["type"] == "websocket.disconnect":
+                    code = message.get("code")
+                    break
                 # A step may take long, and the socket must hear meanwhile that it is closed.
                 async with self._turn:
-                    answer = await asyncio.to_thread(self.conversation.answer, message)
+                    answer = await asyncio.to_thread(self.conversation.answer, message.get("text"))
                 await websocket.send_bytes(answer)
-        except (WebSocketDisconnect, RuntimeError, KeyError) as stop:
-            self._leave(websocket, getattr(stop, "code", None))
+        except (WebSocketDisconnect, RuntimeError) as stop:
+            code = getattr(stop, "code", None)
+        finally:
+            self._leave(websocket, code)
 
     def _leave(self, websocket: Any, code: int | None) -> None:
         """A page that is closed ends the session, unless it is loaded anew; one that is cut off has more time."""

@@ -79,12 +79,13 @@ class Session:
         self.chosen = dict(given.parameters) | dict(parameters or {})
         self.subject, self.model = subject(model, self.chosen), model
         self.particles = _count(given.particles if particles is None else particles)
-        require_memory(f"{self.particles} particles", 8 * self.particles)
         self.dt, self.seed = number("the step dt", dt), seed
         require(0 < self.dt < np.inf, f"the step dt must be positive, but {dt} was given.")
         require(isinstance(seed, int) and 0 <= seed < 2**32, f"a seed is an integer from 0 on, not {seed!r}.")
         self.parameters = dict(self.subject.parameters)
         entry = self.subject.entry({})
+        dim = entry.model.space.dim
+        require_memory(f"{self.particles} particles", self.particles * max(8, dim))
         if takes_environment(entry.model):
             self.parameters[ENVIRONMENT] = Parameter(ENVIRONMENT, 0.0, 0.0, 2.0, fixed=False)
         self.scene = scene_of(entry.model, given.start)

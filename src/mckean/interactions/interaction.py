@@ -6,7 +6,7 @@ from collections.abc import Callable
 import equinox as eqx
 import jax.numpy as jnp
 
-from mckean.checks import require
+from mckean.checks import number, require
 from mckean.interactions.kernels import AbstractKernel, FourierSeries
 from mckean.interactions.kernels._catalogue import as_kernel
 from mckean.interactions.kernels._series import sampled_series
@@ -99,6 +99,7 @@ def place(
         if isinstance(space, Torus) and not isinstance(kernel, FourierSeries):
             series, resolved = sampled_series(kernel, space)
             placed = Interaction(series, space, given=kernel) if resolved else Interaction(kernel, space, series)
+    tolerance = None if tolerance is None else number("the tolerance of a sum", tolerance)
     if tolerance is None and sum is None:
         return placed
     return dataclasses.replace(placed, tolerance=tolerance, sum=sum)

@@ -40,7 +40,7 @@ def particles(
 
     - `measure`: `Particles`, or a `Family` of them.
     - `ax`: the axes. Default: None, those of a new figure.
-    - `color`: one of matplotlib's colours, for all. Default: None, the first of `COLOURS`; one for each label.
+    - `color`: one of matplotlib's colours, for all. Default: None, the next of `COLOURS`; one for each label.
     - `size`: the area of a point, in points². Default: None, by their number. Weights change it.
     - `limit`: how many points are drawn at most, the first ones; a histogram has all. Default: 5000.
     - `coordinates`: which two, for d > 2; counted from 0. Default: None, all.
@@ -57,9 +57,8 @@ def particles(
     require(size is None or size > 0, f"the size of a point is positive, in points², but {size} was given.")
     draw = _way(clouds[0].space, coordinates, view)
     labels = [label] if len(clouds) == 1 else [f"label {a}" for a in range(len(clouds))]
-    shown = colours(len(clouds), color)
     with canvas(ax, SIZE if draw in (_histogram, _on_map) else SQUARE) as ax:
-        for cloud, name, paint in zip(clouds, labels, shown, strict=True):
+        for cloud, name, paint in zip(clouds, labels, colours(ax, len(clouds), color), strict=True):
             look = {"label": name, "color": paint}
             draw(ax, cloud, look, {"size": size, "limit": max(1, limit // len(clouds)), "bounds": bounds})
         if len(clouds) <= 6:
@@ -111,7 +110,8 @@ def edges_of(space: AbstractSpace, x: np.ndarray, bounds: tuple[float, float] | 
         bounds = (0.0, 2 * np.pi)
     low, high = (float(x.min()), float(x.max())) if bounds is None else bounds
     require(low <= high, f"the bounds of a histogram are in increasing order, not {bounds}.")
-    if low == high:
+    # Bins between neighbouring numbers would have no width.
+    if high - low <= 1e4 * np.spacing(max(abs(low), abs(high))):
         low, high = low - 0.5, high + 0.5
     return np.linspace(low, high, int(np.clip(2.5 * len(x) ** (1 / 3), 8, 120)) + 1)
 

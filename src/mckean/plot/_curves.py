@@ -10,7 +10,7 @@ from mckean.checks import nearest, require, require_finite, require_real
 from mckean.digits import measurement, number
 from mckean.dynamics import Trajectory
 from mckean.energetics import Ledger
-from mckean.plot._look import COLOURS, FAINT, INK, LINES, canvas, colours, legend, log_ticks, name_axes
+from mckean.plot._look import FAINT, INK, LINES, canvas, colours, legend, log_ticks, name_axes
 from mckean.plot._marks import band as fill
 from mckean.plot._marks import count
 from mckean.statistics import Estimate, Lifetimes, Rate, average
@@ -58,9 +58,8 @@ def series(
     theory = None if exact is None else _exact(t, exact)
     names = [label] if len(several) == 1 else [f"{label or title} {i + 1}" for i in range(len(several))]
     with canvas(ax) as ax:
-        start = count(ax)
-        for i, ((middle, low, high), name) in enumerate(zip(drawn, names, strict=True)):
-            paint = color or COLOURS[(start + i) % len(COLOURS)]
+        start, paints = count(ax), colours(ax, len(drawn), color)
+        for i, ((middle, low, high), name, paint) in enumerate(zip(drawn, names, paints, strict=True)):
             ax.plot(t, middle, color=paint, linestyle=LINES[(start + i) % len(LINES)], label=name)
             if low is not None:
                 fill(ax, t, low, high, paint)
@@ -181,7 +180,7 @@ def rate(rate: Rate, ax: Axes | None = None, *, exponent: float | None = None, l
     with canvas(ax) as ax:
         ax.set_xscale("log")
         ax.set_yscale("log")
-        paint = COLOURS[0]
+        (paint,) = colours(ax)
         ax.errorbar(sizes, errors, yerr=bars, fmt="o", color=paint, markersize=5, elinewidth=1.2, capsize=2.5,
                     label=f"measured, {100 * level:g} % intervals")  # fmt: skip
         slope = measurement(rate.slope.value, rate.slope.stderr)
@@ -233,7 +232,7 @@ def ledger(ledger: Ledger, ax: Axes | None = None, *, level: float = 0.95) -> Ax
     closing = np.asarray(ledger.residual, float)
     with canvas(ax) as ax:
         change = _middle(times, np.asarray(ledger.change, float), "interval", level)
-        looks = zip([INK, *colours(len(terms))], ["-", "--", *LINES[1:], *LINES[1:]], strict=False)
+        looks = zip([INK, *colours(ax, len(terms))], ["-", "--", *LINES[1:], *LINES[1:]], strict=False)
         for (name, values), (paint, line) in zip({"change of F": change, **terms}.items(), looks, strict=False):
             middle, low, high = values if isinstance(values, tuple) else _middle(times, values, "interval", level)
             width = 2.2 if isinstance(values, tuple) else 1.7
@@ -267,7 +266,7 @@ def lifetimes(
     - `level`: of the band at each time. Default: 0.95.
     - `exponential`: whether e^{−λt} with the likeliest constant rate λ is drawn, dashed. Default: True.
     - `label`: for the legend. Default: None, how many ends were seen.
-    - `color`: one of matplotlib's colours. Default: None, the first of `COLOURS`.
+    - `color`: one of matplotlib's colours. Default: None, the next of `COLOURS`.
 
     **Returns:** the axes.
 
@@ -279,8 +278,8 @@ def lifetimes(
     )
     times, share, low, high = (np.concatenate([[start], a]) for start, a in zip(
         (0.0, 1.0, np.nan, np.nan), lifetimes.survival(level), strict=True))  # fmt: skip
-    paint = color or COLOURS[0]
     with canvas(ax) as ax:
+        (paint,) = colours(ax, color=color)
         name = label or f"{lifetimes.ends} ends of {lifetimes.times.size} lives"
         ax.step(times, share, where="post", color=paint, label=name)
         fill(ax, times, low, high, paint, "post")

@@ -46,7 +46,7 @@ def density(
     - `measure`: a `Density`; in dimension 1 also a `Family` of them, a `Lagrangian`, and in dimension 1 and 2 a
       `Gaussian`.
     - `ax`: the axes. Default: None, those of a new figure.
-    - `color`: of a curve. Default: None, the first of `COLOURS`; one for each label.
+    - `color`: of a curve. Default: None, the next of `COLOURS`; one for each label.
     - `view`: the direction from which S² is seen, three numbers, or None for a map. Default: (1, −1, 0.7).
     - `label`: for the legend of curves. Default: None.
     - `top`: the value at the end of the colours, or of a curve's ordinate, 1/volume. Default: None, the maximum.
@@ -65,7 +65,7 @@ def density(
     )
     labels = [label] if len(members) == 1 else [f"label {a}" for a in range(len(members))]
     with canvas(ax, SQUARE if draw in (_image, _disc) else SIZE) as ax:
-        for member, name, paint in zip(members, labels, colours(len(members), color), strict=True):
+        for member, name, paint in zip(members, labels, colours(ax, len(members), color), strict=True):
             draw(ax, member, {"label": name, "color": paint}, {"top": top, "bar": bar, "view": view})
         if len(members) <= 6 and draw in (_curve, _steps):
             legend(ax)

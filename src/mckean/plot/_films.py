@@ -210,7 +210,7 @@ def _page(shown: Iterator[Figure], path: Path, fps: int) -> None:
 def _time(times: np.ndarray, k: int) -> str:
     """With as many digits as tell two frames apart, the same number in all."""
     gap = float(np.min(np.diff(times))) if len(times) > 1 else 1.0
-    digits = max(0, int(np.ceil(-np.log10(max(gap, 1e-12)))))
+    digits = max(0, int(np.ceil(-np.log10(max(gap, 1e-12)) - 1e-6)))
     return f"{times[k]:.{digits}f}"
 
 

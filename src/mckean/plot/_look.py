@@ -9,6 +9,7 @@ import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.colors import to_hex
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from mckean.checks import require
@@ -110,11 +111,21 @@ def shades(count: int) -> list[Any]:
     return list(matplotlib.colormaps[MAP](np.linspace(0.0, 0.85, count)))
 
 
-def colours(count: int, color: Any = None) -> Sequence[Any]:
-    """A colour for each of several things side by side."""
+def colours(ax: Axes, count: int = 1, color: Any = None) -> Sequence[Any]:
+    """A colour for each of several things side by side: of `COLOURS` those that are least often on the axes."""
     if color is not None:
         return [color] * count
-    return COLOURS[:count] if count <= len(COLOURS) else shades(count)
+    if count > len(COLOURS):
+        return shades(count)
+    used = [to_hex(paint).upper() for paint in _paints(ax)]
+    return sorted(COLOURS, key=used.count)[:count]
+
+
+def _paints(ax: Axes) -> list[Any]:
+    """The colours of all lines, outlines and points."""
+    outlines = [patch.get_edgecolor() for patch in ax.patches]
+    points = [paint for marks in ax.collections for paint in np.asarray(marks.get_facecolor())[:1]]
+    return [*(line.get_color() for line in ax.lines), *outlines, *points]
 
 
 def log_ticks(axis: Axis) -> None:

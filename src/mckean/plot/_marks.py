@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from mckean.checks import require
-from mckean.plot._look import COLOURS, DASHES, INK, LINES, MARKERS, canvas, log_ticks
+from mckean.plot._look import DASHES, INK, LINES, MARKERS, canvas, colours, log_ticks
 from mckean.statistics import Estimate
 
 # Beyond this many points a scatter of vector markers is megabytes of page, and no eye sees the difference.
@@ -56,8 +56,7 @@ def curve(
         y, error = np.append(y, y[-1:]), np.append(error, error[-1]) if np.ndim(error) else error
     error = None if error is None else np.abs(np.broadcast_to(error, y.shape))
     with canvas(ax) as ax:
-        taken = count(ax)
-        paint = COLOURS[taken % len(COLOURS)] if color is None else color
+        taken, (paint,) = count(ax), colours(ax, color=color)
         x, y = _visible(x, ax.get_xscale()), _visible(y, ax.get_yscale())
         look = {"color": paint, "label": label}
         look |= {"where": "post" if edges else "mid"} if kind == "steps" else {}

@@ -13,7 +13,7 @@ from matplotlib.patheffects import withStroke
 from mckean.checks import require, require_finite
 from mckean.phases import Branch, PhaseDiagram, SteadyState
 from mckean.plot._charts import flat, line_name
-from mckean.plot._look import COLOURS, INK, MAP, SIZE, SQUARE, canvas, name_axes, shades
+from mckean.plot._look import COLOURS, INK, MAP, SIZE, SQUARE, canvas, colours, name_axes, shades
 from mckean.spaces import BoxGrid
 from mckean.transport import Geodesic
 
@@ -64,8 +64,7 @@ def branches(
     stable = [_stability(branch) for branch in several]
     with canvas(ax) as ax:
         handles = []
-        for i, (branch, y) in enumerate(zip(several, curves, strict=True)):
-            paint = COLOURS[i % len(COLOURS)]
+        for i, (branch, y, paint) in enumerate(zip(several, curves, colours(ax, len(several)), strict=True)):
             for piece, solid in _pieces(branch, y, of):
                 ax.plot(*piece.T, color=paint, linestyle="-" if solid else _DASHED)
             if labels is not None:
