@@ -149,6 +149,8 @@ def test_another_run_and_another_process_are_refused(tmp_path, kept):
     folder = shutil.copytree(kept, tmp_path / "run")
     turned = dict(reversed(given()["observe"].items()))
     mk.evolve(**given(observe=turned), store=folder)
+    mk.evolve(**given(observe=None), store=tmp_path / "bare")
+    mk.evolve(**given(observe={}), store=tmp_path / "bare")
     with pytest.raises(ValueError, match="holds another run, whose step dt differs"):
         mk.evolve(**given(dt=0.02), store=folder)
     with _files.alone(folder), pytest.raises(ValueError, match="another process writes to"):

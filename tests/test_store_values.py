@@ -47,6 +47,8 @@ def test_results_come_back_bit_for_bit(tmp_path):
         mk.save(1.0, tmp_path / "run")
     with pytest.raises(ValueError, match="holds no program, but this value holds your"):
         mk.save(lambda x: x, tmp_path / "function")
+    with pytest.raises(ValueError, match="a folder holds no numbers of type bfloat16"):
+        mk.save(jnp.ones(2, jnp.bfloat16), tmp_path / "function")
     assert not (tmp_path / "function").exists()
 
 

@@ -131,7 +131,9 @@ def as_folder(name: str, folder: Any) -> Path:
 
 
 def pack(arrays: Sequence[np.ndarray], **words: Any) -> bytes:
-    """Arrays and words, which JSON can hold, as the bytes of one file."""
+    """Arrays and words, which JSON can hold, as the bytes of one file. `ValueError` for types that are not NumPy's."""
+    strange = next((array.dtype for array in arrays if array.dtype.kind == "V"), None)
+    require(strange is None, f"a folder holds no numbers of type {strange}, which NumPy cannot read: take float32.")
     buffer = io.BytesIO()
     named: dict[str, Any] = {f"array_{index}": array for index, array in enumerate(arrays)}
     np.savez(buffer, words=np.frombuffer(json.dumps(words).encode(), np.uint8), **named)
