@@ -96,10 +96,16 @@ class Reader:
                     begin += len(line)
                     with contextlib.suppress(ValueError):
                         record = json.loads(line)
-                        self._machines.setdefault(path.stem, record.get("machine", ""))
-                        if "cell" in record:
-                            yield record
+                        about = record if isinstance(record, dict) else {}
+                        self._machines.setdefault(path.stem, about.get("machine", ""))
+                        if self._of_a_cell(about):
+                            yield about
         self._read[path.name] = begin
+
+    def _of_a_cell(self, about: dict[str, Any]) -> bool:
+        """Whether a line is of a cell of this sweep: another one is no line."""
+        cell, attempt = about.get("cell"), about.get("attempt")
+        return isinstance(cell, int) and isinstance(attempt, int) and 0 <= cell < self._folder.table.size
 
     def anyone(self) -> bool:
         """Whether any worker lives."""
