@@ -240,11 +240,14 @@ def test_a_cell_that_kills_is_given_up(begun):
     assert "ended without a word, 3 times" in Attempts(begun).refresh().failed[0]
 
 
-def test_a_torn_line_is_no_line(begun):
+@pytest.mark.parametrize(
+    "line", ['{"cell": 1, "attempt": 0, "variables": {"val', '{"cell": 2, "attempt": 0}\n', '{"cell": "0"}\n', "[0]\n"]
+)
+def test_a_line_that_is_torn_or_of_something_else_is_no_line(begun, line):
     with Log(begun) as log:
         name = log.name
     with (begun.logs / f"{name}.jsonl").open("a") as file:
-        file.write('{"cell": 1, "attempt": 0, "variables": {"val')
+        file.write(line)
     assert not Attempts(begun).refresh().records
 
 

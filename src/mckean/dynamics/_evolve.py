@@ -115,7 +115,9 @@ def _book(
     known = {name: None if value is None else number(name, value) for name, value in numbers.items()}
     # A run that ends later is the same run.
     same = {name: value for name, value in known.items() if name != "until"}
-    return RunBook(as_folder("store", store), {**given, **same}, plan, known, made)
+    # In whatever order observables are named, they are the same; an empty table is none.
+    observe = dict(sorted((given["observe"] or {}).items())) or None
+    return RunBook(as_folder("store", store), {**given, "observe": observe, **same}, plan, known, made)
 
 
 def begin_run(

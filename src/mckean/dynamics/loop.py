@@ -201,21 +201,22 @@ def run_in_chunks(
             require_names(start)
             kept = book.begin(measure, start)
             try:
-                try:
-                    while kept[1] < plan.steps:
-                        chunk, begun = pace.next(kept[1]), time.perf_counter()
-                        with collectives.together(mesh):
-                            kept = _advance_by(run, plan, chunk, pace.most, kept)
-                            # Hosts make the same chunks, and stop together.
-                            pace.learn(chunk, collectives.largest(time.perf_counter() - begun, mesh))
-                            tick(chunk.end)
-                            book.keep(kept, last=False)
-                            if collectives.largest(asked(), mesh):
-                                raise KeyboardInterrupt
-                finally:
-                    book.keep(kept, last=True)
-            except KeyboardInterrupt as stop:
-                raise Interrupted(_so_far(run, plan, *kept, made)) from stop
+                while kept[1] < plan.steps:
+                    chunk, begun = pace.next(kept[1]), time.perf_counter()
+                    with collectives.together(mesh):
+                        kept = _advance_by(run, plan, chunk, pace.most, kept)
+                        # Hosts make the same chunks, and stop together.
+                        pace.learn(chunk, collectives.largest(time.perf_counter() - begun, mesh))
+                        tick(chunk.end)
+                        book.keep(kept, last=False)
+                        if collectives.largest(asked(), mesh):
+                            raise KeyboardInterrupt
+                book.keep(kept, last=True)
+            except BaseException as stop:
+                _keep_what_is_there(book, kept, stop)
+                if isinstance(stop, KeyboardInterrupt):
+                    raise Interrupted(_so_far(run, plan, *kept, made)) from stop
+                raise
             whole = _so_far(run, plan, *kept, made)
         # Pressed after the last look, as the records were joined.
         if asked():
@@ -226,6 +227,18 @@ def run_in_chunks(
         if whole is None or isinstance(stop, Interrupted):
             raise
         raise Interrupted(whole) from stop
+
+
+def _keep_what_is_there(book: AbstractBook, kept: Kept, stop: BaseException) -> None:
+    """Keep what there is of a run that ends early. Why it ends is told, also where the folder cannot be written."""
+    # A chunk in place that has failed has used up the state before it.
+    if any(isinstance(leaf, jax.Array) and leaf.is_deleted() for leaf in jax.tree.leaves(kept[0])):
+        return
+    try:
+        book.keep(kept, last=True)
+    except OSError as error:
+        if str(error) != str(stop):
+            stop.add_note(str(error))
 
 
 def _advance_by(run: Run, plan: Plan, chunk: Chunk, most: int, kept: Kept) -> Kept:

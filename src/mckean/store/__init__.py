@@ -9,6 +9,7 @@ from mckean.store._files import alone as alone
 from mckean.store._files import as_folder as as_folder
 from mckean.store._files import make_folder as make_folder
 from mckean.store._files import sweep_parts as sweep_parts
+from mckean.store._files import sync_folder as sync_folder
 from mckean.store._files import write_atomically as write_atomically
 from mckean.store._files import writing as writing
 from mckean.store._key import digest as digest

@@ -39,7 +39,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
+    sync_folder(path.parent)
 
 
 def make_folder(folder: Path, fill: Callable[[Path], None]) -> None:
@@ -59,11 +59,12 @@ def make_folder(folder: Path, fill: Callable[[Path], None]) -> None:
         part.mkdir()
         with alone(part):
             fill(part)
+            sync_all(part)
             os.replace(part, folder)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
-    _sync(folder.parent)
+    sync_folder(folder.parent)
 
 
 def _remove_unborn(folder: Path) -> None:
@@ -75,9 +76,15 @@ def _remove_unborn(folder: Path) -> None:
 
 
 def sweep_parts(folder: Path) -> None:
-    """Remove what a process that was killed had begun to write in a folder; nobody writes there now."""
-    for pattern in (f".*{_PART}", "*.partial"):
-        for part in folder.rglob(pattern):
+    """Remove what a process that was killed had begun to write in a folder; nobody writes there now.
+
+    **Raises:** `ValueError` for a folder with a link in it: what is written there would be written elsewhere.
+    """
+    inside = list(folder.rglob("*"))
+    link = next((path for path in inside if path.is_symlink()), None)
+    require(link is None, f"'{link}' is a link, and a run is written in its own folder alone: put there what it names.")
+    for part in inside:
+        if part.suffix == ".partial" or (part.name.startswith(".") and part.suffix == _PART):
             part.unlink(missing_ok=True)
 
 
@@ -124,7 +131,9 @@ def as_folder(name: str, folder: Any) -> Path:
 
 
 def pack(arrays: Sequence[np.ndarray], **words: Any) -> bytes:
-    """Arrays and words, which JSON can hold, as the bytes of one file."""
+    """Arrays and words, which JSON can hold, as the bytes of one file. `ValueError` for types that are not NumPy's."""
+    strange = next((array.dtype for array in arrays if array.dtype.kind == "V"), None)
+    require(strange is None, f"a folder holds no numbers of type {strange}, which NumPy cannot read: take float32.")
     buffer = io.BytesIO()
     named: dict[str, Any] = {f"array_{index}": array for index, array in enumerate(arrays)}
     np.savez(buffer, words=np.frombuffer(json.dumps(words).encode(), np.uint8), **named)
@@ -140,11 +149,29 @@ def unpack(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
         with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = [file[f"array_{index}"] for index in range(len(file.files) - 1)]
             return arrays, json.loads(file["words"].tobytes())
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise ValueError(f"'{path}' cannot be read: it is not there, or not whole.") from error
 
 
-def _sync(folder: Path) -> None:
+def sync(file: Path, top: Path) -> None:
+    """Let a file that another library has written outlast a loss of power, with the folders up to `top`."""
+    with open(file, "rb") as opened:
+        os.fsync(opened.fileno())
+    for folder in file.parents:
+        sync_folder(folder)
+        if folder == top:
+            break
+
+
+def sync_all(folder: Path) -> None:
+    """Let all files in a folder outlast a loss of power."""
+    for place, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            sync(Path(place, name), Path(place))
+        sync_folder(Path(place))
+
+
+def sync_folder(folder: Path) -> None:
     """Let the name of a file that was put into a folder outlast a loss of power."""
     with contextlib.suppress(OSError):  # not all systems open folders
         handle = os.open(folder, os.O_RDONLY)

@@ -159,16 +159,19 @@ def make(words: Any, arrays: Sequence[np.ndarray]) -> Any:
     - `arrays`: the recipe's arrays.
 
     **Raises:** `StrangerError` for what holds a function or a class of yours; `ValueError` for a name that this version
-    does not have.
+    does not have, and for words that are not whole.
     """
     if not isinstance(words, dict):
         return words
     if "yours" in words:
         raise StrangerError(words["yours"])
-    kind = next(iter(words))
+    kind = next(iter(words), "")
     if kind not in _MAKERS:
         raise ValueError(f"the folder holds a '{kind}', which this version of mckean cannot read.")
-    return _MAKERS[kind](words, arrays)
+    try:
+        return _MAKERS[kind](words, arrays)
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"the folder holds a '{kind}' that is not whole.") from error
 
 
 def _make_class(words: dict[str, Any], arrays: Sequence[np.ndarray]) -> Any:

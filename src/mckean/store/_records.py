@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 
 from mckean.checks import require
+from mckean.store._files import sync, sync_all
 
 # Bytes of a chunk on disk: as its records come, it is written anew.
 _CHUNK = 1 << 20
+# Never found out from the folder: the older format has codecs that unpickle.
+_FORMAT: Any = {"zarr_format": 3}
 
 
 def create_records(path: Path, variables: Mapping[str, Any], attributes: Mapping[str, str], times: np.ndarray) -> None:
@@ -25,7 +28,7 @@ def create_records(path: Path, variables: Mapping[str, Any], attributes: Mapping
     """
     import zarr
 
-    group = zarr.open_group(path, mode="w", zarr_format=3, attributes=dict(attributes))
+    group = zarr.open_group(path, mode="w", attributes=dict(attributes), **_FORMAT)
     for name, (dims, values, attrs) in variables.items():
         rows = max(1, min(len(times), _CHUNK // max(1, values[0].nbytes)))
         array: Any = group.create_array(
@@ -38,12 +41,18 @@ def create_records(path: Path, variables: Mapping[str, Any], attributes: Mapping
 
 
 def write_records(path: Path, first: int, records: Mapping[str, np.ndarray]) -> None:
-    """Write some records from the `first` on; a file of zarr is replaced whole, so that no earlier one is lost."""
+    """Write some records from the `first` on; a file of zarr is replaced whole, so that no earlier one is lost.
+
+    They are on the disk when this returns: the state that says that they are there comes after them.
+    """
     import zarr
 
-    group = zarr.open_group(path, mode="r+")
+    group = zarr.open_group(path, mode="r+", **_FORMAT)
     for name, values in records.items():
-        _put(_array(group, name), first, values)
+        array = _array(group, name)
+        _put(array, first, values)
+        for file in _files(path / name, array, first, first + len(values)):
+            sync(file, path)
 
 
 def extend_records(path: Path, names: list[str], times: np.ndarray, attributes: Mapping[str, str]) -> None:
@@ -51,20 +60,21 @@ def extend_records(path: Path, names: list[str], times: np.ndarray, attributes: 
     import zarr
 
     with _whole(path):
-        group = zarr.open_group(path, mode="r+")
+        group = zarr.open_group(path, mode="r+", **_FORMAT)
         arrays = [_array(group, name) for name in ("time", *names)]
     for array in arrays:
         if array.shape[0] < len(times):
             array.resize((len(times), *array.shape[1:]))
     _put(_array(group, "time"), 0, times)
     group.attrs.update(dict(attributes))
+    sync_all(path)
 
 
 def read_dataset(path: Path, count: int) -> Any:
     """The first records as an xarray Dataset whose values are read when they are asked for."""
     import xarray as xr
 
-    return xr.open_zarr(path, consolidated=False).isel(time=slice(count))
+    return xr.open_zarr(path, consolidated=False, **_FORMAT).isel(time=slice(count))
 
 
 def read_records(path: Path, names: list[str], count: int) -> dict[str, np.ndarray]:
@@ -72,15 +82,21 @@ def read_records(path: Path, names: list[str], count: int) -> dict[str, np.ndarr
     import zarr
 
     with _whole(path):
-        group = zarr.open_group(path, mode="r")
+        group = zarr.open_group(path, mode="r", **_FORMAT)
         found = {}
         for name in names:
             array = _array(group, name)
             # zarr takes what is not there for numbers that were never written.
-            for place in range(-(-count // array.chunks[0]) if array.size else 0):
-                require((path / name / "/".join(["c", str(place), *"0" * (array.ndim - 1)])).exists(), name)
+            require(all(file.exists() for file in _files(path / name, array, 0, count)), name)
             found[name] = np.asarray(array[:count])
         return found
+
+
+def _files(folder: Path, array: Any, first: int, last: int) -> list[Path]:
+    """The files of an array that hold its records from the `first` on, before the `last`; all else is in one chunk."""
+    rows = array.chunks[0]
+    places = range(first // rows, -(-last // rows)) if array.size else ()
+    return [folder.joinpath("c", str(place), *"0" * (array.ndim - 1)) for place in places]
 
 
 def _array(group: Any, name: str) -> Any:
@@ -98,7 +114,7 @@ def _whole(path: Path) -> Iterator[None]:
     """Where records are read: whatever zarr finds amiss is one sentence."""
     try:
         yield
-    except (OSError, LookupError, TypeError, ValueError, RuntimeError) as error:
+    except (OSError, LookupError, TypeError, ValueError, RuntimeError, MemoryError) as error:
         raise ValueError(
             f"'{path}' cannot be read: its records are not there, or not whole; make the run anew in another folder."
         ) from error

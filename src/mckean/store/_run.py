@@ -25,6 +25,8 @@ from mckean.store._records import create_records, extend_records, read_records, 
 FORMAT = 1
 # So many states are kept along a run, for `verify`, and no more bytes of them than these; of longer ones the last two.
 _KEPT, _KEPT_BYTES = 8, 1 << 28
+_WORDS = {"arguments", "keys", "key", "plan", "made", "record", "versions"}
+_PLAN = {"until", "start", "dt", "every", "first", "steps", "stride"}
 
 
 def versions() -> dict[str, Any]:
@@ -46,6 +48,8 @@ class RunFolder:
     def __init__(self, folder: Path):
         self.folder = folder
         self.words = read_words(folder / "run.json", "run")
+        whole = set(self.words) >= _WORDS and isinstance(self.plan, dict) and set(self.plan) >= _PLAN
+        require(whole, f"'{folder / 'run.json'}' cannot be read: it is not whole.")
 
     @property
     def plan(self) -> dict[str, Any]:
@@ -211,8 +215,8 @@ def read_words(path: Path, kind: str) -> dict[str, Any]:
         f"'{path.parent}' is not the folder of a {kind} of mckean.",
     )
     require(
-        words["format"] == FORMAT,
-        f"'{path.parent}' has the format {words['format']}, but this version of mckean reads the format {FORMAT}.",
+        words.get("format") == FORMAT,
+        f"'{path.parent}' has the format {words.get('format')}, but this version of mckean reads the format {FORMAT}.",
     )
     return words
 

@@ -1,14 +1,19 @@
 """What tells functions and classes of yours from others: their code, and all that it refers to."""
 
+import contextlib
 import dis
 import functools
 import hashlib
+import importlib
 import inspect
 import sys
 import sysconfig
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
+
+import jax
+import numpy as np
 
 Around = tuple[Any, ...]
 """The values that hold the one in question, the innermost last: a function may refer to itself."""
@@ -49,8 +54,18 @@ def told(value: Any, around: Around) -> tuple[str, Any]:
 def _function(function: FunctionType) -> list[Any]:
     cells = [cell.cell_contents for cell in function.__closure__ or () if _filled(cell)]
     known = function.__globals__
-    names = {name: known[name] for name in sorted(_globals(function.__code__)) if name in known}
+    names = {name: known[name] for name in sorted(_looked_up(function.__code__, _GLOBALS)) if name in known}
+    names |= _imported(function.__code__)
     return [_digest(function.__code__), cells, function.__defaults__, function.__kwdefaults__, names]
+
+
+def _imported(code: CodeType) -> dict[str, Any]:
+    """The modules that code imports as it runs, which are not the same before and after its first run if not here."""
+    found = {}
+    for name in sorted(_looked_up(code, {"IMPORT_NAME"})):
+        with contextlib.suppress(ImportError, ValueError):
+            found[f"import {name}"] = importlib.import_module(name)
+    return found
 
 
 def _filled(cell: Any) -> bool:
@@ -61,28 +76,39 @@ def _filled(cell: Any) -> bool:
 
 
 def _digest(code: CodeType) -> str:
-    """A digest of what code does; where it is written is no part of it."""
-    parts: list[Any] = [code.co_code, code.co_names, code.co_argcount, code.co_flags]
-    for constant in code.co_consts:
+    """A digest of what code does; where it is written and its docstring are no part of it."""
+    parts: list[Any] = [code.co_code, code.co_names, code.co_argcount, code.co_flags & ~_HAS_DOCSTRING]
+    for constant in _constants(code):
         inner = _digest(constant) if isinstance(constant, CodeType) else constant
         # The order of a set differs from process to process.
         parts.append(sorted(map(repr, inner)) if isinstance(inner, frozenset) else repr(inner))
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-def _globals(code: CodeType) -> set[str]:
-    """The names that code and the functions in it look up in their module."""
-    inner = [_globals(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
-    return {step.argval for step in dis.get_instructions(code) if step.opname in _LOOKS}.union(*inner)
+def _constants(code: CodeType) -> tuple[Any, ...]:
+    """The constants of code. The first is the docstring, or None, where no instruction reads it."""
+    read = any(step.opcode in dis.hasconst and step.arg == 0 for step in dis.get_instructions(code))
+    return code.co_consts if read else (None, *code.co_consts[1:])
 
 
-_LOOKS = {"LOAD_GLOBAL", "LOAD_NAME"}
+def _looked_up(code: CodeType, steps: set[str]) -> set[str]:
+    """The names that code and the functions in it ask for by these instructions."""
+    inner = [_looked_up(constant, steps) for constant in code.co_consts if isinstance(constant, CodeType)]
+    return {step.argval for step in dis.get_instructions(code) if step.opname in steps}.union(*inner)
+
+
+_GLOBALS = {"LOAD_GLOBAL", "LOAD_NAME"}
+# Set from Python 3.13 on.
+_HAS_DOCSTRING = 1 << 26
 
 
 def _own(kind: type) -> list[tuple[str, Any]]:
     """The functions and the defaults that a class writes itself; what Python adds to it tells nothing."""
-    kept = [(key, part) for key, part in vars(kind).items() if callable(_peeled(part)) or _plain(part)]
-    return sorted((key, part) for key, part in kept if key not in _ADDED)
+    kept = [(key, part) for key, part in vars(kind).items() if key not in _ADDED]
+    return sorted(
+        ((k, part) for k, part in kept if callable(_peeled(part)) or _plain(part) or _constant(k, part)),
+        key=lambda pair: pair[0],
+    )
 
 
 _ADDED = {
@@ -94,6 +120,10 @@ _ADDED = {
 
 def _plain(part: Any) -> bool:
     return isinstance(part, bool | int | float | complex | str)
+
+
+def _constant(key: str, part: Any) -> bool:
+    return isinstance(part, tuple | list | dict | np.ndarray | jax.Array) and not key.startswith("_")
 
 
 def _peeled(part: Any) -> Any:
@@ -112,7 +142,9 @@ def _installed(module: ModuleType) -> bool:
 
 @functools.cache
 def _source(name: str, path: str | None) -> str:
-    """A module that is installed is its name; one of yours its file too."""
+    """A module that is installed is its name; one of yours its file too, a package of yours all of its files."""
     if path is None or path.startswith(_INSTALLED) or name.split(".")[0] == "mckean":
         return name
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    file = Path(path)
+    files = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
+    return hashlib.sha256(b"\0".join(one.read_bytes() for one in files)).hexdigest()

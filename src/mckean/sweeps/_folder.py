@@ -196,6 +196,7 @@ def _put_new(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         with contextlib.suppress(FileExistsError):
             os.link(part, path)
+        store.sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mckean import store
 from mckean.sweeps._folder import Folder, now, software, writing
 
 # A worker of another machine that has not shown itself for so long, in seconds, is taken for dead.
@@ -33,6 +34,7 @@ class Log:
             self._path = folder.logs / f"{self.name}.jsonl"
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
             fcntl.flock(self._file, fcntl.LOCK_EX)
+            store.sync_folder(folder.logs)
         self.append({"machine": _machine(), "host": platform.node(), "begun": now(), "software": software()})
         self._ended = threading.Event()
         threading.Thread(target=self._beat, daemon=True).start()
@@ -94,10 +96,16 @@ class Reader:
                     begin += len(line)
                     with contextlib.suppress(ValueError):
                         record = json.loads(line)
-                        self._machines.setdefault(path.stem, record.get("machine", ""))
-                        if "cell" in record:
-                            yield record
+                        about = record if isinstance(record, dict) else {}
+                        self._machines.setdefault(path.stem, about.get("machine", ""))
+                        if self._of_a_cell(about):
+                            yield about
         self._read[path.name] = begin
+
+    def _of_a_cell(self, about: dict[str, Any]) -> bool:
+        """Whether a line is of a cell of this sweep: another one is no line."""
+        cell, attempt = about.get("cell"), about.get("attempt")
+        return isinstance(cell, int) and isinstance(attempt, int) and 0 <= cell < self._folder.table.size
 
     def anyone(self) -> bool:
         """Whether any worker lives."""
