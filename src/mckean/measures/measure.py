@@ -69,7 +69,6 @@ def cast(tree: Tree, dtype: Any) -> Tree:
     **Returns:** a tree of the same form.
     """
 
-
     def one(leaf):
         if not eqx.is_inexact_array(leaf):
             return leaf
