@@ -1,5 +1,6 @@
 """Games on a torus in the scenarios of a common noise: against the moving frame, and a linear–quadratic game."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -79,6 +80,48 @@ def test_where_a_frame_takes_the_noise_away_all_scenarios_are_one():
     # The noise does move them: without the frame the waves differ.
     plain = found.density.values[-1] @ jnp.exp(1j * start.grid.nodes[:, 0]) * start.grid.cell_volume
     assert float(jnp.std(plain)) > 0.05
+
+
+def meeting_here(x, alpha, mu):
+    return jnp.sum(alpha**2) / 2 + 1 - jnp.cos(x[0]) * mu.integrate(lambda y: jnp.cos(y[0]))
+
+
+def test_stages_have_order_2_where_the_noise_gathers_players():
+    """σ₀ = .4 sin x, which no frame takes away; all have steps of one length, whose error is in all the same."""
+    circle, noise = mk.Torus(1), mk.Multiplicative(lambda x, mu: 0.4 * jnp.sin(x)[:, None], "stratonovich")
+    game = games.Game(mk.Model(circle, noise=mk.Additive(1.0), common=noise), meeting_here, horizon=0.25)
+    start = mk.Density.from_function(circle.grid(16), lambda x: 1 + 0.5 * jnp.cos(x[0] - 0.7))
+    costs = [
+        float(games.conditional_equilibrium(game, start, stages=n, steps=8, tolerance=1e-10).cost) for n in (1, 2, 4)
+    ]
+    assert 1.8 < np.log2((costs[0] - costs[1]) / (costs[1] - costs[2])) < 2.2
+    # The stages are seen: the differences are above what the rounds leave.
+    assert abs(costs[1] - costs[2]) > 1e-6
+
+
+def shifted(mean):
+    """A game in which all are moved by a mean of their law that a density may not have."""
+    circle = mk.Torus(1)
+    model = mk.Model(circle, drift=lambda x, mu: mu.integrate(mean) + 0 * x, noise=mk.Additive(1.0))
+    return games.Game(model, effort, horizon=0.5)
+
+
+@pytest.mark.parametrize("mean", [lambda y: jnp.sin(y[0]), lambda y: jnp.cos(2 * y[0])], ids=["odd", "second"])
+def test_what_depends_on_the_law_is_seen_from_a_density_that_does_not_show_it(mean):
+    """The means of sin x and cos 2x are 0 for 1 + a cos x, whatever a."""
+    circle = mk.Torus(1)
+    start = mk.Density.from_function(circle.grid(16), lambda x: 1 + 0.5 * jnp.cos(x[0]))
+    found = games.equilibrium(shifted(mean), start, steps=8)
+    with pytest.raises(ValueError, match="does not depend on μ"):
+        games.play(shifted(mean), found, None, 4, key=jax.random.key(0), replicas=2)
+    noise = mk.Multiplicative(lambda x, mu: (jnp.sin(x) * mu.integrate(mean))[:, None], "stratonovich")
+    game = games.Game(mk.Model(circle, noise=mk.Additive(1.0), common=noise), effort, horizon=0.5)
+    with pytest.raises(ValueError, match="must not depend on μ"):
+        games.conditional_equilibrium(game, start, stages=1, steps=2)
+    costs = lambda x, alpha, mu: effort(x, alpha, mu) + mu.integrate(mean)  # noqa: E731
+    game = games.Game(mk.Model(circle, noise=mk.Additive(1.0), common=mk.Additive(0.5)), costs, horizon=0.5)
+    with pytest.raises(ValueError, match="differences of positions"):
+        games.equilibrium(game, start, steps=8)
 
 
 def test_fictitious_play_finds_what_andersons_method_does():

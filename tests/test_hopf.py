@@ -15,9 +15,9 @@ FLAT = mk.Density.from_function(GRID, lambda x: 1.0 + 0 * x[0])
 LAG, TURN, BETA = 0.5, 0.3, 2.0
 
 
-def sakaguchi(strength):
+def sakaguchi(strength, turn=TURN):
     """ẋ = ω + K∫sin(y − x + α)dμ(y), with a phase lag."""
-    drift = lambda x, mu: TURN + strength * mu.integrate(lambda y: jnp.sin(y - x + LAG))  # noqa: E731
+    drift = lambda x, mu: turn + strength * mu.integrate(lambda y: jnp.sin(y - x + LAG))  # noqa: E731
     return mk.Model(CIRCLE, drift=drift, noise=mk.Thermal(BETA))
 
 
@@ -30,11 +30,12 @@ def test_a_mode_turns_and_grows():
     assert rates.shape == (15,)
 
 
-def test_the_hopf_point_of_a_phase_lag():
-    """K cos α = 2/β, with the frequency ω + tan(α)/β: neither K = 2/β nor ω alone."""
-    strength, frequency = phases.hopf_point(sakaguchi, FLAT, (0.5, 3.0))
+@pytest.mark.parametrize("turn", [TURN, -1.0])
+def test_the_hopf_point_of_a_phase_lag(turn):
+    """K cos α = 2/β, with the frequency |ω + tan(α)/β|: neither K = 2/β nor ω alone, nor the sum of two moduli."""
+    strength, frequency = phases.hopf_point(lambda p: sakaguchi(p, turn), FLAT, (0.5, 3.0))
     assert strength == pytest.approx(2 / (BETA * math.cos(LAG)), abs=1e-11)
-    assert frequency == pytest.approx(TURN + math.tan(LAG) / BETA, abs=1e-11)
+    assert frequency == pytest.approx(abs(turn + math.tan(LAG) / BETA), abs=1e-11)
 
 
 def test_rates_of_a_gradient_flow_are_those_of_its_relaxation():

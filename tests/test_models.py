@@ -158,6 +158,16 @@ def test_a_model_takes_the_precision_of_the_measure():
         assert energy.energy(mk.Model(PLANE), mu).dtype == mu.positions.dtype
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_complex_parameter_stays_complex(dtype):
+    """Re(ic e^{ix}) is −c sin x, and 0 where the imaginary part is lost."""
+    field = jax.tree_util.Partial(lambda c, x, mu: jnp.real(c * jnp.exp(1j * x)).astype(x.dtype), jnp.asarray(1j))
+    x = cloud(CIRCLE, 3, dtype)
+    model = in_precision(mk.Model(CIRCLE, drift=field), x)
+    assert jax.tree.leaves(model.drift)[0].dtype == (np.complex128 if dtype is np.float64 else np.complex64)
+    np.testing.assert_allclose(drift(model, x.positions), -np.sin(x.positions), rtol=4 * np.finfo(dtype).eps)
+
+
 X = cloud(PLANE, 2)
 REFUSALS = {
     "negative beta": (lambda: mk.langevin(LINE, beta=-1.0), "must be positive, but -1"),

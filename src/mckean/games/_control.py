@@ -49,13 +49,18 @@ def _moved(game: Game, start: Density) -> Array:
         paid = [jax.vmap(lambda x: game.running(x, alpha, mu))(grid.nodes), *game.model.velocity(grid.nodes, mu).T]
         return jnp.stack([*paid, last_cost(game, grid, mu).ravel()]).reshape(-1, *grid.shape)
 
-    # A density of no symmetry.
-    rho = start.values * (1 + 0.3 * jnp.cos(2 * jnp.pi * grid.nodes[:, 0] / grid.sides[0] + 0.5)).reshape(grid.shape)
-    errors = []
+    rho, errors = rough(start).values, []
     for axis in range(len(grid.shape)):
         one, other = fields(Density(grid, rho)), fields(Density(grid, jnp.roll(rho, 1, axis)))
         errors.append(jnp.max(jnp.abs(jnp.roll(one, 1, axis + 1) - other)))
     return jnp.max(jnp.stack(errors))
+
+
+def rough(mu: Density) -> Density:
+    """Another density, which has all modes and no symmetry: what depends on μ by any mean of it differs there."""
+    share = np.random.default_rng(0).uniform(0.5, 1.5, mu.grid.shape)
+    values = mu.values * jnp.asarray(share, mu.values.dtype)
+    return Density(mu.grid, values / calculus.integrate(mu.grid, values))
 
 
 def fourier(mu: Density) -> FourierGrid:

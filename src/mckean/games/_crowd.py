@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from mckean.checks import require
 from mckean.dynamics import evolve
-from mckean.games._control import fourier, quadratic_in_control, require_torus
+from mckean.games._control import fourier, quadratic_in_control, require_torus, rough
 from mckean.games._flow import appraise, respond
 from mckean.games._game import Game
 from mckean.interactions import AbstractField
@@ -44,9 +44,7 @@ def crowd(game: Game, start: Density, control: Array, end: float, steps: int, pl
     """**Raises** `ValueError` for a game in which the motion of the others depends on that of a player."""
     require_torus(game, start)
     grid = fourier(start)
-    wave = 1 + 0.5 * jnp.cos(2 * jnp.pi * grid.nodes[:, 0] / grid.sides[0]).reshape(grid.shape)
-    bent = Density(grid, start.values * wave / calculus.integrate(grid, start.values * wave))
-    apart = jnp.abs(game.model.velocity(grid.nodes, start) - game.model.velocity(grid.nodes, bent))
+    apart = jnp.abs(game.model.velocity(grid.nodes, start) - game.model.velocity(grid.nodes, rough(start)))
     require(
         jnp.max(apart) <= 1e-10,
         "players on a torus play here where v does not depend on μ: let their costs depend on it, not their motion.",

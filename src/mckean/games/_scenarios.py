@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from mckean.checks import require
-from mckean.games._control import fourier, last_cost
+from mckean.games._control import fourier, last_cost, rough
 from mckean.games._flow import back, between, charge, densities, settle, spread
 from mckean.games._game import Game
 from mckean.measures import Density
@@ -78,12 +78,11 @@ def require_noise(game: Game, start: Density) -> None:
     require(game.horizon is not None, "scenarios end: this is done up to a horizon, give the game one.")
     require(bool(game.model.common), "this game has no common noise: `equilibrium` solves it.")
     grid = fourier(start)
-    wave = start.values * (1 + 0.5 * jnp.cos(2 * jnp.pi * grid.nodes[:, 0] / grid.sides[0])).reshape(grid.shape)
-    bent = Density(grid, wave / calculus.integrate(grid, wave))
+    other = rough(start)
     for part in game.model.common:
         plain = part.ito_is_stratonovich or part.calculus == "stratonovich"
         require(plain, "a common noise carries players along in Stratonovich's calculus: see `mk.convert`.")
-        apart = part.matrix(grid.nodes, start) - part.matrix(grid.nodes, bent)
+        apart = part.matrix(grid.nodes, start) - part.matrix(grid.nodes, other)
         require(jnp.max(jnp.abs(apart)) <= 1e-10, "the common noise of scenarios must not depend on μ.")
 
 

@@ -59,6 +59,8 @@ def dtype_of(mu: AbstractMeasure) -> jnp.dtype:
 def cast(tree: Tree, dtype: Any) -> Tree:
     """The tree with its floating and complex arrays in the given precision, so that parameters do not promote a state.
 
+    A complex array stays complex: 64 bits in single precision and below, 128 in double.
+
     **Arguments:**
 
     - `tree`: any tree, such as a model.
@@ -66,4 +68,10 @@ def cast(tree: Tree, dtype: Any) -> Tree:
 
     **Returns:** a tree of the same form.
     """
-    return jax.tree.map(lambda leaf: leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf, tree)
+
+    def one(leaf):
+        if not eqx.is_inexact_array(leaf):
+            return leaf
+        return leaf.astype(jnp.promote_types(dtype, jnp.complex64) if jnp.iscomplexobj(leaf) else dtype)
+
+    return jax.tree.map(one, tree)

@@ -11,8 +11,8 @@ G = (PB)^TPB: a matrix of 2m rows, whatever the number of nodes, which counts ev
 With an internal energy the second variation is ∫U″(ρ)h² + ∬hW_sh for h on the support: the same with w = 1/U″(ρ), 0 off
 the support, in the place of βρ. A motion of the edge is among these h. There ρ = (U′)⁻¹ of the distance s, ρ ~
 s^{1/(m−1)}, so that h = ∂ρ has U″h² ~ s^{(2−m)/(m−1)}, whose integral is finite for all m > 1. Mass that leaves the
-support costs u − λ > 0 in the first order. Between the parts of a support no mass moves: there the form counts
-directions that the flow does not have.
+support costs u − λ > 0 in the first order. In a cell that the edge cuts w is its mean. Between the parts of a support
+no mass moves: there the form counts directions that the flow does not have.
 """
 
 import warnings
@@ -96,7 +96,7 @@ def zero_modes(values: np.ndarray, zero: float) -> int:
 
 def root_of_weight(model: Model, rho: Density) -> np.ndarray:
     """√w at the nodes, w = 1/Φ″(ρ) times the volume of a cell, shape (n,); √(βρ) for the entropy."""
-    return np.sqrt((np.asarray(law.weight(model, rho), np.float64) * rho.grid.cell_volume).ravel())
+    return np.sqrt((np.asarray(law.mean_weight(model, rho), np.float64) * rho.grid.cell_volume).ravel())
 
 
 def root_of_mass(rho: Density) -> np.ndarray:
@@ -150,7 +150,7 @@ def _by_modes(columns: np.ndarray, weights: np.ndarray, left: np.ndarray) -> tup
 def projected(model: Model, rho: Density, left: Any) -> Any:
     """g ↦ P(1 + C)Pg + (1 − P)g, P the projection away from the directions."""
     grid = rho.grid
-    root = jnp.sqrt(calculus.masses(grid, law.weight(model, rho)).ravel())
+    root = jnp.sqrt(calculus.masses(grid, law.mean_weight(model, rho)).ravel())
     # From g to the change of a density, h = g√w for g = h/√w; the norm of g is plain.
     to_change = root / jnp.asarray(equation.volumes(grid), root.dtype)
 

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mckean.measures import Density
-from mckean.models import Model
+from mckean.models import Model, energy
 from mckean.spaces import AbstractGrid, FourierGrid, calculus
 
 _HALVINGS = 60
@@ -34,6 +34,29 @@ def weight(model: Model, rho: Density) -> Float[Array, "..."]:
     if model.internal is None:
         return model.beta * rho.values
     return jnp.where(rho.values > 0, _slope(model, model.internal.derivative(rho.values)), 0.0)
+
+
+def mean_weight(model: Model, rho: Density) -> Float[Array, "..."]:
+    """w of a steady state, in cells that an edge may cut its mean (ρ(y + δ) − ρ(y − δ))/2δ over y = λ − u ± δ.
+
+    There w jumps or has no bound, and a node's value would be wrong by the whole cell.
+    """
+    plain, internal = weight(model, rho), model.internal
+    if internal is None:
+        return plain
+    u = energy.potential(model, rho)
+    # λ is one number on the support.
+    y = jnp.max(jnp.where(rho.values > 0, internal.derivative(rho.values) + u, -jnp.inf)) - u
+    steps = []
+    for axis, n in enumerate(y.shape):
+        whole = np.arange(-1, n + 1)
+        at = whole % n if isinstance(rho.grid, FourierGrid) else np.clip(whole, 0, n - 1)
+        steps.append((jnp.take(y, at[2:], axis) - jnp.take(y, at[:-2], axis)) / 4)
+    reach = jnp.sqrt(sum(step**2 for step in steps))
+    cut = jnp.abs(y - internal.derivative(jnp.zeros_like(y))) < reach
+    reach = jnp.where(cut, reach, 1.0)
+    mean = (internal.inverse(y + reach) - internal.inverse(y - reach)) / (2 * reach)
+    return jnp.where(cut, mean, plain)
 
 
 def stiffness(model: Model, grid: AbstractGrid, u: Float[Array, "..."]) -> Float[Array, ""] | float:

@@ -6,6 +6,7 @@ on h with ∫h = 0. For a gradient flow the rates are real. A drift may make the
 λ ± iω passes zero, ω ≠ 0, a periodic solution of the frequency ω leaves the state (Hopf).
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -85,7 +86,7 @@ def hopf_point(
     - `within`: two parameters. Of the pairs of complex rates the one that grows fastest decays at one of them and grows
       at the other.
 
-    **Returns:** the parameter, to twelve digits, and ω > 0, per time.
+    **Returns:** the parameter, to the rounding of the rates, and ω > 0, per time, whichever way the solution turns.
 
     **Raises:** `ValueError` as `growth_rates` does, and where no pair passes zero between the two.
     """
@@ -95,7 +96,7 @@ def hopf_point(
     require(low < high, f"a parameter lies between two, not in [{low:g}, {high:g}].")
     of = family(model_of)
     state: Any = density if callable(density) else lambda p: density
-    fastest = lambda p: _fastest_pair(growth_rates(of(p), state(p)))  # noqa: E731
+    fastest = functools.cache(lambda p: _fastest_pair(growth_rates(of(p), state(p))))
     ends = [fastest(p).real for p in (low, high)]
     require(
         ends[0] * ends[1] < 0,
