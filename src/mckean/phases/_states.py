@@ -246,7 +246,7 @@ def _speed(model: Model, rho: Density) -> float:
     dt = 0.25 * square / float(np.max(np.asarray(rho.values) / np.where(w > 0, w, np.inf)))
     try:
         later = evolve(model, rho, until=dt, dt=dt).final
-    except RunError:
+    except (RunError, ValueError):
         return math.inf
     most = np.max(np.abs(np.asarray(later.values) - np.asarray(rho.values)))
     return float(most / (dt * np.max(np.asarray(rho.values))))
