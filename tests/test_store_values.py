@@ -14,6 +14,7 @@ from stored_runs import CIRCLE, bits, given
 
 import mckean as mk
 from mckean.store import _strangers
+from mckean.sweeps._function import parts
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -129,8 +130,8 @@ def test_folders_of_this_version_are_read_by_the_next():
     assert not (GOLDEN / "run" / "run.json").read_text().count("/")
 
 
-def written(code: str):
-    names = {"__name__": "of_mine"}
+def written(code: str, module: str = "of_mine"):
+    names = {"__name__": module}
     exec(code, names)
     return names["f"]
 
@@ -159,11 +160,13 @@ def test_a_key_sees_what_a_function_imports_as_it_runs(tmp_path, monkeypatch):
         (tmp_path / "package_of_mine" / "inner.py").write_text(f"value = {number}")
         (tmp_path / "helper_of_mine.py").write_text(f"value = {number}")
         for line in ("from helper_of_mine import value", "from package_of_mine import inner"):
-            found.add(mk.store.digest(written(f"def f(x):\n    {line}\n    return x")))
+            function = written(f"def f(x):\n    {line}\n    return x")
+            # A run and a sweep see the same.
+            found |= {mk.store.digest(function), *(p for n, p in parts(function).items() if n.startswith("import"))}
         for name in ("helper_of_mine", "package_of_mine"):
             sys.modules.pop(name, None)
         _strangers._source.cache_clear()
-    assert len(found) == 4
+    assert len(found) == 8
 
 
 def test_a_key_sees_what_determines_the_numbers_and_nothing_else():
@@ -173,6 +176,8 @@ def test_a_key_sees_what_determines_the_numbers_and_nothing_else():
     assert key(lambda x: x + 1) != key(lambda x: x + 2)
     assert key(told("One.")) == key(told("Two.")) == key(told(None))
     assert key(answers("one")) != key(answers("two"))
+    # A file is a program here, and a module there.
+    assert key(written("def f(x): return x", "__main__")) == key(written("def f(x): return x"))
     assert key(Table(1.0)) == key(Table(1.0)) != key(Table(2.0))
     # Sums over particles that are spread have another order, which is the same on all numbers of devices.
     cloud = given()["measure"]
