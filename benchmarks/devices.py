@@ -1,4 +1,4 @@
-"""What it costs to spread particles, or the slabs of a density, over devices: overhead on one processor, and weak efficiency, in one run.
+"""What it costs to spread particles, or slabs of a density, over devices: overhead on one processor, weak efficiency.
 
 Devices are made of the processor's cores (`--xla_force_host_platform_device_count`), all of which one device uses too.
 Overhead: the time of a run on P of them over that of the same run without `shard`. Weak efficiency: the particle-steps
