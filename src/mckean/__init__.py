@@ -57,6 +57,7 @@ from mckean.measures import (
 )
 from mckean.models import (
     Additive,
+    Graph,
     Heads,
     Isotropic,
     IsotropicFlow,
@@ -131,6 +132,7 @@ __all__ = [
     "FourierGrid",
     "Gaussian",
     "GeodesicEuler",
+    "Graph",
     "Harmonics",
     "Heads",
     "InPlace",
