@@ -11,10 +11,6 @@ import signal
 
 # For processes that tests start; here jax may have been imported before, by a plugin.
 os.environ.setdefault("JAX_ENABLE_X64", "1")
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
-)
 
 import hypothesis
 import pytest
@@ -43,6 +39,7 @@ def pytest_configure(config):
         import mckean.cache
         import mckean.talk.run
 
+    mckean.cache.compile_fast(0)
     mckean.cache.enable()
 
 
