@@ -58,6 +58,7 @@ from mckean.measures import (
 )
 from mckean.models import (
     Additive,
+    Graph,
     Heads,
     Isotropic,
     IsotropicFlow,
@@ -132,6 +133,7 @@ __all__ = [
     "FourierGrid",
     "Gaussian",
     "GeodesicEuler",
+    "Graph",
     "Harmonics",
     "Heads",
     "InPlace",

@@ -23,7 +23,7 @@ from mckean.dynamics.survey import warn_of_lost_steps
 from mckean.dynamics.trajectory import MeasureT, Trajectory, require_names
 from mckean.faults import FAULTS, Failure, Fault, RunError, Status, sound, status, tell
 from mckean.measures import AbstractMeasure, mesh_of
-from mckean.models import Population, initial
+from mckean.models import initial
 from mckean.paths import Brownian
 
 _CHUNKS = 20
@@ -73,8 +73,7 @@ class Run(eqx.Module):
 
         They see the model of that time, and of all labels.
         """
-        equation = self.stepper.equation
-        model = equation if isinstance(equation, Population) else self.stepper.at(index)
+        model = self.stepper.at(index)
         return {name: _observe(name, f, model, measure) for name, f in self.observe.items()}
 
     @property
