@@ -26,7 +26,8 @@ _REACH = 4.5
 _NOTHING = 1e-3
 # The concentration of an ordered start.
 _BUMP = 3.0
-_FIRST = ("strength", "theta", "weights[0]")
+# Parameters on which states depend most, in this order.
+_FIRST = ("strength", "theta", "beta")
 
 
 class ModelTable(eqx.Module):
@@ -74,7 +75,7 @@ class Diagram:
 
     def __init__(self, session: Session):
         sliders = [p for name, p in session.parameters.items() if name != ENVIRONMENT and not p.fixed]
-        sliders.sort(key=lambda p: p.name not in _FIRST)
+        sliders.sort(key=lambda p: _FIRST.index(p.name) if p.name in _FIRST else len(_FIRST))
         self.axes: tuple[Parameter, ...] = tuple(sliders[:2])
         self.session, self.others = session, self._others(session)
         self.done, self.note = False, ""
