@@ -90,8 +90,8 @@ REFUSED = {
     },
     "phases.steady_state": {
         "from particles": (lambda: phases.steady_state(MODEL, CLOUD), "starts at a density"),
-        "with a drift": (
-            lambda: phases.steady_state(mk.Model(CIRCLE, drift=lambda x, mu: 0 * x, noise=mk.Thermal(1.0)), RHO),
+        "with a drift on a sphere": (
+            lambda: phases.steady_state(mk.Model(BALL, drift=lambda x, mu: 0 * x, noise=mk.Thermal(1.0)), EVEN),
             "need not be a gradient",
         ),
         "without a temperature": (
@@ -149,17 +149,6 @@ REFUSED = {
             lambda: phases.growth_rates(MODEL, mk.Density.from_function(CIRCLE.grid(1024), lambda x: 1.0 + 0 * x[0])),
             "at most 600",
         ),
-    },
-    "phases.hopf_point": {
-        "of a gradient flow": (
-            lambda: phases.hopf_point(
-                lambda p: waves(p, 1.0), mk.Density.from_function(CIRCLE.grid(8), lambda x: 1.0 + 0 * x[0]), (1.0, 3.0)
-            ),
-            "no pair of complex rates",
-        ),
-        "ends that fall": (lambda: phases.hopf_point(lambda p: waves(p, 1.0), RHO, (3.0, 1.0)), "lies between two"),
-        "an end that is no number": (lambda: phases.hopf_point(waves, RHO, (math.nan, 1.0)), "lies between two"),
-        "a model": (lambda: phases.hopf_point(MODEL, RHO, (1.0, 3.0)), "a family of models"),
     },
     "phases.phase_diagram": {
         "a sphere": (

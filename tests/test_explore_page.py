@@ -18,8 +18,6 @@ from websockets.sync.client import connect
 
 from mckean.explore.conversation import unpack
 
-pytestmark = pytest.mark.xdist_group("explorer")
-
 GL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 

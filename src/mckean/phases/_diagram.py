@@ -161,7 +161,7 @@ def _problem(model_of: Callable, grid: AbstractGrid, values: tuple, starts: Any)
     p, q = (jnp.asarray(a[0]) for a in values)
     model = model_of(p, q)
     equation.require_states(model, grid)
-    equation.require_entropy(model, "a phase diagram")
+    equation.require_energy(model, "a phase diagram")
     require(
         not isinstance(grid, AbstractSphericalGrid),
         "a phase diagram is one of a torus or a box: on a sphere follow branches with continuation.",
