@@ -140,14 +140,18 @@ def seasonal(theta):
     return mk.Schedule(at)
 
 
-def mixed(theta):
-    """Three labels with own drifts and temperatures, which act on one another unequally."""
+def linked(theta):
+    """Labels on a graph whose models and edges depend on time, and whose particles feel one environment unequally."""
 
-    def model(a):
-        kernel, wind = mk.kernels.Cosine(theta), lambda x, mu: 0.3 * a + 0 * x
-        return mk.Model(CIRCLE, confinement=wave, interaction=kernel, drift=wind, noise=mk.Thermal(1 + a))
+    def at(t):
+        def model(a):
+            kernel, wind = mk.kernels.Cosine(theta * (1 + t)), lambda x, mu: 0.3 * a * mu.integrate(jnp.cos)
+            gust = mk.Additive(0.2 + 0.1 * a)
+            return mk.Model(CIRCLE, confinement=wave, interaction=kernel, drift=wind, noise=mk.Thermal(2), common=gust)
 
-    return mk.Population(model, LABELS, lambda a, b: 1 + a - 0.5 * b)
+        return mk.Population(model, LABELS, mk.Graph(3, EDGES, jnp.asarray([1.0, 0.5, 2.0, 0.7]) + t))
+
+    return mk.Schedule(at)
 
 
 def wells(theta):
@@ -256,6 +260,7 @@ def kinetic(theta):
 
 
 LABELS = jnp.asarray([0.0, 0.5, 1.5])
+EDGES = [[0, 1], [2, 0], [2, 1], [1, 2]]
 CLOUD = mk.Particles(CIRCLE, 2 * jnp.pi * jax.random.uniform(jax.random.key(1), (12, 1)))
 WEIGHTED = mk.Particles(CIRCLE, CLOUD.positions, jnp.arange(1.0, 13.0) / 78)
 DRIFTERS = mk.Particles(OBLONG, OBLONG.uniform(jax.random.key(2), 12))
@@ -296,7 +301,7 @@ TABLE = [
     *(Entry(s.__name__, frozen, CLOUD, mk.ParticleScheme(s()), p, variant=variant) for s, p, variant in ODE),
     Entry("EulerHeun-environment", in_environment, WEIGHTED, mk.ParticleScheme(diffrax.EulerHeun()), 1, noisy=True),
     Entry("EulerHeun-seasonal", seasonal, WEIGHTED, mk.ParticleScheme(diffrax.EulerHeun()), 1, True, True),
-    Entry("Heun-mixed", mixed, FLOCK, FamilyScheme(mk.ParticleScheme(diffrax.Heun())), 2, True, True),
+    Entry("Heun-linked", linked, FLOCK, FamilyScheme(mk.ParticleScheme(diffrax.Heun())), 2, True, True),
     Entry("Euler-waves", waves, DRIFTERS, mk.ParticleScheme(), 1, noisy=True),
     Entry("GeodesicEuler", attentive, TOKENS, mk.GeodesicEuler(), 1, noisy=True, variant=True),
     Entry("Moebius", attentive, TOKENS, mk.Moebius(), 2, noisy=True),
@@ -310,7 +315,7 @@ TABLE = [
     Entry("Spectral-crowded", crowded, BUMP, mk.Spectral(), 4),
     Entry("Spectral-carried", carried, BUMP, mk.Spectral(), 4, noisy=True),
     Entry("Spectral-seasonal", seasonal, BUMP, mk.Spectral(), 4, noisy=True, variant=True),
-    Entry("Spectral-mixed", mixed, BUMPS, FamilyScheme(mk.Spectral()), 4, variant=True),
+    Entry("Spectral-linked", linked, BUMPS, FamilyScheme(mk.Spectral()), 4, True, True),
     Entry("Spectral-shears", *on_torus(2, shears), mk.Spectral(), 4, noisy=True, variant=True),
     Entry("Spectral-shell", *on_torus(2, shell), mk.Spectral(), 4, noisy=True),
     Entry("Spectral-waves-3", *on_torus(3, shears), mk.Spectral(), 4, noisy=True, variant=True),

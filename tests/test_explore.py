@@ -11,7 +11,9 @@ import pytest
 from jax.tree_util import Partial
 
 import mckean as mk
+from mckean.catalogue.oscillators import order_parameter
 from mckean.explore.conversation import Conversation, pack, unpack
+from mckean.explore.diagram import Diagram
 from mckean.explore.scene import with_environment
 from mckean.explore.subject import subject
 
@@ -74,7 +76,7 @@ def test_nothing_compiles_once_all_has_been_done():
     words = [{"do": "frame"}, {"do": "step"}, {"do": "redraw"}, {"do": "reset"}, {"do": "export"}]
     for one in words:
         talk.answer(json.dumps(one))
-    talk.session.warm()
+    talk.aside.join()
     compiled: list = []
     jax.monitoring.register_event_duration_secs_listener(
         lambda name, seconds, **_: compiled.append(seconds) if "backend_compile" in name else None
@@ -206,14 +208,35 @@ def test_a_wrong_message_is_refused_in_one_sentence_and_changes_nothing(asked, w
     assert asked.session.values == before
 
 
-def test_a_map_of_two_parameters_is_exact(asked):
-    while not asked.diagram.done:
-        asked.diagram.work(0.1)
+def ring(cold=1.0, pull=3.0):
+    """Kuramoto's model by a user, with names of their own."""
+    return mk.langevin(mk.Torus(1), interaction=mk.kernels.Cosine(pull), beta=cold)
+
+
+def test_a_map_of_two_parameters_is_that_of_the_steady_states(asked):
+    """Order and threshold K = 2/β, to the rounding of the page's single precision; so for a model of one's own.
+
+    A threshold at 1/β, as for an energy that is not halved, is nowhere near.
+    """
+    asked.diagram.fill()
     header, arrays = unpack(asked.answer('{"do": "diagram"}'))
     assert [axis["name"] for axis in header["axes"]] == ["strength", "beta"]
     strength, beta = (asked.diagram.places(axis) for axis in (0, 1))
-    ordered = np.multiply.outer(beta, strength) > 2
-    assert np.array_equal(arrays["values"] > 0, ordered)
+    inside = (2 / beta > strength[0]) & (2 / beta < strength[-1])
+    np.testing.assert_allclose(arrays["threshold"][inside], 2 / beta[inside], rtol=2e-7)
+    assert inside.sum() > 5
+    exact = [[order_parameter(k, b) for k in strength] for b in beta]
+    np.testing.assert_allclose(arrays["values"], exact, atol=1e-6)
+    own = Diagram(mk.explore.Session(ring, particles=7))
+    own.fill()
+    np.testing.assert_allclose(own.values, np.transpose(exact), atol=1e-6)
+
+
+def test_a_model_without_a_map_says_why():
+    diagram = Diagram(mk.explore.Session("morse", particles=7))
+    diagram.fill()
+    assert diagram.note.startswith("No phase diagram: it is computed on the circle and the line")
+    assert not diagram.label
 
 
 def test_a_recorded_run_is_a_page_that_stands_alone(asked, tmp_path):

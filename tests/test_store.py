@@ -150,7 +150,9 @@ def test_another_run_and_another_process_are_refused(tmp_path, kept):
     turned = dict(reversed(given()["observe"].items()))
     mk.evolve(**given(observe=turned), store=folder)
     mk.evolve(**given(observe=None), store=tmp_path / "bare")
-    mk.evolve(**given(observe={}), store=tmp_path / "bare")
+    mk.evolve(**given(observe={}, scheme=mk.ParticleScheme()), store=tmp_path / "bare")
+    with pytest.raises(ValueError, match="holds another run, whose scheme differs"):
+        mk.evolve(**given(observe={}, scheme=mk.RandomBatch(2)), store=tmp_path / "bare")
     with pytest.raises(ValueError, match="holds another run, whose step dt differs"):
         mk.evolve(**given(dt=0.02), store=folder)
     with _files.alone(folder), pytest.raises(ValueError, match="another process writes to"):

@@ -44,16 +44,22 @@ def critical_strength(beta: float) -> float:
 
 
 def order_parameter(strength: float, beta: float) -> float:
-    """The stationary r of least free energy: the positive root of r = I_1(βKr)/I_0(βKr), 0 for βK ≤ 2."""
-    from scipy.optimize import root_scalar
+    """The stationary r of least free energy: the positive root of r = A(βKr), A = I_1/I_0, 0 for βK ≤ 2.
+
+    A is concave (Newton's method from 1, where r > A, falls to the root), and A′(x) = 1 − A/x − A².
+    """
     from scipy.special import ive
 
     k = beta * strength
     if k <= 2:
         return 0.0
-    # r² ≥ (1 − 2/k)/2 for k > 2, and the self-consistency function crosses once above 0.
-    excess = lambda r: ive(1, k * r) / ive(0, k * r) - r  # noqa: E731
-    return float(root_scalar(excess, bracket=(0.5 * math.sqrt(1 - 2 / k), 1.0), xtol=1e-15).root)
+    # SciPy's root finders take longer to import than a model takes to begin.
+    r, below = 2.0, 1.0
+    while below < r:
+        r = below
+        a = float(ive(1, k * r) / ive(0, k * r))
+        below = r + (a - r) / (1 - k * (1 - a / (k * r) - a * a))
+    return r
 
 
 def free_energy_gap(strength: float, beta: float) -> float:

@@ -76,6 +76,7 @@ class Session:
         seed: int = 0,
     ):
         given = preset(model)
+        self.start = given.start
         self.chosen = dict(given.parameters) | dict(parameters or {})
         self.subject, self.model = subject(model, self.chosen), model
         self.particles = _count(given.particles if particles is None else particles)
