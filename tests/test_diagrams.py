@@ -76,7 +76,8 @@ def test_rods_on_a_sphere_have_three_lines():
         kernel = mk.kernels.Zonal(lambda t: -strength * (1.5 * t**2 - 0.5))
         return mk.langevin(ball, interaction=kernel, beta=beta)
 
-    found = phases.phase_diagram(rods, ball.grid(24, axis=(0.0, 0.0, 1.0)), np.linspace(2.0, 6.0, 17), [1.0, 2.0])
+    grid, strengths = ball.grid(24, axis=(0.0, 0.0, 1.0)), np.linspace(2.0, 6.0, 17)
+    found = phases.phase_diagram(rods, grid, strengths, [1.0, 2.0], refinement=2)
     np.testing.assert_allclose(found.threshold, [5.0, 2.5], rtol=1e-10)
     np.testing.assert_allclose(found.fold * [1.0, 2.0], 4.48765759766, rtol=1e-10)
     np.testing.assert_allclose(found.coexistence * [1.0, 2.0], 4.54145899205, rtol=1e-10)
