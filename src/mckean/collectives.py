@@ -9,7 +9,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
+T = TypeVar("T")
 AXIS = "devices"
 # What the networks of CPUs and GPUs write of a host that does not answer.
 _GONE = ("Gloo", "NCCL", "onnection", "oordination", "eartbeat")
@@ -24,6 +25,11 @@ _GONE = ("Gloo", "NCCL", "onnection", "oordination", "eartbeat")
 _BLOCKS = 64
 # The same of sums that are large, as those of a transform, or of all pairs, which keep one for each particle.
 FEW = 8
+
+
+def by_device(cpu: T, accelerator: T) -> T:
+    """The one or the other, by what JAX computes on: for sizes of tiles, on which no more than rounding depends."""
+    return cpu if jax.default_backend() == "cpu" else accelerator
 
 
 def row_of(devices: Sequence[Any]) -> Mesh:
