@@ -187,6 +187,20 @@ REFUSED = {
             lambda: games.conditional_equilibrium(game(model=TOSSED), RHO, stages=10, steps=20),
             "5.9e+04 scenarios",
         ),
+        "a lattice of nothing": (
+            lambda: games.conditional_equilibrium(game(model=TOSSED), RHO, laws=9),
+            "needs a feature",
+        ),
+        "a lattice of two features": (
+            lambda: games.conditional_equilibrium(game(model=TOSSED), RHO, laws=9, features=lambda mu: jnp.ones(2)),
+            "is one number",
+        ),
+        "a lattice of four laws": (
+            lambda: games.conditional_equilibrium(
+                game(model=TOSSED), RHO, laws=4, features=lambda mu: mu.integrate(jnp.cos)[0]
+            ),
+            "odd number of laws",
+        ),
         "a noise of the measure": (
             lambda: games.conditional_equilibrium(game(model=CROWDED), RHO),
             "must not depend on μ",

@@ -1,5 +1,6 @@
 """Equilibria of mean-field games on a torus, and what a player would gain by leaving one."""
 
+import dataclasses
 from collections.abc import Callable
 
 import equinox as eqx
@@ -11,7 +12,15 @@ from mckean.checks import calling, positive_integer, require, require_tolerance
 from mckean.games._control import controls, fourier, quadratic_in_control, require_convex, require_torus
 from mckean.games._flow import densities, flow_gain, solve_flow
 from mckean.games._game import Game
-from mckean.games._scenarios import Scenarios, require_noise, scenario_gain, scenarios, solve_scenarios
+from mckean.games._lattice import Lattice, lattice
+from mckean.games._scenarios import (
+    AbstractScenarios,
+    Scenarios,
+    require_noise,
+    scenario_gain,
+    scenarios,
+    solve_scenarios,
+)
 from mckean.games._stationary import DENSE, solve_stationary, stationary_gain
 from mckean.measures import Density
 from mckean.spaces import calculus
@@ -34,9 +43,11 @@ class Equilibrium(eqx.Module):
       the last change of ρ in a round, relative to the mean density.
     - `times`: t, shape (t,); None in a game without an end.
     - `iterations`: Newton's steps, or rounds.
-    - `environments`: of `conditional_equilibrium`: the increments of B⁰ in each scenario, shape (s, stages, m), where
-      the three fields have an axis of the scenarios after that of the times; else None.
-    - `weights`: the probabilities of the scenarios, shape (s,).
+    - `scenarios`: of `conditional_equilibrium`: the scenarios, with the increments of B⁰ in each, `environments` of
+      shape (s, stages, m), and their probabilities, `weights` of shape (s,). The three fields have an axis of the
+      scenarios after that of the times. Else None.
+    - `gap`: of a lattice of scenarios: the largest mean ∫|ρ − ρ̂| dx of the laws to which an increment leads and of
+      those with the same feature on the lattice; else None.
     """
 
     density: Density
@@ -46,8 +57,8 @@ class Equilibrium(eqx.Module):
     residual: Float[Array, ""]
     times: Float[Array, " t"] | None
     iterations: int = eqx.field(static=True)
-    environments: Float[Array, "s stages m"] | None = None
-    weights: Float[Array, " s"] | None = None
+    scenarios: AbstractScenarios | None = None
+    gap: Float[Array, ""] | None = None
 
 
 def equilibrium(
@@ -128,7 +139,7 @@ def _until(game: Game, start: Density, steps: int, tolerance: float, rounds: int
     quadratic = quadratic_in_control(game, start)
     (u, rho, alpha), error, count, hessian = solve_flow(game, start, steps, tolerance, quadratic, rounds, average)
     require_convex(hessian, fourier(start))
-    require_settled(error, count, tolerance, rho)
+    require_settled(error, count, tolerance, float(jnp.min(rho) / jnp.max(rho)))
     density = densities(fourier(start), rho)
     cost = calculus.integrate(start.grid, u[0] * rho[0])
     times = jnp.linspace(0.0, game.end, steps + 1)
@@ -142,6 +153,7 @@ def conditional_equilibrium(
     stages: int = 4,
     branches: int = 3,
     features: Callable | None = None,
+    laws: int | None = None,
     steps: int = 40,
     tolerance: float = 1e-8,
     rounds: int = 80,
@@ -154,6 +166,9 @@ def conditional_equilibrium(
     With three of them, and where the equilibrium is unique, the error of the stages is of order 2 in their length.
     Between, the two equations of `equilibrium` hold, with ρ the law of a player given the increments so far.
 
+    Where that law is known by one feature θ, scenarios that lead to the same θ are one. A lattice of laws then takes
+    the place of the tree, and the stages may be many: it solves the master equation for u(t, θ, x).
+
     **Arguments:**
 
     - `game`: a game on a torus with a horizon and an isotropic own noise, and a common noise that does not depend on μ
@@ -165,11 +180,14 @@ def conditional_equilibrium(
     - `features`: a function of a density with values of shape (p,), such as moments or modes: conditional expectations
       are then regressions on 1 and these features of the conditional law, and a policy is a function of them. Default:
       None, the tree's exact means. `exploitability` knows the tree in both cases: it is the gap between the two.
+    - `laws`: with a feature that is one number, and a noise of one component: the number of laws of the lattice, odd.
+      They are those of the environments B⁰ = λ√T(1 + t/T), −4 ≤ λ ≤ 4, as if the noise had acted for as long before
+      the start; that of λ = 0 starts at the density given. Default: None, a tree.
     - `steps`: the number of time steps, a multiple of 2 · stages. Default: 40.
     - `tolerance`: as for `equilibrium`. Default: 1e-8.
     - `rounds`: the most of them. Default: 80.
 
-    **Returns:** an `Equilibrium` with `environments` and `weights`. Its times are those of all half stages, so that the
+    **Returns:** an `Equilibrium` with `scenarios`. Its times are those of all half stages, so that the
     middle of a stage stands there twice, before and after the increment, and an end twice.
 
     **Raises:** `ValueError` for another game or number, for more than 2000 scenarios or 600 nodes, and where the search
@@ -179,41 +197,52 @@ def conditional_equilibrium(
     """
     require_torus(game, start, frame=False)
     require_noise(game, start)
+    rounds = positive_integer("the number of rounds is a positive integer", rounds)
+    require_tolerance("the tolerance of an equilibrium", tolerance)
+    with calling("the running cost of a game"):
+        made = _made(game, start, stages, branches, features, laws, steps)
+        return _in_scenarios(game, start, made, steps, tolerance, rounds)
+
+
+def _made(
+    game: Game, start: Density, stages: int, branches: int, features: Callable | None, laws: int | None, steps: int
+) -> AbstractScenarios:
+    """**Raises** `ValueError` for numbers that do not fit."""
     stages = positive_integer("the number of stages is a positive integer", stages)
     branches = positive_integer("the number of branches is a positive integer", branches)
     steps = positive_integer("the number of steps is a positive integer", steps)
-    rounds = positive_integer("the number of rounds is a positive integer", rounds)
     require(steps % (2 * stages) == 0, f"{steps} steps are no multiple of 2 · {stages}: each stage has two halves.")
-    require_tolerance("the tolerance of an equilibrium", tolerance)
     require(start.grid.size <= DENSE, f"such games are solved on {DENSE} nodes at most, not on {start.grid.size}.")
-    with calling("the running cost of a game"):
-        made = scenarios(game, start, stages, branches)
-        return _in_scenarios(game, start, made, features, steps, tolerance, rounds)
+    if laws is None:
+        return scenarios(game, start, stages, branches, features)
+    require(features is not None, "a lattice needs a feature by which the conditional law is known.")
+    assert features is not None, "there is a feature"
+    return lattice(game, start, stages, branches, features, laws)
 
 
 def _in_scenarios(
-    game: Game, start: Density, made: Scenarios, features: Callable | None, steps: int, tolerance: float, rounds: int
+    game: Game, start: Density, made: AbstractScenarios, steps: int, tolerance: float, rounds: int
 ) -> Equilibrium:
     start, grid = Density(start.grid, start.values.astype(float)), fourier(start)
     quadratic, stages = quadratic_in_control(game, start), made.digits.shape[0]
-    (u, flow, alpha), error, count, hessian = solve_scenarios(
-        game, start, made, features, steps, tolerance, quadratic, rounds
-    )
+    (u, flow, alpha), error, count, hessian = solve_scenarios(game, start, made, steps, tolerance, quadratic, rounds)
     require_convex(hessian, grid)
-    require_settled(error, count, tolerance, flow)
+    # What is unlikely counts as little.
+    over, each = tuple(range(4, flow.ndim)), lambda a: jnp.tensordot(a, made.weights, axes=1)
+    least = jnp.min(each(jnp.min(flow, axis=over)) / each(jnp.max(flow, axis=over)))
+    require_settled(error, count, tolerance, float(least))
     merged = lambda a: a.reshape(-1, *a.shape[3:])  # noqa: E731
     density = jax.vmap(lambda rho: densities(grid, rho))(merged(flow))
-    cost = calculus.integrate(grid, u[0, 0, 0, 0] * start.values)
+    gap = made.largest_gap(grid, flow[:, 0, -1], flow[:, 1, 0]) if isinstance(made, Lattice) else None
+    cost = calculus.integrate(grid, u[0, 0, 0, made.root] * start.values)
     times = jnp.linspace(0.0, game.end, 2 * stages + 1)
     part = jnp.linspace(0.0, 1.0, steps // (2 * stages) + 1)
     along = (times[:-1, None] + (times[1] - times[0]) * part).ravel()
-    return Equilibrium(
-        density, merged(u), merged(alpha), cost, error, along, int(count), made.environments, made.weights
-    )
+    return Equilibrium(density, merged(u), merged(alpha), cost, error, along, int(count), made, gap)
 
 
-def require_settled(error: Array, count: Array, tolerance: float, rho: Array) -> None:
-    """**Raises** `ValueError` where the rounds of a search did not end, with the last change, or ρ is not resolved."""
+def require_settled(error: Array, count: Array, tolerance: float, least: float) -> None:
+    """**Raises** `ValueError` where the rounds of a search did not end, or ρ falls below 0, relative to its maximum."""
     require(
         bool(jnp.isfinite(error)),
         f"no equilibrium was found: the density became non-finite in round {int(count)}; take more steps.",
@@ -223,7 +252,6 @@ def require_settled(error: Array, count: Array, tolerance: float, rho: Array) ->
         f"no equilibrium was found: after {int(count)} rounds the density still changes by {float(error):.3g} of its "
         "mean in a round; take more steps, more rounds, a shorter horizon, or a larger tolerance.",
     )
-    least = float(jnp.min(rho) / jnp.max(rho))
     require(
         least > -1e-3,
         f"the nodes and steps do not resolve the density: it falls to {least:.3g} of its maximum; take more of both.",
@@ -257,7 +285,7 @@ def exploitability(game: Game, found: Equilibrium) -> tuple[float, float]:
     """
     require(isinstance(found, Equilibrium), f"this is asked of an Equilibrium, not of {type(found).__name__}.")
     require_horizon(game, found)
-    if found.environments is not None:
+    if found.scenarios is not None:
         costs = _scenario_costs(game, found)
     elif found.times is None:
         require_torus(game, found.density)
@@ -275,11 +303,13 @@ def exploitability(game: Game, found: Equilibrium) -> tuple[float, float]:
 
 
 def _scenario_costs(game: Game, found: Equilibrium) -> list[tuple[Array, Array]]:
-    assert found.environments is not None, "there are scenarios"
+    made = found.scenarios
+    assert made is not None, "there are scenarios"
     first = jax.tree.map(lambda a: a[0, 0], found.density)
     require_torus(game, first, frame=False)
-    count, stages, width = found.environments.shape
-    made = scenarios(game, first, stages, round(count ** (1 / (stages * width))))
+    if isinstance(made, Scenarios):
+        made = dataclasses.replace(made, features=None)
+    stages = made.digits.shape[0]
     halves = lambda a: a.reshape(stages, 2, -1, *a.shape[1:])  # noqa: E731
     flow, control, quadratic = halves(found.density.values), halves(found.control), quadratic_in_control(game, first)
     return [scenario_gain(game, made, flow, control, parts, quadratic, fourier(first)) for parts in (2, 3)]
