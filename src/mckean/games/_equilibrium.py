@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -140,10 +141,15 @@ def _until(game: Game, start: Density, steps: int, tolerance: float, rounds: int
     (u, rho, alpha), error, count, hessian = solve_flow(game, start, steps, tolerance, quadratic, rounds, average)
     require_convex(hessian, fourier(start))
     require_settled(error, count, tolerance, float(jnp.min(rho) / jnp.max(rho)))
-    density = densities(fourier(start), rho)
+    return flow_equilibrium(game, start, (u, rho, alpha), error, int(count))
+
+
+def flow_equilibrium(game: Game, start: Density, made: Any, error: Array, count: int) -> Equilibrium:
+    """An equilibrium from (u, ρ, α) at the times, the last change and the number of rounds."""
+    u, rho, alpha = made
     cost = calculus.integrate(start.grid, u[0] * rho[0])
-    times = jnp.linspace(0.0, game.end, steps + 1)
-    return Equilibrium(density, u, alpha, cost, error, times, int(count))
+    times = jnp.linspace(0.0, game.end, rho.shape[0])
+    return Equilibrium(densities(fourier(start), rho), u, alpha, cost, error, times, count)
 
 
 def conditional_equilibrium(
