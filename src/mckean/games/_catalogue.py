@@ -84,12 +84,22 @@ def _price(game: Game, start: float = 0.0) -> float:
     return float(nash(game).cost(law) / planner(game).cost(law))
 
 
-def _trading(kappa, phi, impact, x, v, mu, nu):
-    return jnp.sum(kappa * v**2 + phi * x**2 - impact * x * nu.mean)
+def _trading(kappa, phi, impact, held, x, v, mu, nu):
+    return jnp.sum(kappa * v**2 + phi * held(x) ** 2 - impact * held(x) * nu.integrate(lambda v: v))
 
 
-def _held(end, x, mu):
-    return end * jnp.sum(x**2)
+def _left(end, held, x, mu):
+    return end * jnp.sum(held(x) ** 2)
+
+
+def _line(x):
+    return x
+
+
+def _selling(kappa, phi, linear, slope, last, horizon):
+    """The rates r and weights w of E = Σwe^{rt}: 2κE″ + aE′ − 2φE = 0, E(0) = 1, bE′(T) + cE(T) = 0."""
+    rates = np.roots([2 * kappa, linear, -2 * phi])
+    return rates, np.linalg.solve([[1.0, 1.0], (slope * rates + last) * np.exp(horizon * rates)], [1.0, 0.0])
 
 
 def trade_crowding(
@@ -97,12 +107,14 @@ def trade_crowding(
 ) -> GameEntry:
     """Traders who sell and move the price by the mean of all their rates, a game of controls: 2κE″ + αE′ − 2φE = 0."""
     game = Game(
-        Model(Euclidean(1)), eqx.Partial(_trading, kappa, phi, impact), eqx.Partial(_held, end), horizon=horizon
+        Model(Euclidean(1)),
+        eqx.Partial(_trading, kappa, phi, impact, _line),
+        eqx.Partial(_left, end, _line),
+        horizon=horizon,
     )
 
     def paid(linear, slope, last):
-        rates = np.roots([2 * kappa, linear, -2 * phi])
-        weights = np.linalg.solve([[1.0, 1.0], (slope * rates + last) * np.exp(horizon * rates)], [1.0, 0.0])
+        rates, weights = _selling(kappa, phi, linear, slope, last, horizon)
         node, weight = np.polynomial.legendre.leggauss(80)
         t = horizon * (node + 1) / 2
         E = np.exp(np.outer(t, rates)) @ weights
@@ -319,6 +331,27 @@ def target(depth: float = 2.5, common: float = 0.0, sigma: float = 1.2, reach: f
     )
 
 
+def traders(
+    impact: float = 1.0, kappa: float = 0.5, phi: float = 0.2, end: float = 0.5, sigma: float = 1.2, reach: float = 5.0
+) -> GameEntry:
+    """`trade_crowding` with an own noise up to T = 1, on a long circle as `target`: a game of controls as any other."""
+    circle = Torus(1, (4 * reach,))
+    held = eqx.Partial(_place, reach)
+    running, last = eqx.Partial(_trading, kappa, phi, impact, held), eqx.Partial(_left, end, held)
+    game = Game(Model(circle, noise=Additive(sigma)), running, last, horizon=1.0)
+    start = Density.from_function(circle.grid(64), lambda x: jnp.exp(-((x[0] - 2 * reach - 1) ** 2)))
+    rates, weights = _selling(kappa, phi, impact, kappa, end, 1.0)
+    source = "after Cardaliaguet and Lehalle, arXiv 1610.09904"
+
+    def mean():
+        ends = jax.tree.map(lambda a: a[-1], equilibrium(game, start, steps=20).density)
+        return float(ends.integrate(held))
+
+    # Steps of order 2 at the rate A/κ, dt = 1/20.
+    fact = Fact("E X_T from 1", float(np.real(weights @ np.exp(rates))), source, mean, (end / kappa / 20) ** 2)
+    return GameEntry(game, {"mean": fact})
+
+
 GAMES: dict[str, Callable[..., GameEntry]] = {
     "interbank": interbank,
     "trade_crowding": trade_crowding,
@@ -326,6 +359,7 @@ GAMES: dict[str, Callable[..., GameEntry]] = {
     "congestion": congestion,
     "flocking": flocking,
     "target": target,
+    "traders": traders,
     "clocks": clocks,
 }
 """The constructors of named games by name."""

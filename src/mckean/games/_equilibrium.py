@@ -88,8 +88,9 @@ def equilibrium(
 
     **Arguments:**
 
-    - `game`: a game on a torus with an isotropic own noise. L must be strictly convex in α. A cost of μ is fast where
-      it is one of integrals that do not depend on x, such as `mu.integrate(jnp.cos)`.
+    - `game`: a game on a torus with an isotropic own noise. L must be strictly convex in α; up to a horizon it may
+      depend on the law of the controls. A cost of μ is fast where it is one of integrals that do not depend on x, such
+      as `mu.integrate(jnp.cos)`.
     - `start`: the density at time 0; without a horizon, where the search begins, on a grid of at most 600 nodes: the
       uniform one stays uniform where that is an equilibrium.
     - `picard`: best responses before Newton's method, 0 for none; without a horizon. Default: 20.
@@ -106,7 +107,7 @@ def equilibrium(
 
     **Source:** J.-M. Lasry and P.-L. Lions, Jpn. J. Math. 2 (2007).
     """
-    require_torus(game, start)
+    require_torus(game, start, controls=game.horizon is not None)
     # Derivatives of u cost digits: in the precision that JAX has, whatever that of the density.
     start = Density(start.grid, start.values.astype(float))
     picard = picard and positive_integer("picard is an integer that is not negative", picard)
@@ -300,7 +301,7 @@ def exploitability(game: Game, found: Equilibrium) -> tuple[float, float]:
         costs = [stationary_gain(game, found.density, found.control, factor) for factor in (2, 3)]
     else:
         first = jax.tree.map(lambda a: a[0], found.density)
-        require_torus(game, first)
+        require_torus(game, first, controls=True)
         quadratic = quadratic_in_control(game, first)
         costs = [flow_gain(game, found.density, found.control, parts, quadratic) for parts in (2, 3)]
     gains = [float(own - least) for own, least in costs]
