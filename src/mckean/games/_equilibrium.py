@@ -10,6 +10,17 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mckean.checks import calling, positive_integer, require, require_tolerance
+from mckean.games._box import (
+    doubled,
+    finer,
+    halved,
+    halved_control,
+    mirrored,
+    mirrored_control,
+    outside,
+    reflected,
+    require_box,
+)
 from mckean.games._control import controls, fourier, quadratic_in_control, require_convex, require_torus
 from mckean.games._flow import densities, flow_gain, solve_flow
 from mckean.games._game import Game
@@ -17,6 +28,7 @@ from mckean.games._lattice import Lattice, lattice
 from mckean.games._scenarios import (
     AbstractScenarios,
     Scenarios,
+    interpolation,
     require_noise,
     scenario_gain,
     scenarios,
@@ -24,7 +36,7 @@ from mckean.games._scenarios import (
 )
 from mckean.games._stationary import DENSE, solve_stationary, stationary_gain
 from mckean.measures import Density
-from mckean.spaces import calculus
+from mckean.spaces import BoxGrid, calculus
 
 _METHODS = ("anderson", "fictitious")
 
@@ -72,7 +84,7 @@ def equilibrium(
     method: str = "anderson",
     rounds: int = 80,
 ) -> Equilibrium:
-    """An equilibrium of a mean-field game on a torus.
+    """An equilibrium of a mean-field game on a torus, or in a box whose sides reflect.
 
         −∂_tu + δu = ½σ²Δu + H(x, ∇u, ρ),   u(T) = g(·, ρ_T),   H = min_α{L(x, α, ρ) + (v + Bα)·∇u}
         ∂_tρ = ½σ²Δρ − ∇·((v + Bα*)ρ)
@@ -83,6 +95,8 @@ def equilibrium(
     Exponential integrators of order 2 solve both equations in turn, and Anderson's method makes the turns converge, or
     fictitious play: players answer the mean of all flows so far, which changes as one over the rounds.
 
+    In a box ∂u/∂n = 0, with no flux through the sides: it is a game on a torus of twice the sides, for even functions.
+
     A common noise that is additive turns all players alike where costs depend on differences of positions only: in the
     frame that moves with it the equilibrium is that without a common noise.
 
@@ -92,7 +106,7 @@ def equilibrium(
       depend on the law of the controls. A cost of μ is fast where it is one of integrals that do not depend on x, such
       as `mu.integrate(jnp.cos)`.
     - `start`: the density at time 0; without a horizon, where the search begins, on a grid of at most 600 nodes: the
-      uniform one stays uniform where that is an equilibrium.
+      uniform one stays uniform where that is an equilibrium. In a box, on a `BoxGrid`, each node counts 2^d times.
     - `picard`: best responses before Newton's method, 0 for none; without a horizon. Default: 20.
     - `steps`: the number of time steps up to a horizon. Default: 200.
     - `tolerance`: the change of ρ in a round, relative to the mean density, at which rounds end, with a horizon.
@@ -107,18 +121,37 @@ def equilibrium(
 
     **Source:** J.-M. Lasry and P.-L. Lions, Jpn. J. Math. 2 (2007).
     """
-    require_torus(game, start, controls=game.horizon is not None)
-    # Derivatives of u cost digits: in the precision that JAX has, whatever that of the density.
-    start = Density(start.grid, start.values.astype(float))
     picard = picard and positive_integer("picard is an integer that is not negative", picard)
     steps = positive_integer("the number of steps is a positive integer", steps)
     require_tolerance("the tolerance of an equilibrium", tolerance)
     require(method in _METHODS, f"the method is one of {', '.join(_METHODS)}, not {method!r}.")
     rounds = positive_integer("the number of rounds is a positive integer", rounds)
+    solve = lambda game, start: _solved(game, start, picard, steps, tolerance, rounds, method == "fictitious")  # noqa: E731
+    if isinstance(start, Density) and isinstance(start.grid, BoxGrid):
+        require_box(game, start)
+        begun = Density(doubled(start.grid), outside(start.grid, start.values))
+        return _in_a_box(start.grid, solve(reflected(game, start.grid), begun))
+    return solve(game, start)
+
+
+def _solved(
+    game: Game, start: Density, picard: int, steps: int, tolerance: float, rounds: int, average: bool
+) -> Equilibrium:
+    require_torus(game, start, controls=game.horizon is not None)
+    # Derivatives of u cost digits: in the precision that JAX has, whatever that of the density.
+    start = Density(start.grid, start.values.astype(float))
     with calling("the running cost of a game"):
         if game.horizon is None:
             return _forever(game, start, picard)
-        return _until(game, start, steps, tolerance, rounds, method == "fictitious")
+        return _until(game, start, steps, tolerance, rounds, average)
+
+
+def _in_a_box(grid: BoxGrid, found: Equilibrium) -> Equilibrium:
+    """The part in the box of an equilibrium on the torus."""
+    halves = lambda rho: Density(grid, 2 ** len(grid.shape) * halved(grid, rho))  # noqa: E731
+    density = halves(found.density.values) if found.times is None else jax.vmap(halves)(found.density.values)
+    value, control = halved(grid, found.value), halved_control(grid, found.control)
+    return Equilibrium(density, value, control, found.cost, found.residual, found.times, found.iterations)
 
 
 def _forever(game: Game, start: Density, picard: int) -> Equilibrium:
@@ -292,7 +325,9 @@ def exploitability(game: Game, found: Equilibrium) -> tuple[float, float]:
     """
     require(isinstance(found, Equilibrium), f"this is asked of an Equilibrium, not of {type(found).__name__}.")
     require_horizon(game, found)
-    if found.scenarios is not None:
+    if isinstance(found.density.grid, BoxGrid):
+        costs = _box_costs(game, found, found.density.grid)
+    elif found.scenarios is not None:
         costs = _scenario_costs(game, found)
     elif found.times is None:
         require_torus(game, found.density)
@@ -307,6 +342,27 @@ def exploitability(game: Game, found: Equilibrium) -> tuple[float, float]:
     gains = [float(own - least) for own, least in costs]
     rounding = 1e3 * float(jnp.finfo(found.value.dtype).eps) * (1 + abs(float(costs[0][0])))
     return gains[0], abs(gains[1] - gains[0]) + rounding
+
+
+def _box_costs(game: Game, found: Equilibrium, grid: BoxGrid) -> list[tuple[Array, Array]]:
+    require_box(game, found.density)
+    if found.times is not None:
+        whole = reflected(game, grid)
+        flow = densities(doubled(grid), outside(grid, found.density.values))
+        quadratic = quadratic_in_control(whole, jax.tree.map(lambda a: a[0], flow))
+        control = mirrored_control(grid, found.control)
+        return [flow_gain(whole, flow, control, parts, quadratic) for parts in (2, 3)]
+    require(2 * doubled(grid).size <= DENSE, "the finer grids have more nodes than are solved for: take fewer.")
+
+    def gain(factor):
+        fine, points = finer(grid, factor)
+        onto = interpolation(doubled(grid), points)
+        rho = (onto @ outside(grid, found.density.values).ravel()).reshape(fine.shape)
+        density = Density(doubled(fine), mirrored(fine, rho, ()))
+        control = mirrored_control(fine, onto @ mirrored_control(grid, found.control))
+        return stationary_gain(reflected(game, fine), density, control, 1)
+
+    return [gain(factor) for factor in (2, 3)]
 
 
 def _scenario_costs(game: Game, found: Equilibrium) -> list[tuple[Array, Array]]:

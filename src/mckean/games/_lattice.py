@@ -107,5 +107,14 @@ def lattice(game: Game, start: Density, stages: int, branches: int, feature: Cal
     weights = jnp.exp(-(places**2) / 2)
     shares, digits = jnp.asarray(weight / weight.sum()), jnp.zeros((stages, size), int)
     return Lattice(
-        places, shares, digits, weights / jnp.sum(weights), carried, begun, moved, feature, game.end, size // 2
+        digits=digits,
+        weights=weights / jnp.sum(weights),
+        root=size // 2,
+        places=places,
+        shares=shares,
+        carried=carried,
+        begun=begun,
+        moved=moved,
+        feature=feature,
+        horizon=game.end,
     )

@@ -143,7 +143,15 @@ def scenarios(game: Game, start: Density, stages: int, branches: int, features: 
     increments = jnp.asarray(each)
     weights = jnp.prod(jnp.asarray(shares)[digits], axis=0)
     carried = carry(game, start, increments)
-    return Scenarios(increments, jnp.asarray(shares), jnp.asarray(digits), weights, carried, features, 0)
+    return Scenarios(
+        digits=jnp.asarray(digits),
+        weights=weights,
+        root=0,
+        increments=increments,
+        shares=jnp.asarray(shares),
+        carried=carried,
+        features=features,
+    )
 
 
 def widths(game: Game, start: Density) -> list[int]:
@@ -166,12 +174,12 @@ def carry(game: Game, start: Density, increments: Float[Array, "j m"]) -> Float[
             c = field(x + b / (2 * _PARTS))
             return x + (a + 2 * b + 2 * c + field(x + c / _PARTS)) / (6 * _PARTS)
 
-        return _interpolation(grid, jax.lax.fori_loop(0, _PARTS, step, grid.nodes))
+        return interpolation(grid, jax.lax.fori_loop(0, _PARTS, step, grid.nodes))
 
     return jax.lax.map(moved, increments)
 
 
-def _interpolation(grid: FourierGrid, x: Float[Array, "p d"]) -> Float[Array, "p n"]:
+def interpolation(grid: FourierGrid, x: Float[Array, "p d"]) -> Float[Array, "p n"]:
     """Values of trigonometric interpolants at points, as a matrix."""
     matrix = jnp.ones((x.shape[0], 1))
     for axis, (n, nodes) in enumerate(zip(grid.shape, grid.axes, strict=True)):
