@@ -133,7 +133,10 @@ def require_same(folder: RunFolder, words: Mapping[str, Any]) -> None:
     )
 
 
-_WORDS = {"observe": "table of observables", "every": "number of steps between records", "dt": "step dt"}
+_WORDS = {
+    "observe": "table of observables", "every": "number of steps between records", "dt": "step dt",
+    "measure": "initial measure (more particles are another run, with the same noise for the first)",
+}  # fmt: skip
 
 
 def require_versions(folder: RunFolder) -> None:
