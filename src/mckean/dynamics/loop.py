@@ -1,7 +1,5 @@
 """The one loop over time: what is compiled, in chunks, and how a chunk is judged."""
 
-import abc
-import contextlib
 import time
 import warnings
 from collections.abc import Callable
@@ -16,6 +14,7 @@ from jaxtyping import Array, Int
 
 from mckean import collectives
 from mckean.checks import array, calling, require
+from mckean.dynamics.book import AbstractBook, Kept, NoBook
 from mckean.dynamics.in_place import InPlace
 from mckean.dynamics.interruption import asked_to_stop
 from mckean.dynamics.progress import bar
@@ -36,10 +35,6 @@ _SECONDS = 1.0
 _MOST_RECORDS = 4096
 
 
-Kept = tuple[Any, int, list]
-"""A state, the number of steps that led to it, and the records on the way."""
-
-
 class Interrupted(KeyboardInterrupt):
     """A run that was interrupted by Ctrl-C.
 
@@ -50,6 +45,19 @@ class Interrupted(KeyboardInterrupt):
 
     def __init__(self, trajectory: Trajectory):
         super().__init__(f"interrupted at time {float(trajectory.times[-1]):g}")
+        self.trajectory = trajectory
+
+
+class StoreError(OSError):
+    """A run whose folder cannot be written any more, as on a full disk.
+
+    **Attributes:**
+
+    - `trajectory`: the run up to then, a `Trajectory`. The same call goes on from the folder once there is room.
+    """
+
+    def __init__(self, reason: str, trajectory: Trajectory):
+        super().__init__(reason)
         self.trajectory = trajectory
 
 
@@ -158,36 +166,6 @@ def run_whole(run: Run, plan: Plan, measure: MeasureT, made: tuple) -> Trajector
     return Trajectory(final, jnp.asarray(plan.times(plan.steps)), observed, made)
 
 
-class AbstractBook(abc.ABC):
-    """Where a run is kept as it goes: what it begins with, and what is done after each chunk.
-
-    `lock`: what is held while it runs.
-    """
-
-    lock: contextlib.ExitStack
-
-    @abc.abstractmethod
-    def begin(self, measure: AbstractMeasure, start: dict) -> Kept:
-        """What is there of the run, from its initial measure and its first record on."""
-
-    @abc.abstractmethod
-    def keep(self, kept: Kept, last: bool) -> None:
-        """What there is after a chunk, and whether it is the last that will be told."""
-
-
-class NoBook(AbstractBook):
-    """A run that lives in memory alone."""
-
-    def __init__(self):
-        self.lock = contextlib.ExitStack()
-
-    def begin(self, measure: AbstractMeasure, start: dict) -> Kept:
-        return measure, 0, [start]
-
-    def keep(self, kept: Kept, last: bool) -> None:
-        """Nothing is kept."""
-
-
 def run_in_chunks(
     run: Run, plan: Plan, measure: MeasureT, made: tuple, progress: bool, book: AbstractBook
 ) -> Trajectory[MeasureT]:
@@ -198,7 +176,8 @@ def run_in_chunks(
             warn_of_lost_steps(initial(run.stepper.equation), measure, plan.dt, plan.steps)
             pace, start = Pace(plan, bool(run.observe)), record_once(run, measure, plan.first)
             require_names(start)
-            kept = book.begin(measure, start)
+            with collectives.together(mesh):
+                kept = book.begin(measure, start)
             try:
                 while kept[1] < plan.steps:
                     chunk, begun = pace.next(kept[1]), time.perf_counter()
@@ -212,9 +191,15 @@ def run_in_chunks(
                             raise KeyboardInterrupt
                 book.keep(kept, last=True)
             except BaseException as stop:
-                _keep_what_is_there(book, kept, stop)
-                if isinstance(stop, KeyboardInterrupt):
-                    raise Interrupted(_so_far(run, plan, *kept, made)) from stop
+                if collectives.over_hosts(mesh) and not isinstance(stop, KeyboardInterrupt | RunError | OSError):
+                    # The others do not know of it, and would not take part.
+                    raise
+                with collectives.together(mesh):
+                    _keep_what_is_there(book, kept, stop)
+                    if isinstance(stop, KeyboardInterrupt):
+                        raise Interrupted(_so_far(run, plan, *kept, made)) from stop
+                    if isinstance(stop, OSError):
+                        raise StoreError(str(stop), _so_far(run, plan, *kept, made)) from stop
                 raise
             whole = _so_far(run, plan, *kept, made)
         # Pressed after the last look, as the records were joined.
