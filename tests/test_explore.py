@@ -99,9 +99,35 @@ def test_the_exponent_is_the_rate_of_the_slowest_mode():
     for _ in range(80):
         session.advance(30)
     found, h = session.exponent, 16 / 256
+    assert session.exact["exponent"] == -1.0
     assert found.value == pytest.approx(-1.0, abs=0.005 + h**2 + math.exp(-6) + 4 * found.stderr)
     assert found.stderr < 0.05
     assert session.observe()["limit.order"] == pytest.approx(session.exact["order"], abs=0.01)
+
+
+def test_the_numbers_beside_the_exact_ones_are_those_of_the_library():
+    """Above the critical strength, after 20 of the slowest times: what is left is e^{−2·20} of F and e^{−20} of r.
+
+    A rotation is neutral, λ = 0; below the strength λ = −(1 − βK/2)/β, and not −1/β, as without W. The scheme's steps
+    change a rate λ by less than λ²dt.
+    """
+    session = mk.explore.Session("kuramoto", particles=173)
+    for _ in range(62):
+        session.advance(30)
+    model, law, seen, exact = session.entry.model, session.limit, session.observe(), session.exact
+    assert seen["limit.free_energy"] == pytest.approx(float(mk.observables.free_energy(model, law)), abs=1e-12)
+    assert seen["limit.dissipation"] == pytest.approx(float(mk.observables.dissipation(model, law)), abs=1e-12)
+    assert seen["limit.order"] == pytest.approx(exact["order"], abs=math.exp(-18))
+    assert seen["limit.free_energy"] == pytest.approx(exact["free_energy"], abs=1e-12)
+    assert abs(seen["limit.dissipation"] - exact["dissipation"]) < 1e-12
+    assert abs(session.exponent.value - exact["exponent"]) < math.exp(-9)
+    session.set("strength", 0.8)
+    for _ in range(62):
+        session.advance(30)
+    assert session.exact["exponent"] == pytest.approx(-0.6)
+    assert session.exponent.value == pytest.approx(-0.6, abs=0.36 * session.dt)
+    session.set("environment", 0.5)
+    assert not session.exact
 
 
 def test_what_a_slider_can_move():

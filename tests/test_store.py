@@ -165,6 +165,13 @@ def test_another_run_and_another_process_are_refused(tmp_path, kept):
         mk.load("nowhere")
 
 
+def test_processes_of_one_run_are_given_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr("mckean.collectives.of_first", lambda number, mesh: number + 1)
+    with pytest.raises(ValueError, match=r"the processes of this run were given different arguments: give all"):
+        mk.evolve(**given(), store=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_nothing_is_written_through_a_link(tmp_path, kept):
     """A stranger's folder may name another one as its own."""
     folder = shutil.copytree(kept, tmp_path / "run")

@@ -242,6 +242,11 @@ def kuramoto(strength: float = 3.0, beta: float = 1.0) -> Entry:
             partial(_measured_gap, model, circle, stationary),
             1e-10,
         ),
+        "least free energy": Fact(
+            "F − F_uniform, with F_uniform = −log(2π)/β",
+            free_energy_gap(strength, beta) - math.log(2 * math.pi) / beta,
+            _PHASE_TRANSITIONS,
+        ),
         "stationary dissipation": Fact(
             "D = 0 at the von Mises state of concentration βKr",
             0.0,
@@ -250,6 +255,11 @@ def kuramoto(strength: float = 3.0, beta: float = 1.0) -> Entry:
             1e-10,
         ),
         "incoherent rate": Fact("−(1 − βK/2)/β", incoherent_rate(1, strength, beta), _PHASE_TRANSITIONS),
+        "top exponent": Fact(
+            "−(1 − βK/2)/β up to the critical strength, and 0 above it, where nothing resists a rotation",
+            min(incoherent_rate(1, strength, beta), 0.0),
+            _PHASE_TRANSITIONS,
+        ),
         "spectral gap": Fact("slowest rate of return", spectral_gap(strength, beta), _REFERENCE),
     }
     return Entry(model, facts)

@@ -12,9 +12,10 @@ from jaxtyping import Array, Float
 from mckean.checks import require
 from mckean.explore.session import ENVIRONMENT, Session
 from mckean.explore.subject import Parameter
+from mckean.measures import Density
 from mckean.models import Model
 from mckean.phases import phase_diagram
-from mckean.spaces import AbstractGrid, Euclidean, Torus
+from mckean.spaces import AbstractGrid, Euclidean, FourierGrid, Torus
 
 # A column of so many states on so many nodes takes a tenth of a second; two are made at a time, and between them the
 # process may end.
@@ -23,7 +24,10 @@ _SIDE, _NODES, _TOGETHER = 12, 64, 2
 _REACH = 4.5
 # The order of a state that is not ordered.
 _NOTHING = 1e-3
-_FIRST = ("strength", "theta", "weights[0]")
+# The concentration of an ordered start.
+_BUMP = 3.0
+# Parameters on which states depend most, in this order.
+_FIRST = ("strength", "theta", "beta")
 
 
 class ModelTable(eqx.Module):
@@ -71,7 +75,7 @@ class Diagram:
 
     def __init__(self, session: Session):
         sliders = [p for name, p in session.parameters.items() if name != ENVIRONMENT and not p.fixed]
-        sliders.sort(key=lambda p: p.name not in _FIRST)
+        sliders.sort(key=lambda p: _FIRST.index(p.name) if p.name in _FIRST else len(_FIRST))
         self.axes: tuple[Parameter, ...] = tuple(sliders[:2])
         self.session, self.others = session, self._others(session)
         self.done, self.note = False, ""
@@ -109,11 +113,12 @@ class Diagram:
     def _fill(self, wanted: Callable[[], bool]) -> None:
         require(len(self.axes) == 2, "it takes two parameters that sliders move.")
         grid, first, second = _grid(self.session), self.places(0), self.places(1)
+        starts = _starts(grid)
         for k in range(0, _SIDE, _TOGETHER):
             if not wanted():
                 return
             part = slice(k, k + _TOGETHER)
-            found = phase_diagram(self._models(first, second[part]), grid, first, second[part])
+            found = phase_diagram(self._models(first, second[part]), grid, first, second[part], starts=starts)
             self.values[part] = found.order.T
             for name, line in self.lines.items():
                 line[part] = getattr(found, name)
@@ -135,6 +140,14 @@ class Diagram:
         shape = (first.size, second.size)
         table = jax.tree.map(lambda *a: jnp.stack(a).reshape(*shape, *a[0].shape), *(arrays for arrays, _ in parts))
         return ModelTable(jnp.asarray(first), jnp.asarray(second), table, parts[0][1])
+
+
+def _starts(grid: AbstractGrid) -> tuple[Density, Density]:
+    """The uniform density and one bump; made without a program, of which each diagram would compile another."""
+    x = np.asarray(grid.axes[0]) / grid.sides[0]
+    bump = np.cos(2 * np.pi * x) if isinstance(grid, FourierGrid) else 2 * x
+    flat, ordered = (w / (np.sum(w) * grid.cell_volume) for w in (np.ones_like(x), np.exp(_BUMP * bump)))
+    return Density(grid, jnp.asarray(flat)), Density(grid, jnp.asarray(ordered))
 
 
 def _grid(session: Session) -> AbstractGrid:

@@ -355,7 +355,7 @@ class View {
     let from = null;
     this.over.style.touchAction = "pan-y";
     this.over.onpointerdown = (e) => { from = [e.clientX, e.clientY]; this.over.setPointerCapture(e.pointerId); };
-    this.over.onpointerup = () => { from = null; };
+    this.over.onpointerup = this.over.onpointercancel = () => { from = null; };
     const turn = (a, b) => {
       this.turn = [this.turn[0] + a, Math.max(-1.5, Math.min(1.5, this.turn[1] + b))];
       this.fresh = true;
@@ -427,7 +427,9 @@ class View {
       .map((name) => [name, style.getPropertyValue("--" + name).trim()]));
     this.play.textContent = this.paused ? "Play" : "Pause";
     this.clock.textContent = `t = ${frame.time.toFixed(2)}`;
-    this.rate.textContent = frame.exponent ? `λ = ${round(frame.exponent[0])} ± ${round(frame.exponent[1])} per time` : "";
+    const known = frame.exact.exponent == null ? "" : `, exact ${round(frame.exact.exponent)}`;
+    this.rate.textContent = frame.exponent
+      ? `λ = ${round(frame.exponent[0])} ± ${round(frame.exponent[1])} per time${known}` : "";
     this.rate.title = "Lyapunov exponent: the growth of a small difference in this environment";
     this.painter(arrays.positions, ink.cloud, this.turn);
     this.outline(sized(this.over), ink);
