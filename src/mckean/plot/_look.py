@@ -128,8 +128,22 @@ def _paints(ax: Axes) -> list[Any]:
     return [*(line.get_color() for line in ax.lines), *outlines, *points]
 
 
-def log_ticks(axis: Axis) -> None:
-    """Labels that do not run into one another: at 1, 2, 5 within two decades, at the decades beyond."""
+def set_scales(ax: Axes, log: str) -> None:
+    """Logarithmic axes, by their letters."""
+    require(log in ("", "x", "y", "xy"), f'logarithmic axes are "x", "y" or "xy", or "" for none, not {log!r}.')
+    for letter in log:
+        ax.set(**{f"{letter}scale": "log"})
+
+
+def log_ticks(ax: Axes) -> None:
+    """Labels of logarithmic axes that do not run into one another."""
+    for axis in (ax.xaxis, ax.yaxis):
+        if axis.get_scale() == "log":
+            _log_ticks(axis)
+
+
+def _log_ticks(axis: Axis) -> None:
+    """At 1, 2, 5 within two decades, at the decades beyond."""
     low, high = axis.get_view_interval()
     axis.set_minor_formatter(NullFormatter())
     if high < 100 * low:
