@@ -34,8 +34,8 @@ assert abs(path.distance / exact - 1) < (8 / cells) ** 2 / 4, (path.distance, ex
 assert path.energy.std() / path.energy.mean() < 0.01  # constant speed, to ten times the tolerance
 
 # %%
-fig, ax = plt.subplots(figsize=(5, 4), layout="constrained")
-mk.plot.geodesic(path, ax)
+mk.plot.geodesic(path)
+plt.show()
 
 # %%
 # Change ``[-1.2, -0.6]`` to ``[-1.2, 0.6]``: the means are nearer, and so are the densities.

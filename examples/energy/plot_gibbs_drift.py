@@ -42,13 +42,15 @@ found = rates["own thermal,\ncommon additive"].averaged
 assert abs(found / exact - 1) < 10 * (2 * np.pi / n) ** 2, (found, exact)
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 place = np.arange(len(models))
+with mk.plot.style():
+    fig, ax = plt.subplots(figsize=(5.2, 3.4), layout="constrained")
 ax.bar(place - 0.2, [r.averaged for r in rates.values()], 0.4, label="in mean")
-ax.bar(place + 0.2, [r.pathwise for r in rates.values()], 0.4, label="along each path")
+ax.bar(place + 0.2, [r.pathwise for r in rates.values()], 0.4, label="along each path", hatch="//")
 ax.set_xticks(place, models)
-ax.set(ylabel="rate at which ρ is left")
+ax.set(ylabel="rate at which ρ is left (1/time)")
 ax.legend()
+plt.show()
 
 # %%
 # Change ``wells`` to ``lambda x: 0.0 * x[0]``: the uniform law is kept by all three, in mean and along each path.

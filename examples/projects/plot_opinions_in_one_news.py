@@ -26,7 +26,8 @@ span = {"until": 3.0, "dt": 0.02, "every": 5, "observe": {"mean": mk.observables
 
 # %%
 # The same path is the same news. People and density hear it together.
-fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+with mk.plot.style():
+    fig, (left, right) = plt.subplots(1, 2, figsize=(6.6, 3.2), layout="constrained")
 for seed, color in enumerate(mk.plot.COLOURS[:2]):
     news = mk.Brownian(jax.random.key(seed))
     many = mk.evolve(model, people, path=news, **span)

@@ -60,17 +60,13 @@ def series(
     title = values if isinstance(values, str) else "value"
     require(band in ("interval", "spread", None), f'a band is "interval", "spread" or None, not {band!r}.')
     drawn = [_middle(t, part, band, level) for part in several]
-    require(isinstance(paths, int) and paths >= 0, f"the paths that are drawn are a number of replicas, not {paths!r}.")
-    few = np.asarray(several[0], float)[:paths] if paths and not isinstance(several[0], Estimate) else np.empty(())
-    require(not paths or few.ndim == 2, f"paths are drawn of replicas, values of shape (replicas, {t.size}).")
+    pale = _paths(t, several[0], paths)
     theory = None if exact is None else _exact(t, exact)
     names = [label] if len(several) == 1 else [f"{label or title} {i + 1}" for i in range(len(several))]
     with canvas(ax) as ax:
         set_scales(ax, log)
         start, paints = count(ax), colours(ax, len(drawn), color)
-        if paths:
-            lines = np.stack([np.broadcast_to(t, few.shape), few], axis=-1)
-            ax.add_collection(LineCollection(list(lines), colors=paints[0], alpha=0.35, linewidths=0.8))
+        ax.add_collection(LineCollection(pale, colors=paints[0], alpha=0.35, linewidths=0.8))
         for i, ((middle, low, high), name, paint) in enumerate(zip(drawn, names, paints, strict=True)):
             ax.plot(t, middle, color=paint, linestyle=LINES[(start + i) % len(LINES)], label=name)
             if low is not None:
@@ -134,6 +130,18 @@ def _middle(t: np.ndarray, values: Any, band: Any, level: float) -> tuple[Any, A
     elif band == "spread":
         low, high = np.quantile(y, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return y.mean(0), low, high
+
+
+def _paths(t: np.ndarray, values: Any, paths: int) -> list[np.ndarray]:
+    """The first replicas, as points (t, y)."""
+    require(isinstance(paths, int) and paths >= 0, f"the paths that are drawn are a number of replicas, not {paths!r}.")
+    if paths == 0:
+        return []
+    require(
+        not isinstance(values, Estimate) and np.ndim(values) == 2,
+        f"paths are drawn of replicas, values of shape (replicas, {t.size}).",
+    )
+    return [np.stack([t, y], axis=1) for y in np.asarray(values, float)[:paths]]
 
 
 def _exact(t: np.ndarray, exact: Any) -> np.ndarray:
