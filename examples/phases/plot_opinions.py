@@ -48,6 +48,7 @@ ax = None
 for name, order in (("κ turned up", loop.up), ("κ turned down", loop.down)):
     ax = mk.plot.curve(values, mk.statistics.average(order), ax, kind="points", label=f"{name}, mean of 4")
 ax.set(xlabel="strength κ (energy)", ylabel="order parameter r")
+ax.legend(loc="lower right")
 mk.plot.mark({"fold": fold, "onset": onset}, ax)
 plt.show()
 

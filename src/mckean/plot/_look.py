@@ -9,6 +9,7 @@ import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -101,7 +102,11 @@ def legend(ax: Axes, *, beside: bool = False) -> None:
     """A legend where anything has a label; curves are seen through it, if it is not beside the axes."""
     place: Any = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if beside else {"loc": "best"}
     if ax.get_legend_handles_labels()[1]:
-        ax.legend(frameon=True, framealpha=0.8, edgecolor="none", facecolor=ax.get_facecolor(), **place)
+        drawn = ax.legend(frameon=True, framealpha=0.8, edgecolor="none", facecolor=ax.get_facecolor(), **place)
+        for handle in drawn.legend_handles:
+            # The points of a large cloud are too small and too pale to show their colour.
+            if isinstance(handle, PathCollection):
+                handle.set(sizes=[25], alpha=1)
 
 
 def shades(count: int) -> list[Any]:
