@@ -39,7 +39,7 @@ with mk.plot.style():
 for name, entry in entries.items():
     energy = found[name].factor * mk.interactions.potential(entry.model.interaction, origin, x[:, None])
     mk.plot.curve(x, energy - energy.mean(), ax, label=f"{name}: {found[name].factor:.3f}")
-ax.set(xlabel="distance $x$ (radian)", ylabel="W at the threshold, less its mean (energy)", ylim=(-8, 11))
+ax.set(xlabel="distance $x$ (radian)", ylabel="W at the threshold, less its mean (energy)", ylim=(-12, 11))
 plt.show()
 
 # %%

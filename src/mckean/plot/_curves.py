@@ -66,7 +66,8 @@ def series(
     with canvas(ax) as ax:
         set_scales(ax, log)
         start, paints = count(ax), colours(ax, len(drawn), color)
-        ax.add_collection(LineCollection(pale, colors=paints[0], alpha=0.35, linewidths=0.8))
+        if pale:
+            ax.add_collection(LineCollection(pale, colors=paints[0], alpha=0.35, linewidths=0.8))
         for i, ((middle, low, high), name, paint) in enumerate(zip(drawn, names, paints, strict=True)):
             ax.plot(t, middle, color=paint, linestyle=LINES[(start + i) % len(LINES)], label=name)
             if low is not None:
@@ -74,12 +75,16 @@ def series(
         if theory is not None:
             new = "exact" not in ax.get_legend_handles_labels()[1]
             curve(t, theory, ax, kind="exact", label="exact" if new else "_exact")
-        name_axes(ax, _TIME, title)
-        ax.margins(x=0.02)
-        ax.autoscale_view()
-        log_ticks(ax)
-        legend(ax)
-        return ax
+        return _finish(ax, title)
+
+
+def _finish(ax: Axes, title: str) -> Axes:
+    name_axes(ax, _TIME, title)
+    ax.margins(x=0.02)
+    ax.autoscale_view()
+    log_ticks(ax)
+    legend(ax)
+    return ax
 
 
 def _along(times: Any, values: Any) -> tuple[np.ndarray, list[Any]]:
