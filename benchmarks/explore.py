@@ -44,16 +44,10 @@ def first_frame(folder: str) -> tuple[float, float]:
 
 def frames(particles: int) -> dict[str, float]:
     """Milliseconds of a frame and of a slider, and the compilations of a session after its first frames."""
-    import jax
-
     import mckean as mk
     from mckean.explore.conversation import Conversation, unpack
 
-    jax.config.update("jax_enable_x64", True)
-    compiled: list[float] = []
-    jax.monitoring.register_event_duration_secs_listener(
-        lambda name, seconds, **_: compiled.append(seconds) if "backend_compile" in name else None
-    )
+    compiled = _compiled()
     talk = Conversation(mk.explore.Session("kuramoto", particles=particles))
 
     def say(**words):
@@ -83,10 +77,68 @@ def frames(particles: int) -> dict[str, float]:
         "slider, median (ms)": 1000 * sorted(slides)[5],
         "slider, slowest (ms)": 1000 * max(slides),
         "compilations": len(compiled) - before,
+        # Ten minutes at thirty frames a second.
+        "compilations in 18 000 frames": compilations("kuramoto", 18_000)[0],
     }
 
 
+def compilations(model: str, frames: int) -> tuple[int, int, str]:
+    """Compilations of a session after all has been done once, and the frames and notes it had.
+
+    Every slider and every button, and then as many frames, with another of these between each two tens.
+    """
+    import mckean as mk
+    from mckean.explore.conversation import Conversation, unpack
+
+    compiled = _compiled()
+    talk = Conversation(mk.explore.Session(model))
+    free = [p for p in talk.session.parameters.values() if not p.fixed]
+    acts = [
+        {"do": "set", "name": p.name, "value": p.default + s * (p.high - p.default)} for p in free for s in (0.1, 0)
+    ]
+    acts += [{"do": verb} for verb in ("step", "redraw", "export", "diagram", "reset")]
+
+    def say(words: dict) -> dict:
+        header, _ = unpack(talk.answer(json.dumps(words)))
+        return header
+
+    say({"do": "frame"})
+    assert talk.aside is not None
+    talk.aside.join()
+    refused = set()
+    for words in (*acts, {"do": "pace", "steps": 1}):
+        header = say(words)
+        refused |= {header["reason"]} if header["kind"] == "refused" else set()
+        say({"do": "frame"})
+    talk.aside.join()
+    before = len(compiled)
+    for k in range(frames):
+        header = say(acts[k // 10 % len(acts)] if k % 10 == 0 else {"do": "frame"})
+    talk.aside.join()
+    notes = " ".join([*filter(None, header.get("notes", {}).values()), *refused])
+    return len(compiled) - before, frames, notes
+
+
+def _compiled() -> list[float]:
+    """The seconds of each compilation from now on."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    compiled: list[float] = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda name, seconds, **_: compiled.append(seconds) if "backend_compile" in name else None
+    )
+    return compiled
+
+
 def main(arguments: list[str]) -> None:
+    if "--models" in arguments:
+        from mckean.catalogue import MODELS
+
+        for model in arguments[arguments.index("--models") + 1 :] or MODELS:
+            count, _, notes = compilations(model, 200)
+            print(f"{model:24} {count:4d} {notes}", flush=True)
+        return
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         for state in ("cold", "warm"):

@@ -90,8 +90,8 @@ REFUSED = {
     },
     "phases.steady_state": {
         "from particles": (lambda: phases.steady_state(MODEL, CLOUD), "starts at a density"),
-        "with a drift": (
-            lambda: phases.steady_state(mk.Model(CIRCLE, drift=lambda x, mu: 0 * x, noise=mk.Thermal(1.0)), RHO),
+        "with a drift on a sphere": (
+            lambda: phases.steady_state(mk.Model(BALL, drift=lambda x, mu: 0 * x, noise=mk.Thermal(1.0)), EVEN),
             "need not be a gradient",
         ),
         "without a temperature": (
@@ -150,21 +150,10 @@ REFUSED = {
             "at most 600",
         ),
     },
-    "phases.hopf_point": {
-        "of a gradient flow": (
-            lambda: phases.hopf_point(
-                lambda p: waves(p, 1.0), mk.Density.from_function(CIRCLE.grid(8), lambda x: 1.0 + 0 * x[0]), (1.0, 3.0)
-            ),
-            "no pair of complex rates",
-        ),
-        "ends that fall": (lambda: phases.hopf_point(lambda p: waves(p, 1.0), RHO, (3.0, 1.0)), "lies between two"),
-        "an end that is no number": (lambda: phases.hopf_point(waves, RHO, (math.nan, 1.0)), "lies between two"),
-        "a model": (lambda: phases.hopf_point(MODEL, RHO, (1.0, 3.0)), "a family of models"),
-    },
     "phases.phase_diagram": {
         "a sphere": (
-            lambda: diagram(model_of=lambda p, q: unit_vectors(beta=q), grid=EVEN.grid),
-            "on a sphere follow branches",
+            lambda: diagram(model_of=lambda p, q: unit_vectors(beta=q), grid=BALL.grid(8)),
+            "one of a zonal grid",
         ),
         "one value": (lambda: diagram(first=[1.0]), "two values or more"),
         "values that fall": (lambda: diagram(second=[2.0, 1.0]), "second parameter increase"),
@@ -207,6 +196,7 @@ REFUSED = {
         "nothing": (lambda: statistics.Lifetimes([], []), "one shape"),
         "two ends": (lambda: statistics.Lifetimes([1.0, 2.0], [True, True]).exponential(), "three ends"),
         "no time": (lambda: statistics.Lifetimes([0.0] * 3, [True] * 3).exponential(), "a time that was watched"),
+        "after all ends": (lambda: statistics.Lifetimes([1.0], [True]).after(1.0), "no life of these"),
         "no level": (lambda: statistics.Lifetimes([1.0], [True]).interval(1.0), "between 0 and 1"),
     },
     "statistics.binder_ratio": {

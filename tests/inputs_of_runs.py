@@ -4,6 +4,7 @@ Each must be refused, with these words in the sentence.
 """
 
 import math
+from functools import partial
 
 import diffrax
 import jax
@@ -33,6 +34,7 @@ def run(scheme, measure=CLOUD, model=MODEL, **changes):
 CAPS = SPHERE.grid(4, axis=[1.0, 0.0, 0.0])
 GLOBE = mk.Density(SPHERE.grid(4), jnp.full((5, 10), 1 / SPHERE.volume))
 RUN = mk.evolve(MODEL, CLOUD, until=0.2, dt=0.1, path=PATH)
+SAMPLE = partial(mk.Graph.sample, KEY)
 TWO, PAIR = mk.Population(lambda a: MODEL, [0, 1]), mk.Family([CLOUD, CLOUD])
 # What asks for one model.
 ONE_MODEL = {
@@ -246,13 +248,35 @@ REFUSED = {
             lambda: mk.Population(lambda a: MODEL, [0, 1], lambda a: a),
             "a coupling A is a function",
         ),
-        "a common noise": (
-            lambda: run(None, PAIR, mk.Population(lambda a: mk.langevin(CIRCLE, common=mk.Additive(1.0)), [0, 1])),
-            "have noise of their own",
+        "a graph of another size": (
+            lambda: mk.Population(lambda a: MODEL, [0, 1], mk.Graph(3, [[0, 1]])),
+            "the graph has 3 labels, but the population 2",
         ),
         "no model": (lambda: run(None, PAIR, mk.Population(lambda a: a, [0, 1])), "a model is Model(…) or"),
         "a cloud": (lambda: run(None, model=TWO), "a Population moves a Family"),
         "in energy": (lambda: energy.free_energy(TWO, RHO), "give the one of a label, population.model(a)"),
+    },
+    "Graph": {
+        "no edge": (lambda: mk.Graph(2, []), "a graph has edges, integers of shape (e, 2)"),
+        "a matrix": (lambda: mk.Graph(2, np.eye(2)), "a graph has edges, integers of shape (e, 2)"),
+        "another vertex": (lambda: mk.Graph(2, [[0, 2]]), "the vertices of a graph are its labels, 0 to 1"),
+        "no label": (lambda: mk.Graph(0, [[0, 1]]), "the number of labels of a graph is a positive"),
+        "a weight too many": (lambda: mk.Graph(2, [[0, 1]], [1.0, 2.0]), "1 edges have weights of shape (1,)"),
+        "an infinite weight": (lambda: mk.Graph(2, [[0, 1]], [math.inf]), "the weight of an edge"),
+    },
+    "Graph.sample": {
+        "a rate of 2": (
+            lambda: SAMPLE(lambda u, v: u * v, [0.5, 1.0], 2.0),
+            "the rate α of a graph lies",
+        ),
+        "a W of 2": (
+            lambda: SAMPLE(lambda u, v: 2.0, [0.5, 1.0]),
+            "a graphon W has values between 0 and 1",
+        ),
+        "a W of 0": (lambda: SAMPLE(lambda u, v: 0.0, [0.5, 1.0]), "the graph has no edge"),
+        "a W of one": (lambda: SAMPLE(lambda u: u, [0.5, 1.0]), "a graphon W"),
+        "a number": (lambda: SAMPLE(0.5, [0.5, 1.0]), "a graphon W is a function of two labels"),
+        "a seed": (lambda: mk.Graph.sample(0, lambda u, v: u * v, [0.5, 1.0]), "key"),
     },
     "Family": {
         "a cloud": (lambda: mk.Family(CLOUD), "a family has Particles or a Density for each label"),

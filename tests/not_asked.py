@@ -5,6 +5,7 @@ NOT_ASKED = {
     "AbstractScheme",
     "Interrupted",
     "RunError",
+    "StoreError",
     "Trajectory",
     "catalogue.Entry",
     "catalogue.Fact",

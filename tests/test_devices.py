@@ -12,10 +12,11 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
+import on_hosts as study
 import pytest
 
 import mckean as mk
-from mckean.cli.hosts import launch
+from mckean import cli
 
 HERE = pathlib.Path(__file__).parent
 EPS = np.finfo(float).eps
@@ -43,7 +44,8 @@ EXCHANGES = {
 
 @pytest.fixture(scope="module")
 def found():
-    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
+    environment = {**os.environ, "XLA_FLAGS": flags}
     program = [sys.executable, HERE / "on_devices.py"]
     done = subprocess.run(program, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -155,36 +157,62 @@ def test_the_measure_is_the_same():
     assert cloud.mesh is None
 
 
-def on_hosts(processes: int, steps: int, folder: pathlib.Path) -> int:
-    return launch([str(HERE / "on_hosts.py"), str(steps), str(folder)], processes)
+def made_by_two(task: str, folder: pathlib.Path) -> int:
+    return cli.main(["run", f"{HERE / 'on_hosts.py'}:{task}", "--store", str(folder), "--processes", "2"])
 
 
-def test_two_processes_make_the_run_of_one_to_the_bit(capfd, tmp_path):
-    """Each of them with a device of its own; positions and records."""
-    said = []
-    for processes in (1, 2):
-        assert on_hosts(processes, 20, tmp_path) == 0
-        said.append(capfd.readouterr().out.split())
-    (one, alone), (two, together) = (words[-2:] for words in said)
-    assert (one, two) == ("1", "2")
-    assert alone == together
+def bits(tree) -> list:
+    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(tree)]
+
+
+def test_two_processes_keep_the_run_of_one_to_the_bit(capfd, tmp_path):
+    """Each of them with a device of its own; the state, a number and the positions. One process goes on with it."""
+    assert made_by_two("short", tmp_path / "run") == 0
+    assert "holds the run until 0.2, with 3 records" in capfd.readouterr().out
+    given = study.short()
+    alone = mk.evolve(**given)
+    there = mk.load(tmp_path / "run")
+    assert bits((there.final, there.observed)) == bits((alone.final, alone.observed))
+    later = mk.evolve(**given | {"until": 0.4}, store=tmp_path / "run")
+    assert bits(later.final) == bits(mk.evolve(**given | {"until": 0.4}).final)
 
 
 @pytest.mark.parametrize("victim", [0, 1])
-def test_where_one_process_is_killed_the_others_end_with_a_sentence(capfd, tmp_path, victim):
-    """Also the first, which all others ask for each other. None is left, and the run would have taken hours."""
+def test_where_one_process_is_killed_the_others_end_with_a_sentence(capfd, tmp_path, monkeypatch, victim):
+    """Also the first, which all others ask for each other. None is left, and the run would have taken hours.
+
+    What is kept is the run of one process: so it goes on from there.
+    """
+    folder, names = tmp_path / "run", tmp_path / "names"
+    names.mkdir()
+    monkeypatch.setenv("MCKEAN_TEST_FOLDER", str(names))
 
     def kill():
-        while len(ready := list(tmp_path.iterdir())) < 2 or not all(one.read_text() for one in ready):
+        while len(list(folder.glob("checkpoints/*.npz"))) < 2:
             time.sleep(0.05)
-        os.kill(int((tmp_path / str(victim)).read_text()), signal.SIGKILL)
+        os.kill(int((names / str(victim)).read_text()), signal.SIGKILL)
 
     hand = threading.Thread(target=kill)
     hand.start()
-    assert on_hosts(2, 10**9, tmp_path) == 2
+    assert made_by_two("endless", folder) == 2
     hand.join()
+    monkeypatch.delenv("MCKEAN_TEST_FOLDER")
     said = capfd.readouterr().err
-    assert f"process {victim + 1} of 2 was stopped by SIGKILL, and the others were ended: start them again" in said
-    for one in tmp_path.iterdir():
+    assert f"process {victim + 1} of 2 was stopped by SIGKILL, and the others were ended: the same command goes" in said
+    for one in names.iterdir():
         with pytest.raises(ProcessLookupError):
             os.kill(int(one.read_text()), 0)
+    given = study.endless()
+    state, done = mk.store.RunFolder(folder).last(given["measure"])
+    assert done > 1
+    assert bits(state) == bits(mk.evolve(**given | {"until": done * 0.01, "every": done}).final)
+
+
+def test_processes_that_would_each_make_the_run_are_refused(capfd, tmp_path, monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr("mckean.cli.run.configure", lambda cache: None)
+    assert cli.main(["run", f"{HERE / 'on_hosts.py'}:unspread", "--store", str(tmp_path / "run")]) == 2
+    assert "the measure of 'unspread' is not spread over processes: begin with mckean.shard" in capfd.readouterr().err
+    assert not (tmp_path / "run").exists()
+    assert cli.main(["run", f"{HERE / 'on_hosts.py'}:short", "--processes", "0"]) == 2
+    assert "there must be a process at least, but 0 were asked for." in capfd.readouterr().err

@@ -18,8 +18,6 @@ from websockets.sync.client import connect
 
 from mckean.explore.conversation import unpack
 
-pytestmark = pytest.mark.xdist_group("explorer")
-
 GL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -185,6 +183,8 @@ def browser():
 
 def test_a_browser_from_the_first_frame_to_the_last(served, browser, tmp_path):
     """First frame, keyboard, slider, a page loaded anew, export, closing, which ends the command; a recorded run."""
+    from playwright.sync_api import expect
+
     process, address = served
     page = browser.new_page(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
     troubles: list[str] = []
@@ -214,7 +214,17 @@ def test_a_browser_from_the_first_frame_to_the_last(served, browser, tmp_path):
     code = page.get_by_role("textbox", name="Python")
     code.wait_for(timeout=5000)
     assert "session.set('strength', 12.0)" in code.input_value()
-    assert "#" in page.url
+    # The address of a state leads to it, once: loaded anew, the page shows what has become of it since.
+    state = page.get_by_role("textbox", name="URL").input_value()
+    page.keyboard.press("Escape")
+    assert "#" not in page.url
+    for anew, value in (("location.reload()", "0.15"), (f"location.href = '{state}'", "12")):
+        strength.focus()
+        page.keyboard.press("Home")
+        expect(strength).to_have_js_property("value", "0.15")
+        page.wait_for_timeout(500)
+        page.evaluate(anew)
+        expect(strength).to_have_js_property("value", value)
     assert troubles == []
     page.close()
     assert process.wait(timeout=15) == 0

@@ -14,9 +14,6 @@ import mckean as mk
 
 WORDS = {f"{function}: {name}": words for function, cases in REFUSED.items() for name, (_, words) in cases.items()}
 
-# One worker, which runs the process of calls once.
-pytestmark = pytest.mark.xdist_group("inputs")
-
 
 @pytest.fixture(scope="module")
 def made():

@@ -163,7 +163,6 @@ def test_many_nodes_are_solved_without_a_matrix():
 
 
 REFUSALS = {
-    "drift": (lambda: search(mk.Model(CIRCLE, drift=lambda x, mu: x, noise=mk.Thermal(1.0))), "need not be a gradient"),
     "common noise": (lambda: search(mk.langevin(CIRCLE, beta=1.0, common=mk.Additive(1.0))), "leave it out"),
     "no temperature": (lambda: search(mk.Model(CIRCLE, interaction=mk.kernels.Cosine(1.0))), "temperature"),
     "other space": (lambda: phases.steady_state(kuramoto(1.0), flat(PLANE.grid(4))), "lives on"),

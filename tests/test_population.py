@@ -179,21 +179,6 @@ def test_a_graphon_has_the_threshold_of_its_largest_eigenvalue():
     assert abs(rate - (strength / 2 / 3 - noise)) > 0.1
 
 
-def test_particles_on_a_graph_feel_their_neighbours():
-    """One Euler step on a random graph is x + dt·(K/n)Σ_j A_ij sin(x_j − x_i), by NumPy."""
-    n, rng = 30, np.random.default_rng(1)
-    graph = (rng.uniform(size=(n, n)) < 0.3).astype(float)
-    x = rng.uniform(0, 2 * np.pi, (n, 1))
-    population = mk.Population(
-        lambda i: mk.Model(CIRCLE, interaction=mk.kernels.Cosine(2.0)),
-        jnp.arange(n),
-        lambda i, j: jnp.asarray(graph)[i, j],
-    )
-    moved = mk.evolve(population, mk.Family.split(mk.Particles(CIRCLE, x), n), until=0.1, dt=0.1).final
-    pull = 2.0 / n * np.sum(graph * np.sin(x[:, 0] - x), axis=1)
-    np.testing.assert_allclose(moved.members.positions[:, 0, 0], (x[:, 0] + 0.1 * pull) % (2 * np.pi), atol=1e-12)
-
-
 def well(x):
     return x[0] ** 2 / 2
 

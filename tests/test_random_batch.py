@@ -195,7 +195,6 @@ def linear_runs():
     return found, float(np.mean(np.square(start.positions)))
 
 
-@pytest.mark.xdist_group("linear runs")
 def test_moments_of_a_linear_model():
     """The mean is that of the full system; second moments, weak and strong error are those of theory."""
     found, start = linear_runs()
@@ -208,7 +207,6 @@ def test_moments_of_a_linear_model():
             assert abs(by_replica.mean() - expected) < 4.5 * standard_error(by_replica)
 
 
-@pytest.mark.xdist_group("linear runs")
 def test_orders_of_a_linear_model():
     """The weak and the mean square error fall with dt as in theory, which is as dt in the limit."""
     found, start = linear_runs()

@@ -150,7 +150,9 @@ def test_another_run_and_another_process_are_refused(tmp_path, kept):
     turned = dict(reversed(given()["observe"].items()))
     mk.evolve(**given(observe=turned), store=folder)
     mk.evolve(**given(observe=None), store=tmp_path / "bare")
-    mk.evolve(**given(observe={}), store=tmp_path / "bare")
+    mk.evolve(**given(observe={}, scheme=mk.ParticleScheme()), store=tmp_path / "bare")
+    with pytest.raises(ValueError, match="holds another run, whose scheme differs"):
+        mk.evolve(**given(observe={}, scheme=mk.RandomBatch(2)), store=tmp_path / "bare")
     with pytest.raises(ValueError, match="holds another run, whose step dt differs"):
         mk.evolve(**given(dt=0.02), store=folder)
     with _files.alone(folder), pytest.raises(ValueError, match="another process writes to"):
@@ -161,6 +163,13 @@ def test_another_run_and_another_process_are_refused(tmp_path, kept):
         mk.resume("nowhere")
     with pytest.raises(ValueError, match="'nowhere' is not the folder of a value"):
         mk.load("nowhere")
+
+
+def test_processes_of_one_run_are_given_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr("mckean.collectives.of_first", lambda number, mesh: number + 1)
+    with pytest.raises(ValueError, match=r"the processes of this run were given different arguments: give all"):
+        mk.evolve(**given(), store=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_nothing_is_written_through_a_link(tmp_path, kept):

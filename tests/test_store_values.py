@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 from stored_runs import CIRCLE, bits, given
 
 import mckean as mk
 from mckean.store import _strangers
+from mckean.sweeps._function import parts
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -40,7 +43,8 @@ def test_results_come_back_bit_for_bit(tmp_path):
         assert mk.store.digest(back) == mk.store.digest(value)
         assert jax.tree.structure(back) == jax.tree.structure(value)
     assert mk.dataset(tmp_path / "run").identical(whole.to_xarray())
-    mk.dataset(tmp_path / "run").to_netcdf(tmp_path / "run.nc")
+    for name in ("run", "model", "law", "table"):
+        mk.dataset(tmp_path / name).to_netcdf(tmp_path / f"{name}.nc")
     assert mk.dataset(tmp_path / "table")["z.imag"].values.tolist() == [1.0, 2.0]
     assert mk.load(tmp_path / "table")["weak"].weak_type
     with pytest.raises(ValueError, match="is not empty"):
@@ -73,7 +77,10 @@ def test_results_of_the_wings_come_back_bit_for_bit(tmp_path):
         assert type(back) is type(value)
         assert mk.store.digest(back) == mk.store.digest(value)
         assert bits(vars(back)) == bits(vars(value))
-        assert mk.dataset(tmp_path / name).sizes
+        data = mk.dataset(tmp_path / name)
+        data.to_netcdf(tmp_path / "value.nc")
+        with xr.open_dataset(tmp_path / "value.nc") as there:
+            xr.testing.assert_equal(there, data)
 
 
 @pytest.mark.parametrize(
@@ -110,27 +117,33 @@ def test_an_array_with_objects_is_not_read(tmp_path):
         mk.load(tmp_path / "value")
 
 
-def test_folders_of_this_version_are_read_by_the_next():
+def test_folders_of_this_version_are_read_by_the_next(tmp_path):
     """They are never made anew: where one cannot be read, the code that reads it is at fault."""
     run = mk.load(GOLDEN / "run")
     assert [value.shape for value in jax.tree.leaves(run.observed)] == [(3,), (3,)]
     np.testing.assert_array_equal(run.times, [0.0, 0.02, 0.04])
     assert run.final.positions.shape == (6, 1)
     assert mk.dataset(GOLDEN / "run").sizes["time"] == 3
-    words = json.loads((GOLDEN / "run" / "run.json").read_text())
-    assert words["key"] == "957472f5ac58f0b1a283301a826fbebce472b7f21a84b9937c44b0b7a2db2692"
     # The numbers of another machine differ by rounding alone.
     again = mk.evolve(**given(0.04))
     for one, other in zip(jax.tree.leaves(run), jax.tree.leaves(again), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12)
+    # The key of the same run is the same for ever: a folder that says that it is of these libraries is gone on with.
+    folder = shutil.copytree(GOLDEN / "run", tmp_path / "run")
+    words = json.loads((folder / "run.json").read_text())
+    assert words["key"] == "6b65194e383502997829bf5491227c1c41ca960671e7bc51c2a9f85629615252"
+    (folder / "run.json").write_text(json.dumps(words | {"versions": mk.store.versions()}))
+    assert bits(mk.evolve(**given(0.04), store=folder).final) == bits(run.final)
+    cells = mk.sweeps.open_sweep(GOLDEN / "sweep")
+    assert (cells["r"] == 2 * cells["K"] * cells["beta"]).all()
     value = mk.load(GOLDEN / "value")
     assert value["z"].tolist() == [1j, -0.0 + 2j]
     assert value["model"].space == CIRCLE
     assert not (GOLDEN / "run" / "run.json").read_text().count("/")
 
 
-def written(code: str):
-    names = {"__name__": "of_mine"}
+def written(code: str, module: str = "of_mine"):
+    names = {"__name__": module}
     exec(code, names)
     return names["f"]
 
@@ -159,11 +172,13 @@ def test_a_key_sees_what_a_function_imports_as_it_runs(tmp_path, monkeypatch):
         (tmp_path / "package_of_mine" / "inner.py").write_text(f"value = {number}")
         (tmp_path / "helper_of_mine.py").write_text(f"value = {number}")
         for line in ("from helper_of_mine import value", "from package_of_mine import inner"):
-            found.add(mk.store.digest(written(f"def f(x):\n    {line}\n    return x")))
+            function = written(f"def f(x):\n    {line}\n    return x")
+            # A run and a sweep see the same.
+            found |= {mk.store.digest(function), *(p for n, p in parts(function).items() if n.startswith("import"))}
         for name in ("helper_of_mine", "package_of_mine"):
             sys.modules.pop(name, None)
         _strangers._source.cache_clear()
-    assert len(found) == 4
+    assert len(found) == 8
 
 
 def test_a_key_sees_what_determines_the_numbers_and_nothing_else():
@@ -173,6 +188,8 @@ def test_a_key_sees_what_determines_the_numbers_and_nothing_else():
     assert key(lambda x: x + 1) != key(lambda x: x + 2)
     assert key(told("One.")) == key(told("Two.")) == key(told(None))
     assert key(answers("one")) != key(answers("two"))
+    # A file is a program here, and a module there.
+    assert key(written("def f(x): return x", "__main__")) == key(written("def f(x): return x"))
     assert key(Table(1.0)) == key(Table(1.0)) != key(Table(2.0))
     # Sums over particles that are spread have another order, which is the same on all numbers of devices.
     cloud = given()["measure"]

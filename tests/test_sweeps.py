@@ -276,9 +276,38 @@ def test_a_finished_sweep_is_opened_where_nothing_can_be_written(tmp_path, monke
     assert sweep(sweeping.scaled, TABLE, tmp_path / "s")["r"].shape == (3, 2)
 
 
+@pytest.mark.parametrize(
+    ("first", "more"),
+    [
+        ({"replica": range(2), "K": [1.0, 2.0]}, {"replica": range(12), "K": [1.0, 2.0]}),
+        ([{"K": 1.0, "replica": 0}], [{"K": 1.0, "replica": 0}, {"K": 2.0, "replica": 3}]),
+    ],
+)
+def test_a_table_grows_at_its_end_and_what_is_done_stays(tmp_path, first, more):
+    """By replicas, by rows; to the bits of the whole table, made at once. Not by a parameter that is not the first."""
+    ran = Runs()
+
+    def f(K, replica, key):
+        ran.add((K, replica))
+        return jax.random.normal(key)
+
+    sweep(f, first, tmp_path / "s", key=KEY)
+    once = len(ran.of)
+    grown = sweep(f, more, tmp_path / "s", key=KEY)
+    assert len(ran.of) == grown["value"].size > once
+    xr.testing.assert_equal(grown["value"], sweep(f, more, tmp_path / "whole", key=KEY)["value"])
+    xr.testing.assert_equal(open_sweep(tmp_path / "s")["value"], grown["value"])
+    wider = [*reversed(more)] if isinstance(more, list) else more | {"K": [1.0, 2.0, 3.0]}
+    for table in (first, wider):
+        with pytest.raises(ValueError, match=r"over another table: the values of .* \(a table grows at its end alone"):
+            sweep(f, table, tmp_path / "s", key=KEY)
+
+
 def test_it_says_what_has_changed(tmp_path, monkeypatch):
     sweep(sweeping.scaled, TABLE, tmp_path / "s")
-    with pytest.raises(ValueError, match="over another table: the values of K are others; choose another folder"):
+    with pytest.raises(
+        ValueError, match=r"over another table: the values of K are others \(.*\); choose another folder"
+    ):
         sweep(sweeping.scaled, TABLE | {"K": [1.0]}, tmp_path / "s")
     with pytest.raises(ValueError, match="another function: its code has changed"):
         sweep(lambda K, beta: K, TABLE, tmp_path / "s")

@@ -8,9 +8,6 @@ from verbs import CALLS, OF_NUMBERS, VERBS
 
 import mckean as mk
 
-# One worker, which runs the process of calls once.
-pytestmark = pytest.mark.xdist_group("verbs")
-
 
 @pytest.fixture(scope="module")
 def made():

@@ -140,9 +140,6 @@ VERBS = {
         **MANY,
     ),
     "phases.growth_rates": lambda m, mu, nu: phases.growth_rates(m, mu),
-    "phases.hopf_point": lambda m, mu, nu: phases.hopf_point(
-        lambda beta: dataclasses.replace(m, noise=mk.Thermal(beta)), mu, [1.9, 2.1]
-    ),
 }
 # Functions of numbers, of what a run has left, of a function of a key, or of a game: no model is run.
 OF_NUMBERS = {

@@ -28,6 +28,7 @@ from mckean.dynamics import (
     RunError,
     Spectral,
     Splitting,
+    StoreError,
     Trajectory,
     evolve,
     gibbs_density,
@@ -57,6 +58,7 @@ from mckean.measures import (
 )
 from mckean.models import (
     Additive,
+    Graph,
     Heads,
     Isotropic,
     IsotropicFlow,
@@ -131,6 +133,7 @@ __all__ = [
     "FourierGrid",
     "Gaussian",
     "GeodesicEuler",
+    "Graph",
     "Harmonics",
     "Heads",
     "InPlace",
@@ -161,6 +164,7 @@ __all__ = [
     "SphereGrid",
     "SphericalCauchy",
     "Splitting",
+    "StoreError",
     "TangentBundle",
     "Thermal",
     "Thermostat",

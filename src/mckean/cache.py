@@ -47,6 +47,20 @@ def enable(folder: Path | None = None) -> Path | None:
     return folder
 
 
+def compile_fast(level: int) -> None:
+    """Have XLA compile with few optimisations, unless `XLA_FLAGS` says how; to be called before JAX computes anything.
+
+    **Arguments:**
+
+    - `level`: of LLVM's optimisations, 0 to 3.
+    """
+    flags = [f"--xla_backend_optimization_level={level}", "--xla_cpu_parallel_codegen_split_count=1"]
+    # Later ones do not know it, and end the process where they meet a flag that they do not know.
+    if tuple(map(int, metadata.version("jaxlib").split(".")[:2])) < (0, 11):
+        flags.append("--xla_cpu_use_fusion_emitters=false")
+    os.environ.setdefault("XLA_FLAGS", " ".join(flags))
+
+
 def drop_programs() -> None:
     """Forget what was compiled where it is much, in mappings or in bytes; what is needed again is compiled anew."""
     many = _MAPPINGS.exists() and _MAPPINGS.read_bytes().count(b"\n") > _MANY

@@ -9,7 +9,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
+T = TypeVar("T")
 AXIS = "devices"
 # What the networks of CPUs and GPUs write of a host that does not answer.
 _GONE = ("Gloo", "NCCL", "onnection", "oordination", "eartbeat")
@@ -24,6 +25,11 @@ _GONE = ("Gloo", "NCCL", "onnection", "oordination", "eartbeat")
 _BLOCKS = 64
 # The same of sums that are large, as those of a transform, or of all pairs, which keep one for each particle.
 FEW = 8
+
+
+def by_device(cpu: T, accelerator: T) -> T:
+    """The one or the other, by what JAX computes on: for sizes of tiles, on which no more than rounding depends."""
+    return cpu if jax.default_backend() == "cpu" else accelerator
 
 
 def row_of(devices: Sequence[Any]) -> Mesh:
@@ -49,24 +55,71 @@ def known(array: Any) -> np.ndarray:
     return np.asarray(array)
 
 
+def pieces(array: Any) -> Iterator[np.ndarray]:
+    """The values of an array part by part, each of the rows of one device: no host holds more of those of others.
+
+    All hosts must take all of them.
+    """
+    if not isinstance(array, jax.Array) or array.is_fully_addressable or array.is_fully_replicated:
+        yield np.asarray(array)
+        return
+    from jax.experimental.multihost_utils import broadcast_one_to_all
+
+    here, places = jax.process_index(), array.sharding.devices_indices_map(array.shape)
+    mine = {shard.device: np.asarray(shard.data) for shard in array.addressable_shards}
+    for device, index in sorted(places.items(), key=lambda place: place[1][0].start or 0):
+        first, last, _ = index[0].indices(array.shape[0])
+        owner, shape = device.process_index == here, (last - first, *array.shape[1:])
+        part = np.ascontiguousarray(mine[device]) if owner else np.zeros(shape, array.dtype)
+        # As bytes, whose sum with zeros is exact: that of −0 is 0.
+        told = broadcast_one_to_all(part.reshape(-1).view(np.uint8), owner)
+        yield np.asarray(told).view(array.dtype).reshape(shape)
+
+
+def put_as(values: np.ndarray, like: jax.Array) -> jax.Array:
+    """Values that are known on each host, on the devices of another array."""
+    if like.is_fully_addressable:
+        return jax.device_put(values, like.sharding)
+    return jax.make_array_from_callback(values.shape, like.sharding, lambda index: values[index])
+
+
+def over_hosts(mesh: Mesh | None) -> bool:
+    """Whether several processes work at what lies on a mesh."""
+    return mesh is not None and mesh.is_multi_process
+
+
 def largest(number: float, mesh: Mesh | None) -> float:
     """The largest of a number over the hosts of a mesh, all of which must ask: so they go on as one."""
-    if mesh is None or not mesh.is_multi_process:
+    if not over_hosts(mesh):
         return number
     from jax.experimental.multihost_utils import process_allgather
 
     return float(np.max(process_allgather(np.asarray(number, "float32"))))
 
 
+def of_first(number: int, mesh: Mesh | None) -> int:
+    """The integer that the first host of a mesh has; all must ask."""
+    if not over_hosts(mesh):
+        return number
+    from jax.experimental.multihost_utils import process_allgather
+
+    # As bytes: in single precision JAX knows no integers of 64 bits.
+    return int(np.asarray(process_allgather(np.asarray([number], np.int64).view(np.uint8)))[0].view(np.int64)[0])
+
+
+class HostLost(RuntimeError):
+    """Another process of a run has stopped, without which this one cannot go on."""
+
+
 @contextlib.contextmanager
 def together(mesh: Mesh | None) -> Iterator[None]:
-    """Work of all hosts of a mesh. **Raises** `RuntimeError` where another host has gone."""
+    """Work of all hosts of a mesh. **Raises** `HostLost` where another host has gone."""
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
-        if mesh is None or not mesh.is_multi_process or not any(word in str(error) for word in _GONE):
+        if not over_hosts(mesh) or not any(word in str(error) for word in _GONE):
             raise
-        raise RuntimeError(
+        raise HostLost(
             "another process of this run has stopped, and this one cannot go on alone: start all of them again."
         ) from error
 

@@ -115,17 +115,20 @@ def maier_saupe(strength: float = 6.0, beta: float = 1.0) -> Entry:
     """
     entry = _entry(np.array([0.0, 0.5]), strength, beta, 4.0, "κ_♯ = 4/β")
     order = oscillators.order_parameter(strength / 2, beta)
-    density = Density.from_function(
-        _CIRCLE.grid(128), lambda x: jnp.exp(beta * strength * order / 2 * jnp.cos(2 * x[0]))
-    )
+
+    def density() -> Density:
+        return Density.from_function(
+            _CIRCLE.grid(128), lambda x: jnp.exp(beta * strength * order / 2 * jnp.cos(2 * x[0]))
+        )
+
     facts = {
         "order parameter": Fact(
-            "S = I_1(βκS/2)/I_0(βκS/2)", order, _REFERENCE, lambda: _force_at_an_eighth(entry.model, density, strength),
+            "S = I_1(βκS/2)/I_0(βκS/2)", order, _REFERENCE, lambda: _force_at_an_eighth(entry.model, density(), strength),
             1e-10,
         ),
         "free energy gap": Fact(
             "F − F_uniform = (βκS²/4 − log I_0(βκS/2))/β", oscillators.free_energy_gap(strength / 2, beta), _REFERENCE,
-            lambda: _gap(entry.model, density), 1e-10,
+            lambda: _gap(entry.model, density()), 1e-10,
         ),
     }  # fmt: skip
     return Entry(entry.model, {**entry.facts, **facts})

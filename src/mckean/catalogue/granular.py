@@ -84,6 +84,7 @@ def granular_media(stiffness: float = 1.0, strength: float = 1.0, beta: float = 
             # δF/δμ of a moved equilibrium is linear, which the faces see exactly: rounding in F − F* is left.
             1e-9 * stiffness,
         ),
+        "top exponent": Fact("−a of the mean: W is convex, and does not see it", -stiffness, _CONVEX),
         "virial": Fact(
             "a∫x²ρ* + (c/2)∬|x − y|³ρ*ρ* = 1/β", 1 / beta, "closed form: ∫x·∇δF ρ* dx = 0",
             lambda: _virial(model, at()),

@@ -142,8 +142,20 @@ def ornstein_uhlenbeck(stiffness: float = 1.0, strength: float = 0.5, beta: floa
             lambda: float(energy.free_energy(model, displaced) - energy.free_energy(model, equilibrium)),
             1e-10,
         ),
+        "least free energy": Fact(
+            "F* = −(d/2β) log(2πv), v = 1/(β(a + c))",
+            -dim * math.log(2 * math.pi * limit) / (2 * beta),
+            _REFERENCE,
+            lambda: float(energy.free_energy(model, equilibrium)),
+            1e-10,
+        ),
         "stationary dissipation": Fact(
             "D = 0 at equilibrium", 0.0, _REFERENCE, partial(_dissipation, model, equilibrium), 1e-10
+        ),
+        "top exponent": Fact(
+            "−a of the mean, which W does not see, or −2(a + c) of the variance",
+            -min(stiffness, 2 / (beta * limit)),
+            _REFERENCE,
         ),
         "pair entropy": Fact(
             "H(P² | μ⊗μ) of 2 of 10 particles, stationary, a coordinate",

@@ -94,7 +94,7 @@ def toy_transformer(
     kappa = scale * 0.5 * (1 + _OVERLAP)
     further = stratonovich_drift(_OVERLAP, scale) if calculus == "stratonovich" else 0.0
     facts = {
-        "synchronised exponent": Fact(
+        "top exponent": Fact(
             "−κ(d − 1)/2 where all tokens are one: every Lyapunov exponent", -0.5 * scale * (dim - 1), _REFERENCE
         ),
         "overlap drift": Fact(

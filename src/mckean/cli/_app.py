@@ -9,7 +9,6 @@ from importlib import metadata
 from cyclopts import App, CycloptsError
 
 from mckean.cli.explore import explore
-from mckean.cli.hosts import hosts
 from mckean.cli.list import list_
 from mckean.cli.run import resume, run, verify
 from mckean.cli.shell import HOLDS, INTERRUPTED, TYPED, console, discard_output, leave, refuse
@@ -30,7 +29,6 @@ app.command(run)
 app.command(resume)
 app.command(verify)
 app.command(list_, name="list")
-app.command(hosts)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,5 +1,6 @@
 """`mckean explore`: a model as it runs, on a page of this machine."""
 
+import gc
 import json
 from typing import Annotated, Any
 
@@ -43,6 +44,8 @@ def explore(
 
         require_installed()
         require_device()
+        # What was imported stays: to look through it would take a tenth of a second each time.
+        gc.freeze()
         given = dict(map(_argument, set_ or ()))
         session = Session(model, given, particles=particles, dt=dt, seed=seed)
         serve(session, port=port, browser=browser, shown=shown, state=state)

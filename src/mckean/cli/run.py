@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from mckean.cli.processes import join, launch
 from mckean.cli.shell import FAILS, HOLDS, INTERRUPTED, configure, refuse, require_device
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 def run(
     task: Annotated[str, Parameter(name="FILE.py:NAME")],
     store: Path | None = None,
+    processes: int = 1,
     cache: bool = True,
 ) -> int:
     """Make the run that a file describes, and keep it in a folder as it goes. The same command goes on from there.
@@ -27,17 +29,31 @@ def run(
     Args:
         task: The file and the name in it, FILE.py:NAME.
         store: The folder of the run. By default it has the run's name.
+        processes: How many processes work at it, as the hosts of a cluster do; mckean.shard(measure) in the file
+            spreads a measure over them. Where one stops all do.
         cache: Keep compiled programs in your cache folder, so that the next run starts sooner.
     """
+    try:
+        path, name = _named(task)
+    except ValueError as error:
+        return refuse(error)
+    folder = Path(name) if store is None else store
+    if processes != 1:
+        return _in_processes(["run", task, "--store", str(folder)], processes, cache)
     import mckean as mk
 
+    join()
     configure(cache)
-    _, _, name = task.rpartition(":")
-    folder = Path(name) if store is None else store
-    return _carry_out(lambda: mk.evolve(**_arguments(task), progress=True, store=folder), folder)
+
+    def make():
+        arguments = _arguments(path, name)
+        _require_spread(arguments.get("measure"), f"'{name}'")
+        return mk.evolve(**arguments, progress=_first(), store=folder)
+
+    return _carry_out(make, folder)
 
 
-def resume(folder: Path, until: float | None = None, cache: bool = True) -> int:
+def resume(folder: Path, until: float | None = None, processes: int = 1, cache: bool = True) -> int:
     """Go on with the run in a folder, to the bit as if it had not been stopped.
 
     A folder holds no program: where the run has a function of yours, `mckean run FILE.py:NAME` goes on with it.
@@ -45,12 +61,53 @@ def resume(folder: Path, until: float | None = None, cache: bool = True) -> int:
     Args:
         folder: The folder of the run.
         until: A later final time. By default the run's own.
+        processes: How many processes work at it; any number goes on with a run that was spread by mckean.shard.
         cache: Keep compiled programs in your cache folder, so that the next run starts sooner.
     """
+    if processes != 1:
+        later = [] if until is None else ["--until", repr(until)]
+        return _in_processes(["resume", str(folder), *later], processes, cache)
     import mckean as mk
+    from mckean.store import RunFolder
 
+    join()
     configure(cache)
-    return _carry_out(lambda: mk.resume(folder, until=until, progress=True), folder)
+
+    def make():
+        if _many():
+            _require_spread(RunFolder(folder).argument("measure"), f"'{folder}'")
+        return mk.resume(folder, until=until, progress=_first())
+
+    return _carry_out(make, folder)
+
+
+def _in_processes(command: list[str], processes: int, cache: bool) -> int:
+    if processes < 1:
+        return refuse(f"there must be a process at least, but {processes} were asked for.")
+    return launch([*command, *([] if cache else ["--no-cache"])], processes)
+
+
+def _many() -> bool:
+    import jax
+
+    return jax.process_count() > 1
+
+
+def _first() -> bool:
+    """Whether this process speaks for all."""
+    import jax
+
+    return jax.process_index() == 0
+
+
+def _require_spread(measure: Any, where: str) -> None:
+    """**Raises** `ValueError` where several processes would make the same run, each for itself."""
+    from mckean.measures import AbstractMeasure, mesh_of
+
+    if _many() and isinstance(measure, AbstractMeasure) and mesh_of(measure) is None:
+        raise ValueError(
+            f"the measure of {where} is not spread over processes: begin with mckean.shard(measure), or take one."
+        )
 
 
 def verify(folder: Path, cache: bool = True) -> int:
@@ -76,6 +133,7 @@ def verify(folder: Path, cache: bool = True) -> int:
 
 def _carry_out(make: "Callable[[], Trajectory[Any]]", folder: Path) -> int:
     """Make a run, and say what became of it."""
+    from mckean.collectives import HostLost
     from mckean.faults import RunError
 
     try:
@@ -88,20 +146,24 @@ def _carry_out(make: "Callable[[], Trajectory[Any]]", folder: Path) -> int:
     except RunError as error:
         refuse(error)
         return FAILS
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, HostLost) as error:
         return refuse(error)
     print(f"'{folder}' holds the run until {float(made.times[-1]):g}, with {len(made.times)} records.")
     return HOLDS
 
 
-def _arguments(task: str) -> dict[str, Any]:
-    """What a file's NAME says that `evolve` is to be given. **Raises** `ValueError` where it does not."""
+def _named(task: str) -> tuple[Path, str]:
+    """The file and the name of a task. **Raises** `ValueError` where there are none."""
     place, colon, name = task.rpartition(":")
     if not colon or not name.isidentifier():
         raise ValueError(f"a run is named as FILE.py:NAME, not '{task}'.")
-    path = Path(place)
-    if not path.is_file():
-        raise ValueError(f"there is no file '{path}'.")
+    if not Path(place).is_file():
+        raise ValueError(f"there is no file '{place}'.")
+    return Path(place), name
+
+
+def _arguments(path: Path, name: str) -> dict[str, Any]:
+    """What a file's NAME says that `evolve` is to be given. **Raises** `ValueError` where it does not."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise ValueError(f"'{path}' is not a file of Python, whose name ends in .py.")

@@ -7,7 +7,7 @@
 - Gaussians: `Moments`, `jko.JKO`.
 - The law of a few particles on a grid: `liouville`, `gibbs_density`.
 - A run in a folder: `resume`, `verify`.
-- The result of a run: `Trajectory`; its errors: `RunError`, `Interrupted`.
+- The result of a run: `Trajectory`; its errors: `RunError`, `Interrupted`, `StoreError`.
 - For a scheme of your own: `AbstractScheme`, `Stepper`, `Increments`, `increments`; around another one: `Carrier`,
   `CarrierScheme`, `together`.
 """
@@ -33,6 +33,7 @@ from mckean.dynamics.layers import Layers as Layers
 from mckean.dynamics.limited import FluxLimited as FluxLimited
 from mckean.dynamics.loop import Interrupted as Interrupted
 from mckean.dynamics.loop import RunError as RunError
+from mckean.dynamics.loop import StoreError as StoreError
 from mckean.dynamics.moebius import Moebius as Moebius
 from mckean.dynamics.moments import Moments as Moments
 from mckean.dynamics.nbody import gibbs_density as gibbs_density

@@ -22,12 +22,13 @@ from mckean.checks import (
     traced,
     under_transformation,
 )
+from mckean.dynamics.book import NoBook
 from mckean.dynamics.choice import Scheme, scheme_for
-from mckean.dynamics.loop import NoBook, Plan, Run, run_in_chunks, run_whole
+from mckean.dynamics.loop import Plan, Run, run_in_chunks, run_whole
 from mckean.dynamics.stored import RunBook
 from mckean.dynamics.trajectory import MeasureT, Trajectory, reserved_names
 from mckean.interactions.functions import as_module
-from mckean.measures import AbstractMeasure, Particles, mesh_of
+from mckean.measures import AbstractMeasure, Particles
 from mckean.models import Equation, Model, in_precision, initial, since
 from mckean.paths import Brownian
 from mckean.store import as_folder
@@ -78,7 +79,8 @@ def evolve(
     **Raises:**
 
     - `ValueError` for arguments that do not fit together, before compilation, and for a folder of another run.
-    - `OSError` for a folder that cannot be written, in one sentence; what was there before stays whole.
+    - `OSError` for a folder that cannot be made, and `StoreError`, with the run up to then, for one that cannot be
+      written any more, in one sentence; what was there before stays whole.
     - `RunError`, with step and time, for a step that fails or a state that becomes non-finite. The run looks for both
       20 times at least, and about every second.
     - `Interrupted` on Ctrl-C, with the run up to the next of these times.
@@ -109,15 +111,16 @@ def _book(
     if store is None:
         return NoBook()
     require(not whole, "a run under a transformation of JAX cannot be kept in a folder: leave `store` out.")
-    mesh = mesh_of(given["measure"])
-    alone = mesh is None or not mesh.is_multi_process
-    require(alone, "a run over several processes cannot be kept in a folder: run it on the devices of one.")
     known = {name: None if value is None else number(name, value) for name, value in numbers.items()}
+    # A scheme that is left out is that of the measure's class, and a run that spells it out is the same run.
+    scheme = scheme_for(since(given["model"], number("start", numbers["start"])), given["measure"], given["scheme"])
     # A run that ends later is the same run.
     same = {name: value for name, value in known.items() if name != "until"}
     # In whatever order observables are named, they are the same; an empty table is none.
     observe = dict(sorted((given["observe"] or {}).items())) or None
-    return RunBook(as_folder("store", store), {**given, "observe": observe, **same}, plan, known, made)
+    return RunBook(
+        as_folder("store", store), {**given, "scheme": scheme, "observe": observe, **same}, plan, known, made
+    )
 
 
 def begin_run(

@@ -10,8 +10,9 @@ import numpy as np
 
 from mckean.checks import require
 from mckean.dynamics._evolve import Observables, begin_run, evolve, forward_derivatives
+from mckean.dynamics.book import AbstractBook, Kept
 from mckean.dynamics.choice import Scheme
-from mckean.dynamics.loop import AbstractBook, Kept, Plan, run_in_chunks
+from mckean.dynamics.loop import Plan, run_in_chunks
 from mckean.dynamics.stored import pieces_of, require_versions
 from mckean.dynamics.trajectory import Trajectory
 from mckean.measures import AbstractMeasure, Density, Particles, mesh_of, shard
@@ -30,8 +31,8 @@ def resume(
 ) -> Trajectory[Any]:
     """Go on with a run that is kept in a folder; the result is, bit for bit, that of the run without a break.
 
-    Particles that were spread by `shard` are spread over the devices that are here, up to eight. For others make the
-    call of `evolve` again, with the particles where you want them.
+    Particles that were spread by `shard` are spread over the devices that are here, up to eight, also over those of
+    several processes. For others make the call of `evolve` again, with the particles where you want them.
 
     A run of more particles is another run, since observables have seen all of them: `evolve` with the same path, in
     another folder. The first N have the same noise. More replicas are runs of their own, or cells of a `sweep`.
@@ -133,7 +134,18 @@ def _spread(measure: AbstractMeasure) -> AbstractMeasure:
         return measure
     assert isinstance(measure, Particles | Density)
     parts = [measure.n] if isinstance(measure, Particles) else [n // 4 for n in measure.grid.shape[:2]]
-    return shard(measure, max(k for k in (1, 2, 4, 8) if k <= jax.device_count() and all(n % k == 0 for n in parts)))
+    processes, devices = jax.process_count(), jax.devices()
+    of_each = [[device for device in devices if device.process_index == p] for p in range(processes)]
+    fits = [
+        k // processes for k in (1, 2, 4, 8)
+        if k % processes == 0 and k // processes <= min(map(len, of_each)) and all(n % k == 0 for n in parts)
+    ]  # fmt: skip
+    require(
+        fits,
+        f"the run in this folder cannot be spread over {processes} processes in equal parts: take 1, 2, 4 or 8 of "
+        "them, or make the call of evolve again.",
+    )
+    return shard(measure, [device for some in of_each for device in some[: max(fits)]])
 
 
 def _every(plan: dict[str, Any]) -> int | None:

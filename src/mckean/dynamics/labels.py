@@ -12,8 +12,8 @@ from mckean.dynamics.scheme import AbstractScheme, Stepper, step_length
 from mckean.dynamics.splitting import Splitting
 from mckean.faults import Status
 from mckean.measures import AbstractMeasure, Family
-from mckean.models import Equation, Population
-from mckean.models.population import among, index_of_label, over_labels
+from mckean.models import Equation, coupled, of_label, population_of
+from mckean.models.population import index_of_label, over_labels
 from mckean.paths import Brownian
 
 
@@ -43,35 +43,37 @@ class FamilyScheme(AbstractScheme):
         return isinstance(measure, Family) and self.scheme.accepts(measure.member(0))
 
     def begin(self, equation: Equation, measure: Family, dt: float) -> Stepper:
-        if not isinstance(equation, Population):
+        population = population_of(equation)
+        if population is None:
             raise ValueError("a Family is moved by a Population, a model for each label.")
-        m = equation.labels.shape[0]
+        m = population.labels.shape[0]
         require(m == measure.size, f"the population has {m} labels, but the family has {measure.size}.")
         require(
             not isinstance(self.scheme, Splitting),
             "densities with velocities are not moved label by label: take particles, Family.split(cloud, m).",
         )
-        self.scheme.begin(equation.initial, measure.member(0), dt)
+        self.scheme.begin(population.initial, measure.member(0), dt)
         return Stepper(self, equation, step_length(measure, dt), _begin(self.scheme, equation, measure, dt))
 
     def advance(
         self, begun: Stepper, measure: Family, path: Brownian | None, index: Int[ArrayLike, ""]
     ) -> tuple[Family, Status]:
         def one(stepper, mu):
-            return stepper.step(mu, None if path is None else _own(path), index)
+            return coupled(stepper, begun.equation).step(mu, None if path is None else _own(path), index)
 
         members, found = over_labels(one, begun.shared, measure.members)
         return eqx.tree_at(lambda f: f.members, measure, members), _worst(found)
 
     def inspect(self, begun: Stepper, measure: Family) -> Status:
-        return _worst(over_labels(lambda stepper, mu: stepper.inspect(mu), begun.shared, measure.members))
+        one = lambda stepper, mu: coupled(stepper, begun.equation).inspect(mu)  # noqa: E731
+        return _worst(over_labels(one, begun.shared, measure.members))
 
 
 @eqx.filter_jit
-def _begin(scheme: AbstractScheme, population: Population, family: Family, dt: float) -> Stepper:
+def _begin(scheme: AbstractScheme, equation: Equation, family: Family, dt: float) -> Stepper:
     """The steppers of all labels, as one."""
-    one = lambda label, weight, mu: scheme.begin(among(population, label, weight), mu, dt)  # noqa: E731
-    return over_labels(one, population.labels, family.weights, family.members)
+    one = lambda weight, mu: coupled(scheme.begin(of_label(equation, weight), mu, dt), None)  # noqa: E731
+    return over_labels(one, family.weights, family.members)
 
 
 def _own(path: Brownian) -> Brownian:

@@ -1,7 +1,5 @@
 """The one loop over time: what is compiled, in chunks, and how a chunk is judged."""
 
-import abc
-import contextlib
 import time
 import warnings
 from collections.abc import Callable
@@ -16,6 +14,7 @@ from jaxtyping import Array, Int
 
 from mckean import collectives
 from mckean.checks import array, calling, require
+from mckean.dynamics.book import AbstractBook, Kept, NoBook
 from mckean.dynamics.in_place import InPlace
 from mckean.dynamics.interruption import asked_to_stop
 from mckean.dynamics.progress import bar
@@ -24,7 +23,7 @@ from mckean.dynamics.survey import warn_of_lost_steps
 from mckean.dynamics.trajectory import MeasureT, Trajectory, require_names
 from mckean.faults import FAULTS, Failure, Fault, RunError, Status, sound, status, tell
 from mckean.measures import AbstractMeasure, mesh_of
-from mckean.models import Population, initial
+from mckean.models import initial
 from mckean.paths import Brownian
 
 _CHUNKS = 20
@@ -34,10 +33,6 @@ _SHORTEST_CHUNK = 8
 _SECONDS = 1.0
 # Records of a chunk, which passes over the room for those that it does not make.
 _MOST_RECORDS = 4096
-
-
-Kept = tuple[Any, int, list]
-"""A state, the number of steps that led to it, and the records on the way."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -53,6 +48,19 @@ class Interrupted(KeyboardInterrupt):
         self.trajectory = trajectory
 
 
+class StoreError(OSError):
+    """A run whose folder cannot be written any more, as on a full disk.
+
+    **Attributes:**
+
+    - `trajectory`: the run up to then, a `Trajectory`. The same call goes on from the folder once there is room.
+    """
+
+    def __init__(self, reason: str, trajectory: Trajectory):
+        super().__init__(reason)
+        self.trajectory = trajectory
+
+
 class Run(eqx.Module):
     """What is compiled: everything but the counts."""
 
@@ -65,8 +73,7 @@ class Run(eqx.Module):
 
         They see the model of that time, and of all labels.
         """
-        equation = self.stepper.equation
-        model = equation if isinstance(equation, Population) else self.stepper.at(index)
+        model = self.stepper.at(index)
         return {name: _observe(name, f, model, measure) for name, f in self.observe.items()}
 
     @property
@@ -159,36 +166,6 @@ def run_whole(run: Run, plan: Plan, measure: MeasureT, made: tuple) -> Trajector
     return Trajectory(final, jnp.asarray(plan.times(plan.steps)), observed, made)
 
 
-class AbstractBook(abc.ABC):
-    """Where a run is kept as it goes: what it begins with, and what is done after each chunk.
-
-    `lock`: what is held while it runs.
-    """
-
-    lock: contextlib.ExitStack
-
-    @abc.abstractmethod
-    def begin(self, measure: AbstractMeasure, start: dict) -> Kept:
-        """What is there of the run, from its initial measure and its first record on."""
-
-    @abc.abstractmethod
-    def keep(self, kept: Kept, last: bool) -> None:
-        """What there is after a chunk, and whether it is the last that will be told."""
-
-
-class NoBook(AbstractBook):
-    """A run that lives in memory alone."""
-
-    def __init__(self):
-        self.lock = contextlib.ExitStack()
-
-    def begin(self, measure: AbstractMeasure, start: dict) -> Kept:
-        return measure, 0, [start]
-
-    def keep(self, kept: Kept, last: bool) -> None:
-        """Nothing is kept."""
-
-
 def run_in_chunks(
     run: Run, plan: Plan, measure: MeasureT, made: tuple, progress: bool, book: AbstractBook
 ) -> Trajectory[MeasureT]:
@@ -199,7 +176,8 @@ def run_in_chunks(
             warn_of_lost_steps(initial(run.stepper.equation), measure, plan.dt, plan.steps)
             pace, start = Pace(plan, bool(run.observe)), record_once(run, measure, plan.first)
             require_names(start)
-            kept = book.begin(measure, start)
+            with collectives.together(mesh):
+                kept = book.begin(measure, start)
             try:
                 while kept[1] < plan.steps:
                     chunk, begun = pace.next(kept[1]), time.perf_counter()
@@ -213,9 +191,15 @@ def run_in_chunks(
                             raise KeyboardInterrupt
                 book.keep(kept, last=True)
             except BaseException as stop:
-                _keep_what_is_there(book, kept, stop)
-                if isinstance(stop, KeyboardInterrupt):
-                    raise Interrupted(_so_far(run, plan, *kept, made)) from stop
+                if collectives.over_hosts(mesh) and not isinstance(stop, KeyboardInterrupt | RunError | OSError):
+                    # The others do not know of it, and would not take part.
+                    raise
+                with collectives.together(mesh):
+                    _keep_what_is_there(book, kept, stop)
+                    if isinstance(stop, KeyboardInterrupt):
+                        raise Interrupted(_so_far(run, plan, *kept, made)) from stop
+                    if isinstance(stop, OSError):
+                        raise StoreError(str(stop), _so_far(run, plan, *kept, made)) from stop
                 raise
             whole = _so_far(run, plan, *kept, made)
         # Pressed after the last look, as the records were joined.

@@ -3,7 +3,7 @@
 import abc
 import math
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -84,10 +84,10 @@ class Stepper(eqx.Module):
     dt: Float[Array, ""]
     shared: Any = None
 
-    def at(self, index: Int[ArrayLike, ""], after: Float[ArrayLike, ""] = 0.0) -> Model:
-        """The model at the time index·dt + `after`."""
+    def at(self, index: Int[ArrayLike, ""], after: Float[ArrayLike, ""] = 0.0) -> Any:
+        """The model, or the population, at the time index·dt + `after`."""
         if not isinstance(self.equation, Schedule):
-            return cast(Model, self.equation)
+            return self.equation
         return self.equation.at(jnp.asarray(index, self.dt.dtype) * self.dt + after)
 
     def during(self, index: Int[ArrayLike, ""], after: Float[ArrayLike, ""] = 0.0) -> Course:

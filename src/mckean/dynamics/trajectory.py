@@ -75,7 +75,7 @@ def _observable_variables(tree: Any) -> dict[str, tuple]:
     """Variables of the observables; a dictionary, or another tree of arrays, gives one variable for each array."""
     variables = {}
     for name, values in _named(tree):
-        array = np.asarray(values)
+        array = collectives.known(values)
         dims = ("time", *(f"{name}_axis{i}" for i in range(array.ndim - 1)))
         real = (
             {name: array}

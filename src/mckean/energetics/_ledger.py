@@ -39,7 +39,7 @@ from mckean.dynamics import (
 )
 from mckean.faults import Status
 from mckean.measures import AbstractMeasure, Density, Gaussian, Particles, dtype_of
-from mckean.models import Equation, Model, Population, Thermal, Thermostat, differs, drift_at, energy, initial
+from mckean.models import Equation, Model, Thermal, Thermostat, differs, drift_at, energy, initial, population_of
 from mckean.models.environment import spreading
 from mckean.paths import Brownian
 from mckean.spaces import calculus
@@ -135,7 +135,7 @@ def ledger(
     work of a noise is a Stratonovich integral.
     """
     require(
-        not isinstance(model, Population),
+        population_of(model) is None,
         "a ledger is that of one model: the labels of a population drive one another, and have none in common.",
     )
     if scheme is None and isinstance(measure, Particles):

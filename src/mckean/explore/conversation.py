@@ -26,8 +26,8 @@ LONGEST_MESSAGE = 1 << 17
 """Bytes; a page says nothing that is longer."""
 
 _MAGIC = b"MCK1"
-# Of a frame at 30 a second, what stepping may take; what else is done between frames; and what the page keeps.
-_BUDGET, _ASIDE, _KEPT = 0.024, 0.004, 600
+# Of a frame at 30 a second, what stepping may take; and what the page keeps.
+_BUDGET, _KEPT = 0.028, 600
 _SPEEDS = (1, 1000)
 
 
@@ -43,11 +43,13 @@ class Conversation:
     def __init__(self, session: Session, shown: int = 100_000):
         self.shown = positive_integer("the number of particles that are drawn is a positive integer", shown)
         self.speed, self.paused = 5, False
-        self._warmth: threading.Thread | None = None
+        self.aside: threading.Thread | None = None
+        self._diagrams = 0
         self._take(session)
 
     def _take(self, session: Session) -> None:
-        self.session, self.diagram = session, Diagram(session)
+        self.session, self._seen = session, False
+        self._draw()
         self.series: deque[tuple[float, dict]] = deque(maxlen=_KEPT)
         # The seconds of a step, from the fastest of late: one that compiles tells nothing.
         self._paces: deque[float] = deque(maxlen=8)
@@ -102,14 +104,40 @@ class Conversation:
 
     def _frame(self) -> bytes:
         """A frame after as many steps as the speed and the time for a frame allow, none if paused."""
-        if self._warmth is None:
-            # The first frame is seen before what moves it is compiled. A process that ended meanwhile would abort,
-            # and waits for it: it is no daemon.
-            self._warmth = threading.Thread(target=self.session.warm)
-            self._warmth.start()
+        if not self._seen:
+            # The first frame is seen before what moves it is compiled.
+            self._seen = True
+            self._begin_aside()
             return self.frame()
-        self.diagram.work(_ASIDE)
+        if not (self.aside and self.aside.is_alive()) and not self.diagram.shows(self.session):
+            self._draw()
+            self._begin_aside()
         return self.frame(0 if self.paused else self._affordable())
+
+    def _draw(self) -> None:
+        self.diagram, self._diagrams = Diagram(self.session), self._diagrams + 1
+
+    def _begin_aside(self) -> None:
+        """Compile what will be needed and make the diagram, in a thread.
+
+        A process that ended while a program is compiled would abort, and waits for it: the thread is no daemon, and
+        looks itself whether the process ends.
+        """
+        session, diagram, before = self.session, self.diagram, self.aside
+
+        def lives() -> bool:
+            return threading.main_thread().is_alive() and self.session is session
+
+        def work() -> None:
+            # Two threads that factor matrices at once may wait for each other for ever.
+            if before is not None:
+                before.join()
+            if lives():
+                session.warm()
+            diagram.fill(lambda: lives() and diagram.shows(session))
+
+        self.aside = threading.Thread(target=work)
+        self.aside.start()
 
     def _affordable(self) -> int:
         if not self._paces:
@@ -129,10 +157,10 @@ class Conversation:
             "observed": observed,
             "exact": session.exact,
             "exponent": None if found is None else [float(found.value), float(found.stderr)],
-            "notes": session.notes,
+            "notes": session.notes | {"diagram": self.diagram.note},
             "values": session.values,
             "paused": self.paused,
-            "diagram": bool(self.diagram.label) and self.diagram.done,
+            "diagram": self._diagrams if self.diagram.label else 0,
         }
         return pack(header, self._arrays())
 
@@ -146,10 +174,9 @@ class Conversation:
         return arrays
 
     def _diagram(self) -> bytes:
-        if not self.diagram.label or not self.diagram.done:
-            return pack({"kind": "diagram", "label": "", "axes": []})
-        axes = [vars(axis) for axis in self.diagram.axes]
-        return pack({"kind": "diagram", "label": self.diagram.label, "axes": axes}, {"values": self.diagram.values})
+        diagram, axes = self.diagram, [vars(axis) for axis in self.diagram.axes]
+        header = {"kind": "diagram", "label": diagram.label, "axes": axes, "number": self._diagrams}
+        return pack(header, {"values": diagram.values, **diagram.lines} if diagram.label else {})
 
     def _set(self, name: str, value: float) -> bytes:
         self.session.set(name, float(value))

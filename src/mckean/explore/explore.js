@@ -40,7 +40,8 @@ label { display: grid; grid-template-columns: minmax(6.5em, 30%) 1fr 4.6em; gap:
 label output { text-align: right; font-variant-numeric: tabular-nums; }
 input[type=range] { width: 100%; accent-color: var(--accent); min-height: 30px; }
 .status { min-height: 1.45em; } .status.bad { color: var(--limit); }
-.map canvas { height: 220px; cursor: crosshair; touch-action: manipulation; }
+.map canvas { height: 220px; cursor: crosshair; touch-action: manipulation; } .map canvas.old { opacity: .4; }
+.map p { margin: 4px 0 0; font-size: .86rem; }
 dialog { color: var(--ink); background: var(--panel); border: 1px solid var(--line); border-radius: 8px;
   width: min(720px, calc(100vw - 24px)); }
 textarea { width: 100%; font: 13px/1.4 ui-monospace, monospace; color: inherit; background: var(--paper);
@@ -160,6 +161,8 @@ class View {
     this.colours.addEventListener("change", this.repaint);
     this.keys = (event) => this.key(event);
     (options.page ? document : this.root).addEventListener("keydown", this.keys);
+    this.goes = () => this.takeState();
+    if (options.page) addEventListener("hashchange", this.goes);
     this.tell("Connecting …");
     channel.open();
     this.raf = requestAnimationFrame(this.tick);
@@ -169,6 +172,7 @@ class View {
     cancelAnimationFrame(this.raf);
     this.colours.removeEventListener("change", this.repaint);
     (this.options.page ? document : this.root).removeEventListener("keydown", this.keys);
+    removeEventListener("hashchange", this.goes);
     this.channel.close();
   }
 
@@ -192,7 +196,7 @@ class View {
     if (this.waits) { this.waits = false; this.tell(""); }
     const { header, arrays } = unpack(buffer);
     ({ scene: () => this.begin(header), frame: () => this.show(header, arrays), diagram: () => this.chart(header, arrays),
-      export: () => this.offer(header), refused: () => this.tell(header.reason, true) })[header.kind]?.();
+      export: () => this.offer(header), refused: () => this.refuse(header.reason) })[header.kind]?.();
   }
 
   begin(scene) {
@@ -200,12 +204,21 @@ class View {
     this.scene = scene;
     this.series = scene.series.map(([t, observed]) => ({ t, ...observed }));
     this.paused = scene.paused;
-    this.map = null;
+    this.map = { number: 0 };
     this.build();
-    if (first && this.options.state) this.say({ do: "restore", fragment: this.options.state });
-    else if (first && this.still && !this.paused && !this.channel.length) this.say({ do: "pause", on: true });
+    if (first && this.options.page && this.takeState()) return;
+    if (first && this.still && !this.paused && !this.channel.length) this.say({ do: "pause", on: true });
     else this.say({ do: "frame" });
     if (first && this.still) this.paused = true;
+  }
+
+  // The state that the address names is restored once: a page that is loaded anew shows what has become of it since.
+  takeState() {
+    const state = location.hash.slice(1);
+    if (!state) return false;
+    history.replaceState(null, "", location.pathname);
+    this.say({ do: "restore", fragment: state });
+    return true;
   }
 
   show(header, arrays) {
@@ -215,7 +228,11 @@ class View {
     Object.assign(this, { frame: header, arrays, fresh: true });
     if (!this.channel.length) this.paused = header.paused;
     for (const [name, value] of Object.entries(header.values)) this.sliders[name]?.show(value);
-    if (header.diagram && this.map === null) { this.map = {}; this.say({ do: "diagram" }); }
+    if (header.diagram && this.map.number !== header.diagram) {
+      this.map = { ...this.map, number: header.diagram };
+      this.say({ do: "diagram" });
+    }
+    this.chartCanvas.classList.toggle("old", header.diagram === 0);
     if (this.channel.length) this.scrub.value = this.channel.place;
     const notes = Object.values(header.notes);
     this.notes.textContent = [this.scene.note, ...notes].filter(Boolean).join(" ");
@@ -256,7 +273,8 @@ class View {
     const flat = (scene.axes.length || 1) === 1, shape = flat ? "law" : scene.view === "sphere" ? "law globe" : "law square";
     this.chartCanvas = make("canvas", { role: "img" });
     this.chartTitle = make("h2");
-    this.chartBox = make("section", { class: "map", hidden: "" }, [this.chartTitle, this.chartCanvas]);
+    this.chartKey = make("p", { class: "faint" });
+    this.chartBox = make("section", { class: "map", hidden: "" }, [this.chartTitle, this.chartCanvas, this.chartKey]);
     this.chartCanvas.onclick = (event) => this.click(event);
     const count = `${scene.shown.toLocaleString("en")} of ${scene.particles.toLocaleString("en")} particles`;
     const all = make("div", { class: "all" }, [
@@ -337,7 +355,7 @@ class View {
     let from = null;
     this.over.style.touchAction = "pan-y";
     this.over.onpointerdown = (e) => { from = [e.clientX, e.clientY]; this.over.setPointerCapture(e.pointerId); };
-    this.over.onpointerup = () => { from = null; };
+    this.over.onpointerup = this.over.onpointercancel = () => { from = null; };
     const turn = (a, b) => {
       this.turn = [this.turn[0] + a, Math.max(-1.5, Math.min(1.5, this.turn[1] + b))];
       this.fresh = true;
@@ -366,9 +384,12 @@ class View {
   }
 
   chart(header, arrays) {
-    this.map = header.label ? { ...header, values: arrays.values } : {};
-    this.chartBox.hidden = !header.label;
-    this.chartTitle.textContent = header.label ? `Phase diagram: ${header.label} — click to go there` : "";
+    if (!header.label) return;
+    this.map = { ...header, ...arrays };
+    this.chartBox.hidden = false;
+    this.chartTitle.textContent = `Phase diagram: ${header.label}; click to go there`;
+    const there = (name) => arrays[name].values.some(Number.isFinite);
+    this.chartKey.textContent = LINES.filter(([name]) => there(name)).map(([, , words]) => words).join(" ");
     this.fresh = true;
   }
 
@@ -378,13 +399,18 @@ class View {
     if (header.fragment && this.options.page) {
       const url = new URL(location.href);
       url.hash = header.fragment;
-      history.replaceState(null, "", url);
-      parts.push(make("h2", {}, ["As the end of the page's address"]), area("#" + header.fragment, "URL fragment", "4"));
+      parts.push(make("h2", {}, ["As an address of this page; what follows the # is for --state of a new start"]),
+        area(url.href, "URL", "4"));
     }
     const done = make("button", { type: "button" }, ["Close"]);
     done.onclick = () => this.dialog.close();
     this.dialog.replaceChildren(...parts, done);
     if (!this.dialog.open) this.dialog.showModal();
+  }
+
+  refuse(reason) {
+    this.tell(reason, true);
+    if (!this.frame) this.say({ do: "frame" });
   }
 
   tell(words, bad = false) {
@@ -401,7 +427,9 @@ class View {
       .map((name) => [name, style.getPropertyValue("--" + name).trim()]));
     this.play.textContent = this.paused ? "Play" : "Pause";
     this.clock.textContent = `t = ${frame.time.toFixed(2)}`;
-    this.rate.textContent = frame.exponent ? `λ = ${round(frame.exponent[0])} ± ${round(frame.exponent[1])} per time` : "";
+    const known = frame.exact.exponent == null ? "" : `, exact ${round(frame.exact.exponent)}`;
+    this.rate.textContent = frame.exponent
+      ? `λ = ${round(frame.exponent[0])} ± ${round(frame.exponent[1])} per time${known}` : "";
     this.rate.title = "Lyapunov exponent: the growth of a small difference in this environment";
     this.painter(arrays.positions, ink.cloud, this.turn);
     this.outline(sized(this.over), ink);
@@ -539,8 +567,8 @@ class View {
     const lines = [["limit", ink.limit, 2], ["cloud", ink.cloud, 1.5]].map(([of, shade, thick]) =>
       ({ of, shade, thick, at: (row) => row[`${of}.${name}`] })).filter(({ at }) => rows.some((row) => at(row) != null));
     const all = lines.flatMap(({ at }) => rows.map(at)).filter((v) => v != null);
-    const said = lines.map(({ of, at }) => `${of === "cloud" ? "particles" : "limit"} ${round(at(rows.at(-1) ?? {}))}`);
-    value.textContent = said.join(", ") + (exact == null ? "" : `, exact ${round(exact)}`);
+    const said = lines.map(({ of, at }) => `${of === "cloud" ? "particles" : "limit"} ${round(at(rows.at(-1) ?? {}), 4)}`);
+    value.textContent = said.join(", ") + (exact == null ? "" : `, exact ${round(exact, 4)}`);
     canvas.setAttribute("aria-label", `${label} over time: ${value.textContent}`);
     if (!all.length) return;
     const logs = name === "dissipation" && all.every((v) => v > 0);
@@ -552,7 +580,7 @@ class View {
     const y = (v) => 6 + ((high - scale(v)) / (high - low)) * (height - 12);
     pen.font = "11px system-ui, sans-serif";
     pen.fillStyle = ink.faint;
-    const end = (v) => round(logs ? 10 ** v : v);
+    const end = (v) => round(logs ? 10 ** v : v, 4);
     pen.fillText(end(high), right + 6, 12);
     pen.fillText(end(low), right + 6, height - 3);
     if (exact != null && !logs) {
@@ -571,6 +599,23 @@ class View {
     }
   }
 
+  // A line over the second parameter, at the middle of each row.
+  border(pen, line, dashes, ink, w, h) {
+    const [left, , top] = MARGIN, { low, high } = this.map.axes[0];
+    pen.strokeStyle = ink.ink;
+    pen.lineWidth = 1.5;
+    pen.setLineDash(dashes);
+    pen.beginPath();
+    let on = false;
+    line.forEach((value, j) => {
+      const there = Number.isFinite(value);
+      if (there) pen[on ? "lineTo" : "moveTo"](left + (w * (value - low)) / (high - low), top + h - (h * (j + 0.5)) / line.length);
+      on = there;
+    });
+    pen.stroke();
+    pen.setLineDash([]);
+  }
+
   drawMap([pen, width, height], ink) {
     const { axes, values: { shape: [rows, columns], values } } = this.map, [left, right, top, bottom] = MARGIN;
     const w = width - left - right, h = height - top - bottom, low = rgb(ink.panel), high = rgb(ink.limit);
@@ -583,6 +628,7 @@ class View {
     });
     pen.strokeStyle = ink.line;
     pen.strokeRect(left, top, w, h);
+    LINES.forEach(([name, dashes]) => this.border(pen, this.map[name].values, dashes, ink, w, h));
     const place = axes.map((axis) => (this.frame.values[axis.name] - axis.low) / (axis.high - axis.low));
     pen.strokeStyle = ink.ink;
     pen.lineWidth = 2;
@@ -603,6 +649,10 @@ class View {
 }
 
 const MARGIN = [22, 4, 4, 20];
+// The lines of a phase diagram: their dashes, and what they are.
+const LINES = [["threshold", [], "Solid: the disordered state loses its stability."],
+  ["coexistence", [2, 3], "Dotted: both states have the same free energy."],
+  ["fold", [7, 4], "Dashed: the ordered state begins."]];
 
 /** What draws the particles: WebGL2, or fewer of them on a plain canvas where there is none. */
 function painter(canvas, view, bounds) {
@@ -719,11 +769,11 @@ function range(name, low, high, value, fixed, said, step = (high - low) / 400) {
   return { row, input, show };
 }
 
-function round(value) {
+function round(value, digits = 3) {
   if (value == null || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-3 || size >= 1e5)) return value.toExponential(1);
-  return String(Number(value.toPrecision(3)));
+  return String(Number(value.toPrecision(digits)));
 }
 
 function rgb(colour) {
@@ -743,5 +793,5 @@ if (page) {
   const bare = new CSSStyleSheet();
   bare.replaceSync("body { margin: 0; background: #fbfbf9; } @media (prefers-color-scheme: dark) { body { background: #12161b; } }");
   document.adoptedStyleSheets = [bare];
-  mount(page, socket(url.href), { page: true, state: location.hash.slice(1) });
+  mount(page, socket(url.href), { page: true });
 }

@@ -252,11 +252,14 @@ def _nematic_order(model: Model, mu: AbstractMeasure) -> Any:
 def energies_of(model: Model, density: Density) -> list[Curve]:
     """Free energy and dissipation, where the model has them."""
     known = []
-    for name, label in (("free_energy", "free energy F"), ("dissipation", "dissipation D")):
+    for name, label, fact in (
+        ("free_energy", "free energy F", "least free energy"),
+        ("dissipation", "dissipation D", "stationary dissipation"),
+    ):
         value = getattr(observables, name)
         try:
             eqx.filter_eval_shape(value, model, density)
         except ValueError:
             continue
-        known.append(Curve(name, label, value))
+        known.append(Curve(name, label, value, fact))
     return known if model.drift is None else []

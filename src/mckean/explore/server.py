@@ -48,7 +48,7 @@ def serve(session: Session, *, port: int = 0, browser: bool = True, shown: int =
 
     conversation = Conversation(session, shown)
     listening = _listen(port)
-    host = f"127.0.0.1:{listening.getsockname()[1]}"
+    host = host_of(listening.getsockname()[1])
     site = Site(conversation, host)
     settings: dict[str, Any] = {"ws_max_size": LONGEST_MESSAGE, "ws_per_message_deflate": False, "lifespan": "off"}
     settings |= {"log_level": "error", "access_log": False, "server_header": False, "timeout_graceful_shutdown": 1}
@@ -74,6 +74,11 @@ def require_installed() -> None:
         raise ValueError(
             f"the explorer needs {error.name}, which is not installed: pip install 'mckean[explore]' brings it."
         ) from error
+
+
+def host_of(port: int) -> str:
+    """The server as a browser names it, without the port that is HTTP's own."""
+    return "127.0.0.1" if port == 80 else f"127.0.0.1:{port}"
 
 
 def _listen(port: int) -> socket.socket:

@@ -76,6 +76,7 @@ class Session:
         seed: int = 0,
     ):
         given = preset(model)
+        self.start = given.start
         self.chosen = dict(given.parameters) | dict(parameters or {})
         self.subject, self.model = subject(model, self.chosen), model
         self.particles = _count(given.particles if particles is None else particles)
@@ -266,9 +267,15 @@ class Session:
 
     @property
     def exact(self) -> dict[str, float]:
-        """The exact values that the curves tend to, by the names of the curves."""
-        known = {c.name: c.fact for c in self.curves[CLOUD].values() if c.fact in self.entry.facts}
-        return {name: self.entry[fact] for name, fact in known.items()}
+        """The exact values that the curves tend to, by the names of the curves, and that of the `exponent`.
+
+        An environment that is added moves them: then there is none.
+        """
+        facts = self.entry.facts
+        if self.values.get(ENVIRONMENT, 0.0):
+            return {}
+        known = {c.name: c.fact for of in self.curves.values() for c in of.values()} | {"exponent": "top exponent"}
+        return {name: self.entry[fact] for name, fact in known.items() if fact in facts}
 
     @property
     def exponent(self) -> Estimate | None:
@@ -277,7 +284,10 @@ class Session:
 
     def _forget_exponent(self) -> None:
         self._separation, self._twin = Separation(), None
-        if isinstance(self.limit, Density) and LIMIT not in self.halted:
+        model = self.entry.model
+        # Where all noise is common the law becomes a point, and the particles' differences are those of the flow.
+        flow = bool(model.common) and model.noise is None and self.cloud is not None
+        if isinstance(self.limit, Density) and LIMIT not in self.halted and not flow:
             moved = eqx.tree_at(lambda m: m.values, self.limit, jnp.roll(self.limit.values, 1, -1))
             self._twin = beside(self.limit, moved)
         elif isinstance(self.cloud, Particles) and self.cloud.n <= _TWINS and CLOUD not in self.halted:

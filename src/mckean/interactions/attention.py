@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mckean.checks import require_finite
+from mckean.collectives import by_device
 from mckean.interactions.field import AbstractField
 from mckean.interactions.parameters import parameter
 from mckean.interactions.sums.sum import Points, at, atoms
@@ -23,8 +24,9 @@ from mckean.measures import AbstractMeasure, Density, cast, require_one_device
 from mckean.spaces import AbstractSphericalGrid, Torus
 
 # Targets and sources of a tile. At n = 8192, d = 64 in single precision, 512 to 1024 a side are alike; 256 takes half
-# as long again, and 2048, where a tile leaves the cache, a quarter.
-_TILE = (1024, 1024)
+# as long again, and 2048, where a tile leaves the cache, a quarter. An accelerator at n = 65536, d = 1024 takes half as
+# long again with 1024 as with 4096 a side.
+_CPU, _ACCELERATOR = 1024, 4096
 
 
 class Attention(AbstractField):
@@ -234,8 +236,8 @@ def _over_tiles(start: Callable, add: Callable, targets: Any, sources: Any) -> A
 
     A tile of sources has their index last: a derivative multiplies by its transpose, three times faster that way.
     """
-    rows = jax.tree.leaves(targets)[0].shape[0]
-    sources = jax.tree.map(lambda a: jnp.moveaxis(_tiles(a, _TILE[1]), 1, -1), sources)
+    rows, side = jax.tree.leaves(targets)[0].shape[0], by_device(_CPU, _ACCELERATOR)
+    sources = jax.tree.map(lambda a: jnp.moveaxis(_tiles(a, side), 1, -1), sources)
     # Recomputed in a derivative, or every tile would be kept; so are the rows of tiles, for derivatives of derivatives.
     add = jax.checkpoint(add, prevent_cse=False)
 
@@ -243,7 +245,7 @@ def _over_tiles(start: Callable, add: Callable, targets: Any, sources: Any) -> A
     def block(targets):
         return jax.lax.scan(lambda carry, tile: (add(carry, targets, tile), None), start(targets), sources)[0]
 
-    blocks = jax.lax.map(block, jax.tree.map(lambda a: _tiles(a, _TILE[0]), targets))
+    blocks = jax.lax.map(block, jax.tree.map(lambda a: _tiles(a, side), targets))
     return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:rows], blocks)
 
 

@@ -122,11 +122,22 @@ def _chosen(devices: int | Sequence[Any] | None) -> list[Any]:
         chosen = list(devices)
         known = bool(chosen) and all(isinstance(device, jax.Device) for device in chosen)
         require(known, f"devices are a number, or some of jax.devices(), not {devices!r}.")
-        return chosen
+        return _of_all_or_mine(chosen)
     require(devices >= 1, f"there must be a device at least, but {devices} were asked for.")
     require(
         devices <= len(there),
         f"there are {len(there)} devices, but {devices} were asked for; on a CPU "
         f"XLA_FLAGS=--xla_force_host_platform_device_count={devices} makes as many.",
     )
-    return there[:devices]
+    return _of_all_or_mine(there[:devices])
+
+
+def _of_all_or_mine(devices: list[Any]) -> list[Any]:
+    """**Raises** `ValueError` for devices of some processes only, of which the others would wait for ever."""
+    theirs = {device.process_index for device in devices}
+    require(
+        theirs == {jax.process_index()} or len(theirs) == jax.process_count(),
+        f"a measure is spread over devices of this process or of all {jax.process_count()}, but these belong to "
+        f"{len(theirs)} of them: leave `devices` out.",
+    )
+    return devices

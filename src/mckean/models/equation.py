@@ -1,17 +1,18 @@
-"""What `evolve` solves: a model, one that depends on time, or one for each label of a population."""
+"""What `evolve` solves: a model, one for each label of a population, or one that depends on time."""
 
 from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from mckean import interactions
 from mckean.checks import require, traced
 from mckean.measures import AbstractMeasure, Family, cast, dtype_of
 from mckean.models.model import Model, require_model, with_sum
-from mckean.models.population import Population
-from mckean.models.schedule import Schedule
+from mckean.models.population import Among, Population, among
+from mckean.models.schedule import Course, Schedule
 
 Equation = Model | Schedule | Population
 """What `evolve` solves."""
@@ -42,15 +43,43 @@ def require_equation(equation: Any) -> None:
         require_model(equation)
 
 
+def population_of(equation: Equation) -> Population | None:
+    """The population, at the start of a run if it depends on time; None for the equation of one model."""
+    first = equation.at(equation.start) if isinstance(equation, Schedule) else equation
+    return first if isinstance(first, Population) else None
+
+
+def of_label(equation: Equation, weight: Array) -> Model | Schedule:
+    """The equation of a label inside `over_labels`, all other labels acting on it."""
+    if isinstance(equation, Population):
+        return among(equation, weight)
+    assert isinstance(equation, Schedule)
+    return eqx.tree_at(lambda s: s.start, Schedule(Course(equation, weight)), equation.start)
+
+
+def coupled(tree: Any, equation: Equation | None) -> Any:
+    """What holds the equations of labels, with what all labels share; None leaves that out, which has no label axis."""
+
+    def fill(part: Any) -> Any:
+        if isinstance(part, Course):
+            return eqx.tree_at(lambda p: p.whole, part, equation, is_leaf=none)
+        shared = equation.coupling if isinstance(equation, Population) else None
+        return eqx.tree_at(lambda p: p.coupling, part, shared, is_leaf=none)
+
+    none, shares = (lambda v: v is None), (lambda v: isinstance(v, Among | Course))
+    return jax.tree.map(lambda part: fill(part) if shares(part) else part, tree, is_leaf=shares)
+
+
 def require_match(equation: Equation, mu: AbstractMeasure) -> None:
     """Raise `ValueError` unless populations and families of measures come together, and alone."""
+    several = population_of(equation) is not None
     require(
-        not (isinstance(equation, Population) and hasattr(mu, "measures")),
+        not (several and hasattr(mu, "measures")),
         "several measures that move together are of one model, and not of a Population: give the model of a label, "
         "population.model(a).",
     )
     require(
-        isinstance(equation, Population) == isinstance(mu, Family),
+        several == isinstance(mu, Family),
         "a Population moves a Family, a measure for each label, and a Family is moved by a Population.",
     )
 

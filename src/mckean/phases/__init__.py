@@ -3,10 +3,9 @@
 - Which steady state is reached from a density? `steady_state`: a `SteadyState`.
 - Which are there? `steady_states`, from many starts.
 - When does the uniform state lose its stability? `linear_threshold`.
-- How does a state go on as a parameter changes, through folds and past branch points? `continuation`: a `Branch` with
-  its `Event`s.
+- How does a state go on as a parameter changes, through folds, past branch points and where it begins to turn (Hopf)?
+  `continuation`: a `Branch` with its `Event`s.
 - How fast do perturbations of a state grow, also where the drift is no gradient? `growth_rates`.
-- Where does a state begin to turn, and how fast? `hopf_point`.
 - Which branches leave a branch point, and how? `departures`.
 - Over which saddle leads the way from one state to another, and how high is it? `mountain_pass`.
 - Where have two branches the same free energy? `coexistence`.
@@ -21,7 +20,7 @@ from mckean.phases._diagram import PhaseDiagram, phase_diagram
 from mckean.phases._escapes import escape_times
 from mckean.phases._pass import mountain_pass
 from mckean.phases._ramps import Hysteresis, ramps
-from mckean.phases._rates import growth_rates, hopf_point
+from mckean.phases._rates import growth_rates
 from mckean.phases._states import SteadyState, steady_state, steady_states
 from mckean.phases._threshold import linear_threshold
 from mckean.phases._walk import Event
@@ -37,7 +36,6 @@ __all__ = [
     "departures",
     "escape_times",
     "growth_rates",
-    "hopf_point",
     "linear_threshold",
     "mountain_pass",
     "phase_diagram",

@@ -22,8 +22,8 @@ from mckean.spaces import AbstractGrid
 _STEPS = 12
 
 
-def image(model_of: Callable, grid: AbstractGrid, u: Array, p: Array) -> Array:
-    return equation.image(model_of(p), grid, u)
+def image(model_of: Callable, grid: AbstractGrid, u: Array, p: Array, axes: tuple[int, ...]) -> Array:
+    return equation.image(model_of(p), grid, u, axes)
 
 
 def inner(beta: Any, du: Array, dv: Array, dp: Any, dq: Any, scale: float) -> Array:
@@ -37,7 +37,7 @@ def norm(beta: Any, du: Array, dp: Array, scale: float) -> Array:
 
 def system(model_of: Callable, grid: AbstractGrid, u: Array, p: Array, axes: tuple[int, ...]):
     """S(u; p), the linear operator I − DS, −∂S/∂p and the translations."""
-    flat = lambda v, q: image(model_of, grid, v.reshape(grid.shape), q).ravel()  # noqa: E731
+    flat = lambda v, q: image(model_of, grid, v.reshape(grid.shape), q, axes).ravel()  # noqa: E731
     value, linear = jax.linearize(flat, u.ravel(), p)
     zero = jnp.zeros_like(p)
     operator = lambda h: h - linear(h, zero)  # noqa: E731
@@ -95,6 +95,6 @@ def advance(model_of, grid, u0, p0, du, dp, length, bend, axes, scale):
     u, p, *_ = jax.lax.while_loop(go_on, step, start)
     u = u.reshape(grid.shape)
     beta = model_of(p).beta
-    residual = beta * jnp.max(jnp.abs(u - image(model_of, grid, u, p)))
+    residual = beta * jnp.max(jnp.abs(u - image(model_of, grid, u, p, axes)))
     new_u, new_p = tangent(model_of, grid, u, p, du, dp, axes, scale)
     return u, p, residual, new_u, new_p, inner(beta, du, new_u, dp, new_p, scale)

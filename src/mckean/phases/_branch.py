@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array
 
 from mckean.checks import number, require
-from mckean.models import Model, energy
+from mckean.models import Model
 from mckean.phases import _equation as equation
 from mckean.phases._departures import Departure
 from mckean.phases._family import family
@@ -28,7 +28,7 @@ class Branch:
 
     - `parameters`: p along the curve, shape (k,).
     - `states`: the `SteadyState`s.
-    - `events`: folds and branch points, in the order of the curve.
+    - `events`: folds, branch points and Hopf points, in the order of the curve.
     - `model_of`: the model for a parameter.
     """
 
@@ -92,7 +92,7 @@ class Branch:
         grid, model = self.states[i].density.grid, self.model_of(p)
         axes = equation.symmetric_axes(model, grid)
         low, high = (
-            _potential(self.model_of(q), s)
+            equation.potential(self.model_of(q), s.density)
             for q, s in zip(self.parameters[i : i + 2], self.states[i : i + 2], strict=True)
         )
         share = (p - self.parameters[i]) / (self.parameters[i + 1] - self.parameters[i])
@@ -118,6 +118,8 @@ def continuation(
 ) -> Branch:
     """Follow a steady state as a parameter of the model changes.
 
+    With a drift it may be a wave that travels: from a Hopf point of the uniform state, `along` a wave cos q_k·x.
+
     **Arguments:**
 
     - `model_of`: the model for a parameter, a function that JAX can trace: `lambda beta: langevin(..., beta=beta)`;
@@ -133,7 +135,7 @@ def continuation(
     - `most`: the most points. Default: 200.
     - `along`: how to leave a branch point, a `Departure` or a change of log ρ on the grid. Default: None.
 
-    **Returns:** a `Branch`, with its folds and branch points.
+    **Returns:** a `Branch`, with its folds, its branch points and, with a drift, its Hopf points.
 
     **Raises:**
 
@@ -153,10 +155,8 @@ def continuation(
     model, grid = model_of(p), state.density.grid
     equation.require_states(model, grid)
     equation.require_entropy(model, "a branch")
-    axes = equation.symmetric_axes(model, grid)
-    walk = Walk(model_of, grid, axes, max(abs(low), abs(high)))
-    walk.require_traceable(p)
-    here = _begin(walk, _potential(model, state), p, forward, along)
+    walk = Walk(model_of, grid, equation.symmetric_axes(model, grid), max(abs(low), abs(high)))
+    here = _begin(walk, equation.potential(model, state.density), p, forward, along)
     points, states, events, length = [here], [state], [], float(step)
     while len(points) < most and low <= here.p <= high:
         there, length = walk.next(here, min(length, longest))
@@ -190,6 +190,8 @@ def coexistence(first: Branch, second: Branch) -> list[tuple[float, SteadyState,
 
     both = isinstance(first, Branch) and isinstance(second, Branch)
     require(both, "coexistence is one of two branches, as continuation returns them.")
+    for branch in (first, second):
+        equation.require_energy(branch.states[0].model, "coexistence")
     low, high = second.parameters.min(), second.parameters.max()
     found = []
     for i in range(len(first.parameters) - 1):
@@ -215,7 +217,3 @@ def coexistence(first: Branch, second: Branch) -> list[tuple[float, SteadyState,
             if np.abs(a - b).max() > _ONE_STATE * a.max():
                 found.append((p, one, other))
     return found
-
-
-def _potential(model: Model, state: SteadyState) -> Array:
-    return energy.potential(model, state.density)

@@ -86,7 +86,13 @@ def departures(event: Event) -> list[Departure]:
     circle Carrillo, Gvalani, Pavliotis and Schlichting, arXiv 1806.01719, Theorem 1.2.
     """
     require(isinstance(event, Event), "branches leave an event of a branch, as continuation returns it in its events.")
+    require(
+        event.kind != "Hopf",
+        "from a Hopf point solutions leave that turn: on a torus follow a travelling wave from it with continuation, "
+        "along a wave such as cos x.",
+    )
     require(event.kind == "branch point", "no other branch leaves a fold: the branch itself turns back there.")
+    equation.require_energy(event.state.model, "the reduced equation of a branch point")
     model, rho = event.model_of(event.parameter), event.state.density
     grid = rho.grid
     axes = equation.symmetric_axes(model, grid)

@@ -7,6 +7,8 @@ A steady state of a gradient flow with temperature is a fixed point of the effec
 and S is smoothing: DS(u)h = −βW_s*(ρ(h − ⟨h⟩_ρ)), so that I − DS is the identity and a compact operator. Where V does
 not depend on x_j, a moved state is a state, and ∂_ju is in the kernel of I − DS. Newton's equations are bordered: with
 the orthonormal t_j that span the ∂_ju, (I − DS)δ + Σc_jt_j = −r and ⟨t_j, δ⟩ = 0, where all c_j are 0 at a solution.
+
+With a drift b that need not be a gradient S is another map, that of `_currents`.
 """
 
 from typing import Any
@@ -19,7 +21,9 @@ from jaxtyping import Array, Float
 
 from mckean.checks import require, require_finite
 from mckean.interactions.kernels import FourierSeries
+from mckean.measures import Density
 from mckean.models import Model, energy
+from mckean.phases import _currents as currents
 from mckean.phases import _law as law
 from mckean.phases import _spheres as spheres
 from mckean.spaces import AbstractGrid, AbstractSphericalGrid, FourierGrid, TangentBundle, calculus
@@ -47,10 +51,10 @@ def require_states(model: Model, grid: AbstractGrid) -> None:
         "steady states are solved to more digits than single precision has: jax.config.update('jax_enable_x64', True).",
     )
     require(
-        model.drift is None,
-        "a drift b need not be a gradient: steady states and their branches are those of V, W and a temperature; "
-        "of a state that is known phases.growth_rates gives the stability, and phases.hopf_point where it turns.",
-        see="A steady state needs a temperature",
+        model.drift is None or (isinstance(grid, FourierGrid) and model.internal is None),
+        "a drift b need not be a gradient: its steady states are those of a torus and a temperature; elsewhere write "
+        "the force as a potential V or W where it is one.",
+        see="A drift has steady states on a torus",
     )
     require(
         model.internal is None or model.noise is None,
@@ -79,6 +83,12 @@ def require_states(model: Model, grid: AbstractGrid) -> None:
 def require_entropy(model: Model, what: str) -> None:
     """**Raises** `ValueError` for an internal energy, whose states are not smooth at the end of their support."""
     require(model.internal is None, f"{what} is for the entropy of a noise, not for an internal energy.")
+
+
+def require_energy(model: Model, what: str) -> None:
+    """**Raises** `ValueError` for a drift, with which F is no energy of the flow, and for an internal energy."""
+    require(model.drift is None, f"{what} is one of a free energy, which a model with a drift b does not have.")
+    require_entropy(model, what)
 
 
 def kernel_tail(model: Model, grid: AbstractGrid) -> tuple[float, tuple[int, ...]]:
@@ -110,9 +120,19 @@ def volumes(grid: AbstractGrid) -> np.ndarray:
     return np.broadcast_to(grid.cell_volume, grid.shape).ravel()
 
 
-def image(model: Model, grid: AbstractGrid, u: Float[Array, "..."]) -> Float[Array, "..."]:
-    """S(u) = V + W_s*ρ(u)."""
+def image(model: Model, grid: AbstractGrid, u: Float[Array, "..."], axes: tuple[int, ...] = ()) -> Float[Array, "..."]:
+    """S(u) = V + W_s*ρ(u); with a drift that of `_currents`, in the frame that moves along the axes."""
+    if model.drift is not None:
+        assert isinstance(grid, FourierGrid), "required before"
+        return currents.image(model, grid, u, axes)
     return energy.potential(model, law.density(model, grid, u))
+
+
+def potential(model: Model, rho: Density) -> Float[Array, "..."]:
+    """An effective potential to start from, that of ρ where ρ is a state."""
+    if model.drift is not None:
+        return currents.effective_potential(model, rho)
+    return energy.potential(model, rho).astype(float)
 
 
 def symmetric_axes(model: Model, grid: AbstractGrid) -> tuple[int, ...]:
@@ -122,11 +142,12 @@ def symmetric_axes(model: Model, grid: AbstractGrid) -> tuple[int, ...]:
         return spheres.symmetric_axes(model, grid)
     if not isinstance(grid, FourierGrid):
         return ()
+    moving = tuple(range(len(grid.shape))) if model.drift is None else currents.symmetric_axes(model, grid)
     if model.confinement is None:
-        return tuple(range(len(grid.shape)))
+        return moving
     values = np.asarray(jax.vmap(model.confinement)(grid.nodes)).reshape(grid.shape)
     flat = 1e-12 * max(np.ptp(values), 1e-300)
-    return tuple(i for i in range(values.ndim) if np.ptp(values, axis=i).max() <= flat)
+    return tuple(i for i in moving if np.ptp(values, axis=i).max() <= flat)
 
 
 @eqx.filter_jit
@@ -185,9 +206,9 @@ def empty_rows(rows: Float[Array, "k n"]) -> Float[Array, "k k"]:
 
 
 @eqx.filter_jit
-def residual(model: Model, grid: AbstractGrid, u: Float[Array, "..."]) -> Float[Array, ""]:
+def residual(model: Model, grid: AbstractGrid, u: Float[Array, "..."], axes: tuple[int, ...] = ()) -> Float[Array, ""]:
     """β max|u − S(u)|, the error of log ρ; with an internal energy in units of U′(max ρ)."""
-    return law.stiffness(model, grid, u) * jnp.max(jnp.abs(u - image(model, grid, u)))
+    return law.stiffness(model, grid, u) * jnp.max(jnp.abs(u - image(model, grid, u, axes)))
 
 
 @eqx.filter_jit
@@ -202,7 +223,7 @@ def newton(model: Model, grid: AbstractGrid, u: Float[Array, "..."], axes: tuple
 
     def step(state):
         u, before, _, count = state
-        value, linear = jax.linearize(lambda v: image(model, grid, v.reshape(shape)).ravel(), u)
+        value, linear = jax.linearize(lambda v: image(model, grid, v.reshape(shape), axes).ravel(), u)
         t = tangents(grid, u.reshape(shape), axes)
         off = value - u
         delta = bordered(lambda h: h - linear(h), t, t, empty_rows(t), (off, jnp.zeros(len(t), u.dtype)))[0]
@@ -227,7 +248,7 @@ def newton(model: Model, grid: AbstractGrid, u: Float[Array, "..."], axes: tuple
     big = jnp.asarray(jnp.finfo(u.dtype).max, u.dtype)
     start = (u.ravel(), big / 10, big, 0)
     end = jax.lax.while_loop(go_on, step, start)[0].reshape(shape)
-    return end, residual(model, grid, end)
+    return end, residual(model, grid, end, axes)
 
 
 def moduli(grid: AbstractGrid, rho: Float[Array, "..."], axes: tuple[int, ...]) -> Float[Array, " m"]:

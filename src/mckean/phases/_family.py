@@ -5,8 +5,9 @@ from typing import Any, cast
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 
-from mckean.checks import require
+from mckean.checks import refusal, require
 from mckean.models import Model
 from mckean.models.model import require_model
 
@@ -24,6 +25,29 @@ class ParameterFamily(eqx.Module):
         return jax.tree.unflatten(tree, leaves)
 
 
+class FunctionFamily(eqx.Module):
+    """The models that a function makes of p, traced: what its functions refer to is a parameter of the model, so that
+    the models of all p share their programs."""
+
+    function: Callable[[Any], Model]
+
+    def __call__(self, p: Any) -> Model:
+        try:
+            return _made(self.function, jnp.asarray(p, float))
+        except Exception as error:
+            raise refusal(
+                "the model cannot be built from a parameter that JAX traces: place W before, "
+                "W = mckean.interactions.place(kernel, space), and let β be the parameter, or coefficients of a "
+                "series.",
+                see="A model of a parameter that JAX traces",
+            ) from error
+
+
+@eqx.filter_jit
+def _made(function: Callable[[Any], Model], p: Any) -> Model:
+    return function(p)
+
+
 def family(model_of: Any) -> Callable[[Any], Model]:
     """The model for a parameter, of a function, or of a model and the name of one of its leaves.
 
@@ -35,7 +59,7 @@ def family(model_of: Any) -> Callable[[Any], Model]:
                 "a family of models is a function of the parameter, or a model and the name of a leaf: "
                 '(model, "noise.beta").'
             )
-        return cast(Callable[[Any], Model], model_of)
+        return FunctionFamily(cast(Callable[[Any], Model], model_of))
     require(len(model_of) == 2, "a family of models is a model and the name of one leaf, not more.")
     model, name = model_of
     require_model(model)

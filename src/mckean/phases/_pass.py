@@ -48,7 +48,7 @@ def mountain_pass(model: Model, first: SteadyState, second: SteadyState) -> Stea
     grid = first.density.grid
     require(second.density.grid == grid, "the two states have densities on one grid.")
     equation.require_states(model, grid)
-    equation.require_entropy(model, "a mountain pass")
+    equation.require_energy(model, "a mountain pass")
     axes = equation.symmetric_axes(model, grid)
     start, end = _potentials(model, first, second, axes)
     for state in (first, second):

@@ -16,11 +16,13 @@ from mckean.dynamics import evolve
 from mckean.faults import RunError
 from mckean.measures import Density
 from mckean.models import Model, energy, require_model
+from mckean.phases import _currents as currents
 from mckean.phases import _equation as equation
 from mckean.phases import _law as law
 from mckean.phases import _spheres as spheres
-from mckean.phases._curvature import curvatures, zero_modes
-from mckean.spaces import AbstractGrid, AbstractSphericalGrid, FourierGrid
+from mckean.phases._curvature import FEW, curvatures, zero_modes
+from mckean.phases._rates import rates_in_frame, slowest
+from mckean.spaces import AbstractGrid, AbstractSphericalGrid, FourierGrid, calculus
 
 # An error of log ρ that is rounding, in what Newton's method has solved.
 _SOLVED = 1e-9
@@ -34,12 +36,14 @@ _SAME, _SAME_EDGES = 1e-7, 1e-3
 class SteadyState:
     """A steady state ρ ∝ e^{−β(V + W_s*ρ)}, or with an internal energy U′(ρ) = (λ − V − W_s*ρ)_+.
 
+    With a drift b it is a law that stays, ∇·(ρ(−∇V − ∇W_s*ρ + b − c)) = β⁻¹Δρ, or a wave that travels at a velocity c.
+
     **Attributes:**
 
     - `density`: ρ, a `Density`.
-    - `free_energy`: F(ρ), energy per particle.
+    - `free_energy`: F(ρ), energy per particle; with a drift it is not what the flow makes less.
     - `residual`: max|log ρ + β(V + W_s*ρ) − const|, the error of the equation; with an internal energy that of
-      V + W_s*ρ in units of U′(max ρ).
+      V + W_s*ρ in units of U′(max ρ); with a drift that of log ρ after the inverse of Δ.
     - `tail`: the share of the modes or harmonics of log ρ or of ρ, whichever is larger, by their root mean square, in
       the upper third of the grid's; 0 on a box. A state that the grid resolves has a small one.
     - `kernel_tail`: the largest |Ŵ| of a mode or degree that the grid lacks over the largest of all; 0 on a box.
@@ -48,12 +52,14 @@ class SteadyState:
       has the sign of the integral there.
     - `curvatures`: the least eigenvalues of the Hessian of βF, 1 + β√ρW_s√ρ on what is orthogonal to √ρ, in
       increasing order; dimensionless. Those of the state's own translations and rotations are left out. With an
-      internal energy 1/U″(ρ) on the support stands for βρ.
+      internal energy 1/U″(ρ) on the support stands for βρ. With a drift: −λ for the rates λ of `growth_rates` in the
+      frame of the state, complex, per time, on the longest waves alone where there are more than 400 nodes.
     - `index`: how many are negative: the dimension of the unstable manifold. On a zonal grid, whose axis is fixed, it
       is that among zonal densities: a state may have other unstable directions, which the grid of S² sees.
     - `zero_modes`: how many independent translations, or rotations of S¹ and S², move the state, and those of
       `curvatures` that are zero. A zonal grid knows no rotation, but the reflection e → −e.
     - `model`: the model of which it is a state.
+    - `velocity`: c, length per time, shape (d,); 0 without a drift.
     """
 
     density: Density
@@ -66,6 +72,7 @@ class SteadyState:
     index: int
     zero_modes: int
     model: Model
+    velocity: Any
 
     @property
     def stable(self) -> bool:
@@ -74,19 +81,19 @@ class SteadyState:
 
     @cached_property
     def speed(self) -> float:
-        """How fast a step Φ of the scheme of the PDE moves the state, max|Φ(ρ) − ρ|/(dt max ρ), per time.
+        """How fast a step Φ of the scheme of the PDE moves the state in its frame, max|Φ(ρ) − ρ|/(dt max ρ), per time.
 
         A state of the equation on the grid is one of the PDE there: on a torus and a sphere to rounding once the grid
         resolves it, on a box and with an internal energy to the order of the scheme. The step is a quarter of the time
         of diffusion across a cell. Infinite where the scheme refuses the state. It is measured when it is asked for.
         """
-        return _speed(self.model, self.density)
+        return _speed(self.model, self.density, self.velocity)
 
     def __repr__(self) -> str:
         order = np.array2string(np.asarray(self.order), precision=6)
         return (
             f"SteadyState(order={order}, free_energy={self.free_energy:.6g}, index={self.index}, "
-            f"zero_modes={self.zero_modes}, residual={self.residual:.1g}, speed={self.speed:.1g})"
+            f"zero_modes={self.zero_modes}, residual={self.residual:.1g}, tail={self.tail:.1g})"
         )
 
 
@@ -96,12 +103,14 @@ def steady_state(model: Model, start: Density, picard: int = 200) -> SteadyState
         ρ = e^{−β(V + W_s*ρ)}/Z,   or with an internal energy   U′(ρ) = (λ − V − W_s*ρ)_+
 
     First Picard's iteration u + a(V + W_s*ρ(u) − u), a halved until F falls, as long as it moves; then Newton's method.
+    With a drift b the first steps are those of the flow of the law, and the state may be a wave that travels.
 
     **Arguments:**
 
     - `model`: V and W with a `Thermal` noise, on a torus or a box in dimension 1 or 2, or on a sphere: on S¹ and S²,
       and in any dimension for densities that depend on ⟨e, x⟩ alone. Or with an internal energy instead of the noise,
-      on a torus or a box; such a state is good to the order 2 in the spacing where it has an edge.
+      on a torus or a box; such a state is good to the order 2 in the spacing where it has an edge. On a torus with a
+      noise also a drift b, which may depend on the law.
     - `start`: a density; where it is near a state that is not stable, `picard=0` stays there.
     - `picard`: the most steps of descent. Default: 200.
 
@@ -109,7 +118,7 @@ def steady_state(model: Model, start: Density, picard: int = 200) -> SteadyState
 
     **Raises:**
 
-    - `ValueError` for a model without a Gibbs map: a drift, a common noise, neither a temperature nor an internal
+    - `ValueError` for a drift elsewhere than on a torus, a common noise, neither a temperature nor an internal
       energy or both; and for a grid that is too coarse for W, with the number of nodes that is not; on a sphere for a W
       that is not zonal.
     - `RuntimeError` where no state is found, with the residual, and with an internal energy for a support of several
@@ -123,8 +132,7 @@ def steady_state(model: Model, start: Density, picard: int = 200) -> SteadyState
     equation.require_states(model, grid)
     picard = picard and positive_integer("picard is an integer that is not negative", picard)
     axes = equation.symmetric_axes(model, grid)
-    u = energy.potential(model, start).astype(float)
-    u = equation.descend(model, grid, u, picard) if picard else u
+    u = _fall(model, grid, equation.potential(model, start), axes, picard)
     u, residual = equation.newton(model, grid, u, _phases(model, axes))
     if not float(residual) <= _SOLVED:
         raise RuntimeError(
@@ -180,10 +188,10 @@ def steady_states(
     same = _SAME if model.internal is None else _SAME_EDGES
     found: list[SteadyState] = []
     fingerprints = np.full((16, equation.moduli(grid, jnp.ones(grid.shape), axes).size), 1e3)
-    given = [energy.potential(model, start).astype(float) for start in starts]
+    given = [equation.potential(model, start) for start in starts]
     for u in [*given, *_waves(model, grid), *_random(model, grid, key, random)]:
         for steps in (4, 200):
-            v = equation.descend(model, grid, u, steps) if steps else u
+            v = _fall(model, grid, u, axes, steps)
             # Without deflation once more, from where it is led away from what is near.
             known = (jnp.asarray(fingerprints), axes) if found and steps < 200 else None
             v = _solved(model, grid, v, axes, known)
@@ -202,7 +210,7 @@ def steady_states(
 def describe(model: Model, grid: AbstractGrid, u: Any, axes: tuple[int, ...]) -> SteadyState:
     """The state of an effective potential that solves the equation."""
     rho, free_energy, residual, moves = _summary(model, grid, u, axes)
-    values = curvatures(model, rho, np.asarray(moves))
+    values, zero, velocity = _stability(model, rho, u, np.asarray(moves), axes)
     moved = int(np.sum(np.linalg.norm(moves, axis=1) > 0))
     return SteadyState(
         density=rho,
@@ -213,10 +221,33 @@ def describe(model: Model, grid: AbstractGrid, u: Any, axes: tuple[int, ...]) ->
         kernel_tail=equation.kernel_tail(model, grid)[0],
         order=_order(rho),
         curvatures=values,
-        index=int(np.sum(values < -_ZERO)),
-        zero_modes=moved + zero_modes(values, _ZERO),
+        index=int(np.sum(np.real(values) < -zero)),
+        zero_modes=moved + zero_modes(values, zero),
         model=model,
+        velocity=velocity,
     )
+
+
+def _stability(model: Model, rho: Density, u: Any, moves: np.ndarray, axes: tuple[int, ...]) -> Any:
+    """The curvatures, which of them are zero, and the velocity of a wave that travels."""
+    if model.drift is None:
+        return curvatures(model, rho, moves), _ZERO, np.zeros(len(rho.grid.shape))
+    grid = rho.grid
+    assert isinstance(grid, FourierGrid), "required before"
+    velocity = np.asarray(currents.velocity(model, grid, jnp.asarray(u), axes))
+    values = -rates_in_frame(model, rho, velocity, moves)
+    zero = _ZERO * slowest(model, grid)
+    return values[: max(FEW, int(np.sum(np.real(values) <= zero)) + 1)], zero, velocity
+
+
+def _fall(model: Model, grid: AbstractGrid, u: Any, axes: tuple[int, ...], most: int) -> Any:
+    """Where descent leads, or with a drift the flow of the law."""
+    if not most:
+        return u
+    if model.drift is None:
+        return equation.descend(model, grid, u, most)
+    assert isinstance(grid, FourierGrid), "required before"
+    return currents.descend(model, grid, u, axes, most)
 
 
 def _solved(model: Model, grid: AbstractGrid, u: Any, axes: tuple[int, ...], known: Any) -> Any:
@@ -235,8 +266,8 @@ def _phases(model: Model, axes: tuple[int, ...]) -> tuple[int, ...]:
     return axes if model.internal is None else ()
 
 
-def _speed(model: Model, rho: Density) -> float:
-    grid = rho.grid
+def _speed(model: Model, rho: Density, velocity: Any) -> float:
+    grid, moved = rho.grid, rho.values
     if isinstance(grid, AbstractSphericalGrid):
         square = (np.pi / (grid.degree + 1)) ** 2
     else:
@@ -248,7 +279,10 @@ def _speed(model: Model, rho: Density) -> float:
         later = evolve(model, rho, until=dt, dt=dt).final
     except (RunError, ValueError):
         return math.inf
-    most = np.max(np.abs(np.asarray(later.values) - np.asarray(rho.values)))
+    if isinstance(grid, FourierGrid) and np.any(velocity):
+        for axis, c in enumerate(velocity):
+            moved = calculus.shift(grid, moved, axis, jnp.full([1] * moved.ndim, c * dt))
+    most = np.max(np.abs(np.asarray(later.values) - np.asarray(moved)))
     return float(most / (dt * np.max(np.asarray(rho.values))))
 
 
@@ -258,7 +292,7 @@ def _summary(model: Model, grid: AbstractGrid, u: Any, axes: tuple[int, ...]) ->
     return (
         rho,
         energy.free_energy(model, rho),
-        equation.residual(model, grid, u),
+        equation.residual(model, grid, u, axes),
         equation.tangents(grid, u, axes),
     )
 
@@ -278,7 +312,7 @@ def _tail(grid: AbstractGrid, field: np.ndarray) -> float:
 
 def _order(rho: Density) -> Any:
     if isinstance(rho.grid, AbstractSphericalGrid):
-        return spheres.order(rho)
+        return float(spheres.order(rho))
     if not isinstance(rho.grid, FourierGrid):
         return np.asarray(rho.integrate(lambda x: x))
     spectrum = np.abs(np.fft.rfftn(np.asarray(rho.values))).ravel() * rho.grid.cell_volume

@@ -62,7 +62,10 @@ def linear_threshold(model: Model) -> LinearThreshold:
     )
     require(model.interaction is not None, "without an interaction W the uniform state is stable for ever.")
     plain = model.confinement is None and model.drift is None
-    require(plain, "this is the threshold of W alone: leave out V and the drift b, for which phases.hopf_point asks.")
+    require(
+        plain,
+        "this is the threshold of W alone: leave out V, and the drift b, which continuation takes.",
+    )
     require(not model.common, "a common noise has a threshold of its own: leave it out.")
     spread = model.noise is not None or model.internal is not None
     require(spread, "without a temperature no multiple of W is small enough.")

@@ -4,11 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mckean.checks import refusal, require
+from mckean.checks import require
 from mckean.models import Model
 from mckean.phases import _arc as arc
 from mckean.phases._states import SteadyState, describe
@@ -18,6 +17,8 @@ from mckean.spaces import AbstractGrid
 SOLVED = 1e-9
 # Neighbouring tangents are this near: their cosine.
 _STRAIGHT = 0.97
+# The least frequency of a pair, as a share of the largest rate that is known: a pair that rounding splits is real.
+_TURNS = 1e-6
 # How near a fold, as a share of its segment, a branch point is not told from it.
 _NEAR = 1e-3
 # What is left of a function at a zero of its own, as a share of its values at the ends; and how far beside a crossing
@@ -31,20 +32,23 @@ class Event:
 
     **Attributes:**
 
-    - `kind`: "fold", where the branch turns back, or "branch point", where other branches meet it.
+    - `kind`: "fold", where the branch turns back, "branch point", where other branches meet it, or "Hopf", where a
+      solution that turns leaves a state of a model with a drift.
     - `parameter`: where.
     - `error`: how far the parameter may be off, by what is left there of the curvature or of dp that vanishes.
     - `state`: the `SteadyState` there.
-    - `multiplicity`: how many curvatures vanish there.
+    - `multiplicity`: how many curvatures vanish there, or have the real part 0: two for each pair.
     - `model_of`: the model for a parameter.
+    - `frequency`: ω at a Hopf point, where a pair of rates is ±iω, per time; else 0.
     """
 
-    kind: Literal["fold", "branch point"]
+    kind: Literal["fold", "branch point", "Hopf"]
     parameter: float
     error: float
     state: SteadyState
     multiplicity: int
     model_of: Callable[[Any], Model]
+    frequency: float = 0.0
 
     def __repr__(self) -> str:
         return (
@@ -70,18 +74,6 @@ class Walk:
     grid: AbstractGrid
     axes: tuple[int, ...]
     scale: float
-
-    def require_traceable(self, p: float) -> None:
-        """**Raises** `ValueError` for a model that cannot be built from a parameter that JAX traces."""
-        try:
-            jax.eval_shape(lambda q: arc.image(self.model_of, self.grid, jnp.zeros(self.grid.shape), q), jnp.asarray(p))
-        except Exception as error:
-            raise refusal(
-                "the model cannot be built from a parameter that JAX traces: place W before, "
-                "W = mckean.interactions.place(kernel, space), and let β be the parameter, or coefficients of a "
-                "series.",
-                see="A model of a parameter that JAX traces",
-            ) from error
 
     def start(self, u: Any, p: float, sign: float) -> CurvePoint:
         """The first point, from which the parameter grows (+1) or falls."""
@@ -187,7 +179,11 @@ class _Segment:
         crossing = range(*sorted((first, last)))
         found: list[Event] = []
         for which in crossing if first < last else reversed(crossing):
-            event = self.locate("branch point", lambda point, state, w=which: state.curvatures[w], begin, end)[0]
+            growth = lambda point, state, w=which: np.real(state.curvatures[w])  # noqa: E731
+            event = self.locate("branch point", growth, begin, end)[0]
+            frequency = abs(float(np.imag(event.state.curvatures[which])))
+            if frequency > _TURNS * np.abs(event.state.curvatures).max():
+                event = replace(event, kind="Hopf", frequency=frequency)
             if found and abs(event.parameter - found[-1].parameter) <= 1e-7 * self.walk.scale:
                 event = replace(found[-1], multiplicity=found.pop().multiplicity + 1)
             found.append(event)

@@ -2,18 +2,20 @@
 
 import contextlib
 import io
+import itertools
 import json
 import os
 import re
 import secrets
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from mckean import collectives
 from mckean.checks import require
 
 _PART = ".part"
@@ -29,10 +31,17 @@ def write_atomically(path: Path, content: bytes) -> None:
 
     **Raises:** `OSError` where it cannot be written; then the old file stays, and nothing else is left.
     """
+    with replacing(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to be written, which takes the place of another one when all is in it; where it fails, nothing is left."""
     part = path.with_name(f".{path.name}.{os.getpid()}{_PART}")
     try:
         with open(part, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
@@ -130,18 +139,35 @@ def as_folder(name: str, folder: Any) -> Path:
     return path
 
 
-def pack(arrays: Sequence[np.ndarray], **words: Any) -> bytes:
-    """Arrays and words, which JSON can hold, as the bytes of one file. `ValueError` for types that are not NumPy's."""
-    strange = next((array.dtype for array in arrays if array.dtype.kind == "V"), None)
-    require(strange is None, f"a folder holds no numbers of type {strange}, which NumPy cannot read: take float32.")
-    buffer = io.BytesIO()
-    named: dict[str, Any] = {f"array_{index}": array for index, array in enumerate(arrays)}
-    np.savez(buffer, words=np.frombuffer(json.dumps(words).encode(), np.uint8), **named)
-    return buffer.getvalue()
+def write_arrays(path: Path, members: Iterable[tuple[str, Any]]) -> None:
+    """Put arrays, as `members` takes them apart, into one file of NumPy's kind, which is whole or not there."""
+    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, blocks in itertools.groupby(members, key=lambda member: member[0]):
+            with archive.open(name, "w", force_zip64=True) as opened:
+                for _, block in blocks:
+                    opened.write(block)
+
+
+def members(arrays: Sequence[Any], **words: Any) -> Iterator[tuple[str, Any]]:
+    """The names and the bytes of a file of arrays and words, which JSON can hold, block by block.
+
+    Where arrays are spread over hosts, all of them must take all blocks.
+
+    **Raises:** `ValueError` for types that are not NumPy's.
+    """
+    said = np.frombuffer(json.dumps(words).encode(), np.uint8)
+    for name, array in (("words", said), *((f"array_{index}", array) for index, array in enumerate(arrays))):
+        dtype, header = np.dtype(array.dtype), io.BytesIO()
+        require(dtype.kind != "V", f"a folder holds no numbers of type {dtype}, which NumPy cannot read: take float32.")
+        about = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": array.shape}
+        np.lib.format.write_array_header_1_0(header, about)
+        yield f"{name}.npy", header.getvalue()
+        for block in collectives.pieces(array):
+            yield f"{name}.npy", np.ascontiguousarray(block).reshape(-1).view(np.uint8).data
 
 
 def unpack(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
-    """What `pack` has put into a file; its sums are checked.
+    """What `write_arrays` has put into a file; its sums are checked.
 
     **Raises:** `ValueError` for a file that is not whole, or not there.
     """

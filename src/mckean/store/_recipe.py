@@ -62,7 +62,7 @@ class Recipe:
 
     def hold(self, value: Any) -> int:
         """The number of an array, which is its own also where the same array stands twice: a copy tells nothing."""
-        self.arrays.append(to_host(value))
+        self.arrays.append(collectives.known(numbers_of(value)))
         return len(self.arrays) - 1
 
     def _record(self, value: Any, around: Around) -> dict[str, Any]:
@@ -84,11 +84,10 @@ class Recipe:
         return {"yours": name, "told": self.words(parts, around)}
 
 
-def to_host(array: Any) -> np.ndarray:
-    """An array of JAX's or NumPy's as NumPy's in this process, a random key as its numbers."""
-    if isinstance(array, jax.Array) and jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
-        array = jax.random.key_data(array)
-    return np.asarray(array)
+def numbers_of(array: Any) -> Any:
+    """An array, a random key as its numbers."""
+    keyed = isinstance(array, jax.Array) and jnp.issubdtype(array.dtype, jax.dtypes.prng_key)
+    return jax.random.key_data(array) if keyed else array
 
 
 def _cell(cell: CellType) -> tuple[Any, ...]:

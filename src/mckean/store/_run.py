@@ -16,10 +16,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from mckean import collectives
 from mckean.checks import require
-from mckean.store._files import make_folder, pack, unpack, write_atomically
+from mckean.store._files import make_folder, members, unpack, write_arrays, write_atomically
 from mckean.store._key import digest_of
-from mckean.store._recipe import Recipe, device_array, make, to_host, weak
+from mckean.store._recipe import Recipe, device_array, make, numbers_of, weak
 from mckean.store._records import create_records, extend_records, read_records, write_records
 
 FORMAT = 1
@@ -101,7 +102,7 @@ class RunFolder:
         """The state after so many steps, in the form of the initial measure. `ValueError` where it cannot be read."""
         if done == 0:
             return measure
-        path = self.folder / "checkpoints" / f"{done:015d}.npz"
+        path = self._place(done)
         arrays, words = unpack(path)
         require(
             words["key"] == self.words["key"] and len(arrays) == len(jax.tree.leaves(measure)),
@@ -119,16 +120,27 @@ class RunFolder:
                 continue
         raise AssertionError("the initial measure is always there")
 
-    def keep(self, measure: Any, done: int, first: int, records: Mapping[str, np.ndarray]) -> None:
-        """Write new records from the number `first` on, and then the state, which says that they are there."""
-        # Git and some copies leave out a folder that is empty.
-        (self.folder / "checkpoints").mkdir(exist_ok=True)
-        write_records(self.folder / "records.zarr", first, records)
-        leaves = jax.tree.leaves(measure)
+    def keep(self, measure: Any, done: int, first: int, records: Mapping[str, np.ndarray], writes: bool = True) -> None:
+        """Write new records from the number `first` on, and then the state, which says that they are there.
+
+        Where the state is spread over hosts all of them take part, also where one cannot write; one of them `writes`.
+        """
+        leaves = [numbers_of(leaf) for leaf in jax.tree.leaves(measure)]
         flags = [bool(getattr(leaf, "weak_type", False)) for leaf in leaves]
-        content = pack([to_host(leaf) for leaf in leaves], key=self.words["key"], done=done, weak=flags)
-        write_atomically(self.folder / "checkpoints" / f"{done:015d}.npz", content)
-        self._thin(len(content))
+        state = members(leaves, key=self.words["key"], done=done, weak=flags)
+        try:
+            if writes:
+                # Git and some copies leave out a folder that is empty.
+                (self.folder / "checkpoints").mkdir(exist_ok=True)
+                write_records(self.folder / "records.zarr", first, records)
+                write_arrays(self._place(done), state)
+                self._thin(self._place(done).stat().st_size)
+        finally:
+            for _ in state:
+                pass
+
+    def _place(self, done: int) -> Path:
+        return self.folder / "checkpoints" / f"{done:015d}.npz"
 
     def _thin(self, size: int) -> None:
         """Keep the last two states, and of the earlier ones a few that are spread over the run."""
@@ -136,7 +148,7 @@ class RunFolder:
         most = min(_KEPT, _KEPT_BYTES // size)
         if len(earlier) > most:
             for done in earlier if most < 2 else earlier[::2]:
-                (self.folder / "checkpoints" / f"{done:015d}.npz").unlink(missing_ok=True)
+                self._place(done).unlink(missing_ok=True)
 
     def extend(self, plan: Mapping[str, Any], made: list[Any], times: np.ndarray) -> None:
         """Let the run end later: room for its records first, and then the words."""
@@ -168,8 +180,14 @@ def _part(words: Any, recipe: Recipe, arrays: list[np.ndarray]) -> dict[str, Any
 
 
 def create_run(
-    folder: Path, words: Mapping[str, Any], arrays: list[np.ndarray], record: Any, dataset: Any, times: np.ndarray
-) -> RunFolder:
+    folder: Path,
+    words: Mapping[str, Any],
+    arrays: list[np.ndarray],
+    record: Any,
+    dataset: Any,
+    times: np.ndarray,
+    writes: bool = True,
+) -> None:
     """Make the folder of a run that has not begun: with its first record, and room for the others.
 
     **Arguments:**
@@ -179,25 +197,27 @@ def create_run(
     - `record`: the first record, a tree of arrays with a leading axis.
     - `dataset`: the first record as an xarray Dataset.
     - `times`: of all records.
+    - `writes`: whether this process does it. Where the record is spread over hosts all of them call.
     """
+    recipe = Recipe()
+    arrays = list(arrays)
+    said = _part(recipe.words(record), recipe, arrays)
+    if not writes:
+        return
     require(
         not folder.exists() or (folder.is_dir() and not any(folder.iterdir())),
         f"'{folder}' is not the folder of a run: give one that is not there, or is empty.",
     )
-    recipe = Recipe()
-    arrays = list(arrays)
-    said = _part(recipe.words(record), recipe, arrays)
     whole = {"format": FORMAT, "kind": "run", **words, "record": said, "versions": versions()}
     variables = {name: (v.dims, v.values, v.attrs) for name, v in dataset.variables.items() if v.dims[:1] == ("time",)}
 
     def fill(part: Path) -> None:
         (part / "checkpoints").mkdir()
-        write_atomically(part / "arrays.npz", pack(arrays))
+        write_arrays(part / "arrays.npz", members(arrays))
         create_records(part / "records.zarr", variables, dataset.attrs, times)
         write_atomically(part / "run.json", json.dumps(whole, indent=1).encode())
 
     make_folder(folder, fill)
-    return RunFolder(folder)
 
 
 def read_words(path: Path, kind: str) -> dict[str, Any]:
@@ -234,7 +254,7 @@ def split(tree: Any) -> dict[str, np.ndarray]:
     """The arrays of records by the names of their variables."""
     found = {}
     for names, leaf in zip(names_of(tree), jax.tree.leaves(tree), strict=True):
-        values: Any = np.asarray(leaf)
+        values: Any = collectives.known(leaf)
         parts = (values.real, values.imag) if len(names) == 2 else (values,)
         found |= dict(zip(names, parts, strict=True))
     return found
@@ -254,5 +274,5 @@ def _leaf(like: Any, values: np.ndarray, is_weak: bool) -> Any:
     if isinstance(like, jax.Array) and jax.numpy.issubdtype(like.dtype, jax.dtypes.prng_key):
         return jax.random.wrap_key_data(jax.numpy.asarray(values), impl=str(jax.random.key_impl(like)))
     if isinstance(like, jax.Array) and len(like.sharding.device_set) > 1:
-        return jax.device_put(values, like.sharding)
+        return collectives.put_as(values, like)
     return weak(values) if is_weak else device_array(values)

@@ -28,10 +28,13 @@ def told(value: Any, around: Around) -> tuple[str, Any]:
     """
     if isinstance(value, ModuleType):
         return value.__name__, _source(value.__name__, getattr(value, "__file__", None))
-    name = f"{getattr(value, '__module__', '?')}:{getattr(value, '__qualname__', type(value).__qualname__)}"
+    # Your file has one name as a program, and another where a worker imports it.
+    name = getattr(value, "__qualname__", type(value).__qualname__)
     module = sys.modules.get(str(getattr(value, "__module__", None)))
-    if module is not None and _installed(module) and isinstance(value, type | FunctionType) and "<" not in name:
-        return name, "installed"
+    if module is not None and _installed(module):
+        name = f"{module.__name__}:{name}"
+        if isinstance(value, type | FunctionType) and "<" not in name:
+            return name, "installed"
     if isinstance(value, FunctionType):
         return name, _function(value)
     if isinstance(value, type):
@@ -52,11 +55,18 @@ def told(value: Any, around: Around) -> tuple[str, Any]:
 
 
 def _function(function: FunctionType) -> list[Any]:
-    cells = [cell.cell_contents for cell in function.__closure__ or () if _filled(cell)]
-    known = function.__globals__
-    names = {name: known[name] for name in sorted(_looked_up(function.__code__, _GLOBALS)) if name in known}
-    names |= _imported(function.__code__)
-    return [_digest(function.__code__), cells, function.__defaults__, function.__kwdefaults__, names]
+    return [digest_of_code(function.__code__), references(function)]
+
+
+def references(function: FunctionType) -> dict[str, Any]:
+    """What a function refers to by name: of its module, of the functions around it, defaults, and what it imports."""
+    code, known = function.__code__, function.__globals__
+    found = {name: known[name] for name in sorted(_looked_up(code, _GLOBALS)) if name in known}
+    around = zip(code.co_freevars, function.__closure__ or (), strict=True)
+    found |= {name: cell.cell_contents for name, cell in around if _filled(cell)}
+    given = function.__defaults__ or ()
+    found |= dict(zip(code.co_varnames[code.co_argcount - len(given) : code.co_argcount], given, strict=True))
+    return found | (function.__kwdefaults__ or {}) | _imported(code)
 
 
 def _imported(code: CodeType) -> dict[str, Any]:
@@ -75,11 +85,11 @@ def _filled(cell: Any) -> bool:
         return False
 
 
-def _digest(code: CodeType) -> str:
+def digest_of_code(code: CodeType) -> str:
     """A digest of what code does; where it is written and its docstring are no part of it."""
     parts: list[Any] = [code.co_code, code.co_names, code.co_argcount, code.co_flags & ~_HAS_DOCSTRING]
     for constant in _constants(code):
-        inner = _digest(constant) if isinstance(constant, CodeType) else constant
+        inner = digest_of_code(constant) if isinstance(constant, CodeType) else constant
         # The order of a set differs from process to process.
         parts.append(sorted(map(repr, inner)) if isinstance(inner, frozenset) else repr(inner))
     return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from mckean.checks import array, require
-from mckean.store._files import as_folder, make_folder, pack, unpack, write_atomically, writing
+from mckean.store._files import as_folder, make_folder, members, unpack, write_arrays, write_atomically, writing
 from mckean.store._names import named
 from mckean.store._recipe import Recipe, device_array, make
 from mckean.store._records import read_dataset
@@ -36,7 +36,7 @@ def save(value: Any, folder: str | Path) -> None:
     require(free, f"'{folder}' is not empty: give another one.")
 
     def fill(part: Path) -> None:
-        write_atomically(part / "arrays.npz", pack(recipe.arrays))
+        write_arrays(part / "arrays.npz", members(recipe.arrays))
         whole = {"format": FORMAT, "kind": "value", "words": words}
         write_atomically(part / _WORDS, json.dumps(whole, indent=1).encode())
 

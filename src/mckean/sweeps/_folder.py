@@ -69,13 +69,13 @@ class Folder:
         return self.path / "cells" / self.number(cell)
 
     def number(self, cell: int) -> str:
-        """The number of a cell, as wide as that of the last."""
-        return f"{cell:0{len(str(self.table.size - 1))}d}"
+        """The number of a cell, which is the same when the table has grown."""
+        return f"{cell:06d}"
 
     def require_same(self, table: Table, key: Any) -> None:
-        """Raise `ValueError` unless this is a sweep over a table, with a key, in this precision."""
+        """Raise `ValueError` unless this is a sweep over a table or its beginning, with a key, in this precision."""
         self.require_precision()
-        changed = table.difference(self.table)
+        changed = "" if table.grows(self.table) else table.difference(self.table)
         require(not changed, f"'{self.path}' holds a sweep over another table: {changed}{ELSE}.")
         require(
             _key_data(key) == _key_data(self.key), f"'{self.path}' holds a sweep with another key: key differs{ELSE}."
@@ -90,8 +90,16 @@ class Folder:
         said = f"{self.change(function)} changed when {done} of {self.table.size} cells were done, {now()}"
         before = self.made.get("repaired")
         made = self.made | {"repaired": f"{before}; {said}" if before else said}
-        about = json.loads((self.path / _ABOUT).read_text(encoding="utf-8"))
-        about |= {"function": _named(function), "made": made}
+        return self._rewritten(function=_named(function), made=made)
+
+    def grown(self, table: Table) -> "Folder":
+        """The sweep over a table of which it has had the beginning; who works at that one is not disturbed."""
+        if not table.grows(self.table):
+            return self
+        return self._rewritten(table=_columns(table))
+
+    def _rewritten(self, **words: Any) -> "Folder":
+        about = json.loads((self.path / _ABOUT).read_text(encoding="utf-8")) | words
         with writing(self.path):
             store.write_atomically(self.path / _ABOUT, json.dumps(about, indent=1).encode())
         return find(self.path)
@@ -168,11 +176,15 @@ def _about(function: Callable, table: Table, key: PRNGKeyArray | None) -> dict[s
     return {
         "format": FORMAT,
         "function": _named(function),
-        "table": {"product": table.product, "columns": table.columns},
+        "table": _columns(table),
         "key": _key_data(key),
         "double": jax.config.values["jax_enable_x64"],
         "made": {"software": software(), "begun": now()},
     }
+
+
+def _columns(table: Table) -> dict[str, Any]:
+    return {"product": table.product, "columns": table.columns}
 
 
 def _named(function: Callable) -> dict[str, Any]:

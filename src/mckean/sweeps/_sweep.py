@@ -50,7 +50,8 @@ def sweep(
       `Dataset`, or a dictionary of them by name. If it has an argument `folder`, it gets a folder for the cell, where
       it keeps what is large; the cell's next attempt finds there what the last one left.
     - `table`: a dictionary of lists, `{"K": [1.0, 2.0], "beta": [1.0, 4.0]}`: each combination is a cell; or a list of
-      dictionaries, one for each cell. Values are numbers or words.
+      dictionaries, one for each cell. Values are numbers or words. It may grow at its end, by values of its first
+      parameter or by rows: what is done stays. So more replicas are more values of a first parameter `replica`.
     - `folder`: where; it is made.
     - `key`: of all randomness. Each cell's `key` is folded from it and from the cell's parameters, so that it depends
       on no worker, no order and no other cell. Default: f takes no key.
@@ -77,7 +78,8 @@ def sweep(
         require_key(key)
     workers = positive_integer("the number of workers is a positive integer", workers)
     found = f if workers == 1 else _function.target(f)
-    return _finish(_with_function(begin(path, f, cells, key), f, retry), found, workers, retry, progress)
+    whole = _with_function(begin(path, f, cells, key), f, retry).grown(cells)
+    return _finish(whole, found, workers, retry, progress)
 
 
 def join(
@@ -215,7 +217,7 @@ def submit(
         import submitit  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ValueError("jobs are handed to Slurm by submitit: pip install 'mckean[slurm]'.") from error
-    _with_function(begin(path, f, cells, key), f, retry=False)
+    _with_function(begin(path, f, cells, key), f, retry=False).grown(cells)
     try:
         executor = submitit.AutoExecutor(path.with_name(f"{path.name}-jobs"), cluster=cluster)
         executor.update_parameters(**resources)

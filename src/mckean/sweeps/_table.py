@@ -61,6 +61,20 @@ class Table:
         rows = itertools.product(*self.columns.values()) if self.product else zip(*self.columns.values(), strict=True)
         return [dict(zip(self.columns, row, strict=True)) for row in rows]
 
+    def grows(self, other: "Table") -> bool:
+        """Whether this is another table with more at its end, so that the cells of that one keep their numbers.
+
+        That is so for more values of the first parameter of a product, which varies slowest, and for more rows.
+        """
+        if self.product != other.product or list(self.columns) != list(other.columns) or self.size <= other.size:
+            return False
+        first = next(iter(self.columns)) if self.product else None
+        return all(
+            values[: len(other.columns[name])] == other.columns[name]
+            and (name == first or not self.product or len(values) == len(other.columns[name]))
+            for name, values in self.columns.items()
+        )
+
     def difference(self, other: "Table") -> str:
         """The first thing in which this table differs from another, in words; empty where they are equal."""
         if self.product != other.product:
@@ -69,7 +83,8 @@ class Table:
             return f"its parameters are {', '.join(self.columns)} here, and were {', '.join(other.columns)}"
         for name, values in self.columns.items():
             if values != other.columns[name]:
-                return f"the values of {name} are others"
+                more = "more values of its first parameter" if self.product else "more rows"
+                return f"the values of {name} are others (a table grows at its end alone, by {more})"
         return ""
 
 

@@ -22,7 +22,8 @@ from mckean.interactions.sums.sum import AbstractSum, Points, at, atoms
 from mckean.measures import AbstractMeasure, Density, Particles, dtype_of, mesh_of
 from mckean.spaces import AbstractSpace, Torus
 
-_SOURCES, _TARGETS = 32, 1 << 15
+# Sources and targets of a tile: on a CPU a tile stays in its cache, on an accelerator it is one launch.
+_CPU, _ACCELERATOR = (32, 1 << 15), (1024, 1 << 18)
 Columns = tuple[Array, ...]
 
 
@@ -148,9 +149,10 @@ def sum_pairs(
 def sum_tiles(pair: Callable[..., Columns], space: AbstractSpace, sources, weights, points) -> Float[Array, "m k"]:
     """Σ_j w_j pair(x_i − y_j) for every target i."""
     # Padding repeats a point that is there, with weight 0: at a made-up place a singular kernel could be infinite.
-    tile = min(_SOURCES, sources.shape[0])
+    most = collectives.by_device(_CPU, _ACCELERATOR)
+    tile = min(most[0], sources.shape[0])
     y, w = _pad(sources.astype(points.dtype), tile, "edge"), _pad(weights.astype(points.dtype), tile, "constant")
-    x = _pad(points, min(_TARGETS, points.shape[0]), "edge")
+    x = _pad(points, min(most[1], points.shape[0]), "edge")
 
     @jax.checkpoint
     def add(targets, total, tile):

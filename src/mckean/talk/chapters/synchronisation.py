@@ -125,13 +125,13 @@ def _on_the_torus(config: Config) -> list[_Case]:
 def _on_the_sphere(config: Config) -> list[_Case]:
     d, dt = config.token_dim, 0.01
     toy = toy_transformer(d, float(d))
-    value = float(toy["synchronised exponent"])
+    value = float(toy["top exponent"])
     cases = [
         _Case(f"one token, $d = {d}$", "tokens", toy.model, [[1.0] + [0.0] * (d - 1)], np.full(d - 1, value),
               [Rival("d in the place of d − 1", value * d / (d - 1))] * (d - 1),
               np.full(d - 1, value * (value * dt) ** 2),
               "Möbius steps: E log(cosh s + s⁻¹sinh s p) expanded, after λ²dt/3: smaller by λdt again",
-              toy.facts["synchronised exponent"].reference, 4.0, dt, 0.0, Moebius())
+              toy.facts["top exponent"].reference, 4.0, dt, 0.0, Moebius())
     ]  # fmt: skip
     for d, coefficients, group, until in (
         (config.flow_dim, _SMOOTH, "sphere", 14.0),

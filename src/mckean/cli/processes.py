@@ -1,72 +1,60 @@
-"""`mckean hosts`: one script in several processes on this machine, as on the hosts of a cluster, ended together."""
+"""One command in several processes on this machine, as on the hosts of a cluster, ended together."""
 
+import contextlib
 import os
-import runpy
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import IO
 
-from mckean.cli.shell import INTERRUPTED, refuse
+from mckean.cli.shell import HOLDS, INTERRUPTED, refuse
 
 _NAME = "MCKEAN_PROCESS"
 # Between looks at the processes, and what one has to end by itself, in seconds.
 _LOOK, _GRACE = 0.05, 2.0
 
 
-def hosts(script: Path, processes: int = 2) -> int:
-    """Run a script in several processes that are the hosts of one run, as a try for a cluster.
+def launch(command: Sequence[str], processes: int) -> int:
+    """Run a command of `mckean` in so many processes, each of which calls `join`; the first writes to the terminal.
 
-    There the script begins with jax.distributed.initialize(), which it leaves out here. mckean.shard(measure) spreads a
-    measure over all of them. Where one process stops the others are ended. Double precision is on.
-
-    Args:
-        script: A file of Python.
-        processes: How many.
-    """
-    if not script.is_file():
-        return refuse(f"there is no file '{script}'.")
-    if processes < 1:
-        return refuse(f"there must be a process at least, but {processes} were asked for.")
-    os.environ.setdefault("JAX_ENABLE_X64", "1")
-    return launch([str(script)], processes)
-
-
-def launch(script: Sequence[str], processes: int) -> int:
-    """Run a script with its arguments in so many processes; the first one writes to the terminal.
+    Ctrl-C and SIGTERM reach them all, and each ends its chunk; who is in a hurry presses again.
 
     **Returns:** the exit status: 0 where all have ended well. Where one fails the others are ended, and a sentence
     tells which it was.
     """
     address = f"localhost:{_free_port()}"
     started: list[subprocess.Popen] = []
-    with tempfile.TemporaryFile("w+") as words:
+    with tempfile.TemporaryFile("w+") as words, _terminated_as_interrupted():
         try:
             for index in range(processes):
                 quiet = {} if index == 0 else {"stdout": subprocess.DEVNULL, "stderr": words}
                 environment = {**os.environ, _NAME: f"{address} {processes} {index}"}
-                command = [sys.executable, "-m", "mckean.cli.hosts", *script]
-                started.append(subprocess.Popen(command, env=environment, **quiet))
+                started.append(
+                    subprocess.Popen([sys.executable, "-m", "mckean.cli", *command], env=environment, **quiet)
+                )
             failed = _watch(started)
         except KeyboardInterrupt:
-            # Ctrl-C has reached them all: each ends its chunk.
-            _end(started, ask=False)
+            _end(started, patience=None)
             return INTERRUPTED
         finally:
-            _end(started)
-        return 0 if failed is None else _tell(started, failed, words)
+            _end(started, _GRACE)
+        if failed is None:
+            return HOLDS
+        said = failed == 0 and started[0].returncode > 0
+        return started[0].returncode if said else _tell(started, failed, words)
 
 
-def _join() -> None:
-    """Meet the other processes, as one that `launch` has started."""
+def join() -> None:
+    """Meet the other processes, in one that `launch` has started; elsewhere nothing is done."""
+    if _NAME not in os.environ:
+        return
     import jax
 
-    address, processes, index = os.environ[_NAME].split()
+    address, processes, index = os.environ.pop(_NAME).split()
     jax.distributed.initialize(
         address, int(processes), int(index), heartbeat_timeout_seconds=10, shutdown_timeout_seconds=10
     )
@@ -76,6 +64,16 @@ def _free_port() -> int:
     with socket.socket() as one:
         one.bind(("localhost", 0))
         return one.getsockname()[1]
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM, by which a batch system ends a job, as Ctrl-C."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _watch(started: Sequence[subprocess.Popen]) -> int | None:
@@ -91,14 +89,15 @@ def _watch(started: Sequence[subprocess.Popen]) -> int | None:
         time.sleep(_LOOK)
 
 
-def _end(started: Sequence[subprocess.Popen], ask: bool = True) -> None:
+def _end(started: Sequence[subprocess.Popen], patience: float | None) -> None:
+    """Ask all to end, and end by force those that have not done so in time."""
     running = [process for process in started if process.poll() is None]
-    for process in running if ask else ():
+    for process in running:
         process.terminate()
-    last = time.monotonic() + _GRACE
+    last = None if patience is None else time.monotonic() + patience
     for process in running:
         try:
-            process.wait(max(0.0, last - time.monotonic()))
+            process.wait(None if last is None else max(0.0, last - time.monotonic()))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -110,11 +109,5 @@ def _tell(started: Sequence[subprocess.Popen], failed: int, words: IO[str]) -> i
     own = words.read().strip().splitlines()[-1:] if failed and status > 0 else []
     how = f"was stopped by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
     why = "".join(f" ({line})" for line in own)
-    return refuse(f"process {failed + 1} of {len(started)} {how}, and the others were ended{why}: start them again.")
-
-
-if __name__ == "__main__":
-    _join()
-    sys.argv = sys.argv[1:]
-    sys.path.insert(0, str(Path(sys.argv[0]).parent))
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    return refuse(f"process {failed + 1} of {len(started)} {how}, and the others were ended{why}: the same command "
+                  "goes on from what is there.")  # fmt: skip
