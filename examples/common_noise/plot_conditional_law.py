@@ -49,7 +49,7 @@ ax = None
 for k in keys[:2]:
     ax = mk.plot.particles(cloud(k, 6400), ax, label="6400 particles given B⁰")
 mk.plot.density(given, ax, label="law given B⁰")
-ax.set(title="at t = 1")
+ax.set(title="at t = 1", ylim=(0, 0.75))
 plt.show()
 
 # %%

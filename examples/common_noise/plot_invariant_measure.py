@@ -7,7 +7,7 @@ normal at all times, with a mean that wanders and a variance that does not:
 
 .. math:: m \sim N\Bigl(0, \frac{\sigma_0^2}{2a}\Bigr), \qquad v = \frac{1}{\beta(a + c)} .
 
-``invariant`` starts the law far back in time and looks at it now.
+``pullback`` starts the law far back in time and looks at it now.
 
 **Slides:** The invariant random measure
 """

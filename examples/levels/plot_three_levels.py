@@ -42,7 +42,7 @@ assert abs(cloud.positions.var() - variance) < 5 * jnp.sqrt(2 / n) * variance + 
 ax = mk.plot.particles(cloud, label=f"{n} particles")
 mk.plot.density(density, ax, label="density, 200 cells")
 mk.plot.density(moments, ax, label="normal law of the moments")
-ax.set(title="at t = 1", xlim=(-3, 4))
+ax.set(title="at t = 1", xlim=(-3, 4), ylim=(0, 0.75))
 plt.show()
 
 # %%
