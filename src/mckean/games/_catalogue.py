@@ -296,12 +296,12 @@ def _effort(x, alpha, mu):
     return jnp.sum(alpha**2) / 2
 
 
-def _aims(game: Game, place: Callable, stages: int) -> tuple[np.ndarray, np.ndarray]:
+def _aims(game: Game, circle: Torus, place: Callable, stages: int) -> tuple[np.ndarray, np.ndarray]:
     """The means at the start and u = −(1 + T)α − m there, T = 1, on a lattice of laws."""
-    side = game.model.space.lengths[0]
-    start = Density.from_function(game.model.space.grid(128), lambda x: jnp.exp(-((x[0] - side / 2) ** 2)))
+    middle = circle.lengths[0] / 2
+    start = Density.from_function(circle.grid(128), lambda x: jnp.exp(-((x[0] - middle) ** 2)))
     feature = lambda mu: mu.integrate(place)  # noqa: E731
-    given = {"stages": stages, "branches": 5, "steps": 2 * stages, "laws": 2 * stages + 1, "tolerance": 1e-6}
+    given = {"stages": stages, "branches": 5, "steps": 2 * stages, "laws": 4 * stages + 1, "tolerance": 1e-6}
     found = conditional_equilibrium(game, start, features=feature, **given)
     first = jax.tree.map(lambda a: a[0], found.density)
     means = np.asarray(jax.vmap(feature)(first))
@@ -316,7 +316,7 @@ def target(
 
     Without a common noise there are three equilibria where A > 2, and one with any. The line is a circle of side 4r,
     where places beyond ±r go back to 0, which no player comes near: r is 5, or 8 as far as a common noise goes. The
-    facts with one are found in so many stages, on a lattice of twice as many laws.
+    facts with one are found in so many stages, on a lattice of four times as many laws.
     """
     reach = reach or (8.0 if common else 5.0)
     circle = Torus(1, (4 * reach,))
@@ -326,13 +326,13 @@ def target(
     source = "after Delarue and Foguen Tchuendom, arXiv 1808.09137"
     if common:
         line = Target(lambda m: -depth * jnp.tanh(m[0]), 1.0, own=sigma, common=common)
-        aims = np.asarray(expectation(line, line.aim, 0.0, np.array([0.5, 1.0])))
-        found = functools.cache(lambda: _aims(game, eqx.Partial(_place, reach), stages))
+        exact = np.asarray(expectation(line, line.aim, 0.0, np.array([0.5, 1.0])))
+        solved = functools.cache(lambda: _aims(game, circle, eqx.Partial(_place, reach), stages))
         # Stages of order 2: u steepens at the rate A.
         error = (depth / stages) ** 2 * depth
         facts = {
-            f"aim from {m:g}": Fact("u at time 0", float(u), source, lambda m=m: float(np.interp(m, *found())), error)
-            for m, u in zip((0.5, 1.0), aims, strict=True)
+            f"aim from {m:g}": Fact("u at time 0", float(u), source, lambda m=m: float(np.interp(m, *solved())), error)
+            for m, u in zip((0.5, 1.0), exact, strict=True)
         }
         return GameEntry(game, facts)
     from scipy.optimize import brentq

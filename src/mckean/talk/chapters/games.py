@@ -310,7 +310,7 @@ CHAPTER = Chapter(
         f"{c.replicas} plays of {c.players} banks in environments of their own, {c.steps} steps up to T = {_T:g}; "
         f"clocks on {c.nodes} nodes at {len(c.strengths)} strengths, in the frame of their common noise; "
         f"{c.aims.replicas} plays of {c.aims.players} players with a target; the same game as any other, on "
-        f"{2 * c.crowds.stages + 1} laws in {c.crowds.stages} stages; {c.crowds.cells} cells between walls."
+        f"{4 * c.crowds.stages + 1} laws in {c.crowds.stages} stages; {c.crowds.cells} cells between walls."
     ),
     run=run,
     config=Config(),
