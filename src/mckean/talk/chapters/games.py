@@ -39,7 +39,7 @@ class Config:
     strengths: tuple[float, ...] = (0.4, 0.6, 0.8, 1.0, 1.4, 2.0, 3.0)
     nodes: int = 48
     aims: targets.Config = field(default_factory=targets.Config)
-    crowds: crowds.Config = field(default_factory=crowds.Config)
+    named: crowds.Config = field(default_factory=crowds.Config)
 
 
 def _banks() -> Game:
@@ -101,7 +101,7 @@ def run(config: Config, key, progress) -> Result:
         *_costs(played, regrets, config),
         *clocks,
         *aims,
-        *crowds.run(config.crowds),
+        *crowds.run(config.named),
     ]
     panels = [selection, synchrony, _falling(regrets, played["gap"], config)]
     caption = (
@@ -310,7 +310,7 @@ CHAPTER = Chapter(
         f"{c.replicas} plays of {c.players} banks in environments of their own, {c.steps} steps up to T = {_T:g}; "
         f"clocks on {c.nodes} nodes at {len(c.strengths)} strengths, in the frame of their common noise; "
         f"{c.aims.replicas} plays of {c.aims.players} players with a target; the same game as any other, on "
-        f"{4 * c.crowds.stages + 1} laws in {c.crowds.stages} stages; {c.crowds.cells} cells between walls."
+        f"{4 * c.named.stages + 1} laws in {c.named.stages} stages; {c.named.cells} cells between walls."
     ),
     run=run,
     config=Config(),
@@ -320,7 +320,7 @@ CHAPTER = Chapter(
         strengths=(0.4, 0.6, 1.0, 2.0),
         nodes=32,
         aims=targets.Config(players=50, replicas=300, steps=20),
-        crowds=crowds.Config(stages=6, cells=12, steps=20),
+        named=crowds.Config(stages=6, cells=12, steps=20),
     ),
     references=(
         "R. Carmona, J.-P. Fouque and L.-H. Sun, Commun. Math. Sci. 13, 2015, arXiv 1308.2172.",
