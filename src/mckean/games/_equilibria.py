@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float
 
 from mckean.checks import calling, number, positive_integer, require
 from mckean.games._control import fourier, quadratic_in_control, require_convex, require_torus
-from mckean.games._equilibrium import Equilibrium, flow_equilibrium
+from mckean.games._equilibrium import Equilibrium, flow_equilibrium, require_settled
 from mckean.games._flow import densities, respond, spread
 from mckean.games._game import Game
 from mckean.games._target import Target, means_at_the_end
@@ -77,6 +77,7 @@ def _flows(game: Game, start: Density, starts: int, steps: int) -> list[Equilibr
                 require_convex(hessian, grid)
                 known = known.at[len(found)].set(made[1])
                 found.append(flow_equilibrium(game, start, made, error, int(count)))
+                require_settled(game, found[-1], 10 * _RIGHT, float(jnp.min(made[1]) / jnp.max(made[1])))
     require(bool(found), f"Newton's method found no equilibrium from {starts} starts: take more steps, or more starts.")
     return found
 

@@ -7,6 +7,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from mckean.checks import calling, positive_integer, require, require_tolerance
@@ -160,22 +161,28 @@ def _forever(game: Game, start: Density, picard: int) -> Equilibrium:
     (u, rho, cost), error, count, hessian = solve_stationary(game, start, picard)
     require_convex(hessian, grid)
     limit = 1e4 * float(jnp.finfo(u.dtype).eps) * grid.size * (1 + float(jnp.max(jnp.abs(u))))
-    require(
-        error <= limit and float(jnp.min(rho)) > -limit,
-        f"no equilibrium was found near this density: after {int(count)} of Newton's steps the residual is "
-        f"{float(error):.3g}, and the least density {float(jnp.min(rho)):.3g}; start nearer, or take more nodes.",
-    )
-    density = Density(grid, rho)
-    mean = cost if game.discount == 0 else calculus.integrate(grid, u * rho)
-    return Equilibrium(density, u, controls(game, grid, u, density)[0], mean, error, None, int(count))
+
+    def end(rho):
+        density = Density(grid, rho)
+        mean = cost if game.discount == 0 else calculus.integrate(grid, u * rho)
+        return Equilibrium(density, u, controls(game, grid, u, density)[0], mean, error, None, int(count))
+
+    if not (error <= limit and float(jnp.min(rho)) > -limit):
+        raise ValueError(
+            f"no equilibrium was found near this density: after {int(count)} of Newton's steps the residual is "
+            f"{float(error):.3g}, the least density {float(jnp.min(rho)):.3g}, and a player gains "
+            f"{_gain(game, lambda: end(rho))} by leaving; start nearer, or take more nodes."
+        )
+    return end(rho)
 
 
 def _until(game: Game, start: Density, steps: int, tolerance: float, rounds: int, average: bool) -> Equilibrium:
     quadratic = quadratic_in_control(game, start)
-    (u, rho, alpha), error, count, hessian = solve_flow(game, start, steps, tolerance, quadratic, rounds, average)
+    made, error, count, hessian = solve_flow(game, start, steps, tolerance, quadratic, rounds, average)
     require_convex(hessian, fourier(start))
-    require_settled(error, count, tolerance, float(jnp.min(rho) / jnp.max(rho)))
-    return flow_equilibrium(game, start, (u, rho, alpha), error, int(count))
+    end = flow_equilibrium(game, start, made, error, int(count))
+    require_settled(game, end, tolerance, float(jnp.min(made[1]) / jnp.max(made[1])))
+    return end
 
 
 def flow_equilibrium(game: Game, start: Density, made: Any, error: Array, count: int) -> Equilibrium:
@@ -267,10 +274,6 @@ def _in_scenarios(
     quadratic, stages = quadratic_in_control(game, start), made.digits.shape[0]
     (u, flow, alpha), error, count, hessian = solve_scenarios(game, start, made, steps, tolerance, quadratic, rounds)
     require_convex(hessian, grid)
-    # What is unlikely counts as little.
-    over, each = tuple(range(4, flow.ndim)), lambda a: jnp.tensordot(a, made.weights, axes=1)
-    least = jnp.min(each(jnp.min(flow, axis=over)) / each(jnp.max(flow, axis=over)))
-    require_settled(error, count, tolerance, float(least))
     merged = lambda a: a.reshape(-1, *a.shape[3:])  # noqa: E731
     density = jax.vmap(lambda rho: densities(grid, rho))(merged(flow))
     gap = made.largest_gap(grid, flow[:, 0, -1], flow[:, 1, 0]) if isinstance(made, Lattice) else None
@@ -278,24 +281,39 @@ def _in_scenarios(
     times = jnp.linspace(0.0, game.end, 2 * stages + 1)
     part = jnp.linspace(0.0, 1.0, steps // (2 * stages) + 1)
     along = (times[:-1, None] + (times[1] - times[0]) * part).ravel()
-    return Equilibrium(density, merged(u), merged(alpha), cost, error, along, int(count), made, gap)
+    end = Equilibrium(density, merged(u), merged(alpha), cost, error, along, int(count), made, gap)
+    # What is unlikely counts as little.
+    over, each = tuple(range(4, flow.ndim)), lambda a: jnp.tensordot(a, made.weights, axes=1)
+    least = jnp.min(each(jnp.min(flow, axis=over)) / each(jnp.max(flow, axis=over)))
+    require_settled(game, end, tolerance, float(least))
+    return end
 
 
-def require_settled(error: Array, count: Array, tolerance: float, least: float) -> None:
+def require_settled(game: Game, end: Equilibrium, tolerance: float, least: float) -> None:
     """**Raises** `ValueError` where the rounds of a search did not end, or ρ falls below 0, relative to its maximum."""
+    error, count = float(end.residual), end.iterations
     require(
-        bool(jnp.isfinite(error)),
-        f"no equilibrium was found: the density became non-finite in round {int(count)}; take more steps.",
+        np.isfinite(error),
+        f"no equilibrium was found: the density became non-finite in round {count}; take more steps.",
     )
-    require(
-        error <= tolerance,
-        f"no equilibrium was found: after {int(count)} rounds the density still changes by {float(error):.3g} of its "
-        "mean in a round; take more steps, more rounds, a shorter horizon, or a larger tolerance.",
-    )
+    if error > tolerance:
+        raise ValueError(
+            f"no equilibrium was found: after {count} rounds the density still changes by {error:.3g} of its mean in a "
+            f"round, and a player gains {_gain(game, lambda: end)} by leaving; take more steps, more rounds, a shorter "
+            "horizon, or a larger tolerance."
+        )
     require(
         least > -1e-3,
         f"the nodes and steps do not resolve the density: it falls to {least:.3g} of its maximum; take more of both.",
     )
+
+
+def _gain(game: Game, end: Callable[[], Equilibrium]) -> str:
+    """The exploitability of where a search ended, which may be no density at all."""
+    try:
+        return f"{exploitability(game, end())[0]:.3g}"
+    except ValueError:
+        return "an unknown amount"
 
 
 def require_horizon(game: Game, found: Equilibrium) -> None:

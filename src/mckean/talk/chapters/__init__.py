@@ -143,7 +143,7 @@ SECONDS = {
     "conditional": (48, 70),
     "invariant": (13, 33),
     "passive": (40, 47),
-    "games": (22, 55),
+    "games": (45, 130),
     "toy": (48, 32),
     "homogenisation": (40, 192),
     "collapse": (44, 138),

@@ -19,7 +19,7 @@ from mckean.paths import Brownian
 from mckean.spaces import Euclidean, Torus
 from mckean.statistics import Estimate
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Rival, Series
-from mckean.talk.parts import targets
+from mckean.talk.parts import crowds, targets
 
 _CFS = "Carmona, Fouque and Sun, arXiv 1308.2172"
 _MATHIEU = "Mathieu's equation, by Hopf and Cole's transformation; Carmona, Cormier and Soner, arXiv 2210.12912"
@@ -39,6 +39,7 @@ class Config:
     strengths: tuple[float, ...] = (0.4, 0.6, 0.8, 1.0, 1.4, 2.0, 3.0)
     nodes: int = 48
     aims: targets.Config = field(default_factory=targets.Config)
+    named: crowds.Config = field(default_factory=crowds.Config)
 
 
 def _banks() -> Game:
@@ -100,6 +101,7 @@ def run(config: Config, key, progress) -> Result:
         *_costs(played, regrets, config),
         *clocks,
         *aims,
+        *crowds.run(config.named),
     ]
     panels = [selection, synchrony, _falling(regrets, played["gap"], config)]
     caption = (
@@ -307,7 +309,8 @@ CHAPTER = Chapter(
     what=lambda c: (
         f"{c.replicas} plays of {c.players} banks in environments of their own, {c.steps} steps up to T = {_T:g}; "
         f"clocks on {c.nodes} nodes at {len(c.strengths)} strengths, in the frame of their common noise; "
-        f"{c.aims.replicas} plays of {c.aims.players} players with a target."
+        f"{c.aims.replicas} plays of {c.aims.players} players with a target; the same game as any other, on "
+        f"{4 * c.named.stages + 1} laws in {c.named.stages} stages; {c.named.cells} cells between walls."
     ),
     run=run,
     config=Config(),
@@ -317,6 +320,7 @@ CHAPTER = Chapter(
         strengths=(0.4, 0.6, 1.0, 2.0),
         nodes=32,
         aims=targets.Config(players=50, replicas=300, steps=20),
+        named=crowds.Config(stages=6, cells=12, steps=20),
     ),
     references=(
         "R. Carmona, J.-P. Fouque and L.-H. Sun, Commun. Math. Sci. 13, 2015, arXiv 1308.2172.",
