@@ -18,6 +18,7 @@ import websockets
 from websockets.sync.client import connect
 
 from mckean.explore.conversation import pack, unpack
+from mckean.explore.server import host_of
 
 # A browser that has no WebGL2, and what the plain canvas then shows.
 WITHOUT_WEBGL = """const own = HTMLCanvasElement.prototype.getContext;
@@ -87,6 +88,11 @@ def test_the_page_may_load_nothing_from_elsewhere(address):
 def test_a_wrong_token_and_a_foreign_host_are_refused(address, path, headers):
     path = path.format(path=urlsplit(address).path).encode().decode("latin-1")
     assert get(address, quote(path, safe="/", encoding="latin-1"), **headers).status == 403
+
+
+def test_the_host_is_written_as_a_browser_writes_it():
+    """Without the port that is HTTP's own, or the page on port 80 would be refused by its own server."""
+    assert (host_of(80), host_of(8080)) == ("127.0.0.1", "127.0.0.1:8080")
 
 
 def dial(address: str, origin: str | None, token: str = ""):
