@@ -106,6 +106,7 @@ REFUSED = {
     "Gaussian": {
         "a negative variance": (lambda: mk.Gaussian(0.0, -1.0), "covariance"),
         "a mean that is no number": (lambda: mk.Gaussian(math.nan, 1.0), "finite"),
+        "another space": (lambda: mk.Gaussian(0.0, 1.0, mk.Torus(1)), "lives on R^d or on TangentBundle(Euclidean(k))"),
     },
     "Thermal": {"a negative β": (lambda: mk.Thermal(-1.0), "positive")},
     "observables.moment": {

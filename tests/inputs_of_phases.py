@@ -152,8 +152,8 @@ REFUSED = {
     },
     "phases.phase_diagram": {
         "a sphere": (
-            lambda: diagram(model_of=lambda p, q: unit_vectors(beta=q), grid=EVEN.grid),
-            "on a sphere follow branches",
+            lambda: diagram(model_of=lambda p, q: unit_vectors(beta=q), grid=BALL.grid(8)),
+            "one of a zonal grid",
         ),
         "one value": (lambda: diagram(first=[1.0]), "two values or more"),
         "values that fall": (lambda: diagram(second=[2.0, 1.0]), "second parameter increase"),
@@ -196,6 +196,7 @@ REFUSED = {
         "nothing": (lambda: statistics.Lifetimes([], []), "one shape"),
         "two ends": (lambda: statistics.Lifetimes([1.0, 2.0], [True, True]).exponential(), "three ends"),
         "no time": (lambda: statistics.Lifetimes([0.0] * 3, [True] * 3).exponential(), "a time that was watched"),
+        "after all ends": (lambda: statistics.Lifetimes([1.0], [True]).after(1.0), "no life of these"),
         "no level": (lambda: statistics.Lifetimes([1.0], [True]).interval(1.0), "between 0 and 1"),
     },
     "statistics.binder_ratio": {

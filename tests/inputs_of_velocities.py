@@ -90,7 +90,7 @@ REFUSED = {
             lambda: run(mk.underdamped(PLANE), mk.Density(SQUARE, np.full(SQUARE.shape, 1 / 16)), mk.Splitting()),
             "built for positions in dimension 1, not 2",
         ),
-        "a drift": (lambda: run(model(drift=align()), PUFF), "forces of positions alone"),
+        "a drift": (lambda: run(model(drift=lambda z, mu: 0 * z), PUFF), "of velocities a VelocityAlignment alone"),
         "a negativity that is no number": (lambda: mk.Splitting(negativity=math.nan), "negativity must be"),
         "an edge that is no number": (lambda: mk.Splitting(edge_tolerance=math.nan), "edge_tolerance must be"),
         "speeds beyond the grid": (lambda: run(measure=FAST), "at the edge of the grid"),

@@ -259,6 +259,15 @@ def kinetic(theta):
     return mk.underdamped(CIRCLE, wave, mk.kernels.Cosine(theta), friction=1.5, beta=2.0, common=gust)
 
 
+def aligned(theta):
+    field = mk.interactions.VelocityAlignment(lambda z: theta * (1 + jnp.cos(z[0])), CIRCLE)
+    return mk.Model(mk.TangentBundle(CIRCLE), confinement=wave, drift=field, noise=mk.Thermostat(1.5, 2.0))
+
+
+def swinging(theta):
+    return mk.underdamped(LINE, mk.potentials.Quadratic(1.0), mk.kernels.Quadratic(theta), friction=0.5, beta=2.0)
+
+
 LABELS = jnp.asarray([0.0, 0.5, 1.5])
 EDGES = [[0, 1], [2, 0], [2, 1], [1, 2]]
 CLOUD = mk.Particles(CIRCLE, 2 * jnp.pi * jax.random.uniform(jax.random.key(1), (12, 1)))
@@ -267,10 +276,11 @@ DRIFTERS = mk.Particles(OBLONG, OBLONG.uniform(jax.random.key(2), 12))
 TOKENS = mk.Particles(SPHERE, SPHERE.uniform(jax.random.key(3), 12))
 MOVERS = mk.Particles(mk.TangentBundle(CIRCLE), jax.random.normal(jax.random.key(4), (12, 2)))
 PUFF = mk.Density.from_function(
-    mk.TangentBundle(CIRCLE).grid(CIRCLE.grid(8), 24, 6.0), lambda z: jnp.exp(jnp.cos(z[0]) - (z[1] - 0.5) ** 2)
+    mk.TangentBundle(CIRCLE).grid(CIRCLE.grid(8), 32, 6.0), lambda z: jnp.exp(jnp.cos(z[0]) - (z[1] - 0.5) ** 2)
 )
 BUMP = mk.Density.from_function(CIRCLE.grid(16), lambda x: jnp.exp(jnp.cos(x[0] - 0.5)))
 FLOCK, BUMPS = mk.Family.split(CLOUD, 3, [0.5, 0.2, 0.3]), mk.Family([BUMP] * 3, [0.5, 0.2, 0.3])
+SWING = mk.Gaussian([0.7, 0.1], [[0.4, 0.1], [0.1, 0.6]], mk.TangentBundle(LINE))
 SLOPE = mk.Density.from_function(mk.Torus(2).grid(8), lambda x: 1 + 0.5 * jnp.sin(x[0]))
 GLOBE = mk.Density.from_function(SPHERE.grid(6), lambda x: jnp.exp(0.5 * x[2] - 0.3 * x[0]))
 CAPS = mk.Density.from_function(mk.Sphere(5).grid(6, axis=[1.0, 0, 0, 0, 0]), lambda x: jnp.exp(0.5 * x[0]))
@@ -308,6 +318,7 @@ TABLE = [
     Entry("Layers", network, TOKENS, mk.Layers(), 1, noisy=True, variant=True),
     Entry("BAOAB", kinetic, MOVERS, mk.BAOAB(), 2, noisy=True),
     Entry("Splitting", kinetic, PUFF, mk.Splitting(), 2, noisy=True),
+    Entry("Splitting-aligned", aligned, PUFF, mk.Splitting(), 2, variant=True),
     Entry("RandomBatch", thermal, WEIGHTED, mk.RandomBatch(5), 1, noisy=True),
     Entry("Spectral-1", *on_torus(1), mk.Spectral(), 4),
     Entry("Spectral-2", *on_torus(2), mk.Spectral(), 4, variant=True),
@@ -330,5 +341,6 @@ TABLE = [
     Entry("FluxLimited-1", *on_torus(1), mk.FluxLimited(), 2, variant=True),
     Entry("FluxLimited-stirred", stirred, SLOPE, mk.FluxLimited(), 2, noisy=True, dt=0.05),
     Entry("Moments", linear, mk.Gaussian(0.7, 0.4), mk.Moments(), 5, dt=0.05),
+    Entry("Moments-swinging", swinging, SWING, mk.Moments(), 5, variant=True, dt=0.05),
     Entry("Moments-shaken", shaken, mk.Gaussian(0.7, 0.4), mk.Moments(), 5, dt=0.05, noisy=True),
 ]

@@ -67,6 +67,22 @@ def test_two_wells_have_their_critical_line():
     assert found.order[-1] == pytest.approx([double_well.magnetisation(3.0, t) for t in (1.0, 2.0)], abs=1e-8)
 
 
+def test_rods_on_a_sphere_have_three_lines():
+    """Maier and Saupe's W = −κP₂ at two β: κβ = 5, the fold and the coexistence by roots of one equation (SciPy's); the
+    circle's 4 is another threshold."""
+    ball = mk.Sphere(3)
+
+    def rods(strength, beta):
+        kernel = mk.kernels.Zonal(lambda t: -strength * (1.5 * t**2 - 0.5))
+        return mk.langevin(ball, interaction=kernel, beta=beta)
+
+    grid, strengths = ball.grid(24, axis=(0.0, 0.0, 1.0)), np.linspace(2.0, 6.0, 17)
+    found = phases.phase_diagram(rods, grid, strengths, [1.0, 2.0], refinement=2)
+    np.testing.assert_allclose(found.threshold, [5.0, 2.5], rtol=1e-10)
+    np.testing.assert_allclose(found.fold * [1.0, 2.0], 4.48765759766, rtol=1e-10)
+    np.testing.assert_allclose(found.coexistence * [1.0, 2.0], 4.54145899205, rtol=1e-10)
+
+
 def test_an_interrupted_diagram_is_gone_on_with(monkeypatch, diagram):
     @contextlib.contextmanager
     def pressed():

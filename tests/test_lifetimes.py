@@ -25,6 +25,9 @@ def test_survival_by_hand():
     assert (at[1.0], at[3.0], at[4.0]) == pytest.approx((3 / 4, 3 / 8, 3 / 8))
     assert np.all((low <= share) & (share <= high) | np.isnan(low))
     assert (lives.ends, lives.rate) == (2, 0.2)
+    # From 1.5 on half a unit, 1.5 and 2.5 are left, and one end: not 1/9, without the shift.
+    late = lives.after(1.5)
+    assert (late.ends, late.rate) == (1, pytest.approx(1 / 4.5))
 
 
 def test_the_interval_of_a_rate_has_its_level():

@@ -4,6 +4,8 @@ Where the drift is affine in x, b(x, μ) = b(m, μ) + J(x − m), a Gaussian law
 
     m′ = b(m, μ),   Σ′ = JΣ + ΣJᵀ + σσᵀ,   σσᵀ = (2/β) I for thermal noise.
 
+With velocities the state is z = (x, v), and σσᵀ = 2γ/β in the block of the velocities.
+
 So does the law given the environment where the fields of a common noise are affine: over a step their velocity
 Σ_kσ_kΔB_k/dt joins the drift (Wong and Zakai), and an additive noise moves the mean alone, dm = b dt + σ₀dB⁰.
 """

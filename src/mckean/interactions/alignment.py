@@ -53,12 +53,18 @@ class VelocityAlignment(AbstractField):
             )
         require(z.ndim == 2 and z.shape[1] == space.dim, f"points (x, v) have shape (n, {space.dim}), not {z.shape}.")
         here = space.position(z)
-        near, pulls = potential(self.weight, configuration(mu), here), []
-        for axis in range(space.dim // 2, space.dim):
+        near, towards = self.averages(here, mu)
+        return space.join(jnp.zeros_like(here), towards - near[:, None] * space.velocity(z))
+
+    def averages(self, x: Points, mu: Particles | Density) -> tuple[Float[Array, " n"], Float[Array, "n d"]]:
+        """ψ*ρ and ψ*(ρu) at positions x of shape (n, d), or on a grid of them, ρu = ∫w μ(·, dw)."""
+        dim = mu.domain.dim
+        near, towards = potential(self.weight, configuration(mu), x), []
+        for axis in range(dim // 2, dim):
             tilted, mean, size = _tilted(mu, axis)
-            turn = potential(self.weight, configuration(tilted), here) - near
-            pulls.append(size * turn - (z[:, axis] - mean) * near)
-        return space.join(jnp.zeros_like(here), jnp.stack(pulls, axis=-1))
+            turn = potential(self.weight, configuration(tilted), x) - near
+            towards.append(size * turn + mean * near)
+        return near, jnp.stack(towards, axis=-1)
 
 
 def _tilted(mu: Particles | Density, axis: int) -> tuple[Particles | Density, Array, Array]:

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from mckean.checks import require
 from mckean.measures.density import Density
+from mckean.measures.gaussian import Gaussian
 from mckean.measures.measure import AbstractMeasure
 from mckean.measures.particles import Particles
 from mckean.spaces import Euclidean, PhaseGrid, TangentBundle, Torus
@@ -22,8 +23,8 @@ def configuration(mu: Measure) -> Measure:
 
     - `mu`: a measure.
 
-    **Returns:** a measure on the base of the tangent bundle: particles of particles, a density of a density on a phase
-    grid, of others one that can be integrated against.
+    **Returns:** a measure on the base of the tangent bundle: particles of particles, a Gaussian of a Gaussian, a
+    density of a density on a phase grid, of others one that can be integrated against.
 
     **Raises:** `ValueError` for what is no measure.
     """
@@ -33,6 +34,9 @@ def configuration(mu: Measure) -> Measure:
         return mu
     if isinstance(mu, Particles):
         return cast(Measure, Particles(space.base, space.position(mu.positions), mu.weights, mu.mesh))
+    if isinstance(mu, Gaussian):
+        k = space.base.dim
+        return cast(Measure, Gaussian(mu.mean[:k], mu.covariance[:k, :k]))
     if not (isinstance(mu, Density) and isinstance(mu.grid, PhaseGrid)):
         return cast(Measure, Positions(mu, space))
     grid = mu.grid

@@ -1,8 +1,9 @@
-"""Gaussian measures on R^d: laws of linear–quadratic models, and initial laws."""
+"""Gaussian measures on R^d, and of positions and velocities: laws of linear–quadratic models, and initial laws."""
 
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,27 +13,29 @@ from mckean.checks import array, concrete, require, require_finite, require_real
 from mckean.measures.laws import AbstractLaw
 from mckean.measures.measure import on_points, sampler
 from mckean.measures.particles import Particles
-from mckean.spaces import Euclidean
+from mckean.spaces import Euclidean, TangentBundle
 
 _QUADRATURE_NODES = 64
 
 
 class Gaussian(AbstractLaw):
-    """The Gaussian measure N(m, Σ) on R^d; Σ may be singular, and Σ = 0 gives a point mass.
+    """The Gaussian measure N(m, Σ) on R^d, or of (x, v); Σ may be singular, and Σ = 0 gives a point mass.
 
     **Arguments:**
 
     - `mean`: m, shape (d,), or a number for d = 1; in the unit of the coordinates.
     - `covariance`: Σ, shape (d, d), symmetric and non-negative, or a number for d = 1.
+    - `space`: `TangentBundle(Euclidean(k))` for the law of positions and velocities, d = 2k. Default: None, R^d.
 
-    **Raises:** `ValueError` for shapes that do not fit, entries that are not finite, and a matrix that is no
-    covariance.
+    **Raises:** `ValueError` for shapes that do not fit, entries that are not finite, a matrix that is no covariance,
+    and another space.
     """
 
     mean: Float[Array, " d"]
     covariance: Float[Array, "d d"]
+    space: Euclidean | TangentBundle = eqx.field(static=True)
 
-    def __init__(self, mean, covariance):
+    def __init__(self, mean, covariance, space: Any = None):
         mean, covariance = concrete(mean), concrete(covariance)
         require_real("the mean of a Gaussian", mean)
         require_real("the covariance of a Gaussian", covariance)
@@ -50,11 +53,18 @@ class Gaussian(AbstractLaw):
             require(np.abs(matrix - matrix.T).max() <= scale, "a covariance must be a symmetric matrix.")
             low = np.linalg.eigvalsh(matrix).min()
             require(low >= -scale, f"a covariance must not have negative eigenvalues, but its least is {low:.3g}.")
-        self.mean, self.covariance = mean, covariance
+        space = Euclidean(mean.shape[0]) if space is None else space
+        flat = isinstance(space, Euclidean) or (isinstance(space, TangentBundle) and isinstance(space.base, Euclidean))
+        require(
+            flat and space.dim == mean.shape[0],
+            f"a Gaussian of mean ({mean.shape[0]},) lives on R^d or on TangentBundle(Euclidean(k)) of this dimension, "
+            f"not on {space!r}.",
+        )
+        self.mean, self.covariance, self.space = mean, covariance, space
 
     @property
-    def domain(self) -> Euclidean:
-        return Euclidean(self.mean.shape[0])
+    def domain(self) -> Euclidean | TangentBundle:
+        return self.space
 
     def log_density(self, x: Float[Array, " d"]) -> Float[Array, ""]:
         if not traced(self.covariance):

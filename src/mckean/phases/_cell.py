@@ -1,9 +1,8 @@
 """The equation of steady states at one pair of parameters, with W as a matrix, so that many pairs make one program.
 
-As u = S(u) = V + W_s*ρ(u) with ρ(u) = e^{−βu}/∫e^{−βu}, and C is the matrix of h ↦ W_s*h at the nodes, Newton's matrix
-is
+As u = S(u) = V + W_s*ρ(u) with ρ(u) = e^{−βu}/∫e^{−βu}, and C_ij = W_s(x_i, x_j) at the nodes, Newton's matrix is
 
-    I − DS = I + β(C diag ρ − Cρ⊗p),   p = ρ·(volume of a cell).
+    I − DS = I + β(C diag p − Cp⊗p),   p = ρ·(volume of a cell).
 
 On a torus it has the translations t_j of a state in its kernel, and t_j⊗t_j is added: at a solution that moves nothing,
 since F, which does not change along t_j, has no slope there.
@@ -14,32 +13,32 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from mckean.measures import Density
 from mckean.models import Model, energy
 from mckean.phases import _equation as equation
-from mckean.spaces import AbstractGrid, FourierGrid
+from mckean.phases import _spheres as spheres
+from mckean.spaces import AbstractGrid, FourierGrid, ZonalGrid
 
 _STEPS = 12
 
 
 class Cell(eqx.Module):
-    """β, V and C at the n nodes of a grid."""
+    """β, V and C at the n nodes of a grid, and the logarithms of the volumes of its cells."""
 
     beta: Float[Array, ""]
     own: Float[Array, " n"]
     pairs: Float[Array, "n n"]
-    volume: float = eqx.field(static=True)
+    log_volume: Float[Array, " n"]
 
     def shares(self, u: Float[Array, " n"]) -> Float[Array, " n"]:
         """The mass of each node, p ∝ e^{−βu}."""
-        return jax.nn.softmax(-self.beta * u)
+        return jax.nn.softmax(self.log_volume - self.beta * u)
 
     def potential(self, p: Float[Array, " n"]) -> Float[Array, " n"]:
         """V + W_s*ρ."""
-        return self.own + self.pairs @ p / self.volume
+        return self.own + self.pairs @ p
 
     def image(self, u: Float[Array, " n"]) -> Float[Array, " n"]:
         """S(u)."""
@@ -52,24 +51,24 @@ class Cell(eqx.Module):
     def free_energy(self, u: Float[Array, " n"]) -> Float[Array, ""]:
         """F(ρ(u)), energy per particle."""
         p = self.shares(u)
-        entropy = jnp.sum(jax.scipy.special.xlogy(p, p)) - np.log(self.volume)
+        entropy = jnp.sum(jax.scipy.special.xlogy(p, p)) - p @ self.log_volume
         return 0.5 * p @ (self.own + self.potential(p)) + entropy / self.beta
 
     def slope(self, u: Float[Array, " n"]) -> Float[Array, "n n"]:
         """I − DS."""
         p = self.shares(u)
-        columns = self.pairs * (p / self.volume)
+        columns = self.pairs * p
         return jnp.eye(u.size, dtype=u.dtype) + self.beta * (columns - jnp.outer(jnp.sum(columns, axis=1), p))
 
 
 def cell(model: Model, grid: AbstractGrid) -> Cell:
     """The equation of a model on a grid; the energies are affine in ρ, so that C is their derivative."""
-    flat = jnp.full(grid.shape, 1 / np.prod(grid.sides))
+    flat, volumes = jnp.asarray(equation.uniform(grid)), equation.volumes(grid)
     value, linear = jax.linearize(lambda values: energy.potential(model, Density(grid, values)).ravel(), flat)
     eye = jnp.eye(grid.size, dtype=flat.dtype).reshape(grid.size, *grid.shape)
     pairs = jax.vmap(linear, out_axes=1)(eye)
     own = value - pairs @ flat.ravel()
-    return Cell(jnp.asarray(model.beta, flat.dtype), own, pairs, grid.cell_volume)
+    return Cell(jnp.asarray(model.beta, flat.dtype), own, pairs / volumes, jnp.log(jnp.asarray(volumes)))
 
 
 # One matrix after the other: two threads that factor batches of matrices of 64 rows or more at once wait for each other
@@ -117,7 +116,7 @@ def descend(at: Cell, u: Float[Array, " n"], most: int) -> Float[Array, " n"]:
 
 
 def hessian(at: Cell, grid: AbstractGrid, u: Float[Array, " n"], axes: tuple[int, ...]) -> Float[Array, "n n"]:
-    """The Hessian of βF, 1 + β√p C√p/(volume of a cell), with 1 along √p and along the
+    """The Hessian of βF, 1 + β√p C√p, with 1 along √p and along the
     translations of the state."""
     root = jnp.sqrt(at.shares(u))
     basis = [root]
@@ -126,7 +125,7 @@ def hessian(at: Cell, grid: AbstractGrid, u: Float[Array, " n"], axes: tuple[int
         size = jnp.linalg.norm(rest)
         basis.append(jnp.where(size > 1e-10, rest / jnp.where(size > 0, size, 1.0), 0.0))
     q = jnp.stack(basis, axis=1)
-    matrix = jnp.eye(u.size, dtype=u.dtype) + at.beta * root[:, None] * at.pairs * root / at.volume
+    matrix = jnp.eye(u.size, dtype=u.dtype) + at.beta * root[:, None] * at.pairs * root
     off = jnp.eye(u.size, dtype=u.dtype) - q @ q.T
     whole = off @ matrix @ off + q @ q.T
     return 0.5 * (whole + whole.T)
@@ -139,7 +138,10 @@ def stable(at: Cell, grid: AbstractGrid, u: Float[Array, " n"], axes: tuple[int,
 
 
 def order(grid: AbstractGrid, p: Float[Array, " n"]) -> Float[Array, ""]:
-    """The largest modulus of a Fourier mode on a torus; on a box, the length of the mean."""
+    """The largest modulus of a Fourier mode on a torus, and of a zonal mean on a sphere; on a box, the length of the
+    mean."""
+    if isinstance(grid, ZonalGrid):
+        return jnp.abs(spheres.order(Density(grid, p / jnp.asarray(grid.cell_volume))))
     if isinstance(grid, FourierGrid):
         return jnp.max(jnp.abs(jnp.fft.rfftn(p.reshape(grid.shape))).ravel()[1:])
     return jnp.linalg.norm(p @ jnp.asarray(grid.nodes, p.dtype))
@@ -147,4 +149,4 @@ def order(grid: AbstractGrid, p: Float[Array, " n"]) -> Float[Array, ""]:
 
 def start(at: Cell, law: Any) -> Float[Array, " n"]:
     """The effective potential that a density makes."""
-    return at.potential(law.values.ravel() * at.volume)
+    return at.potential(law.values.ravel() * jnp.exp(at.log_volume))

@@ -20,7 +20,7 @@ from mckean.models import Model
 from mckean.phases import _equation as equation
 from mckean.phases import _lines as lines
 from mckean.phases._column import Column, Problem, column
-from mckean.spaces import AbstractGrid, AbstractSphericalGrid, FourierGrid
+from mckean.spaces import AbstractGrid, AbstractSphericalGrid, FourierGrid, ZonalGrid
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -39,7 +39,7 @@ class PhaseDiagram:
     - `names`: the names of p and q.
     - `first`, `second`: the values of p, shape (n,), and of q, shape (m,).
     - `order`: the order of the state that the ordered start leads to, shape (n, m): the largest modulus of a Fourier
-      mode on a torus, the length of the mean on a box.
+      mode on a torus, the length of the mean on a box, the largest |∫P_l(⟨e, x⟩)dρ| on a sphere.
     - `gap`: F of that state less F of the disordered one, shape (n, m), energy per particle; 0 where they are one.
     - `phase`: shape (n, m): 0 where the disordered state is stable and the ordered start leads to it, 2 where it is not
       stable, 1 where both states are stable; −1 where nothing is computed yet.
@@ -109,10 +109,10 @@ def phase_diagram(
     **Arguments:**
 
     - `model_of`: the model for (p, q), a function that JAX can trace.
-    - `grid`: a grid of the model's space, with 600 nodes at most.
+    - `grid`: a grid of the model's space, with 600 nodes at most; on a sphere a zonal one.
     - `first`, `second`: the values of p and of q, which increase, shapes (n,) and (m,), two or more.
     - `starts`: a disordered and an ordered density. Default: the uniform density, and e^{3Σcos(2πx/L)}/Z on a torus,
-      e^{6x/L}/Z on a box.
+      e^{6x/L}/Z on a box, e^{6⟨e, x⟩}/Z on a sphere.
     - `refinement`: how often a column is refined about its changes, each time by the factor n − 1. Default: 1.
     - `known`: a diagram with the same parameters, whose columns are not computed again. Default: None.
     - `progress`: whether to show a bar. Default: False.
@@ -163,8 +163,9 @@ def _problem(model_of: Callable, grid: AbstractGrid, values: tuple, starts: Any)
     equation.require_states(model, grid)
     equation.require_energy(model, "a phase diagram")
     require(
-        not isinstance(grid, AbstractSphericalGrid),
-        "a phase diagram is one of a torus or a box: on a sphere follow branches with continuation.",
+        isinstance(grid, ZonalGrid) or not isinstance(grid, AbstractSphericalGrid),
+        "on a sphere a phase diagram is one of a zonal grid, Sphere(3).grid(32, axis=(0.0, 0.0, 1.0)); on others "
+        "follow branches with continuation.",
     )
     require(
         grid.size <= _MOST,
@@ -186,8 +187,11 @@ def _problem(model_of: Callable, grid: AbstractGrid, values: tuple, starts: Any)
 
 
 def _default(grid: AbstractGrid) -> tuple[Density, Density]:
-    sides = jnp.asarray(grid.sides)
     flat = Density.from_function(grid, lambda x: 1.0 + 0 * x[0])
+    if isinstance(grid, ZonalGrid):
+        axis = jnp.asarray(grid.axis)
+        return flat, Density.from_function(grid, lambda x: jnp.exp(2 * _CONCENTRATION * x @ axis))
+    sides = jnp.asarray(grid.sides)
     if isinstance(grid, FourierGrid):
         wave = lambda x: jnp.exp(_CONCENTRATION * jnp.sum(jnp.cos(2 * jnp.pi * x / sides) - 1))  # noqa: E731
         return flat, Density.from_function(grid, wave)

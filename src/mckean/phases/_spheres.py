@@ -93,21 +93,21 @@ def moduli(grid: AbstractSphericalGrid, rho: Float[Array, "..."], axes: tuple[in
     return square[:, 0] + 2 * jnp.sum(square[:, 1:], axis=1)
 
 
-def order(rho: Density) -> float:
+def order(rho: Density) -> Float[Array, ""]:
     """r_l = √(∬P_l(⟨x, y⟩)dρdρ) of the l ≥ 1 for which it is largest; on a zonal grid ∫P_l(⟨e, x⟩)dρ with its sign."""
     grid = rho.grid
     assert isinstance(grid, AbstractSphericalGrid), "asked of a density on a sphere"
-    own = np.asarray(grid.analyse(rho.values))
+    own = grid.analyse(rho.values)
     # By the addition theorem P_l(⟨x, y⟩) = (volume/number of harmonics)·ΣY_l(x)Ȳ_l(y).
     dim = grid.space.dim
     number = [math.comb(k + dim - 1, k) - math.comb(k + dim - 3, dim - 1) for k in range(1, grid.degree + 1)]
     scale = np.exp(0.5 * (grid.space.log_volume - np.array([math.log(n) for n in number])))
     if isinstance(grid, ZonalGrid):
         signed = scale * own[1:]
-        return float(signed[np.argmax(np.abs(signed))])
-    square = np.abs(own[1:]) ** 2
+        return signed[jnp.argmax(jnp.abs(signed))]
+    square = jnp.abs(own[1:]) ** 2
     whole = 2 * square if square.ndim == 1 else square[:, 0] + 2 * square[:, 1:].sum(axis=1)
-    return float(np.max(scale * np.sqrt(whole)))
+    return jnp.max(scale * jnp.sqrt(whole))
 
 
 def tail(grid: AbstractSphericalGrid, u: np.ndarray) -> float:

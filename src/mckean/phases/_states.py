@@ -312,7 +312,7 @@ def _tail(grid: AbstractGrid, field: np.ndarray) -> float:
 
 def _order(rho: Density) -> Any:
     if isinstance(rho.grid, AbstractSphericalGrid):
-        return spheres.order(rho)
+        return float(spheres.order(rho))
     if not isinstance(rho.grid, FourierGrid):
         return np.asarray(rho.integrate(lambda x: x))
     spectrum = np.abs(np.fft.rfftn(np.asarray(rho.values))).ravel() * rho.grid.cell_volume

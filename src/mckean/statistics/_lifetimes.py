@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mckean.checks import require, require_finite
+from mckean.checks import number, require, require_finite
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +50,24 @@ class Lifetimes:
         """λ = d/Σt_i, 1/time: the likeliest constant rate."""
         require(self.times.sum() > 0, "a rate needs a time that was watched.")
         return self.ends / float(self.times.sum())
+
+    def after(self, time: float) -> "Lifetimes":
+        """The lives that last longer than a time s, counted from then on, t − s: those of a state that has settled.
+
+        A constant rate is the same after any time, whatever happens before it.
+
+        **Arguments:**
+
+        - `time`: s, not negative.
+
+        **Returns:** `Lifetimes`.
+
+        **Raises:** `ValueError` for a negative time, and where no life lasts longer.
+        """
+        s = number("the time from which lives are counted", time)
+        late = self.times > s
+        require(s >= 0 and bool(late.any()), f"no life of these lasts longer than {s:g}, or that is no time.")
+        return Lifetimes(self.times[late] - s, self.ended[late])
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """The confidence interval of a constant rate, 1/time.

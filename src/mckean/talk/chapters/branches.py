@@ -1,6 +1,6 @@
 """Chapter: all steady states of a model as its coupling grows, a continuous and a discontinuous transition."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import equinox as eqx
@@ -27,6 +27,7 @@ from mckean.phases import (
 from mckean.spaces import Torus
 from mckean.statistics import binomial_interval, replicate
 from mckean.talk.claims import LEVEL, Chapter, Claim, Figure, Panel, Result, Rival, Series
+from mckean.talk.parts.bifurcations import Opinions, run_opinions
 from mckean.talk.parts.hierarchies import transition
 
 _CIRCLE = Torus(1)
@@ -45,6 +46,7 @@ class Config:
     replicas: int = 64
     until: float = 10.0
     dt: float = 0.02
+    opinions: Opinions = field(default_factory=Opinions)
 
 
 def _cosine(strength):
@@ -87,6 +89,7 @@ def run(config: Config, key, progress) -> Result:
         for law, k in zip((plain.at(strength)[0].density, ordered.density), jax.random.split(key), strict=True)
     )
     saddle = mountain_pass(_attention(strength), plain.at(strength)[0], ordered)
+    diagram, drawn = run_opinions(config.opinions)
     claims = [
         *_continuous(smooth),
         *_discontinuous(plain, abrupt, strength, saddle.free_energy - ordered.free_energy),
@@ -94,8 +97,9 @@ def run(config: Config, key, progress) -> Result:
         _kinks(),
         _secondary(clusters),
         *_shares(spread, gathered, saddle.order, strength),
+        *diagram,
     ]
-    return Result(claims, [_figure(smooth, plain, abrupt, strength, spread, gathered)])
+    return Result(claims, [_figure(smooth, plain, abrupt, strength, spread, gathered), drawn])
 
 
 def _order_at_end(key, law, strength, config: Config):
@@ -287,7 +291,8 @@ CHAPTER = Chapter(
     what=lambda c: (
         f"Pseudo-arclength continuation on {c.nodes} nodes, β = 1: $W = -K\\cos x$, $W = -\\kappa e^{{4\\cos x}}/4$ "
         f"(attention with noise) and $W = -\\kappa(\\cos x + 2\\cos 2x)$; at $\\kappa_c$, {c.replicas} "
-        f"clouds of N = {c.size} particles from each of the two states up to t = {c.until:g}, dt = {c.dt:g}."
+        f"clouds of N = {c.size} particles from each of the two states up to t = {c.until:g}, dt = {c.dt:g}. Bounded "
+        f"confidence: {c.opinions.branches} branches, {c.opinions.nodes} nodes, {c.opinions.modes} modes."
     ),
     run=run,
     config=Config(),
