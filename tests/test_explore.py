@@ -168,7 +168,7 @@ def test_a_model_of_ones_own(tmp_path):
     )
     session = mk.explore.Session(f"{path}:well", particles=50)
     session.advance(2)
-    session.set("depth", 2.5)
+    session.set("environment", 0.3)
     session.advance(1)
     assert same(mk.explore.restore(mk.explore.fragment(session), f"{path}:well"), session)
     assert set(session.values) == {"depth", "environment"}
