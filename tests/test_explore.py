@@ -58,6 +58,20 @@ def test_the_exported_program_and_the_text_lead_to_the_state(driven):
     assert driven.events[0] == [3, "set", "strength", 3.7]
 
 
+def test_tokens_in_a_common_noise_are_reproduced_to_the_bit():
+    """On S², with a slider moved in the midst of the run, and back."""
+    session = mk.explore.Session("isotropic_flow", particles=20, seed=3)
+    session.advance(3)
+    session.set("coefficients[0]", 1.3)
+    session.advance(4)
+    session.set("coefficients[0]", 1.0)
+    session.advance(1)
+    names: dict = {}
+    exec(mk.explore.code(session), names)
+    for other in (names["session"], mk.explore.restore(mk.explore.fragment(session))):
+        assert same(other, session)
+
+
 def test_other_particles_in_the_same_environment(driven):
     """A redraw changes the particles, and not by one bit the limit, which the environment moves."""
     twice = mk.explore.restore(mk.explore.fragment(driven))
@@ -136,7 +150,9 @@ def test_what_a_slider_can_move():
         name: [p.name for p in subject(name, {}).parameters.values() if p.fixed] for name in ("kuramoto", "transport")
     }
     assert fixed == {"kuramoto": [], "transport": ["reach"]}
-    assert subject("porous_medium", {}).parameters["exponent"].fixed
+    porous = subject("porous_medium", {})
+    assert porous.parameters["exponent"].fixed
+    assert porous.settings == ("dim",)
     listed = subject("generalised_kuramoto", {"weights": [1.0, 0.5]})
     assert [p.default for p in listed.parameters.values()] == [1.0, 0.5, 3.0, 1.0]
     assert len(listed.entry({"weights[1]": 0.25}).model.interaction.kernel.coefficients) == 2
@@ -152,6 +168,9 @@ def test_a_model_of_ones_own(tmp_path):
     )
     session = mk.explore.Session(f"{path}:well", particles=50)
     session.advance(2)
+    session.set("environment", 0.3)
+    session.advance(1)
+    assert same(mk.explore.restore(mk.explore.fragment(session), f"{path}:well"), session)
     assert set(session.values) == {"depth", "environment"}
     with pytest.raises(ValueError, match="start the explorer with it"):
         mk.explore.restore(mk.explore.fragment(session))

@@ -12,12 +12,19 @@ import sys
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import numpy as np
 import pytest
 import websockets
 from websockets.sync.client import connect
 
-from mckean.explore.conversation import unpack
+from mckean.explore.conversation import pack, unpack
+from mckean.explore.server import host_of
 
+# A browser that has no WebGL2, and what the plain canvas then shows.
+WITHOUT_WEBGL = """const own = HTMLCanvasElement.prototype.getContext;
+HTMLCanvasElement.prototype.getContext = function (kind, ...more) {
+  return kind === "webgl2" ? null : own.call(this, kind, ...more); };"""
+DRAWN = "document.querySelector('#run').shadowRoot.querySelector('.stage canvas').toDataURL()"
 GL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -81,6 +88,11 @@ def test_the_page_may_load_nothing_from_elsewhere(address):
 def test_a_wrong_token_and_a_foreign_host_are_refused(address, path, headers):
     path = path.format(path=urlsplit(address).path).encode().decode("latin-1")
     assert get(address, quote(path, safe="/", encoding="latin-1"), **headers).status == 403
+
+
+def test_the_host_is_written_as_a_browser_writes_it():
+    """Without the port that is HTTP's own, or the page on port 80 would be refused by its own server."""
+    assert (host_of(80), host_of(8080)) == ("127.0.0.1", "127.0.0.1:8080")
 
 
 def dial(address: str, origin: str | None, token: str = ""):
@@ -232,7 +244,7 @@ def test_a_browser_from_the_first_frame_to_the_last(served, browser, tmp_path):
 
 
 def plays_alone(browser, folder: Path) -> None:
-    """A recorded run, from a file, which moves when it is started."""
+    """A recorded run, from a file, moves when it is started; without WebGL2 and by touch, tokens on S² are turned."""
     import mckean as mk
 
     frames = mk.explore.record(mk.explore.Session("kuramoto", particles=173), frames=4, shown=50)
@@ -240,3 +252,52 @@ def plays_alone(browser, folder: Path) -> None:
     page.goto(mk.explore.player(frames, folder / "run.html").as_uri())
     page.locator("header .number").filter(has_text="t = 0.20").wait_for(timeout=10_000)
     page.close()
+    (scene, _), *moments = map(unpack, frames)
+    tokens = np.random.default_rng(0).normal(size=(50, 3))
+    sphere = [pack(scene | {"view": "sphere", "bounds": [[-1, 1]] * 3, "axes": []})]
+    sphere += [pack(head, {"positions": tokens}) for head, _ in moments]
+    context = browser.new_context(has_touch=True, is_mobile=True, viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.add_init_script(WITHOUT_WEBGL)
+    page.goto(mk.explore.player(sphere, folder / "sphere.html").as_uri())
+    page.locator("header .number").filter(has_text="t = 0.20").wait_for(timeout=10_000)
+    before = page.evaluate(DRAWN)
+    assert len(before) > 1000
+    box = page.locator(".stage").bounding_box()
+    x, y = box["x"] + 100, box["y"] + 100
+    touch = context.new_cdp_session(page)
+    for kind, points in (("Start", [{"x": x, "y": y}]), ("Move", [{"x": x + 90, "y": y}]), ("End", [])):
+        touch.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
+    page.wait_for_timeout(300)
+    assert page.evaluate(DRAWN) != before
+    context.close()
+
+
+def test_a_widget_in_a_notebook_is_answered_by_its_kernel():
+    """A cell that ends in the widget shows it, and what its module says is answered: in a kernel as Jupyter's."""
+    manager = pytest.importorskip("jupyter_client.manager", reason="Jupyter is not installed")
+    pytest.importorskip("ipykernel", reason="Jupyter is not installed")
+    kernel, client = manager.start_new_kernel()
+    try:
+        client.execute(CELL)
+        shown = heard(client, "execute_result")["content"]["data"]["application/vnd.jupyter.widget-view+json"]
+        line = {"comm_id": shown["model_id"], "data": {"method": "custom", "content": {"do": "hello"}}}
+        client.session.send(client.shell_channel.socket, "comm_msg", line)
+        header, _ = unpack(bytes(heard(client, "comm_msg")["buffers"][0]))
+        assert (header["kind"], header["shown"]) == ("scene", 20)
+    finally:
+        client.stop_channels()
+        kernel.shutdown_kernel(now=True)
+
+
+CELL = """import mckean as mk
+mk.explore.widget(mk.explore.Session("kuramoto", particles=50), shown=20)"""
+
+
+def heard(client, kind: str) -> dict:
+    """The next message of a kind."""
+    while True:
+        message = client.get_iopub_msg(timeout=60)
+        assert message["msg_type"] != "error", message["content"]
+        if message["msg_type"] == kind and message["content"].get("data", {}).get("method", "custom") == "custom":
+            return message

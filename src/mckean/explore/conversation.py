@@ -83,6 +83,7 @@ class Conversation:
             "note": session.scene.note,
             "axes": _ends(session.limit),
             "parameters": parameters,
+            "settings": session.subject.settings,
             "curves": curves,
             "exact": session.exact,
             "particles": session.particles,

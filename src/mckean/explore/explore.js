@@ -326,9 +326,9 @@ class View {
       this.scrub = row.input;
       rows.push(row.row);
     }
-    const fixed = live ? scene.parameters.filter((p) => p.fixed).map((p) => p.name) : [];
-    if (fixed.length) rows.push(make("p", { class: "faint" }, [`Fixed while it runs: ${fixed.join(", ")}.` +
-      (this.options.page ? ` Start with another value: --set ${fixed[0]}=…` : "")]));
+    const fixed = live ? [...scene.parameters.filter((p) => p.fixed).map((p) => p.name), ...scene.settings] : [];
+    if (fixed.length) rows.push(make("p", { class: "faint" }, [`Set at the start, as another value is another program: ${fixed.join(", ")}.` +
+      (this.options.page ? ` --set ${fixed[0].split("[")[0]}=… starts with another.` : "")]));
     return make("section", { "aria-label": "Controls" }, [bar, ...rows, this.status]);
   }
 

@@ -269,7 +269,7 @@ class Session:
     def exact(self) -> dict[str, float]:
         """The exact values that the curves tend to, by the names of the curves, and that of the `exponent`.
 
-        An environment that is added moves them: then there is none.
+        An environment that is added moves them, and nothing is known.
         """
         facts = self.entry.facts
         if self.values.get(ENVIRONMENT, 0.0):

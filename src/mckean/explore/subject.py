@@ -38,11 +38,15 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Subject:
-    """A model whose parameters are free: `make` is its constructor, which refuses by `ValueError`."""
+    """A model whose parameters are free: `make` is its constructor, which refuses by `ValueError`.
+
+    `settings` are the arguments of the constructor that no slider can have: sizes, words, functions.
+    """
 
     name: str
     parameters: Mapping[str, Parameter]
     make: Callable[..., Entry]
+    settings: tuple[str, ...] = ()
 
     def entry(self, values: Mapping[str, float]) -> Entry:
         """The model with its facts at given parameters; the others are at their defaults."""
@@ -100,15 +104,17 @@ def _load(path: Path, name: str) -> Any:
 
 
 def _of_function(name: str, make: Callable, chosen: dict[str, Any]) -> Subject:
-    free, rest = {}, dict(chosen)
+    free, rest, settings = {}, dict(chosen), []
     for key, one in inspect.signature(make).parameters.items():
         value = rest.get(key, one.default)
         if isinstance(value, tuple | list) and value and all(map(_is_number, value)):
             free |= {f"{key}[{index}]": float(number) for index, number in enumerate(rest.pop(key, value))}
         elif _is_number(value) and (isinstance(one.default, float) or one.annotation in (float, "float")):
             free[key] = float(rest.pop(key, value))
-        elif one.default is inspect.Parameter.empty:
-            require(key in rest, f"the explorer must know '{key}' of {name}: give it a default, or --set {key}=….")
+        else:
+            settings.append(key)
+            given = key in rest or one.default is not inspect.Parameter.empty
+            require(given, f"the explorer must know '{key}' of {name}: give it a default, or --set {key}=….")
 
     def build(**values) -> Entry:
         try:
@@ -121,7 +127,8 @@ def _of_function(name: str, make: Callable, chosen: dict[str, Any]) -> Subject:
 
     start = build(**free).model
     fixed = {key: _differs(start, build, free, key) for key in free}
-    return Subject(name, {key: _parameter(key, value, fixed[key]) for key, value in free.items()}, build)
+    parameters = {key: _parameter(key, value, fixed[key]) for key, value in free.items()}
+    return Subject(name, parameters, build, tuple(settings))
 
 
 def _of_leaves(name: str, model: Model) -> Subject:
