@@ -15,6 +15,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 runpy.run_path(sys.argv[1], run_name="__main__")
+assert len(plt.get_fignums()) == 1, "an example has one figure"
 if sys.argv[2]:
     plt.savefig(sys.argv[2], dpi=100, bbox_inches="tight")
 """

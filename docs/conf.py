@@ -11,6 +11,8 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent / "tests")]
 # The kernels of the pages and the scripts of the gallery take these over.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# One process runs all of the gallery, in which runs are spread over devices too.
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
 os.environ.setdefault("JAX_LOGGING_LEVEL", "CRITICAL")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "mckean"))
 

@@ -56,6 +56,11 @@ REFUSED = {
     "plot.curve": {
         "of another length": (lambda: plot.curve([0.0, 1.0], [1.0]), "2 values of x and 1 of y"),
         "another kind": (lambda: plot.curve([0.0], [1.0], kind="bars"), "points"),
+        "other axes": (lambda: plot.curve([0.0], [1.0], log="z"), "xy"),
+    },
+    "plot.mark": {
+        "numbers without names": (lambda: plot.mark([1.0]), "by their names"),
+        "nowhere": (lambda: plot.mark({"fold": math.nan}), "finite"),
     },
     "plot.series": {
         "a name without a run": (lambda: plot.series([0.0, 1.0], "r"), "looked up in a Trajectory"),
@@ -65,6 +70,8 @@ REFUSED = {
         "complex": (lambda: plot.series([0.0, 1.0], np.array([1j, 2j])), "real|complex"),
         "another band": (lambda: plot.series([0.0, 1.0], [1.0, 2.0], band="box"), "interval"),
         "a level of everything": (lambda: plot.series([0.0, 1.0], np.ones((3, 2)), level=1.0), "between 0 and 1"),
+        "paths of one curve": (lambda: plot.series([0.0, 1.0], [1.0, 2.0], paths=2), "replicas"),
+        "less than no paths": (lambda: plot.series([0.0, 1.0], np.ones((3, 2)), paths=-1), "number of replicas"),
         "one replica": (lambda: plot.series([0.0, 1.0], np.ones((1, 2))), "two replicas"),
     },
     "plot.overlap": {"of another length": (lambda: plot.overlap([0.0, 1.0], [1.0]), "shape")},

@@ -128,6 +128,7 @@ OTHERS = {
     "spread of replicas": (plot.series, (T, MANY), {"band": "spread", "level": 0.5}, "time $t$", "value"),
     "replicas without a band": (plot.series, (T, MANY), {"band": None}, "time $t$", "value"),
     "series of estimates": (plot.series, (T, PRINTED), {"exact": T}, "time $t$", "value"),
+    "paths of replicas": (plot.series, (T + 1, MANY**2), {"paths": 3, "log": "xy"}, "time $t$", "value"),
     "overlap": (plot.overlap, (T, np.abs(MANY) / 9), {"exact": 0.5}, "depth $s$", r"overlap $\langle x_i, x_j"),
     "rate": (plot.rate, (fitted(),), {"exponent": -0.5}, "number of particles $N$", "error"),
     "ledger": (plot.ledger, (account(),), {}, "time $t$", "energy per particle"),
@@ -141,6 +142,8 @@ OTHERS = {
     "geodesic": (plot.geodesic, (geodesic(LINE.grid(16, -2.0, 2.0)),), {"times": 3}, "$x$ (length)", "(1/length)"),
     "geodesic on a plane": (plot.geodesic, (geodesic(PLANE.grid(8, -2.0, 2.0)),), {}, "$x_1$ (length)", "$x_2$"),
     "curve": (plot.curve, (T, T), {"error": 0.1}, "", ""),
+    "exact": (plot.curve, (T, T), {"kind": "exact", "log": "y", "label": "theory"}, "", ""),
+    "mark": (plot.mark, ({"onset": 0.5, "fold": 0.55},), {}, "", ""),
     "points": (plot.curve, (T, PRINTED), {"kind": "points"}, "", ""),
     "steps": (plot.curve, (np.linspace(0, 1, 7), T), {"kind": "steps", "error": T}, "", ""),
 }  # fmt: skip

@@ -6,8 +6,14 @@ import re
 import sys
 from pathlib import Path
 
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 import refusals
+
+import mckean as mk
 
 DOCS = Path(__file__).parent.parent / "docs"
 sys.path.insert(0, str(DOCS / "_ext"))
@@ -31,6 +37,23 @@ def test_the_code_of_a_page_runs(path):
             exec(compile(code, path.name, "exec"), names)
     plt.close("all")
     assert not re.search(r"\bnan\b", said.getvalue()), "a page prints what is no number"
+
+
+def test_what_is_said_here_in_the_place_of_other_packages_runs():
+    circle, line = mk.Torus(1), mk.Euclidean(1)
+    mu, nu = (mk.Gaussian(m, 1.0).sample(jax.random.key(i), 20) for i, m in enumerate((0.0, 0.5)))
+    given = {
+        "model": mk.catalogue.kuramoto().model, "cloud": mk.Particles(circle, mu.positions % 6), "mu": mu, "nu": nu,
+        "key": jax.random.key(2), "path": mk.Brownian(jax.random.key(3)), "t0": 0.0, "t1": 0.2, "dt0": 0.1, "d": 2,
+        "space": line, "length": 1.0, "b": lambda x, mu: -x, "sigma": lambda x, mu: 1.0 + x**2, "mk": mk,
+        "positions": np.ones((5, 2)) / 2, "f": lambda x: jnp.exp(-(x[0] ** 2)), "grid": line.grid(20, -4.0, 4.0),
+        "kernel": mk.kernels.Cosine(1.0), "diffrax": diffrax,
+        "density": mk.Density.from_function(circle.grid(16), lambda x: 1 + 0 * x[0]),
+    }  # fmt: skip
+    lines = re.findall(r"`(mk\.[^`…]*\([^`…]*\)[^`…]*)`", (DOCS / "elsewhere.md").read_text())
+    assert len(lines) >= 10
+    for code in lines:
+        eval(code, given)
 
 
 def test_each_section_that_an_error_names_is_there():

@@ -13,7 +13,6 @@ their empirical measure tends to a random measure,
 """
 
 import jax
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -46,13 +45,12 @@ assert np.all(scaled[0] < high + slack), scaled
 assert np.all(scaled[1] > low - slack), scaled
 
 # %%
-x = jnp.linspace(-3.5, 3.5, 200)
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
+ax = None
 for k in keys[:2]:
-    ax.hist(cloud(k, 6400).positions[:, 0], bins=50, density=True, histtype="step", label="6400 particles given B⁰")
-ax.plot(x, jnp.exp(-((x - given.mean[0]) ** 2) / (2 * v)) / np.sqrt(2 * np.pi * v), "k", label="law given B⁰")
-ax.set(xlabel="position x", ylabel="density at t = 1")
-ax.legend()
+    ax = mk.plot.particles(cloud(k, 6400), ax, label="6400 particles given B⁰")
+mk.plot.density(given, ax, label="law given B⁰")
+ax.set(title="at t = 1", ylim=(0, 0.75))
+plt.show()
 
 # %%
 # Change ``mk.Brownian(own, path.environment)`` to ``mk.Brownian(own)``: each cloud has its own environment, and moves.

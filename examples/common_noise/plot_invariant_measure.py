@@ -7,7 +7,7 @@ normal at all times, with a mean that wanders and a variance that does not:
 
 .. math:: m \sim N\Bigl(0, \frac{\sigma_0^2}{2a}\Bigr), \qquad v = \frac{1}{\beta(a + c)} .
 
-``invariant`` starts the law far back in time and looks at it now.
+``pullback`` starts the law far back in time and looks at it now.
 
 **Slides:** The invariant random measure
 """
@@ -15,7 +15,6 @@ normal at all times, with a mean that wanders and a variance that does not:
 import jax
 import matplotlib.pyplot as plt
 import numpy as np
-from scipy import stats
 
 import mckean as mk
 
@@ -39,16 +38,12 @@ assert abs(means.var() / exact - 1) < 5 * np.sqrt(2 / replicas) + (a * dt) ** 2,
 assert np.abs(variances - 1 / (a + c)).max() < np.exp(-2 * a * depth) + (a * dt) ** 4
 
 # %%
-x = np.linspace(-3, 3, 200)
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.hist(means, bins=40, density=True, alpha=0.5, label=f"means in {replicas} environments")
-ax.plot(x, stats.norm.pdf(x, 0, np.sqrt(exact)), label="law of the mean")
+ax = mk.plot.particles(mk.Particles(model.space, means[:, None]), label=f"means in {replicas} environments")
+mk.plot.density(mk.Gaussian(0.0, exact), ax, label="law of the mean")
 for m, v in zip(means[:3], variances[:3], strict=True):
-    ax.plot(
-        x, stats.norm.pdf(x, m, np.sqrt(v)), "k", linewidth=0.7, label="a stationary law" if m == means[0] else None
-    )
-ax.set(xlabel="position x", ylabel="density")
-ax.legend()
+    mk.plot.density(mk.Gaussian(m, v), ax, color="0.4", label="a stationary law" if m == means[0] else None)
+ax.set(xlim=(-3, 3), ylim=(0, 1))
+plt.show()
 
 # %%
 # Change ``c`` to 5: the laws become narrow, and their means wander as before.

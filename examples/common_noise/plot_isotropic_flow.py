@@ -33,12 +33,12 @@ assert abs(found.value[0] - top) < 5 * found.stderr[0] + 6 * dt * abs(top), foun
 assert abs(found.value.sum() - total) < 5 * found.stderr.sum() + 6 * dt * abs(total), found
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 place = np.arange(1, 4)
-ax.errorbar(place, found.value, 2 * found.stderr, fmt="o", label="measured")
-ax.plot(place, top + (total - 3 * top) / 3 * (place - 1), "k--", label="evenly spaced, from the two known numbers")
-ax.set(xlabel="number i", ylabel="exponent λ$_i$", xticks=place)
-ax.legend()
+ax = mk.plot.curve(place, found, kind="points", label="measured")
+spaced = top + (total - 3 * top) / 3 * (place - 1)
+mk.plot.curve(place, spaced, ax, kind="exact", label="evenly spaced, from the two known numbers")
+ax.set(xlabel="number i", ylabel="exponent λ$_i$ (1/time)", xticks=place)
+plt.show()
 
 # %%
 # Change ``dim=4`` to 3 and ``np.arange(1, 4)`` to ``np.arange(1, 3)``: two exponents, the top one −k(1).

@@ -40,13 +40,11 @@ assert np.abs(np.abs(z) - r).max() < 1e-9
 assert np.abs(mean - r * np.exp(-(common**2) * times / 2)).max() < 5 * r / np.sqrt(replicas), mean
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.plot(times, z[:10].real.T, color="C0", alpha=0.3)
-ax.plot(times, mean, "C1o", label=f"mean of {replicas} environments")
-ax.plot(times, r * np.exp(-(common**2) * times / 2), "k--", label=r"$e^{-\sigma_0^2 t/2}$")
-ax.plot(times, np.abs(z).mean(0), "C2", label="order r in each of them")
-ax.set(xlabel="time t", ylabel="Re $z_1$")
-ax.legend()
+exact = r * np.exp(-(common**2) * times / 2)
+ax = mk.plot.series(times, z.real, paths=10, exact=exact, label=f"Re $z_1$, mean of {replicas} environments")
+mk.plot.series(times, np.abs(z), ax, label="order r in each of them")
+ax.set(ylabel="mode of the density", ylim=(-0.9, 1.3))
+plt.show()
 
 # %%
 # Change ``common`` to 0: nothing moves, and all environments are one.

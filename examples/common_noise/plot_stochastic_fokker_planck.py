@@ -39,12 +39,11 @@ error = jnp.abs(cloud.observed["z"] - density.observed["z"]).max()
 assert error < 5 * growth / jnp.sqrt(2 * n) + 2.5 * dt, error
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.hist(cloud.final.positions[:, 0], bins=80, density=True, alpha=0.4, label=f"{n} particles")
-ax.plot(start.grid.axes[0], density.final.values, label="stochastic equation")
-ax.plot(start.grid.axes[0], start.values, "k--", label="at the start")
-ax.set(xlabel="angle x", ylabel="density at t = 2")
-ax.legend()
+ax = mk.plot.particles(cloud.final, label=f"{n} particles")
+mk.plot.density(density.final, ax, label="stochastic equation")
+mk.plot.density(start, ax, label="at the start")
+ax.set(title="at t = 2")
+plt.show()
 
 # %%
 # Change ``jax.random.key(5)`` to another number: the density ends elsewhere, and the particles with it.

@@ -41,9 +41,10 @@ exact = -np.sum((3 * x**2 - 1) * law) / law.sum()
 assert abs(found.value[0] - exact) < 5 * found.stderr[0] + (6 * dt) ** 2, (found, exact)
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.plot(run.times, run.observed["x"][..., 0], "C0", linewidth=0.8)
-ax.set(xlabel="time t", ylabel="position x", title=f"λ = {found.value[0]:.3f}, theory {exact:.3f}")
+x = run.observed["x"][..., 0].T
+ax = mk.plot.series(run.times, x, paths=12, band=None, label="mean of 12 points, and the points")
+ax.set(ylabel="position $x$ (length)", title=f"λ = {found.value[0]:.3f}, theory {exact:.3f}")
+plt.show()
 
 # %%
 # Change ``noise`` to 0.3: points change wells seldom, and take long to meet.

@@ -42,14 +42,13 @@ assert np.all(np.abs(mean.value - exact) < slack), mean
 assert np.all(rho.max((1, 2)) <= start.values.max() + 1e-6)  # no path rises above the start
 
 # %%
-fig, (left, right) = plt.subplots(1, 2, figsize=(7, 3.2), layout="constrained")
-left.imshow(rho[0].T, origin="lower", extent=(0, 2 * np.pi, 0, 2 * np.pi))
-left.set(xlabel="$x_1$", ylabel="$x_2$", title=f"density at t = {until:g}, one path")
-right.semilogy(times, z[:20].real.clip(1e-3).T, "C0", alpha=0.3, linewidth=0.8)
-right.errorbar(times, mean.value, 2 * mean.stderr, fmt="C1o", label="mean over paths")
-right.semilogy(times, exact, "k--", label="$e^{-(1 + K)t}$")
-right.set(xlabel="time t", ylabel="Re $z_{(1, 0)}$")
-right.legend()
+with mk.plot.style():
+    fig, (left, right) = plt.subplots(1, 2, figsize=(6.6, 3.2), layout="constrained")
+mk.plot.density(mk.Density(start.grid, rho[0]), left, bar=False)
+left.set(title=f"density at t = {until:g}, one path")
+mk.plot.series(times, z.real, right, paths=20, exact=exact, log="y", label="mean over paths")
+right.set(ylabel="Re $z_{(1, 0)}$", ylim=(0.1, 0.6))
+plt.show()
 
 # %%
 # Change ``intensity`` to 4: the mean falls faster, though no path does.

@@ -37,12 +37,13 @@ exact = np.array([fade * 0.5 / n + (2 / n + common**2) * (1 - fade) / (2 * a) fo
 assert np.all(np.abs(found / exact - 1) < 5 * np.sqrt(2 / replicas) + a * dt), found
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.loglog(sizes, found, "o", label=f"{replicas} runs")
-ax.loglog(sizes, exact, "k--", label="exact")
-ax.axhline(common**2 * (1 - fade) / (2 * a), color="C1", label="common noise alone")
-ax.set(xlabel="number of particles N", ylabel="variance of the mean at t = 2")
-ax.legend()
+error = np.array(found) * np.sqrt(2 / replicas)
+ax = mk.plot.curve(sizes, found, error=error, kind="points", log="xy", label=f"{replicas} runs")
+mk.plot.curve(sizes, exact, ax, kind="exact", label="exact")
+alone = np.full(len(sizes), common**2 * (1 - fade) / (2 * a))
+mk.plot.curve(sizes, alone, ax, label="common noise alone")
+ax.set(xlabel="number of particles N", ylabel="variance of the mean at t = 2 (length²)")
+plt.show()
 
 # %%
 # Change ``common`` to 0: the variance falls as 1/N without end.

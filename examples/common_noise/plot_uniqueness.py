@@ -41,12 +41,12 @@ assert last[0.5] > first[0.5]
 assert last[4.0] < first[4.0] * jnp.exp(rate[4.0] * until / 2), last[4.0]
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
+ax = None
 for K, run in runs.items():
-    ax.semilogy(run.times, run.observed["r"], label=f"K = {K:g}")
-ax.axhline(r, color="k", linestyle="--", label="ordered state, no noise")
-ax.set(xlabel="time t", ylabel="order of the wave $e^{ix_1}$")
-ax.legend()
+    ax = mk.plot.series(run, "r", ax, log="y", label=f"K = {K:g}")
+mk.plot.curve(run.times, r + 0 * run.times, ax, kind="exact", label="ordered state, no noise")
+ax.set(ylabel="order of the wave $e^{ix_1}$")
+plt.show()
 
 # %%
 # Change ``reach`` to 1.0: a noise of long waves alone stirs less well, at the same intensity.

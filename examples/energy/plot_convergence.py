@@ -35,13 +35,12 @@ assert run.inequality > a - (12 / cells) ** 2, run.inequality
 assert np.all(run.gap <= run.gap[0] * np.exp(-2 * a * run.times) * (1 + 4 * a * dt * run.times))
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.semilogy(run.times, run.gap, label="F − F*")
-ax.semilogy(run.times, run.gap[0] * np.exp(-2 * a * run.times), "k--", label="$e^{-2at}$")
-ax.semilogy(run.times, run.dissipation, label="dissipation D")
-ax.semilogy(run.times, run.distance, label="distance W₂ to the end")
-ax.set(xlabel="time t", ylabel="energy, energy per time, length")
-ax.legend()
+ax = mk.plot.series(run.times, run.gap, log="y", label="F − F*")
+mk.plot.series(run.times, run.dissipation, ax, label="dissipation D")
+mk.plot.series(run.times, run.distance, ax, label="distance W₂ to the end")
+mk.plot.curve(run.times, run.gap[0] * np.exp(-2 * a * run.times), ax, kind="exact", label="$e^{-2at}$")
+ax.set(ylabel="energy, energy per time, length")
+plt.show()
 
 # %%
 # Change ``start`` to a density with the mean 0: then the slowest mode is absent, and all curves fall faster.

@@ -33,12 +33,11 @@ assert jnp.abs(balance).max() < (8 * dt) ** 4 * rate[0], balance
 assert jnp.all(jnp.diff(energy) < 0)
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.plot(run.times, energy - energy[0], label="F(t) − F(0)")
-ax.plot(run.times[::2], energy[::2] - energy[0] - balance, "k--", label="−∫D dt")
-ax.plot(run.times, rate, label="dissipation D")
-ax.set(xlabel="time t", ylabel="energy per particle")
-ax.legend()
+ax = mk.plot.series(run.times, energy - energy[0], label="F(t) − F(0)")
+mk.plot.series(run.times, rate, ax, label="dissipation D")
+mk.plot.curve(run.times[::2], energy[::2] - energy[0] - balance, ax, kind="exact", label="−∫D dt")
+ax.set(ylabel="energy per particle, and per time")
+plt.show()
 
 # %%
 # Change ``jnp.cos(x[0] - 0.3)`` to ``jnp.cos(x[0])``: the start is a ridge between two wells, and F falls in two steps.

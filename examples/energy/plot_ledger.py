@@ -30,8 +30,8 @@ assert jnp.abs(book.residual).max() < 10 * dt * book.accounts.dissipated[-1], bo
 assert jnp.any(jnp.diff(book.change) > 0)  # F rises now and then, which it cannot do without the environment
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-mk.plot.ledger(book, ax)
+mk.plot.ledger(book)
+plt.show()
 
 # %%
 # Change ``wells`` to ``None``: an additive noise turns the circle, and does no work at all.

@@ -35,13 +35,12 @@ orders = np.log2(errors[:-1] / errors[1:])
 assert np.all(np.abs(orders - 1) < a * taus[:-1]), orders
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
+ax, times = None, np.linspace(0, until, 100)
 for tau, run in zip(taus[:3], runs[:3], strict=True):
-    ax.plot(run.times, run.observed["m"][:, 0], "o-", markersize=3, label=f"steps of τ = {tau:g}")
-times = np.linspace(0, until, 100)
-ax.plot(times, np.exp(-a * times), "k--", label="flow, $e^{-at}$")
-ax.set(xlabel="time t", ylabel="mean m")
-ax.legend()
+    ax = mk.plot.curve(run.times, run.observed["m"][:, 0], ax, kind="points", label=f"steps of τ = {tau:g}")
+mk.plot.curve(times, np.exp(-a * times), ax, kind="exact", label="flow, $e^{-at}$")
+ax.set(xlabel="time $t$", ylabel="mean m (length)")
+plt.show()
 
 # %%
 # Change ``a`` to 10: the steps stay stable at any τ, since each one is implicit.

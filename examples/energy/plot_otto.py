@@ -43,11 +43,10 @@ quotient = jnp.array(speeds) ** 2 / exact
 assert jnp.abs(quotient - 1).max() < allowed, (quotient, allowed)
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.semilogy(run.times, run.observed["D"], label="dissipation D of the model")
-ax.semilogy(run.times[1:-1][seen], jnp.array(speeds) ** 2, "o", label="squared speed of the density")
-ax.set(xlabel="time t", ylabel="energy per time")
-ax.legend()
+ax = mk.plot.series(run, "D", log="y", label="dissipation D of the model")
+mk.plot.curve(run.times[1:-1][seen], jnp.array(speeds) ** 2, ax, kind="points", label="squared speed of the density")
+ax.set(ylabel="energy per time")
+plt.show()
 
 # %%
 # Change ``model`` to ``mk.catalogue.kuramoto(0.0).model``: for the heat equation D is Fisher's information.

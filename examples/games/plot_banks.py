@@ -42,11 +42,10 @@ loss = np.array([mk.games.regret(game, limit, mk.Gaussian(0.0, 0.0), int(n)) for
 assert abs(np.log2(loss[-1] / loss[-2]) + 2) < 2 / 40, loss  # corrections of relative order 1/N
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.loglog(sizes, loss, "o-", label="regret of the rule of infinitely many")
-ax.loglog(sizes, 0.0282 / sizes**2, "k--", label="0.0282 N$^{-2}$")
+ax = mk.plot.curve(sizes, loss, kind="points", log="xy", label="regret of the rule of infinitely many")
+mk.plot.curve(sizes, 0.0282 / sizes**2, ax, kind="exact", label="0.0282 N$^{-2}$")
 ax.set(xlabel="number of banks N", ylabel="cost")
-ax.legend()
+plt.show()
 
 # %%
 # Change ``rho`` to 0.9: a common shock changes no rule, and the regret shrinks with the own noise.

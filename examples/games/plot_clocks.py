@@ -44,12 +44,13 @@ assert order[0] < 1e-8
 assert np.all(order[1:] > 0.1)
 
 # %%
-pulled = [mk.catalogue.kuramoto(k, 2.0).facts["order parameter"].value for k in np.linspace(0.1, 2.2, 60)]
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.plot(strengths, order, "o-", label="game")
-ax.plot(np.linspace(0.1, 2.2, 60), pulled, "k--", label="pulled, with the same noise")
-ax.set(xlabel="strength κ", ylabel="order r")
-ax.legend()
+line = np.linspace(0.1, 2.2, 60)
+pulled = [mk.catalogue.kuramoto(k, 2.0).facts["order parameter"].value for k in line]
+ax = mk.plot.curve(strengths, order, kind="points", label="game")
+mk.plot.curve(line, pulled, ax, label="pulled, with the same noise")
+ax.set(xlabel="strength κ (energy)", ylabel="order r")
+mk.plot.mark({"game": 0.5, "pulled": 1.0}, ax)
+plt.show()
 
 # %%
 # Change ``mk.Additive(1.0)`` to ``mk.Additive(0.8)``: the threshold falls with the fourth power of the noise.

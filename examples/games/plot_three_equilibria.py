@@ -34,12 +34,12 @@ assert np.allclose(known, [-0.3239004215, -1.3307598357, -1.8201073354], atol=1e
 
 # %%
 ends = np.linspace(-3, 3, 301)
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.plot((1 + horizon) * ends - 2 * horizon * np.tanh(ends), ends, "k--", label="no common noise, all equilibria")
+every = (1 + horizon) * ends - 2 * horizon * np.tanh(ends)
+ax = mk.plot.curve(every, ends, kind="exact", label="no common noise, all equilibria")
 for sigma, u in aims.items():
-    ax.plot(starts, (starts - horizon * u) / (1 + horizon), label=f"σ₀ = {sigma:g}")
-ax.set(xlabel="mean at the start $m_0$", ylabel="mean of $m_T$", xlim=(-3, 3), ylim=(-2.2, 2.2))
-ax.legend()
+    mk.plot.curve(starts, (starts - horizon * u) / (1 + horizon), ax, label=f"σ₀ = {sigma:g}")
+ax.set(xlabel="mean at the start $m_0$ (length)", ylabel="mean of $m_T$ (length)", xlim=(-3, 3), ylim=(-2.2, 2.2))
+plt.show()
 
 # %%
 # Change ``horizon`` to 0.9: below T = 1 there is one equilibrium without a noise as well.

@@ -42,9 +42,9 @@ assert np.all(np.abs(errors.value - np.abs(exact)) < 5 * errors.stderr + 2 * a *
 assert abs(rate.slope.value + 1) < 5 * rate.slope.stderr, rate.slope
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-mk.plot.rate(rate, ax, exponent=-1)
+ax = mk.plot.rate(rate, exponent=-1)
 ax.set(ylabel="|Cov($X_1$, $X_2$)|")
+plt.show()
 
 # %%
 # Change ``c`` to 0: the particles are independent, and ``chaos_rate`` says that there is nothing to fit.

@@ -42,12 +42,11 @@ bound = mk.couplings.gronwall(times, np.sqrt(terms["sampling"].mean(0)), mk.coup
 assert np.all(np.sqrt(terms["error"].mean(0)) <= bound + dt * bound)
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.plot(times, np.sqrt(terms["error"].mean(0)), label="root mean square of X − Y")
-ax.plot(times, bound, label="Grönwall's bound")
-ax.axhline(np.sqrt(exact), color="k", linestyle="--", label="exact, stationary")
-ax.set(xlabel="time t", ylabel="length", yscale="log", ylim=(1e-3, 1))
-ax.legend()
+ax = mk.plot.series(times, np.sqrt(terms["error"].mean(0)), log="y", label="root mean square of X − Y")
+mk.plot.series(times, bound, ax, label="Grönwall's bound")
+mk.plot.curve(times, np.full(len(times), np.sqrt(exact)), ax, kind="exact", label="exact, stationary")
+ax.set(ylabel="length", ylim=(1e-3, 1))
+plt.show()
 
 # %%
 # Change ``c`` to 2: the error grows with the interaction, the bound much faster.

@@ -49,12 +49,11 @@ assert apart[0] == 0
 assert np.all(apart[1:] > 0)
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.plot(times, shared, label="one common noise")
-ax.plot(times, shared[0] * np.exp(2 * strength * times), "k--", label="the bound $e^{2Lt}$")
-ax.plot(times, apart, label="own noises, both from one point")
-ax.set(xlabel="time t", ylabel="distance W₁", ylim=(0, 2))
-ax.legend()
+ax = mk.plot.series(times, shared, label="one common noise")
+mk.plot.series(times, apart, ax, label="own noises, both from one point")
+mk.plot.curve(times, shared[0] * np.exp(2 * strength * times), ax, kind="exact", label="the bound $e^{2Lt}$")
+ax.set(ylabel="distance W₁ (length)", ylim=(0, 2))
+plt.show()
 
 # %%
 # Change ``strength`` to −1: the particles flee from each other, and the distance of the clouds grows.

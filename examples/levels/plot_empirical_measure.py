@@ -31,9 +31,9 @@ assert np.all(np.abs(scaled - constant) < allowed), scaled
 assert abs(rate.slope.value + 0.5) < 5 * rate.slope.stderr + 0.01, rate.slope
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-mk.plot.rate(rate, ax, exponent=-0.5)
-ax.set(xlabel="number of points N", ylabel="E W₁(μᴺ, μ)")
+ax = mk.plot.rate(rate, exponent=-0.5)
+ax.set(xlabel="number of points N", ylabel="E W₁(μᴺ, μ) (length)")
+plt.show()
 
 # %%
 # Change ``p`` to 2: the normal law has tails, and the exponent of E W₂² is no longer that of the theorem.

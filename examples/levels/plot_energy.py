@@ -36,11 +36,13 @@ assert error < 3 * np.exp(-until) + 1e-12, error  # the slowest rate is that of 
 assert np.all(np.diff(run.observed["energy"]) <= 1e-14)
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.plot(run.times, run.observed["x"][..., 0], color="C0")
-ax.hlines(zeros, 0, 6, color="0.6", linestyle="--", label="zeros of Hermite's polynomial")
-ax.set(xlabel="time t", ylabel="position x", xlim=(0, 6))
-ax.legend()
+ax = mk.plot.series(run.times, run.observed["x"][..., 0].T, paths=n, band=None, label="mean of the particles, and each")
+for k, zero in enumerate(zeros):
+    mk.plot.curve(
+        [0, 6], [zero, zero], ax, kind="exact", number=0, label=None if k else "zeros of Hermite's polynomial"
+    )
+ax.set(ylabel="position $x$ (length)", xlim=(0, 6))
+plt.show()
 
 # %%
 # Change ``strength`` of ``log_gas(strength=4.0)``: all distances double.

@@ -50,11 +50,11 @@ assert np.all(np.abs(found - exact) < slack), (found, exact, slack)
 
 # %%
 line = np.linspace(0.5, 6.5, 200)
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.plot(line, [mk.catalogue.lorentzian_order(k, width) for k in line], label="√(1 − 2γ/K)")
-ax.plot(strengths, found, "o", label=f"{n} oscillators")
-ax.set(xlabel="coupling K", ylabel="order parameter r")
-ax.legend()
+ax = mk.plot.curve(strengths, found, kind="points", label=f"{n} oscillators")
+known = [mk.catalogue.lorentzian_order(k, width) for k in line]
+mk.plot.curve(line, known, ax, kind="exact", label="√(1 − 2γ/K)")
+ax.set(xlabel="coupling K (1/time)", ylabel="order parameter r")
+plt.show()
 
 # %%
 # Change ``width`` to 0.5: the transition moves from K = 2 to K = 1.

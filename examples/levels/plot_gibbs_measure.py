@@ -34,12 +34,12 @@ assert np.all(np.abs(found.value - exact) < 5 * found.stderr), (found, exact)
 
 # %%
 line = np.linspace(0.1, strength, 60)
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.errorbar(strengths, found.value, 2 * found.stderr, fmt="o", label="Hamiltonian Monte Carlo, ±2 standard errors")
-ax.plot(line, [mk.catalogue.mean_square_order(n, k, 1.0) for k in line], label=f"exact, N = {n}")
-ax.axvline(2.0, color="0.6", linestyle="--", label="transition of the limit")
+ax = mk.plot.curve(strengths, found, kind="points", label="Hamiltonian Monte Carlo")
+known = [mk.catalogue.mean_square_order(n, k, 1.0) for k in line]
+mk.plot.curve(line, known, ax, kind="exact", label=f"exact, N = {n}")
 ax.set(xlabel="coupling βK", ylabel="E r²")
-ax.legend()
+mk.plot.mark({"transition of the limit": 2.0}, ax)
+plt.show()
 
 # %%
 # Change ``n`` to 200: below the transition E r² falls tenfold, above it hardly at all.

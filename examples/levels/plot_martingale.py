@@ -39,14 +39,13 @@ quotient = mk.statistics.average(part.realised[:, -1] / part.predicted[:, -1])
 assert abs(quotient.value - 1) < 5 * quotient.stderr + (3 + 2 * strength) * dt, quotient
 
 # %%
-times = np.linspace(0, 1, part.path.shape[1])
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.plot(times, part.path[:20].T, color="C0", alpha=0.3, linewidth=0.7)
-ax.plot(times, np.sqrt(part.predicted.mean(0)), "k--", label="± √bracket, predicted")
-ax.plot(times, -np.sqrt(part.predicted.mean(0)), "k--")
-ax.plot(times, part.path.std(0), "C1", label=f"standard deviation over {replicas} runs")
-ax.set(xlabel="time t", ylabel="martingale part of ⟨μ, cos⟩")
-ax.legend()
+times, bracket = np.linspace(0, 1, part.path.shape[1]), np.sqrt(part.predicted.mean(0))
+label = f"mean of {replicas} runs, and 68 % of them"
+ax = mk.plot.series(times, part.path, paths=20, band="spread", level=0.6827, label=label)
+for sign, name in ((1, "±√bracket, predicted"), (-1, None)):
+    mk.plot.curve(times, sign * bracket, ax, kind="exact", number=0, label=name)
+ax.set(ylabel="martingale part of ⟨μ, cos⟩")
+plt.show()
 
 # %%
 # Change ``n`` to 400: the paths shrink by a factor of two.

@@ -38,15 +38,14 @@ assert error < (strength * 16 * dt) ** 4, error  # order 4; the force moves mode
 assert jnp.all(jnp.diff(run.observed["entropy"]) < 0)
 
 # %%
-fig, (left, right) = plt.subplots(1, 2, figsize=(7, 3), layout="constrained")
-image = left.imshow(run.final.values.T, origin="lower", extent=(0, 2 * jnp.pi, 0, 2 * jnp.pi))
-fig.colorbar(image, ax=left, label="density at t = 2")
-left.set(xlabel="$x_1$", ylabel="$x_2$")
-right.semilogy(run.times, run.observed["entropy"], label="relative entropy to the Gibbs measure")
-right.semilogy(run.times, run.observed["sum"], ".", label="E cos($X_1 + X_2 - 2$)")
-right.semilogy(run.times, exact, "k--", label="$e^{-2t}$ of its start")
-right.set(xlabel="time t")
-right.legend()
+with mk.plot.style():
+    fig, (left, right) = plt.subplots(1, 2, figsize=(6.6, 3.2), layout="constrained")
+mk.plot.density(run.final, left, bar=False)
+left.set(title="density at t = 2")
+mk.plot.series(run, "entropy", right, log="y", label="relative entropy")
+mk.plot.series(run.times, run.observed["sum"], right, exact=exact, label="E cos($X_1 + X_2 - 2$)")
+right.set(ylabel="entropy, mean", ylim=(3e-3, 20))
+plt.show()
 
 # %%
 # Change ``strength`` to 0: the two particles stay independent, and the density is a product for ever.

@@ -36,12 +36,10 @@ gap = jnp.abs(particles.observed["r"] - limit.observed["r"])
 assert jnp.all(gap <= 5 * error), gap  # five standard errors
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.plot(limit.times, limit.observed["r"], label="limit equation")
-ax.plot(particles.times, particles.observed["r"], ".", label=f"{n} particles")
-ax.fill_between(limit.times, limit.observed["r"] - error, limit.observed["r"] + error, alpha=0.2, label="1/√N")
-ax.set(xlabel="time t", ylabel="order parameter r")
-ax.legend()
+ax = mk.plot.curve(limit.times, limit.observed["r"], error=error, label="limit equation, ± 1/√(2N)")
+mk.plot.curve(particles.times, particles.observed["r"], ax, kind="points", label=f"{n} particles")
+ax.set(xlabel="time $t$", ylabel="order parameter r")
+plt.show()
 
 # %%
 # Change ``n`` to 50: the particles leave the curve, and the band grows by a factor of six.

@@ -43,12 +43,12 @@ exact = 2 / (1 - iv(0, kr) ** -2)
 assert abs(grown / exact - 1) < 5 * np.sqrt(2 / replicas) + strength * dt / 2, (grown, exact)
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.plot(times, phase[:30].T, color="C0", alpha=0.4, linewidth=0.8)
-ax.plot(times, phase.std(0), "C1", linewidth=2, label=f"standard deviation of {replicas} runs")
-ax.plot(times, np.sqrt(exact * times / n), "k--", label="√(Dt/N), theory")
-ax.set(xlabel="time t", ylabel="phase ψ")
-ax.legend()
+label = f"mean of {replicas} runs, and 68 % of them"
+ax = mk.plot.series(times, phase, paths=30, band="spread", level=0.6827, label=label)
+for sign, name in ((1, "±√(Dt/N), theory"), (-1, None)):
+    mk.plot.curve(times, sign * np.sqrt(exact * times / n), ax, kind="exact", number=0, label=name)
+ax.set(ylabel="phase ψ (radian)")
+plt.show()
 
 # %%
 # Change ``strength`` to 2.2: near the transition the phase moves faster.

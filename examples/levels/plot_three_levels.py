@@ -39,14 +39,11 @@ assert abs(cloud.positions.mean() - mean) < 5 * jnp.sqrt(1 / (a * n)) + dt
 assert abs(cloud.positions.var() - variance) < 5 * jnp.sqrt(2 / n) * variance + 2 * dt
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.hist(cloud.positions[:, 0], bins=60, density=True, alpha=0.4, label=f"{n} particles")
-ax.plot(grid.axes[0], density.values, label="density, 200 cells")
-x = jnp.linspace(-3, 4, 200)
-exact = jnp.exp(-((x - mean) ** 2) / (2 * variance)) / jnp.sqrt(2 * jnp.pi * variance)
-ax.plot(x, exact, "k--", label="normal law of the moments")
-ax.set(xlabel="position x", ylabel="density at t = 1", xlim=(-3, 4))
-ax.legend()
+ax = mk.plot.particles(cloud, label=f"{n} particles")
+mk.plot.density(density, ax, label="density, 200 cells")
+mk.plot.density(moments, ax, label="normal law of the moments")
+ax.set(title="at t = 1", xlim=(-3, 4), ylim=(0, 0.75))
+plt.show()
 
 # %%
 # Change ``c`` to −0.5: the particles push each other away, and the law becomes wider.

@@ -44,12 +44,11 @@ bias = dt * (strengths / (2 * np.pi)) ** 2 * (np.log(4 / 3) / 2 + np.log(3e7) / 
 assert np.all(np.abs(found.value - exact) < 5 * found.stderr + bias), (found, exact)
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.errorbar(strengths / np.pi, found.value, 2 * found.stderr, fmt="o", label=f"{n} particles, ±2 standard errors")
-ax.plot(strengths / np.pi, exact, "k--", label="theory")
-ax.axhline(0, color="0.6", linewidth=0.8)
+ax = mk.plot.curve(strengths / np.pi, found, kind="points", label=f"{n} particles")
+mk.plot.curve(strengths / np.pi, exact, ax, kind="exact", label="theory")
 ax.set(xlabel="strength χ/π", ylabel="rate of the mean square, dQ/dt")
-ax.legend()
+mk.plot.mark({"no spread": 8.0}, ax)
+plt.show()
 
 # %%
 # Change ``n`` to 2: one pair alone spreads at half the rate.

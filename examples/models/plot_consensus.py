@@ -36,12 +36,13 @@ assert spread[-1] < spread[0] * jnp.exp(-1.02 * 10 / 2), spread
 # %%
 side = jnp.linspace(-3, 3, 100)
 height = jax.vmap(jax.vmap(hills))(jnp.stack(jnp.meshgrid(side, side), axis=-1))
-fig, ax = plt.subplots(figsize=(5.5, 4.5), layout="constrained")
+with mk.plot.style():
+    fig, ax = plt.subplots(figsize=(5.2, 4.2), layout="constrained")
 fig.colorbar(ax.contourf(side, side, height, 20, cmap="Greys"), label="f")
 for k in (0, 2, 4, 10):
-    ax.plot(*x[k].T, ".", markersize=3, label=f"t = {run.times[k]:g}")
-ax.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal", xlim=(-3, 3), ylim=(-3, 3))
-ax.legend(loc="upper left")
+    mk.plot.particles(mk.Particles(model.space, x[k]), ax, size=8, label=f"t = {run.times[k]:g}")
+ax.set(xlim=(-3, 3), ylim=(-3, 3))
+plt.show()
 
 # %%
 # Change ``alpha`` to 0.1: the mean hardly knows f, and the particles agree on some other place.

@@ -35,10 +35,9 @@ rate = -jnp.log(spread[-1] / spread[0]) / 4
 assert abs(rate - entry.facts["flocking rate"].value) < strength * dt, rate
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
-ax.plot(x[..., 0], x[..., 1], "C0", linewidth=0.6)
-ax.quiver(*x[-1].T, *v[-1].T, color="C1", width=0.004)
-ax.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
+ax = mk.plot.particles(run.final, label="birds at t = 4")
+ax.plot(x[..., 0], x[..., 1], color=mk.plot.COLOURS[1], linewidth=0.6)
+plt.show()
 
 # %%
 # Change ``strength`` to 0.2: the flock spreads before it agrees.

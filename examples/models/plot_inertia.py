@@ -34,14 +34,12 @@ exact = entry.facts["growth rate"].value
 assert abs(rate - exact) < dt**2 + 2 * jnp.exp(-until / 2) / until, (rate, exact)
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.semilogy(run.times, run.observed["r"], label="order r of the density")
-ax.semilogy(
-    run.times, run.observed["r"][half] * jnp.exp(exact * (run.times - run.times[half])), "k--", label=r"$e^{\lambda t}$"
-)
-ax.semilogy(run.times, run.observed["r"][0] * jnp.exp(0.5 * run.times), "C1:", label="without inertia")
-ax.set(xlabel="time t", ylabel="order parameter r", ylim=(1e-5, 1e-1))
-ax.legend()
+later = run.times - run.times[half]
+ax = mk.plot.series(run, "r", log="y", label="order r of the density")
+mk.plot.curve(run.times, run.observed["r"][half] * jnp.exp(exact * later), ax, kind="exact", label=r"$e^{\lambda t}$")
+mk.plot.curve(run.times, run.observed["r"][0] * jnp.exp(0.5 * run.times), ax, label="without inertia")
+ax.set(ylabel="order parameter r", ylim=(1e-5, 1e-1))
+plt.show()
 
 # %%
 # Change ``friction`` to 8.0 and compare the rates in the time t/γ: the limit without inertia comes near.

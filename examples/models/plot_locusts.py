@@ -38,13 +38,13 @@ late = runs[n].observed["v"][runs[n].times > 20]
 assert jnp.abs(late - target).max() < 6 * jnp.sqrt(1 / (n * 2 * 0.8)) + 0.8 * dt, late
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
+ax = None
 for n, run in runs.items():
-    ax.plot(run.times, run.observed["v"], linewidth=0.8, label=f"{n} locusts")
-for sign in (-1, 1):
-    ax.axhline(sign * target, color="0.6", linestyle="--")
-ax.set(xlabel="time t", ylabel="mean velocity")
-ax.legend()
+    ax = mk.plot.series(run, "v", ax, label=f"{n} locusts")
+for sign, name in ((-1, "the two states"), (1, None)):
+    mk.plot.curve([0, 120], [sign * target] * 2, ax, kind="exact", number=0, label=name)
+ax.set(ylabel="mean velocity (length/time)")
+plt.show()
 
 # %%
 # Change ``preference`` to 4.5 in both places: the two states are near, and the swarm turns often.

@@ -35,13 +35,13 @@ assert abs(end[1, 0] - end[0, 0] - rest) < jnp.exp(-rate * 60 / 2), end
 assert jnp.all(jnp.diff(run.observed["energy"]) < 1e-12)  # steepest descent, in steps below 2 over the stiffest rate
 
 # %%
-fig, (left, right) = plt.subplots(1, 2, figsize=(7, 3.2), layout="constrained")
-left.plot(*cloud.positions.T, ".", color="0.7", label="start")
-left.plot(*run.final.positions.T, "o", markersize=4, label="t = 20")
-left.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
-left.legend()
-right.plot(run.times, run.observed["energy"])
-right.set(xlabel="time t", ylabel="energy per particle")
+with mk.plot.style():
+    fig, (left, right) = plt.subplots(1, 2, figsize=(6.6, 3.2), layout="constrained")
+mk.plot.particles(cloud, left, label="start")
+mk.plot.particles(run.final, left, label="t = 20")
+mk.plot.series(run, "energy", right)
+right.set(ylabel="energy per particle")
+plt.show()
 
 # %%
 # Change ``attraction`` of ``morse(attraction=0.9, dim=2)``: the cluster shrinks, and its core is denser.

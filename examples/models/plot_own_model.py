@@ -33,21 +33,25 @@ record = {"x": mk.observables.positions, "mean": mk.observables.mean, "cov": mk.
 run = mk.evolve(model, cloud, until=until, dt=dt, path=mk.Brownian(jax.random.key(1)), observe=record, every=20)
 
 # %%
-# The mean turns and falls as :math:`e^{-t}`; the variance goes to :math:`1/\beta(1 + \frac12)`. Five standard errors,
-# and Euler's steps, which err by dt times the square of the rates, :math:`1 + \omega^2`.
+# The mean turns at the rates -1 + iω. Euler's k steps multiply it by a power, and a variance v becomes q v + 2 dt/β:
+# both are exact for them. Five standard errors are left. If the pull acted on the mean too it would fall at the rate
+# 1.5; without it the variance would be 1/β.
 t = run.times
+steps = 2 * (1 + (-1 + 1j * omega) * dt) ** jnp.rint(t / dt)
+error = jnp.abs(run.observed["mean"] @ jnp.array([1, 1j]) - steps)
+assert error.max() < 5 / jnp.sqrt(n * beta) < jnp.abs(2 * jnp.exp(-1.5 * t) - jnp.abs(steps)).max(), error
+q = (1 - 1.5 * dt) ** 2 + (omega * dt) ** 2
+rest = 2 * dt / beta / (1 - q)
+exact, found = rest + (0.05 - rest) * q ** (until / dt), jnp.trace(run.observed["cov"][-1]) / 2
+assert abs(found / exact - 1) < 5 / jnp.sqrt(n) < 1 / (beta * exact) - 1, (found, exact)
 turn = 2 * jnp.exp(-t)[:, None] * jnp.stack([jnp.cos(omega * t), jnp.sin(omega * t)], axis=1)
-assert jnp.abs(run.observed["mean"] - turn).max() < 5 / jnp.sqrt(n * beta) + (1 + omega**2) * dt
-variance = jnp.trace(run.observed["cov"][-1]) / 2
-assert abs(variance * 1.5 * beta - 1) < 5 / jnp.sqrt(n) + (1 + omega**2) * dt + jnp.exp(-2 * 1.5 * until), variance
 
 # %%
-fig, ax = plt.subplots(figsize=(5, 4.5), layout="constrained")
+ax, snapshots = None, mk.plot.frames(run)
 for k in (0, 3, 15):
-    ax.plot(*run.observed["x"][k, :1000].T, ".", markersize=2, label=f"t = {t[k]:.1f}")
-ax.plot(*turn.T, "k--", label="mean, theory")
-ax.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
-ax.legend()
+    ax = mk.plot.particles(snapshots[k], ax, limit=1000, size=4, label=f"t = {t[k]:.1f}")
+mk.plot.curve(*turn.T, ax, kind="exact", label="mean, theory")
+plt.show()
 
 # %%
 # Change ``confinement`` to ``lambda x: 0.5 * x[0] ** 2 + 2 * x[1] ** 2``: the bowl is not round, and the turn matters.

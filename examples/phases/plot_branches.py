@@ -46,16 +46,9 @@ assert np.allclose(found, known, atol=1e-9), found
 assert max(branch.index) == 1  # one unstable direction, up to the fold
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-stable = branch.index == 0
-ax.plot(branch.parameters, branch.order, "C0--", label="unstable")
-ax.plot(branch.parameters, np.where(stable, branch.order, np.nan), "C0", label="stable")
-ax.plot(within, (0, 0), "C1", label="disorder")
-for name, place in zip(("onset", "fold", "same F"), found, strict=True):
-    ax.axvline(place, color="0.7", linestyle=":")
-    ax.text(place, 0.95, name, rotation=90, va="top", ha="right")
-ax.set(xlabel="coupling κ", ylabel="order parameter r", xlim=within)
-ax.legend(loc="lower right")
+ax = mk.plot.branches([flat, branch], parameter="coupling κ (energy)", labels=["disorder", "order"])
+mk.plot.mark(dict(zip(("onset", "fold", "same F"), found, strict=True)), ax)
+plt.show()
 
 # %%
 # Change ``sharpness`` to 2.0 and ``within`` to (0.7, 1.5): the branch leaves forwards, and there is no fold.

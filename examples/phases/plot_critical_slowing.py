@@ -38,12 +38,11 @@ assert abs(rates[betas == 3.0][0] - 0.29551257) < h**2, rates
 assert abs(rates[betas == critical][0]) < h, rates  # there the state itself is off by a root of h², so that h counts
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.plot(betas, rates, "o-", label="slowest rate of return")
-ax.plot(betas, [abs(state.order[0]) for state in states], "s-", label="mean |m|")
-ax.axvline(critical, color="0.6", linestyle="--", label="βc")
-ax.set(xlabel="inverse temperature β", ylabel="rate, length")
-ax.legend()
+ax = mk.plot.curve(betas, rates, kind="points", label="slowest rate of return (1/time)")
+mk.plot.curve(betas, [abs(state.order[0]) for state in states], ax, kind="points", label="mean |m| (length)")
+ax.set(xlabel="inverse temperature β (1/energy)", ylabel="rate, length")
+mk.plot.mark({"$β_c$": critical}, ax)
+plt.show()
 
 # %%
 # Change ``start`` to a density that is even in x: the state is the symmetric one, and its rate is negative beyond βc.

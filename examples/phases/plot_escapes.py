@@ -41,14 +41,12 @@ low, high = rest.interval(0.99999)
 assert low * (1 - 2 * dt) < 0.27088313 < high * (1 + 2 * dt), (low, rest.rate, high)
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
+ax, times = None, np.linspace(0, 15, 50)
 for n, life in found.items():
-    times = np.sort(life.times)
-    ax.step(times, 1 - np.arange(1, replicas + 1) / replicas, label=f"N = {n}")
-times = np.linspace(0, 15, 50)
-ax.plot(times, np.exp(-0.27088313 * times), "k--", label="exact rate of N = 1")
-ax.set(xlabel="time t", ylabel="share that has not left", yscale="log", ylim=(1e-2, 1), xlim=(0, until))
-ax.legend()
+    ax = mk.plot.lifetimes(life, ax, exponential=False, label=f"N = {n}")
+mk.plot.curve(times, np.exp(-0.27088313 * times), ax, kind="exact", label="exact rate of N = 1")
+ax.set(yscale="log", ylim=(1e-2, 1), xlim=(0, until))
+plt.show()
 
 # %%
 # Change ``beta`` to 4: the lives of one particle are twice as long, those of sixteen no longer end.

@@ -39,12 +39,11 @@ assert gap[0] > 0 > gap[1]
 s, weights = np.polynomial.legendre.leggauss(60)
 p2, a = 1.5 * s**2 - 0.5, np.linspace(-1.0, 8.0, 300)[:, None]
 curve = (np.exp(a * p2) * p2) @ weights / (np.exp(a * p2) @ weights)
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.plot(a[:, 0] / curve, curve, label="all ordered states")
-ax.plot(strengths, order, "o", label="steady states found")
-ax.axvline(entries[0].facts["coexistence"].value, color="0.6", linestyle="--", label="same free energy as disorder")
+ax = mk.plot.curve(a[:, 0] / curve, curve, kind="exact", label="all ordered states")
+mk.plot.curve(strengths, order, ax, kind="points", label="steady states found")
 ax.set(xlabel="strength βκ", ylabel="order S", xlim=(4.2, 7.2))
-ax.legend()
+mk.plot.mark({"same F": entries[0].facts["coexistence"].value}, ax)
+plt.show()
 
 # %%
 # Change ``start`` to ``jnp.exp(-4 * x[2] ** 2)``: the rods lie in a plane, S is negative, and that state is unstable.

@@ -39,13 +39,9 @@ assert np.array_equal(np.isfinite(diagram.fold), shares > 0.5), diagram.fold
 assert np.all(diagram.fold[shares > 0.5] < known)
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-image = ax.pcolormesh(strengths, shares, diagram.order.T, shading="nearest")
-fig.colorbar(image, label="order of the ordered state")
-for name, style in (("threshold", "w-"), ("fold", "w--")):
-    ax.plot(getattr(diagram, name), shares, style, label=name)
-ax.set(xlabel="coupling κ", ylabel="share w of the second harmonic")
-ax.legend(facecolor="0.4", labelcolor="w")
+ax = mk.plot.phase_diagram(diagram, field="order")
+ax.set(xlabel="share w of the second harmonic", ylabel="coupling κ (energy)")
+plt.show()
 
 # %%
 # Change ``shares`` to ``np.linspace(0.45, 0.55, 5)``: the fold appears at ½, with a range that is hardly seen.

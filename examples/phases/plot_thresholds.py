@@ -34,12 +34,13 @@ for name, entry in entries.items():
 # %%
 # Each W is drawn at its own threshold: what the wells have in common is one Fourier coefficient.
 x, origin = jnp.linspace(-jnp.pi, jnp.pi, 200), mk.Particles(mk.Torus(1), jnp.zeros((1, 1)))
-fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
+with mk.plot.style():
+    fig, ax = plt.subplots(figsize=(5.2, 4.8), layout="constrained")
 for name, entry in entries.items():
     energy = found[name].factor * mk.interactions.potential(entry.model.interaction, origin, x[:, None])
-    ax.plot(x, energy - energy.mean(), label=f"{name}: {found[name].factor:.3f}")
-ax.set(xlabel="distance x", ylabel="W at the threshold, less its mean")
-ax.legend(fontsize="small")
+    mk.plot.curve(x, energy - energy.mean(), ax, label=f"{name}: {found[name].factor:.3f}")
+ax.set(xlabel="distance $x$ (radian)", ylabel="W at the threshold, less its mean (energy)", ylim=(-12, 11))
+plt.show()
 
 # %%
 # Change ``strength=1.0`` to 2.0: the factor is that by which W must still grow, so that all of them halve.

@@ -33,13 +33,12 @@ assert np.abs(order - exact).max() < 1e-10, order - exact
 assert mk.phases.linear_threshold(mk.catalogue.kuramoto(1.0).model).factor == 2.0
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 kr = np.linspace(1e-3, 6, 400)
 r = i1e(kr) / i0e(kr)
-ax.plot(kr / r, r, label="r = I₁(βKr)/I₀(βKr)")
-ax.plot(strengths, order, "o", label="steady states found")
+ax = mk.plot.curve(strengths, order, kind="points", label="steady states found")
+mk.plot.curve(kr / r, r, ax, kind="exact", label="r = I₁(βKr)/I₀(βKr)")
 ax.set(xlabel="coupling βK", ylabel="order parameter r", xlim=(0, 6.2))
-ax.legend()
+plt.show()
 
 # %%
 # Change ``start`` to the constant ``1 + 0 * x[0]``: the uniform state is found at each K, also where it is unstable.

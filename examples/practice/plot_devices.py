@@ -43,11 +43,12 @@ for run in runs:
     assert np.abs(run.observed["r"] - plain.observed["r"]).max() < rounding
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
+ax = mk.plot.series(plain, "r", label="not spread")
 for k, run in zip(counts, runs, strict=True):
-    ax.plot(run.times, run.observed["r"], linewidth=12 / k, label=f"{k} device{'s' * (k > 1)}")
-ax.set(xlabel="time t", ylabel="order parameter r")
-ax.legend()
+    at = slice(counts.index(k), None, len(counts))
+    mk.plot.curve(run.times[at], run.observed["r"][at], ax, kind="points", label=f"{k} device{'s' * (k > 1)}")
+ax.set(ylabel="order parameter r")
+plt.show()
 
 # %%
 # Change ``4096`` to 4100, which is no multiple of 8: ``mk.shard`` says what to do.

@@ -38,11 +38,10 @@ left = jnp.exp(-jnp.abs(strengths / 2 - 1) * until)
 assert jnp.all(jnp.abs(found - exact) < 1.5 * left + 1e-6), found - exact
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.plot(strengths, exact, label="limit t → ∞")
-ax.plot(strengths, found, ".", label=f"runs up to t = {until:g}")
-ax.set(xlabel="coupling K", ylabel="order parameter r")
-ax.legend()
+ax = mk.plot.curve(strengths, found, kind="points", label=f"runs up to t = {until:g}")
+mk.plot.curve(strengths, exact, ax, kind="exact", label="limit t → ∞")
+ax.set(xlabel="coupling K (energy)", ylabel="order parameter r")
+plt.show()
 
 # %%
 # Change ``until`` to 5.0: near K = 2 the runs are far from their end, which is called critical slowing down.

@@ -30,12 +30,17 @@ assert jnp.array_equal(whole.final.positions, second.final.positions)
 assert jnp.array_equal(whole.observed["x"][15:], second.observed["x"])
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.plot(whole.times, whole.observed["x"][:, :8, 0], "0.8", linewidth=3)
-ax.plot(first.times, first.observed["x"][:, :8, 0], "C0", linewidth=0.8)
-ax.plot(second.times, second.observed["x"][:, :8, 0], "C1", linewidth=0.8)
-ax.axvline(1.5, color="k", linestyle="--")
-ax.set(xlabel="time t", ylabel="position x", title="grey: without a stop; colours: stopped at t = 1.5")
+ax, colours = None, mk.plot.COLOURS
+for run, color, name in (
+    (whole, "0.75", "without a stop"),
+    (first, colours[0], "before"),
+    (second, colours[1], "after"),
+):
+    x = run.observed["x"][:, :8, 0].T
+    ax = mk.plot.series(run.times, x, ax, paths=8, band=None, color=color, label=f"{name}: mean of eight, and each")
+ax.set(ylabel="position $x$ (length)", ylim=(-2, 3))
+mk.plot.mark({"stop": 1.5}, ax)
+plt.show()
 
 # %%
 # Change ``start=1.5`` to ``start=2.0`` and 4.0 to 4.5: the noise is another one, and so is the end.

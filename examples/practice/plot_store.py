@@ -35,11 +35,10 @@ for run in (first, again):
     assert jnp.array_equal(run.observed["r"], plain.observed["r"])
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.plot(plain.times, plain.observed["r"], "0.8", linewidth=5, label="without a folder")
-ax.plot(again.times, again.observed["r"], label="read from the folder")
-ax.set(xlabel="time t", ylabel="order parameter r")
-ax.legend()
+ax = mk.plot.series(plain, "r", label="without a folder")
+mk.plot.curve(again.times, again.observed["r"], ax, kind="points", label="read from the folder")
+ax.set(ylabel="order parameter r")
+plt.show()
 
 # %%
 # Change ``folder`` to a place of your own, stop the script with Ctrl-C, and start it again.

@@ -39,11 +39,10 @@ force = jnp.sqrt(jnp.mean(mk.interactions.force(kernel, cloud, cloud.positions[:
 assert np.all(np.array(errors) < tolerances * gradient / force), errors
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.loglog(tolerances, errors, "o-", label="measured error of the force")
-ax.loglog(tolerances, tolerances * gradient / force, "k--", label="tolerance")
-ax.set(xlabel="tolerance", ylabel="relative error")
-ax.legend()
+ax = mk.plot.curve(tolerances, errors, kind="points", log="xy", label="measured error of the force")
+mk.plot.curve(tolerances, tolerances * gradient / force, ax, kind="exact", label="tolerance, of the force")
+ax.set(xlabel="tolerance, of the size of ∇W", ylabel="relative error")
+plt.show()
 
 # %%
 # Change ``1 / k`` to ``1 / k**3``: ``explain`` needs fewer modes, and says so.

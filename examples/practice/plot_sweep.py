@@ -41,23 +41,23 @@ again = mk.sweep(order, table, folder, key=jax.random.key(0))
 assert study.identical(again)
 
 # %%
+# Well above K = 2: five standard errors, which the cells share, and 1/N. A step dt acts as a temperature that is higher
+# by the share K dt/2, or as a coupling that is lower by it.
 K = np.linspace(2.0, 4.0, 200)
 r = np.ones_like(K)
 for _ in range(2000):
     r = ive(1, K * r) / ive(0, K * r)
 mean = study["r"].mean("replica")
 strong, error = study["K"].values[4:], np.sqrt(study["r"][4:].var("replica", ddof=1).mean() / 4).item()
-# Well above K = 2: five standard errors, which the cells share, and 1/N. A step dt acts as a temperature that is higher
-# by the share K dt/2, or as a coupling that is lower by it.
 low, high = (np.interp(k, K, r) for k in (strong * (1 - strong * dt / 2), strong))
 assert np.all(mean[4:] > low - 5 * error - 1 / n), (mean.values, low)
 assert np.all(mean[4:] < high + 5 * error + 1 / n), (mean.values, high)
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.plot(study["K"], study["r"], ".", color="0.6")
-ax.plot(study["K"], mean, "o", label=f"{n} particles, mean of 4")
-ax.plot(K, r, "k", label="limit N → ∞")
-ax.set(xlabel="coupling K", ylabel="order parameter r")
-ax.legend()
+
+# %%
+ax = mk.plot.curve(study["K"], mk.statistics.average(study["r"].values.T), kind="points", label=f"{n} particles")
+mk.plot.curve(K, r, ax, kind="exact", label="limit N → ∞")
+ax.set(xlabel="coupling K (energy)", ylabel="order parameter r")
+plt.show()
 
 # %%
 # Change ``range(4)`` to ``range(16)``: the means scatter half as much about the limit.

@@ -31,12 +31,11 @@ order = np.log2(errors[:-1] / errors[1:])
 assert np.all(np.abs(order - 1) < 1 / 7 + 3 * steps[:-1]), order
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.loglog(steps, errors, "o-", label="error at t = 1, root mean square")
-ax.loglog(steps, errors[0] * steps / steps[0], "k--", label="order 1")
-ax.loglog(steps, errors[0] * np.sqrt(steps / steps[0]), "k:", label="order ½")
-ax.set(xlabel="time step dt", ylabel="error")
-ax.legend()
+ax = mk.plot.curve(steps, errors, kind="points", log="xy", label="error at t = 1, root mean square")
+mk.plot.curve(steps, errors[0] * steps / steps[0], ax, kind="exact", label="order 1")
+mk.plot.curve(steps, errors[0] * np.sqrt(steps / steps[0]), ax, kind="exact", label="order ½, which is wrong")
+ax.set(xlabel="time step dt", ylabel="error (radian)")
+plt.show()
 
 # %%
 # Change ``path.refine(int(k))`` to ``path``: each step has a noise of its own, and the errors do not fall at all.

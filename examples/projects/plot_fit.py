@@ -37,6 +37,5 @@ times = watched.times
 ax = mk.plot.curve(times, watched.observed["r"], kind="points", label="20 000 oscillators, K = 2.7")
 mk.plot.curve(times, predicted(1.0), ax, kind="dashed", label="first guess, K = 1")
 mk.plot.curve(times, predicted(K), ax, label=f"fit, K = {K:.3f}")
-ax.set(xlabel="time t", ylabel="order parameter r")
-ax.legend()
+ax.set(xlabel="time $t$", ylabel="order parameter r")
 plt.show()

@@ -26,17 +26,18 @@ span = {"until": 3.0, "dt": 0.02, "every": 5, "observe": {"mean": mk.observables
 
 # %%
 # The same path is the same news. People and density hear it together.
-fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+with mk.plot.style():
+    fig, (left, right) = plt.subplots(1, 2, figsize=(6.6, 3.2), layout="constrained")
 for seed, color in enumerate(mk.plot.COLOURS[:2]):
     news = mk.Brownian(jax.random.key(seed))
     many = mk.evolve(model, people, path=news, **span)
     limit = mk.evolve(model, crowd, path=news, **span)
     mk.plot.series(limit, "mean", left, color=color, label=f"news {seed + 1}")
-    left.plot(many.times, many.observed["mean"], ".", color=color)
+    mk.plot.curve(many.times, many.observed["mean"][:, 0], left, kind="points", color=color)
     mk.plot.particles(many.final, right, color=color)
     mk.plot.density(limit.final, right, color=color)
     # The means part by the people's own noise and start: a few times √(Var/2000) = 0.03.
     assert abs(many.observed["mean"][-1, 0] - limit.observed["mean"][-1, 0]) < 0.15
 left.set(ylabel="mean opinion", title="lines: density; dots: people")
-right.set(xlabel="opinion", title="at the end", xlim=(-4, 4))
+right.set(xlabel="opinion", title="at the end", xlim=(-1.5, 2))
 plt.show()

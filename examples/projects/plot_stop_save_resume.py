@@ -36,7 +36,6 @@ assert mk.verify(folder)
 
 # %%
 ax = mk.plot.series(once, "r", label="one run")
-ax.plot(whole.times, whole.observed["r"], ".", label="stopped at 4, and resumed")
-ax.axvline(4.0, color="0.6", linestyle=":")
-ax.legend()
+mk.plot.curve(whole.times, whole.observed["r"], ax, kind="points", label="stopped at 4, and resumed")
+mk.plot.mark({"stop": 4.0}, ax)
 plt.show()

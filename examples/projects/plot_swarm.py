@@ -24,8 +24,9 @@ run = mk.evolve(model, start, until=4.0, dt=0.01, path=path, every=10, observe=l
 # %%
 # Four snapshots, as measures.
 snapshots = mk.plot.frames(run)
-fig, axes = plt.subplots(1, 4, figsize=(10, 2.8), sharex=True, sharey=True, layout="constrained")
-for ax, k in zip(axes, (0, 2, 10, 40), strict=True):
+with mk.plot.style():
+    fig, axes = plt.subplots(2, 2, figsize=(5.2, 5.2), sharex=True, sharey=True, layout="constrained")
+for ax, k in zip(axes.flat, (0, 2, 10, 40), strict=True):
     mk.plot.particles(snapshots[k], ax)
     ax.set(title=f"t = {run.times[k]:.1f}")
 assert run.observed["x"].shape == (41, 300, 2)

@@ -52,12 +52,12 @@ assert np.abs(found[128].mean(0) - exact).max() < allowed
 assert spread[128] < spread[32] < spread[8], spread
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
+ax = None
 for d, z in found.items():
-    ax.fill_between(curve.times, *np.quantile(z, (0.1, 0.9), axis=0), alpha=0.3, label=f"d = {d}, 80 % of runs")
-ax.plot(curve.times, exact, "k--", label="d = ∞")
+    ax = mk.plot.series(curve.times, z, ax, band="spread", level=0.8, label=f"d = {d}, mean and 80 % of runs")
+mk.plot.curve(curve.times, exact, ax, kind="exact", label="d = ∞")
 ax.set(xlabel="time αt", ylabel="mean overlap m")
-ax.legend()
+plt.show()
 
 # %%
 # Change ``n`` to 4: the collapse begins sooner, by log(7/3).

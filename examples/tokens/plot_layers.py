@@ -45,11 +45,11 @@ assert np.all(gap < 5 * error + (eta**2 / heads + dt) * until), gap
 
 # %%
 depth = np.linspace(0, until, len(one.value))
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.errorbar(depth, one.value, 2 * one.stderr, fmt="o", label=f"{round(until * heads / eta**2)} layers, {heads} heads")
-ax.fill_between(depth, other.value - 2 * other.stderr, other.value + 2 * other.stderr, alpha=0.4, label="limit")
-ax.set(xlabel="clock s = Lη²/H", ylabel="mean overlap of the tokens")
-ax.legend()
+ax = mk.plot.overlap(depth, other, label="limit, with its interval")
+label = f"{round(until * heads / eta**2)} layers, {heads} heads"
+mk.plot.curve(depth, one, ax, kind="points", label=label)
+ax.set(xlabel="clock s = Lη²/H", ylabel="mean overlap of the tokens", ylim=(-0.02, 1.05))
+plt.show()
 
 # %%
 # Change ``eta`` to 0.5: six times fewer layers, and a gap that the error bars no longer hide.

@@ -39,13 +39,11 @@ distance, half = (jnp.sqrt(jnp.mean(jnp.sum((y - x) ** 2, axis=2), axis=1)) for 
 assert jnp.all(jnp.abs(distance / half - 2) < (2 - jnp.sqrt(2)) / 2), distance / half
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-for i, name in enumerate("xyz"):
-    ax.plot(runs[0].times, x[:, :, i], f"C{i}", linewidth=0.7)
-    ax.plot([], [], f"C{i}", label=f"coordinate {name} of each token")
-ax.plot(runs[0].times, distance, "k--", label="distance of the two clouds")
-ax.set(xlabel="time t", ylabel="coordinates")
-ax.legend(fontsize="small", loc="lower left")
+ax = mk.plot.series(runs[0].times, distance, log="y", label="distance of the clouds")
+mk.plot.series(runs[0].times, half, ax, label="from half of the start's error")
+mk.plot.curve(runs[0].times, distance / 2, ax, kind="exact", label="half of the distance")
+ax.set(ylabel="root mean square distance of tokens")
+plt.show()
 
 # %%
 # Change ``mk.Brownian`` of one run to another key: the clouds are no longer in one environment, and part.

@@ -42,12 +42,12 @@ height = mk.statistics.average(1.5 * x[:, -1, 0] ** 2 - 0.5)
 assert abs(height.value) < 5 * height.stderr, height  # the mean of P₂ under the uniform law is 0
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.hist(x[:, -1, 0], bins=20, density=True, alpha=0.5, label="height of a token")
-ax.hist(turned, bins=20, density=True, histtype="step", label="overlap with its start")
-ax.axhline(0.5, color="k", linestyle="--", label="uniform on S² (Archimedes)")
+line = mk.Euclidean(1)
+ax = mk.plot.particles(mk.Particles(line, x[:, -1, :1]), bounds=(-1.0, 1.0), label="height of a token")
+mk.plot.particles(mk.Particles(line, turned[:, None]), ax, bounds=(-1.0, 1.0), label="overlap with its start")
+mk.plot.curve([-1, 1], [0.5, 0.5], ax, kind="exact", label="uniform on S² (Archimedes)")
 ax.set(xlabel="coordinate at αt = 2", ylabel="density")
-ax.legend()
+plt.show()
 
 # %%
 # Change ``n`` to 1: then κ is constant, and a single token is a Brownian motion.

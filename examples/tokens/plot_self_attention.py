@@ -39,12 +39,11 @@ simplex, random = on_the_line(mk.catalogue.simplex(n, beta)), on_the_line(mk.cat
 assert jnp.abs(overlap - simplex).max() < 2 * beta * dt, jnp.abs(overlap - simplex).max()
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.plot(run.times, overlap, "o", markersize=3, label=f"{n} tokens")
-ax.plot(run.times, simplex, label="equation on the line")
-ax.plot(run.times, random, label="random weights, high dimension")
-ax.set(xlabel="time t", ylabel="overlap γ")
-ax.legend()
+ax = mk.plot.overlap(run.times, simplex, label="equation on the line")
+mk.plot.series(run.times, random, ax, label="random weights, high dimension")
+mk.plot.curve(run.times, overlap, ax, kind="points", label=f"{n} tokens")
+ax.set(xlabel="time $t$", ylabel="overlap γ")
+plt.show()
 
 # %%
 # Change ``beta`` to 9: the tokens stay apart for a long time, and then meet fast.

@@ -41,12 +41,10 @@ assert abs(balance.value) < 5 * balance.stderr + dt**2 * until, balance
 
 # %%
 times = jnp.arange(gap.shape[1]) * dt
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.plot(times, jnp.log(gap[:12]).T, "C0", alpha=0.3, linewidth=0.7)
-ax.plot(times, jnp.log(gap).mean(0), "C0", linewidth=2, label="mean of log(1 − R)")
-ax.plot(times[1:], jnp.log(gap[:, 0]).mean() - clock.mean(0), "k--", label="its start less (d − 1) ∫κ")
+theory = jnp.log(gap[:, 0]).mean() - jnp.append(0.0, clock.mean(0))
+ax = mk.plot.series(times, jnp.log(gap), paths=12, exact=theory, label="mean of log(1 − R)")
 ax.set(xlabel="time αt", ylabel="log(1 − R)", ylim=(-6, 1))
-ax.legend()
+plt.show()
 
 # %%
 # Change ``mk.Moebius()`` to ``mk.GeodesicEuler()``: the tokens still meet, with an error of order dt.

@@ -38,17 +38,16 @@ assert np.allclose(exact, 0.5 + np.arcsin(starts) / np.pi, atol=1e-6)
 assert np.abs(found - exact).max() < 5 / (2 * np.sqrt(n)) + 0.02, found
 
 # %%
-times = np.linspace(0, 10, 60)
-fig, (left, right) = plt.subplots(1, 2, figsize=(7, 3.2), layout="constrained")
-line = np.linspace(-0.999, 0.999, 200)
-left.plot(line, 0.5 + np.arcsin(line) / np.pi, label="½ + arcsin R₀ / π")
-left.plot(starts, found, "o", label=f"{n} pairs")
+times, line = np.linspace(0, 10, 60), np.linspace(-0.999, 0.999, 200)
+with mk.plot.style():
+    fig, (left, right) = plt.subplots(1, 2, figsize=(6.6, 3.2), layout="constrained")
+mk.plot.curve(starts, found, left, error=1 / (2 * np.sqrt(n)), kind="points", label=f"{n} pairs")
+mk.plot.curve(line, 0.5 + np.arcsin(line) / np.pi, left, kind="exact", label="½ + arcsin R₀ / π")
 left.set(xlabel="overlap at the start R₀", ylabel="probability to meet")
-left.legend()
 for entry, name in ((mk.catalogue.two_tokens(), "attention, β = 1"), (mk.catalogue.toy_pair(), "toy model")):
-    right.plot(times, mk.catalogue.expected_overlap(entry.model, -0.5, times), label=name)
-right.set(xlabel="time t", ylabel="mean overlap from −0.5")
-right.legend()
+    mk.plot.series(times, mk.catalogue.expected_overlap(entry.model, -0.5, times), right, label=name)
+right.set(ylabel="mean overlap from −0.5")
+plt.show()
 
 # %%
 # Change ``two_tokens()`` to ``two_tokens(beta=4.0)``: the opposite point attracts, and not all pairs meet.

@@ -5,7 +5,7 @@ no labels yet, so that two calls on the same axes lie over each other.
 
 - Where are the particles? `particles`, on lines, circles, planes, tori and spheres, with colours by label.
 - What does a density look like? `density`.
-- What of numbers with errors, on axes of any scale? `curve`.
+- What of numbers with errors, on axes of any scale, and of what theory says? `curve`. Which values matter? `mark`.
 - How does a quantity change with time, with its error? `series`; over layers, of tokens: `overlap`.
 - What becomes of the free energy? `ledger`.
 - How do steady states go on with a parameter? `branches`. Over two parameters? `phase_diagram`.
@@ -21,7 +21,7 @@ from mckean.plot._curves import ledger, lifetimes, overlap, rate, series
 from mckean.plot._densities import density
 from mckean.plot._films import animate, frames
 from mckean.plot._look import COLOURS, style
-from mckean.plot._marks import curve
+from mckean.plot._marks import curve, mark
 from mckean.plot._states import branches, geodesic, phase_diagram
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "geodesic",
     "ledger",
     "lifetimes",
+    "mark",
     "overlap",
     "particles",
     "phase_diagram",

@@ -5,14 +5,15 @@ from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 
 from mckean.checks import nearest, require, require_finite, require_real
 from mckean.digits import measurement, number
 from mckean.dynamics import Trajectory
 from mckean.energetics import Ledger
-from mckean.plot._look import FAINT, INK, LINES, canvas, colours, legend, log_ticks, name_axes
+from mckean.plot._look import FAINT, INK, LINES, canvas, colours, legend, log_ticks, name_axes, set_scales
 from mckean.plot._marks import band as fill
-from mckean.plot._marks import count
+from mckean.plot._marks import count, curve
 from mckean.statistics import Estimate, Lifetimes, Rate, average
 
 _TIME = "time $t$"
@@ -25,9 +26,11 @@ def series(
     *,
     band: Literal["interval", "spread"] | None = "interval",
     level: float = 0.95,
+    paths: int = 0,
     exact: Any = None,
     label: str | None = None,
     color: Any = None,
+    log: Literal["", "x", "y", "xy"] = "",
 ) -> Axes:
     """Draw a quantity against time: a curve, with a band where there are replicas or errors.
 
@@ -42,9 +45,11 @@ def series(
     - `ax`: the axes. Default: None, those of a new figure.
     - `band`: "interval", "spread", or None for no band. Default: "interval".
     - `level`: of the band. Default: 0.95.
+    - `paths`: how many of the replicas, the first ones, are drawn themselves, pale. Default: 0.
     - `exact`: what theory says, dashed: a number, shape (t,), or a function of the times. Default: None.
     - `label`: for the legend. Default: None, the name of the observable where it has several components.
     - `color`: one of matplotlib's colours. Default: None, the next one.
+    - `log`: the axes that are made logarithmic: "x", "y" or "xy". Default: "", as they are.
 
     **Returns:** the axes.
 
@@ -55,21 +60,31 @@ def series(
     title = values if isinstance(values, str) else "value"
     require(band in ("interval", "spread", None), f'a band is "interval", "spread" or None, not {band!r}.')
     drawn = [_middle(t, part, band, level) for part in several]
+    pale = _paths(t, several[0], paths)
     theory = None if exact is None else _exact(t, exact)
     names = [label] if len(several) == 1 else [f"{label or title} {i + 1}" for i in range(len(several))]
     with canvas(ax) as ax:
+        set_scales(ax, log)
         start, paints = count(ax), colours(ax, len(drawn), color)
+        if pale:
+            ax.add_collection(LineCollection(pale, colors=paints[0], alpha=0.35, linewidths=0.8))
         for i, ((middle, low, high), name, paint) in enumerate(zip(drawn, names, paints, strict=True)):
             ax.plot(t, middle, color=paint, linestyle=LINES[(start + i) % len(LINES)], label=name)
             if low is not None:
                 fill(ax, t, low, high, paint)
         if theory is not None:
             new = "exact" not in ax.get_legend_handles_labels()[1]
-            ax.plot(t, theory, color=INK, linestyle=(0, (5, 2.2)), linewidth=1.2, label="exact" if new else "_exact")
-        name_axes(ax, _TIME, title)
-        ax.margins(x=0.02)
-        legend(ax)
-        return ax
+            curve(t, theory, ax, kind="exact", label="exact" if new else "_exact")
+        return _finish(ax, title)
+
+
+def _finish(ax: Axes, title: str) -> Axes:
+    name_axes(ax, _TIME, title)
+    ax.margins(x=0.02)
+    ax.autoscale_view()
+    log_ticks(ax)
+    legend(ax)
+    return ax
 
 
 def _along(times: Any, values: Any) -> tuple[np.ndarray, list[Any]]:
@@ -120,6 +135,18 @@ def _middle(t: np.ndarray, values: Any, band: Any, level: float) -> tuple[Any, A
     elif band == "spread":
         low, high = np.quantile(y, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return y.mean(0), low, high
+
+
+def _paths(t: np.ndarray, values: Any, paths: int) -> list[np.ndarray]:
+    """The first replicas, as points (t, y)."""
+    require(isinstance(paths, int) and paths >= 0, f"the paths that are drawn are a number of replicas, not {paths!r}.")
+    if paths == 0:
+        return []
+    require(
+        not isinstance(values, Estimate) and np.ndim(values) == 2,
+        f"paths are drawn of replicas, values of shape (replicas, {t.size}).",
+    )
+    return [np.stack([t, y], axis=1) for y in np.asarray(values, float)[:paths]]
 
 
 def _exact(t: np.ndarray, exact: Any) -> np.ndarray:
@@ -178,8 +205,7 @@ def rate(rate: Rate, ax: Axes | None = None, *, exponent: float | None = None, l
     centre = float(np.exp(np.mean(np.log(sizes))))
     fit, middle = rate.curve(n), float(rate.curve([centre])[0])
     with canvas(ax) as ax:
-        ax.set_xscale("log")
-        ax.set_yscale("log")
+        set_scales(ax, "xy")
         (paint,) = colours(ax)
         ax.errorbar(sizes, errors, yerr=bars, fmt="o", color=paint, markersize=5, elinewidth=1.2, capsize=2.5,
                     label=f"measured, {100 * level:g} % intervals")  # fmt: skip
@@ -188,10 +214,8 @@ def rate(rate: Rate, ax: Axes | None = None, *, exponent: float | None = None, l
         wedge = [middle * (n / centre) ** s for s in (low, high)]
         fill(ax, n, np.minimum(*wedge), np.maximum(*wedge), paint)
         if exponent is not None:
-            dashes = {"color": INK, "linestyle": (0, (5, 2.2)), "linewidth": 1.2}
-            ax.plot(n, middle * (n / centre) ** exponent, label=f"theory $N^{{{exponent:g}}}$", **dashes)
-        for axis in (ax.xaxis, ax.yaxis):
-            log_ticks(axis)
+            curve(n, middle * (n / centre) ** exponent, ax, kind="exact", label=f"theory $N^{{{exponent:g}}}$")
+        log_ticks(ax)
         name_axes(ax, "number of particles $N$", "error")
         legend(ax)
         return ax
@@ -289,8 +313,8 @@ def lifetimes(
             ax.plot(went_on, at, linestyle="none", marker="|", markersize=8, color=paint)
         if exponential and lifetimes.ends:
             t = np.linspace(0, lifetimes.times.max(), 200)
-            dashes = {"color": INK, "linestyle": (0, (5, 2.2)), "linewidth": 1.2}
-            ax.plot(t, np.exp(-lifetimes.rate * t), label=f"$e^{{-\\lambda t}}$, λ = {lifetimes.rate:.3g}", **dashes)
+            label = f"$e^{{-\\lambda t}}$, λ = {lifetimes.rate:.3g}"
+            curve(t, np.exp(-lifetimes.rate * t), ax, kind="exact", label=label)
         ax.set_ylim(0, 1.03)
         name_axes(ax, _TIME, "share of lives that go on")
         legend(ax)

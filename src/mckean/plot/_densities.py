@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from mckean.checks import require
 from mckean.measures import AbstractMeasure, Density, Family, Gaussian, Lagrangian, configuration
 from mckean.plot._charts import VIEW, disc, equal_areas, flat, frame_of, line_name, show_axis
-from mckean.plot._look import MAP, SIZE, SQUARE, canvas, colours, from_zero, legend, name_axes
+from mckean.plot._look import LINES, MAP, SIZE, SQUARE, canvas, colours, from_zero, legend, name_axes
+from mckean.plot._marks import count
 from mckean.spaces import (
     AbstractGrid,
     BoxGrid,
@@ -23,6 +24,8 @@ from mckean.spaces import (
 _REACH, _CELLS = 4.5, {1: 512, 2: 128}
 # Pixels across a sphere.
 _PIXELS = 241
+# By which a density that is drawn in steps is known from a histogram.
+_STEPS = "density"
 
 
 def density(
@@ -132,7 +135,7 @@ def _curve(ax: Axes, measure: Density, look: dict, given: dict) -> None:
     if isinstance(grid, FourierGrid | CircleGrid):
         period = grid.sides[0] if isinstance(grid, FourierGrid) else 2 * np.pi
         x, values = np.append(x, period), np.append(values, values[0])
-    ax.plot(x, values, **look)
+    ax.plot(x, values, linestyle=LINES[_before(ax) % len(LINES)], **look)
     name = r"$\langle e, x\rangle$" if isinstance(grid, ZonalGrid) else line_name(grid.space)
     name_axes(ax, name, _density_name(grid))
     if period is not None:
@@ -140,10 +143,16 @@ def _curve(ax: Axes, measure: Density, look: dict, given: dict) -> None:
     from_zero(ax, given["top"])
 
 
+def _before(ax: Axes) -> int:
+    """How many densities and curves there are, the outlines of histograms not among them."""
+    return count(ax) + sum(patch.get_gid() == _STEPS for patch in ax.patches)
+
+
 def _steps(ax: Axes, measure: Any, look: dict, given: dict) -> None:
     """Of a density that is constant on cells."""
     edges = measure.ends if isinstance(measure, Lagrangian) else _edges(measure.grid)
-    ax.stairs(np.asarray(measure.values, float), np.asarray(edges, float), linewidth=1.7, **look)
+    look = look | {"linewidth": 1.7, "linestyle": LINES[_before(ax) % len(LINES)], "gid": _STEPS}
+    ax.stairs(np.asarray(measure.values, float), np.asarray(edges, float), **look)
     name_axes(ax, "$x$ (length)", r"density $\rho$ (1/length)")
     from_zero(ax, given["top"])
 

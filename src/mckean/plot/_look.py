@@ -9,6 +9,7 @@ import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -101,7 +102,11 @@ def legend(ax: Axes, *, beside: bool = False) -> None:
     """A legend where anything has a label; curves are seen through it, if it is not beside the axes."""
     place: Any = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if beside else {"loc": "best"}
     if ax.get_legend_handles_labels()[1]:
-        ax.legend(frameon=True, framealpha=0.8, edgecolor="none", facecolor=ax.get_facecolor(), **place)
+        drawn = ax.legend(frameon=True, framealpha=0.8, edgecolor="none", facecolor=ax.get_facecolor(), **place)
+        for handle in drawn.legend_handles:
+            # The points of a large cloud are too small and too pale to show their colour.
+            if isinstance(handle, PathCollection):
+                handle.set(sizes=[25], alpha=1)
 
 
 def shades(count: int) -> list[Any]:
@@ -128,8 +133,22 @@ def _paints(ax: Axes) -> list[Any]:
     return [*(line.get_color() for line in ax.lines), *outlines, *points]
 
 
-def log_ticks(axis: Axis) -> None:
-    """Labels that do not run into one another: at 1, 2, 5 within two decades, at the decades beyond."""
+def set_scales(ax: Axes, log: str) -> None:
+    """Logarithmic axes, by their letters."""
+    require(log in ("", "x", "y", "xy"), f'logarithmic axes are "x", "y" or "xy", or "" for none, not {log!r}.')
+    for letter in log:
+        ax.set(**{f"{letter}scale": "log"})
+
+
+def log_ticks(ax: Axes) -> None:
+    """Labels of logarithmic axes that do not run into one another."""
+    for axis in (ax.xaxis, ax.yaxis):
+        if axis.get_scale() == "log":
+            _log_ticks(axis)
+
+
+def _log_ticks(axis: Axis) -> None:
+    """At 1, 2, 5 within two decades, at the decades beyond."""
     low, high = axis.get_view_interval()
     axis.set_minor_formatter(NullFormatter())
     if high < 100 * low:

@@ -1,17 +1,20 @@
 """Curves, points and histograms with their errors, on axes of any scale: bars on points, bands on curves."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from mckean.checks import require
-from mckean.plot._look import DASHES, INK, LINES, MARKERS, canvas, colours, log_ticks
+from mckean.checks import require, require_finite
+from mckean.plot._look import DASHES, INK, LINES, MARKERS, canvas, colours, legend, log_ticks, set_scales
 from mckean.statistics import Estimate
 
 # Beyond this many points a scatter of vector markers is megabytes of page, and no eye sees the difference.
 _MANY = 2000
 _PALE = 0.22
+# The share of the axes that the name of a place takes.
+_ROOM = 0.22
 
 
 def curve(
@@ -20,14 +23,16 @@ def curve(
     ax: Axes | None = None,
     *,
     error: Any = None,
-    kind: Literal["line", "dashed", "points", "steps"] = "line",
+    kind: Literal["line", "dashed", "points", "steps", "exact"] = "line",
     label: str | None = None,
     color: Any = None,
     number: int | None = None,
+    log: Literal["", "x", "y", "xy"] = "",
 ) -> Axes:
     """Draw numbers against others with their errors: bars on points, a band about lines and steps.
 
-    What a logarithmic axis cannot show, and what is not finite, is left out: set the scales of the axes before.
+    What theory says, "exact", is dashed and in black, on all axes alike. What a logarithmic axis cannot show, and what
+    is not finite, is left out.
 
     **Arguments:**
 
@@ -35,17 +40,18 @@ def curve(
     - `y`: shape (k,), or an `Estimate` of that shape, whose standard errors are drawn.
     - `ax`: the axes. Default: None, those of a new figure.
     - `error`: standard errors of y, a number or shape (k,). Default: None, no errors, or those of the `Estimate`.
-    - `kind`: "line", "dashed", "points" or "steps". Default: "line".
+    - `kind`: "line", "dashed", "points", "steps" or "exact". Default: "line".
     - `label`: for the legend. Default: None.
     - `color`: one of matplotlib's colours. Default: None, the next of `COLOURS`.
     - `number`: which dashes, or which marker, in the order of the library. Default: None, the next ones.
+    - `log`: the axes that are made logarithmic: "x", "y" or "xy". Default: "", as they are.
 
     **Returns:** the axes.
 
-    **Raises:** `ValueError` for x and y of different lengths, and another kind.
+    **Raises:** `ValueError` for x and y of different lengths, another kind, and other axes.
     """
-    known = {"line": _line, "dashed": _line, "points": _points, "steps": _steps}
-    require(kind in known, f'the kind of a curve is "line", "dashed", "points" or "steps", not {kind!r}.')
+    known = {"line": _line, "dashed": _line, "points": _points, "steps": _steps, "exact": _line}
+    require(kind in known, f'the kind of a curve is "line", "dashed", "points", "steps" or "exact", not {kind!r}.')
     if isinstance(y, Estimate):
         y, error = y.value, y.stderr if error is None else error
     x, y, error = (None if a is None else np.asarray(a, dtype=float) for a in (np.ravel(x), np.ravel(y), error))
@@ -56,14 +62,51 @@ def curve(
         y, error = np.append(y, y[-1:]), np.append(error, error[-1]) if np.ndim(error) else error
     error = None if error is None else np.abs(np.broadcast_to(error, y.shape))
     with canvas(ax) as ax:
+        set_scales(ax, log)
         taken, (paint,) = count(ax), colours(ax, color=color)
+        if kind == "exact":
+            taken, paint = sum(line.get_color() == INK for line in ax.lines), INK if color is None else color
         x, y = _visible(x, ax.get_xscale()), _visible(y, ax.get_yscale())
         look = {"color": paint, "label": label}
         look |= {"where": "post" if edges else "mid"} if kind == "steps" else {}
         known[kind](ax, x, y, error, look, kind, taken if number is None else number)
-        for axis in (ax.xaxis, ax.yaxis):
-            if axis.get_scale() == "log":
-                log_ticks(axis)
+        log_ticks(ax)
+        legend(ax)
+        return ax
+
+
+def mark(places: Mapping[str, float], ax: Axes | None = None) -> Axes:
+    """Mark values of x by dotted lines across the axes, with their names above, each where it has room.
+
+    Draw the curves first, since the room is that of the axes as they are.
+
+    **Arguments:**
+
+    - `places`: the values by their names, such as {"onset": 2.0}.
+    - `ax`: the axes. Default: None, those of a new figure.
+
+    **Returns:** the axes.
+
+    **Raises:** `ValueError` for values that are not finite numbers with a name.
+    """
+    require(isinstance(places, Mapping), f'places are numbers by their names, {{"onset": 2.0}}, not {places!r}.')
+    values = np.asarray(list(places.values()), float)
+    require_finite("a place that is marked", values)
+    with canvas(ax) as ax:
+        ink = ax.spines["left"].get_edgecolor()
+        across = {"transform": ax.get_xaxis_transform(), "color": ink, "alpha": 0.75, "linewidth": 1.1}
+        ax.vlines(values, 0, 1, linestyle=(0, (1.5, 2)), **across)
+        last, row = -1.0, 0
+        for name, x in sorted(places.items(), key=lambda item: item[1]):
+            place = float(ax.transAxes.inverted().transform(ax.transData.transform((x, 1.0)))[0])
+            # A name that would run into its neighbour stands a row higher.
+            row = row + 1 if place - last < _ROOM and last >= 0 else 0
+            side = "left" if place < 0.12 else "right" if place > 0.88 else "center"
+            ax.annotate(
+                name, (x, 1.0), (0, 3 + 13 * row), xycoords=ax.get_xaxis_transform(), ha=side, va="bottom",
+                textcoords="offset points", fontsize=9.5, annotation_clip=False,
+            )  # fmt: skip
+            last = place
         return ax
 
 
@@ -79,8 +122,9 @@ def band(ax: Axes, x: Any, low: Any, high: Any, color: Any, step: Any = None) ->
 
 
 def _line(ax: Axes, x: Any, y: Any, error: Any, look: dict, kind: str, number: int) -> None:
-    styles = DASHES if kind == "dashed" else LINES
-    ax.plot(x, y, linestyle=styles[number % len(styles)], **look)
+    styles = LINES if kind == "line" else DASHES
+    width = {"linewidth": 1.2} if kind == "exact" else {}
+    ax.plot(x, y, linestyle=styles[number % len(styles)], **width, **look)
     if error is not None:
         band(ax, x, y - _downward(ax, y, error), y + error, look["color"])
 

@@ -12,6 +12,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.text import Annotation
 
 from mckean import plot
 from mckean.talk.claims import Film, Panel
@@ -102,7 +103,8 @@ def _draw(axes: Axes, panel: Panel, room: float) -> int:
     _draw_series(axes, panel)
     axes.set_xlabel(wrap(panel.xlabel, round(38 * room)))
     axes.set_ylabel(wrap(panel.ylabel, 28))
-    rows = _verticals(axes, panel)
+    plot.mark({label: x for x, label in panel.vertical}, axes)
+    rows = len({name.xyann[1] for name in axes.texts if isinstance(name, Annotation)})
     if panel.title:
         axes.set_title(wrap(panel.title, round(42 * room)), pad=6 + 13 * rows)
     return rows
@@ -119,28 +121,12 @@ def _draw_series(axes: Axes, panel: Panel) -> None:
         )  # fmt: skip
 
 
-def _verticals(axes: Axes, panel: Panel) -> int:
-    """The vertical lines, labelled above the axes, where no curve is; returns the rows of labels used."""
-    for x, _ in panel.vertical:
-        axes.axvline(x, color=_INK, linestyle=(0, (1.5, 2)), linewidth=1.1, alpha=0.75)
-    rows, last, row = 0, -1.0, 0
-    for x, label in sorted(panel.vertical):
-        place = float(axes.transAxes.inverted().transform(axes.transData.transform((x, 1.0)))[0])
-        # A label that would run into its neighbour stands a row higher.
-        row = row + 1 if place - last < 0.22 and last >= 0 else 0
-        side = "left" if place < 0.12 else "right" if place > 0.88 else "center"
-        axes.annotate(
-            label, (x, 1.0), (0, 3 + 13 * row), xycoords=axes.get_xaxis_transform(), ha=side, va="bottom",
-            textcoords="offset points", fontsize=9.5, annotation_clip=False,
-        )  # fmt: skip
-        rows, last = max(rows, row + 1), place
-    return rows
-
-
 def _legend(figure: Canvas, panel: Panel) -> None:
     """A legend below the axes in as many columns as fit; the figure grows by its height, the axes stay."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
     drawn = dict(zip(labels, handles, strict=True))
+    if own := figure.axes[0].get_legend():
+        own.remove()
     # In the order of the panel: matplotlib puts error bars last.
     named = {series.label: drawn[series.label] for series in panel.series if series.label in drawn}
     if not named:
