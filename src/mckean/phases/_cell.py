@@ -77,6 +77,12 @@ solve = jax.custom_batching.sequential_vmap(jnp.linalg.solve)
 _cholesky = jax.custom_batching.sequential_vmap(jnp.linalg.cholesky)
 
 
+@jax.custom_batching.sequential_vmap
+def _solve_where(wanted: Bool[Array, ""], matrix: Array, right: Array) -> Array:
+    # Systems side by side go on until the last has converged: the others are not factored again.
+    return jax.lax.cond(wanted, lambda: jnp.linalg.solve(matrix, right), lambda: jnp.zeros_like(right))
+
+
 def _translations(grid: AbstractGrid, u: Float[Array, " n"], axes: tuple[int, ...]) -> Float[Array, "k n"]:
     return equation.tangents(grid, u.reshape(grid.shape), axes)
 
@@ -87,7 +93,7 @@ def newton(at: Cell, grid: AbstractGrid, u: Float[Array, " n"], axes: tuple[int,
     def step(state):
         u, now, _, count = state
         off, t = at.image(u) - u, _translations(grid, u, axes)
-        delta = solve(at.slope(u) + t.T @ t, off)
+        delta = _solve_where(go_on(state), at.slope(u) + t.T @ t, off)
         most = 2 * (jnp.max(jnp.abs(u - u.mean())) + 1 / at.beta)
         length = jnp.minimum(1.0, most / jnp.maximum(jnp.max(jnp.abs(delta)), jnp.finfo(u.dtype).tiny))
         u = u + equation.keep(at.beta * jnp.max(jnp.abs(off)), at.beta * u, length * delta)
