@@ -1,4 +1,4 @@
-"""Steady states: a branch of 100 points with its stability, and states on the 2-D torus, against NumPy and SciPy.
+"""Steady states: a branch of 100 points with its stability, states on the 2-D torus, and a 64 × 64 phase diagram.
 
 Run by `python -m benchmarks branches`. Seconds are those of the processor, warm, in turns. The peers are a script of
 NumPy's for Kuramoto's branch (Newton's method on a matrix and its eigenvalues, at given K), and SciPy's
@@ -25,6 +25,7 @@ def main(arguments: list[str]) -> None:
     _compare(f"Kuramoto's branch, {_POINTS} points of {_NODES} nodes", _branch(jax, mk), options.rounds)
     for n in options.sizes:
         _compare(f"a state of two cosines on {n} × {n} nodes", _states(jax, mk, n), options.rounds)
+    _compare("a diagram of 64 × 64 pairs on 64 nodes: fold and coexistence", {"mckean": _diagram(mk)}, 1)
 
 
 def _compare(what: str, runners: dict, rounds: int) -> None:
@@ -39,7 +40,27 @@ def _compare(what: str, runners: dict, rounds: int) -> None:
     print(what)
     for name, seconds in taken.items():
         median = statistics.median(seconds)
-        print(f"  {name:24} {median:8.3f} s   {median / own:6.1f} ×   error of r {errors[name]:.1e}")
+        print(f"  {name:24} {median:8.3f} s   {median / own:6.1f} ×   error {errors[name]:.1e}")
+
+
+def _diagram(mk):
+    """Tokens that attend, the last column at b = 4, whose fold and κ_c the equation of one number gives."""
+    from scipy.special import iv
+
+    from mckean import phases
+    from mckean.catalogue import circle
+
+    def attention(ratio, sharpness):
+        weights = circle.attention_weights(sharpness, 24)
+        return circle.on_circle(weights, 2 * ratio / weights[0], 1.0)
+
+    def own():
+        ratios, sharpness = np.linspace(0.9, 1.06, 64), np.linspace(1.0, 4.0, 64)
+        found = phases.phase_diagram(attention, mk.Torus(1).grid(64), ratios, sharpness)
+        lines = np.array([found.fold[-1], found.coexistence[-1]]) * 4 / iv(1, 4.0)
+        return float(np.abs(lines - [0.3870689959520, 0.3914751008361]).max())
+
+    return own
 
 
 def _order(strength) -> float:

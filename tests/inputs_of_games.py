@@ -20,6 +20,7 @@ CROWDED = mk.Model(
     common=mk.Isotropic(lambda mu: mu.integrate(lambda x: 2 + jnp.cos(x[0])), "stratonovich"),
 )
 RHO = mk.Density.from_function(CIRCLE.grid(8), lambda x: 1 + 0.5 * jnp.cos(x[0]))
+BOXED = mk.Density.from_function(LINE.grid(4, 0.0, 1.0), lambda x: 1.0 + 0 * x[0])
 REST, BALL = mk.Gaussian(0.0, 0.0), mk.Gaussian([0.0, 0.0], jnp.eye(2))
 
 
@@ -135,6 +136,8 @@ REFUSED = {
     },
     "games.equilibria": {
         "with a common noise": (lambda: games.equilibria(target(common=1.0), 0.0), "one equilibrium"),
+        "without an end": (lambda: games.equilibria(forever(), RHO), "up to a horizon"),
+        "of a model": (lambda: games.equilibria(WALK, RHO), "Target(g, T) or Game"),
         "a mean that is no number": (lambda: games.equilibria(target(), jnp.nan), "must be finite"),
     },
     "games.expectation": {
@@ -161,6 +164,19 @@ REFUSED = {
     },
     "games.equilibrium": {
         "no steps": (lambda: games.equilibrium(game(model=TURNS), RHO, steps=0), "positive integer"),
+        "with a common noise in a box": (
+            lambda: games.equilibrium(game(model=STIRRED), BOXED),
+            "push players through the walls",
+        ),
+        "on a circle from a box": (lambda: games.equilibrium(game(model=TURNS), BOXED), "in a box, but the game on"),
+        "steered askew in a box": (
+            lambda: games.equilibrium(game(control=jnp.ones((1, 2))), BOXED),
+            "let the control matrix be diagonal",
+        ),
+        "for ever among controls": (
+            lambda: games.equilibrium(forever(lambda x, a, mu, nu: effort(x, a, mu)), RHO),
+            "up to a horizon, in `equilibrium` alone",
+        ),
         "by guess": (lambda: games.equilibrium(game(model=TURNS), RHO, method="guess"), "anderson, fictitious"),
         "from particles": (lambda: games.equilibrium(forever(), RHO.sample(KEY, 2)), "starts at a density"),
         "a cost that is not convex": (
@@ -186,6 +202,20 @@ REFUSED = {
         "a forest": (
             lambda: games.conditional_equilibrium(game(model=TOSSED), RHO, stages=10, steps=20),
             "5.9e+04 scenarios",
+        ),
+        "a lattice of nothing": (
+            lambda: games.conditional_equilibrium(game(model=TOSSED), RHO, laws=9),
+            "needs a feature",
+        ),
+        "a lattice of two features": (
+            lambda: games.conditional_equilibrium(game(model=TOSSED), RHO, laws=9, features=lambda mu: jnp.ones(2)),
+            "is one number",
+        ),
+        "a lattice of four laws": (
+            lambda: games.conditional_equilibrium(
+                game(model=TOSSED), RHO, laws=4, features=lambda mu: mu.integrate(jnp.cos)[0]
+            ),
+            "odd number of laws",
         ),
         "a noise of the measure": (
             lambda: games.conditional_equilibrium(game(model=CROWDED), RHO),

@@ -60,6 +60,22 @@ def test_players_with_a_target_pay_what_riccati_says_in_each_tree():
     assert gain > 1e-4 > error
 
 
+def test_a_lattice_of_laws_takes_the_place_of_a_tree_that_would_be_too_large():
+    """3⁸ scenarios, as 17 laws by their mean: those of this game are Gaussian, of one variance given the time."""
+    model = mk.Model(LINE, noise=mk.Additive(OWN), common=mk.Additive(SHARED))
+    game = games.Game(model, effort, meeting, horizon=1.0)
+    start = mk.Density.from_function(LINE.grid(64), lambda x: jnp.exp(-((x[0] - SIDE / 2 - 0.5) ** 2) / 0.2))
+    found = games.conditional_equilibrium(
+        game, start, stages=8, steps=32, laws=17, features=lambda mu: mu.integrate(place), tolerance=1e-7
+    )
+    # The steps' order 2 as with the tree, and what lies beyond 5 standard deviations where λ = ±4.
+    assert float(found.cost) == pytest.approx(exact(8), abs=5e-5)
+    # The nearest wrong theory: two increments, which a tree can have.
+    assert abs(exact(2) - exact(8)) > 1.5e-4
+    # The mean says all: what is left is .09 (h/s)⁶ of the polynomials through six laws, h < .3 apart, s = .5 wide.
+    assert found.gap < 0.09 * 0.6**6
+
+
 def turning(x, alpha, mu):
     c, s = mu.integrate(lambda y: jnp.stack([jnp.cos(y[0]), jnp.sin(y[0])]))
     return jnp.sum(alpha**2) / 2 + 2 * (1 - c * jnp.cos(x[0]) - s * jnp.sin(x[0]))
@@ -74,7 +90,7 @@ def test_where_a_frame_takes_the_noise_away_all_scenarios_are_one():
         games.conditional_equilibrium(game, start, stages=2, steps=8),
     )
     assert float(found.cost) == pytest.approx(float(still.cost), abs=1e-7)
-    turned = jnp.exp(1j * (start.grid.nodes[:, 0] - 0.5 * found.environments.sum(1)))
+    turned = jnp.exp(1j * (start.grid.nodes[:, 0] - 0.5 * found.scenarios.environments.sum(1)))
     waves = jnp.sum(found.density.values[-1] * turned, axis=1) * start.grid.cell_volume
     np.testing.assert_allclose(waves, waves[0], atol=1e-6)
     # The noise does move them: without the frame the waves differ.

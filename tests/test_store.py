@@ -155,6 +155,9 @@ def test_another_run_and_another_process_are_refused(tmp_path, kept):
         mk.evolve(**given(observe={}, scheme=mk.RandomBatch(2)), store=tmp_path / "bare")
     with pytest.raises(ValueError, match="holds another run, whose step dt differs"):
         mk.evolve(**given(dt=0.02), store=folder)
+    more = mk.Particles(CIRCLE, jnp.arange(8.0)[:, None] * 0.7)
+    with pytest.raises(ValueError, match=r"initial measure \(more particles are another run, .*\) differs: keep this"):
+        mk.evolve(**given(measure=more), store=folder)
     with _files.alone(folder), pytest.raises(ValueError, match="another process writes to"):
         mk.evolve(**given(), store=folder)
     with pytest.raises(ValueError, match="under a transformation of JAX cannot be kept"):

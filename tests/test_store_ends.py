@@ -47,7 +47,7 @@ def test_a_run_that_is_cut_at_any_write_goes_on_to_the_same_bits(tmp_path, monke
     monkeypatch.setattr(_run, "write_records", watched(write))
     # A process that has ended removes nothing.
     monkeypatch.setattr(_files.shutil, "rmtree", lambda *a, **k: None)
-    for number in range(2, 60, 3):
+    for number in range(2, 60, 5):
         folder = tmp_path / f"run{number}"
         calls["left"] = number
         with contextlib.suppress(Cut):

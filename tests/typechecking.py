@@ -11,6 +11,7 @@ import inspect
 
 from beartype import BeartypeConf, beartype
 from jaxtyping import _import_hook, install_import_hook, jaxtyped
+from jaxtyping._decorator import _destring_annotation
 
 # An int is a float, as Python's typing has it.
 check = beartype(conf=BeartypeConf(is_pep484_tower=True))
@@ -25,11 +26,17 @@ def checker(of):
     @functools.wraps(of)
     def call(*args, **kwargs):
         nonlocal checked
-        checked = checked or check(of)
+        checked = checked or check(_with_types(of))
         with jaxtyped("context"):
             return checked(*args, **kwargs)
 
     return call
+
+
+def _with_types(of):
+    """The function, its annotations no strings; one that is known to type checkers alone says nothing here."""
+    of.__annotations__ = {name: _destring_annotation(hint, of.__globals__) for name, hint in of.__annotations__.items()}
+    return of
 
 
 class Transformer(_import_hook.JaxtypingTransformer):

@@ -123,8 +123,8 @@ def maier_saupe(strength: float = 6.0, beta: float = 1.0) -> Entry:
 
     facts = {
         "order parameter": Fact(
-            "S = I_1(βκS/2)/I_0(βκS/2)", order, _REFERENCE, lambda: _force_at_an_eighth(entry.model, density(), strength),
-            1e-10,
+            "S = I_1(βκS/2)/I_0(βκS/2)", order, _REFERENCE,
+            lambda: _force_at_an_eighth(entry.model, density(), strength), 1e-10,
         ),
         "free energy gap": Fact(
             "F − F_uniform = (βκS²/4 − log I_0(βκS/2))/β", oscillators.free_energy_gap(strength / 2, beta), _REFERENCE,

@@ -11,7 +11,7 @@ from mckean.catalogue.facts import Entry, Fact
 from mckean.checks import require
 from mckean.interactions import kernels
 from mckean.measures import Gaussian, Particles
-from mckean.models import energy, langevin, potentials
+from mckean.models import Model, energy, langevin, potentials
 from mckean.spaces import Euclidean
 
 _REFERENCE = "closed form: a linear equation in the sense of McKean; Sznitman, Topics in propagation of chaos (1991)"
@@ -131,7 +131,6 @@ def ornstein_uhlenbeck(stiffness: float = 1.0, strength: float = 0.5, beta: floa
     limit = 1 / (beta * (stiffness + strength))
     displaced = Gaussian(np.full(dim, 0.7), 0.4 * np.eye(dim))
     equilibrium = Gaussian(np.zeros(dim), limit * np.eye(dim))
-    excess = marginal_excess(2, 10, stiffness, strength, beta)
     gap = dim * free_energy_gap(0.7, 0.4, stiffness, strength, beta)
     facts = {
         "stationary variance": Fact("v = 1/(β(a + c)), a coordinate", limit, _REFERENCE),
@@ -157,27 +156,7 @@ def ornstein_uhlenbeck(stiffness: float = 1.0, strength: float = 0.5, beta: floa
             -min(stiffness, 2 / (beta * limit)),
             _REFERENCE,
         ),
-        "pair entropy": Fact(
-            "H(P² | μ⊗μ) of 2 of 10 particles, stationary, a coordinate",
-            marginal_entropy(excess),
-            _REFERENCE,
-            lambda: _of_ten(model)[0],
-            1e-12,
-        ),
-        "pair distance": Fact(
-            "W₂(P², μ⊗μ) of 2 of 10 particles, stationary, a coordinate",
-            marginal_distance(excess, limit),
-            _REFERENCE,
-            lambda: _of_ten(model)[1],
-            1e-10 * math.sqrt(limit),
-        ),
-        "coupling error": Fact(
-            "E D² of 10 particles and their copies, stationary, a coordinate",
-            coupling_error(10, stiffness, strength, beta),
-            _REFERENCE,
-            lambda: _of_coupling(model, 10),
-            1e-12,
-        ),
+        **_chaos(model, limit, (stiffness, strength, beta)),
         "Polyak–Łojasiewicz constant": Fact("min(a, a + c)", min(stiffness, stiffness + strength), _REFERENCE),
         "log-Sobolev constant": Fact("β min(a, a + c)", beta * min(stiffness, stiffness + strength), _REFERENCE),
     }
@@ -219,3 +198,31 @@ def _jacobians(model, n: int) -> tuple[np.ndarray, float]:
 
 def _dissipation(model, measure) -> float:
     return float(energy.dissipation(model, measure))
+
+
+def _chaos(model: Model, limit: float, parameters: tuple[float, float, float]) -> dict[str, Fact]:
+    """What is known of ten particles: how far two of them are from independent, and from their copies."""
+    excess = marginal_excess(2, 10, *parameters)
+    return {
+        "pair entropy": Fact(
+            "H(P² | μ⊗μ) of 2 of 10 particles, stationary, a coordinate",
+            marginal_entropy(excess),
+            _REFERENCE,
+            lambda: _of_ten(model)[0],
+            1e-12,
+        ),
+        "pair distance": Fact(
+            "W₂(P², μ⊗μ) of 2 of 10 particles, stationary, a coordinate",
+            marginal_distance(excess, limit),
+            _REFERENCE,
+            lambda: _of_ten(model)[1],
+            1e-10 * math.sqrt(limit),
+        ),
+        "coupling error": Fact(
+            "E D² of 10 particles and their copies, stationary, a coordinate",
+            coupling_error(10, *parameters),
+            _REFERENCE,
+            lambda: _of_coupling(model, 10),
+            1e-12,
+        ),
+    }

@@ -1,6 +1,7 @@
 """What every command has in common: exit statuses, a console, a sentence where it refuses, and how JAX is set up."""
 
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -29,6 +30,9 @@ def configure(cache: bool, quick: bool = False) -> None:
     import jax
 
     from mckean.cache import compile_fast, enable
+
+    # Tracing makes millions of objects that soon go; the collector would look at all others for each 700 of them.
+    gc.set_threshold(100_000, 50, 100)
 
     if quick:
         # Such programs take longer to compile than to run: of the talk's quick chapters a sixth of the time is saved.

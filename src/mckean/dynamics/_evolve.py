@@ -8,7 +8,6 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import ArrayLike, Int, Real
@@ -25,6 +24,7 @@ from mckean.checks import (
 from mckean.dynamics.book import NoBook
 from mckean.dynamics.choice import Scheme, scheme_for
 from mckean.dynamics.loop import Plan, Run, run_in_chunks, run_whole
+from mckean.dynamics.made import Made
 from mckean.dynamics.stored import RunBook
 from mckean.dynamics.trajectory import MeasureT, Trajectory, reserved_names
 from mckean.interactions.functions import as_module
@@ -105,7 +105,7 @@ def _evolve(given: dict[str, Any], numbers: dict[str, Any], progress: bool, stor
 
 
 def _book(
-    store: str | Path | None, whole: bool, given: dict[str, Any], numbers: dict[str, Any], plan: Plan, made: tuple
+    store: str | Path | None, whole: bool, given: dict[str, Any], numbers: dict[str, Any], plan: Plan, made: Made
 ) -> NoBook | RunBook:
     """Where the run is kept."""
     if store is None:
@@ -125,7 +125,7 @@ def _book(
 
 def begin_run(
     *, model: Equation, measure: Any, until: Any, dt: Any, start: Any, path: Any, scheme: Any, observe: Any, every: Any
-) -> tuple[Run, Plan, tuple[tuple[str, str], ...]]:
+) -> tuple[Run, Plan, Made]:
     """The arguments of a run, checked: what is compiled, its counts, and how it was made in words."""
     start, until, dt, begin, steps = _count_steps(start, until, dt)
     scheme = scheme_for(since(model, start), measure, scheme)
@@ -216,14 +216,8 @@ def _check_observables(observe: Observables | None, measure: AbstractMeasure) ->
     return jax.tree.map(lambda part: as_module(part) if isinstance(part, FunctionType | partial) else part, observe)
 
 
-def _describe_run(run: Run, **made: Any) -> tuple[tuple[str, str], ...]:
-    made = {"model": run.stepper.equation, **made, "software": f"mckean {_version()}, jax {jax.__version__}"}
-    return tuple((name, _describe(value)) for name, value in made.items())
-
-
-def _describe(value: Any) -> str:
-    """What a value is, with the numbers that it holds, for the record of how a run was made."""
-    return str(value) if isinstance(value, str) or traced(value) else eqx.tree_pformat(value, short_arrays=False)
+def _describe_run(run: Run, **made: Any) -> Made:
+    return Made(model=run.stepper.equation, **made, software=f"mckean {_version()}, jax {jax.__version__}")
 
 
 def _choose_path(

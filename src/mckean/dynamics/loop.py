@@ -17,6 +17,7 @@ from mckean.checks import array, calling, require
 from mckean.dynamics.book import AbstractBook, Kept, NoBook
 from mckean.dynamics.in_place import InPlace
 from mckean.dynamics.interruption import asked_to_stop
+from mckean.dynamics.made import Made
 from mckean.dynamics.progress import bar
 from mckean.dynamics.scheme import Stepper, tree_finite
 from mckean.dynamics.survey import warn_of_lost_steps
@@ -153,7 +154,7 @@ class Pace:
             self.allowed = max(1, min(self.target, int(_SECONDS * chunk.steps / max(seconds, 1e-9))))
 
 
-def run_whole(run: Run, plan: Plan, measure: MeasureT, made: tuple) -> Trajectory[MeasureT]:
+def run_whole(run: Run, plan: Plan, measure: MeasureT, made: Made) -> Trajectory[MeasureT]:
     """The run under a transformation of JAX: one chunk. A bad end is told to who watches, else JAX's own error."""
     start = run.record(measure, plan.first)
     require_names(_leading(start))
@@ -167,7 +168,7 @@ def run_whole(run: Run, plan: Plan, measure: MeasureT, made: tuple) -> Trajector
 
 
 def run_in_chunks(
-    run: Run, plan: Plan, measure: MeasureT, made: tuple, progress: bool, book: AbstractBook
+    run: Run, plan: Plan, measure: MeasureT, made: Made, progress: bool, book: AbstractBook
 ) -> Trajectory[MeasureT]:
     """The run chunk by chunk, each judged; an interruption loses no more than the chunk under way."""
     whole, mesh = None, mesh_of(measure)
@@ -244,7 +245,7 @@ def _advance_by(run: Run, plan: Plan, chunk: Chunk, most: int, kept: Kept) -> Ke
     return new, chunk.end, [*pieces, observed] if observed and records else pieces
 
 
-def _so_far(run: Run, plan: Plan, measure: MeasureT, done: int, pieces: list, made: tuple) -> Trajectory[MeasureT]:
+def _so_far(run: Run, plan: Plan, measure: MeasureT, done: int, pieces: list, made: Made) -> Trajectory[MeasureT]:
     if done % plan.stride:
         pieces = [*pieces, record_once(run, measure, plan.first + done)]
     times, observed = plan.times(done), _join(pieces)

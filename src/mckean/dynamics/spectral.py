@@ -260,15 +260,19 @@ def parts_under(
     """`count_parts` for noises that are held still, and −Δ up to `square`."""
     if not frozen:
         return 1
-    nodes = measure.grid.nodes.astype(measure.values.dtype)
     # Also inside a transformation, where only some values are traced.
     with jax.ensure_compile_time_eval():
-        # The largest sum of absolute values in a row bounds the largest eigenvalue, and is it for a multiple of I.
-        spread = sum(jnp.max(jnp.sum(jnp.abs(part.diffusion(nodes, measure)), axis=2)) for part in frozen)
-        parts = jnp.ceil(_DEVIATIONS * jnp.sqrt(spread * square * dt) / _STABLE)
+        parts = jnp.ceil(_DEVIATIONS * jnp.sqrt(_spread(frozen, measure) * square * dt) / _STABLE)
         parts = jnp.maximum(parts, 1).astype(jnp.result_type(int))
     # An array, so that no other intensity compiles anew, but where a number is what a derivative needs.
     return int(parts) if under_transformation() and not traced(parts) else parts
+
+
+@eqx.filter_jit
+def _spread(frozen: list[AbstractNoise], measure: Density) -> Float[Array, ""]:
+    nodes = measure.grid.nodes.astype(measure.values.dtype)
+    # The largest sum of absolute values in a row bounds the largest eigenvalue, and is it for a multiple of I.
+    return jnp.asarray(sum(jnp.max(jnp.sum(jnp.abs(part.diffusion(nodes, measure)), axis=2)) for part in frozen))
 
 
 def _grid(measure: Density) -> FourierGrid:

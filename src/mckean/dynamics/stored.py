@@ -13,6 +13,7 @@ from mckean import collectives
 from mckean.checks import array, require
 from mckean.dynamics.book import AbstractBook, Kept
 from mckean.dynamics.loop import Plan
+from mckean.dynamics.made import Made
 from mckean.dynamics.trajectory import Trajectory
 from mckean.measures import AbstractMeasure, mesh_of
 from mckean.store import RunFolder, alone, create_run, describe, split, sweep_parts, versions, writing
@@ -35,7 +36,7 @@ class RunBook(AbstractBook):
     - `made`: how it was made, for its reader.
     """
 
-    def __init__(self, folder: Path, given: Mapping[str, Any], plan: Plan, ends: Mapping[str, Any], made: tuple):
+    def __init__(self, folder: Path, given: Mapping[str, Any], plan: Plan, ends: Mapping[str, Any], made: Made):
         self.place, self.plan, self.made, self.lock = folder, plan, made, contextlib.ExitStack()
         self.mesh = mesh_of(given["measure"])
         self.writes = not collectives.over_hosts(self.mesh) or jax.process_index() == 0
@@ -132,7 +133,10 @@ def require_same(folder: RunFolder, words: Mapping[str, Any]) -> None:
     )
 
 
-_WORDS = {"observe": "table of observables", "every": "number of steps between records", "dt": "step dt"}
+_WORDS = {
+    "observe": "table of observables", "every": "number of steps between records", "dt": "step dt",
+    "measure": "initial measure (more particles are another run, with the same noise for the first)",
+}  # fmt: skip
 
 
 def require_versions(folder: RunFolder) -> None:

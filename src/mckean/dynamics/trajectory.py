@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import equinox as eqx
@@ -35,7 +36,7 @@ class Trajectory(eqx.Module, Generic[MeasureT]):
     final: MeasureT
     times: Float[Array, " t"]
     observed: dict[str, Any]
-    made: tuple[tuple[str, str], ...] = eqx.field(static=True)
+    made: Sequence[tuple[str, str]] = eqx.field(static=True)
 
     def to_xarray(self) -> xr.Dataset:
         """The run as an xarray `Dataset`: observables over `time`, the final measure, and how the run was made.

@@ -6,8 +6,8 @@
 - What does one player best, where the others keep to a policy? `response`, and how much it gains: `regret`.
 - What is the law of a player, given the environment? `conditional_law`.
 - What do N players pay as they play? `play`. With which power of N does a regret fall? `regret_rate`.
-- Are there other equilibria? `equilibria` of a `Target`, without a common noise. With one there is one equilibrium:
-  `expectation` by a closed form, `aim` by its equation.
+- Are there other equilibria? `equilibria`. In the game of a `Target` a common noise leaves one: `expectation` by a
+  closed form, `aim` by its equation.
 - What is an equilibrium on a torus, up to a horizon or in the long run? `equilibrium`: an `Equilibrium`.
 - … given a common noise that no moving frame takes away? `conditional_equilibrium`.
 - … and is it one? `exploitability`, with its error.
@@ -18,12 +18,13 @@ A common noise is that of the model. In a linear–quadratic game it changes the
 
 from mckean.games._catalogue import GAMES, GameEntry
 from mckean.games._conditional import conditional_law
+from mckean.games._equilibria import equilibria
 from mckean.games._equilibrium import Equilibrium, conditional_equilibrium, equilibrium, exploitability
 from mckean.games._game import Game
 from mckean.games._linear import nash, planner, regret, response
 from mckean.games._play import play, regret_rate
 from mckean.games._policy import LinearPolicy
-from mckean.games._target import Target, aim, equilibria, expectation
+from mckean.games._target import Target, aim, expectation
 
 __all__ = [
     "GAMES",

@@ -1,20 +1,27 @@
 """Named games, each with what is known exactly about it."""
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.stats import norm
 
 from mckean.catalogue import Fact
+from mckean.games._conditional import conditional_law
+from mckean.games._equilibria import equilibria
 from mckean.games._equilibrium import equilibrium
 from mckean.games._game import Game
 from mckean.games._linear import nash, planner
+from mckean.games._target import Target, expectation
 from mckean.interactions import kernels
 from mckean.measures import Density, Gaussian
 from mckean.models import Additive, Model
+from mckean.paths import Brownian
 from mckean.spaces import Euclidean, Torus
 
 
@@ -77,12 +84,22 @@ def _price(game: Game, start: float = 0.0) -> float:
     return float(nash(game).cost(law) / planner(game).cost(law))
 
 
-def _trading(kappa, phi, impact, x, v, mu, nu):
-    return jnp.sum(kappa * v**2 + phi * x**2 - impact * x * nu.mean)
+def _trading(kappa, phi, impact, held, x, v, mu, nu):
+    return jnp.sum(kappa * v**2 + phi * held(x) ** 2 - impact * held(x) * nu.integrate(lambda v: v))
 
 
-def _held(end, x, mu):
-    return end * jnp.sum(x**2)
+def _left(end, held, x, mu):
+    return end * jnp.sum(held(x) ** 2)
+
+
+def _line(x):
+    return x
+
+
+def _selling(kappa, phi, linear, slope, last, horizon):
+    """The rates r and weights w of E = Σwe^{rt}: 2κE″ + aE′ − 2φE = 0, E(0) = 1, bE′(T) + cE(T) = 0."""
+    rates = np.roots([2 * kappa, linear, -2 * phi])
+    return rates, np.linalg.solve([[1.0, 1.0], (slope * rates + last) * np.exp(horizon * rates)], [1.0, 0.0])
 
 
 def trade_crowding(
@@ -90,12 +107,14 @@ def trade_crowding(
 ) -> GameEntry:
     """Traders who sell and move the price by the mean of all their rates, a game of controls: 2κE″ + αE′ − 2φE = 0."""
     game = Game(
-        Model(Euclidean(1)), eqx.Partial(_trading, kappa, phi, impact), eqx.Partial(_held, end), horizon=horizon
+        Model(Euclidean(1)),
+        eqx.Partial(_trading, kappa, phi, impact, _line),
+        eqx.Partial(_left, end, _line),
+        horizon=horizon,
     )
 
     def paid(linear, slope, last):
-        rates = np.roots([2 * kappa, linear, -2 * phi])
-        weights = np.linalg.solve([[1.0, 1.0], (slope * rates + last) * np.exp(horizon * rates)], [1.0, 0.0])
+        rates, weights = _selling(kappa, phi, linear, slope, last, horizon)
         node, weight = np.polynomial.legendre.leggauss(80)
         t = horizon * (node + 1) / 2
         E = np.exp(np.outer(t, rates)) @ weights
@@ -112,12 +131,16 @@ def trade_crowding(
     )
 
 
-def _crowded(a, nu, x, alpha, mu):
+def _at(mu, x):
+    """The density of a measure on a circle at a point, by its Fourier series."""
     spectrum = jnp.fft.fft(mu.values) / mu.values.size
     wave = jnp.fft.fftfreq(mu.values.size, 1 / mu.values.size)
-    m = jnp.real(jnp.sum(spectrum * jnp.exp(1j * wave * x[0])))
+    return jnp.real(jnp.sum(spectrum * jnp.exp(1j * wave * x[0])))
+
+
+def _crowded(a, nu, x, alpha, mu):
     bowl = 2 * nu**2 * a**2 * jnp.sin(x[0]) ** 2 - 2 * a * (1 + nu**2) * jnp.cos(x[0])
-    return jnp.sum(alpha**2) / 2 + bowl + jnp.log(m)
+    return jnp.sum(alpha**2) / 2 + bowl + jnp.log(_at(mu, x))
 
 
 def crowd_aversion(a: float = 0.6, nu: float = 0.5) -> GameEntry:
@@ -139,6 +162,85 @@ def crowd_aversion(a: float = 0.6, nu: float = 0.5) -> GameEntry:
                 "λ", -math.log(2 * math.pi * i0(2 * a)), source, lambda: float(equilibrium(game, start).cost), 1e-9
             ),
             "order": Fact("E cos X", i1(2 * a) / i0(2 * a), source, order, 1e-9),
+        },
+    )
+
+
+def _congested(a, hill, aversion, x, alpha, mu):
+    m = 2 * jnp.pi * _at(mu, x)
+    return m**a * jnp.sum(alpha**2) / 2 + hill * jnp.cos(x[0]) + aversion * m
+
+
+def congestion(power: float = 1.0, hill: float = 0.5, aversion: float = 0.7, sigma: float = 1.0) -> GameEntry:
+    """Players on a circle who are slow in a crowd, L = m^a|α|²/2 + V + cm, m = 2πρ: νm′ = −m^{1−a}u′, no flux.
+
+    So u = −νm^a/a + const., and with m = φ^q, q = 2/(1 + 2a), one equation is left: ν²qφ″φ^{qa−1} + λ = V + cφ^q.
+    """
+    circle = Torus(1)
+    game = Game(Model(circle, noise=Additive(sigma)), eqx.Partial(_congested, power, hill, aversion))
+    start = Density.from_function(circle.grid(32), lambda x: 1 - 0.3 * jnp.cos(x[0]))
+    cost, order = _reduced(power, hill, aversion, sigma**2 / 2)
+    source = "Gomes and Mitake, NoDEA 22 (2015), for the game; its reduction by derivation"
+    found = functools.cache(lambda: equilibrium(game, start))
+    return GameEntry(
+        game,
+        {
+            "cost": Fact("λ", cost, source, lambda: float(found().cost), 1e-9),
+            "order": Fact(
+                "E cos X", order, source, lambda: float(found().density.integrate(lambda x: jnp.cos(x[0]))), 1e-9
+            ),
+        },
+    )
+
+
+def _reduced(a: float, hill: float, aversion: float, nu: float, nodes: int = 64) -> tuple[float, float]:
+    """λ and E cos X by Newton's method for φ at the nodes."""
+    q, h = 2 / (1 + 2 * a), 2 * np.pi / nodes
+    p, x = q * a - 1, h * np.arange(nodes)
+    wave = np.round(np.fft.fftfreq(nodes, 1 / nodes))
+    second = np.real(np.fft.ifft(-(wave**2)[:, None] * np.fft.fft(np.eye(nodes), axis=0), axis=0))
+    phi, cost = np.ones(nodes), 0.0
+    for _ in range(30):
+        bent = second @ phi
+        off = nu**2 * q * bent * phi**p + cost - hill * np.cos(x) - aversion * phi**q
+        slope = nu**2 * q * (phi[:, None] ** p * second + np.diag(p * phi ** (p - 1) * bent))
+        slope = slope - np.diag(aversion * q * phi ** (q - 1))
+        whole = np.block([[slope, np.ones((nodes, 1))], [h * q * phi[None] ** (q - 1), np.zeros((1, 1))]])
+        step = np.linalg.solve(whole, np.append(off, h * np.sum(phi**q) - 2 * np.pi))
+        length = min(1.0, 0.5 / np.max(np.abs(step[:-1] / phi)))
+        phi, cost = phi - length * step[:-1], cost - length * step[-1]
+    return float(cost), float(np.mean(phi**q * np.cos(x)))
+
+
+def _aligned(kappa, x, alpha, mu):
+    return jnp.sum(alpha**2) / 2 + kappa**2 / 2 * (x[1] - mu.mean[1]) ** 2
+
+
+def _flight(x, mu):
+    return jnp.stack([x[1], 0.0 * x[1]])
+
+
+def flocking(kappa: float = 1.5, sigma: float = 0.7, common: float = 0.4, horizon: float = 2.0) -> GameEntry:
+    """Birds with dx = v dt, dv = α dt + σ dB + σ₀ dB⁰, who pay ½α² + ½κ²(v − v̄)²: α = −κ tanh κ(T − t)(v − v̄)."""
+    column = lambda s: Additive(np.array([[0.0], [s]]))  # noqa: E731
+    model = Model(Euclidean(2), drift=_flight, noise=column(sigma), common=column(common) if common else ())
+    game = Game(model, eqx.Partial(_aligned, kappa), horizon=horizon, control=np.array([[0.0], [1.0]]))
+    spread, turn = 0.5, math.tanh(kappa * horizon)
+    law = Gaussian(np.zeros(2), np.diag([0.3, spread]))
+    source = "Nourian, Caines and Malhamé, 18th IFAC World Congress (2011), for the game; p′ = p² − κ²"
+
+    def variance():
+        path = Brownian(jax.random.key(0)) if common else None
+        return float(conditional_law(game, nash(game, steps=80), law, path).final.covariance[1, 1])
+
+    kept = spread / math.cosh(kappa * horizon) ** 2 + sigma**2 * turn / kappa
+    paid = kappa * turn * spread / 2 + sigma**2 / 2 * math.log(math.cosh(kappa * horizon))
+    return GameEntry(
+        game,
+        {
+            "gain": Fact("on v − v̄ at time 0", kappa * turn, source, lambda: float(nash(game).gain[0, 0, 1]), 1e-10),
+            "variance": Fact("of v at T given B⁰, from ½", kept, "", variance, 1e-9),
+            "cost": Fact("from velocities of variance ½", paid, "", lambda: float(nash(game).cost(law)), 1e-10),
         },
     )
 
@@ -175,10 +277,89 @@ def clocks(strength: float = 1.0, sigma: float = 1.0, common: float = 0.0) -> Ga
     )
 
 
+def _bent(z):
+    """max(z, 0), smooth: the mean of it under a standard Gaussian about z."""
+    return z * norm.cdf(z) + norm.pdf(z)
+
+
+def _place(reach, x):
+    """x from the middle of a long circle of side 4r, which goes back to 0 from ±r on."""
+    y = x[0] - 2 * reach
+    return y - 2 * _bent(y - reach) + 2 * _bent(-y - reach)
+
+
+def _sought(depth, reach, x, mu):
+    return (_place(reach, x) - depth * jnp.tanh(mu.integrate(eqx.Partial(_place, reach)))) ** 2 / 2
+
+
+def _effort(x, alpha, mu):
+    return jnp.sum(alpha**2) / 2
+
+
+def target(depth: float = 2.5, common: float = 0.0, sigma: float = 1.2, reach: float = 5.0) -> GameEntry:
+    """Players who want to be at A tanh of their own mean at T = 1, on a long circle: `Target`, as any game.
+
+    Without a common noise there are three equilibria where A > 2, and one with any. The line is a circle of side 4r,
+    where places beyond ±r go back to 0, which no player comes near.
+    """
+    circle = Torus(1, (4 * reach,))
+    model = Model(circle, noise=Additive(sigma), common=Additive(common) if common else ())
+    game = Game(model, _effort, eqx.Partial(_sought, depth, reach), horizon=1.0)
+    start = Density.from_function(circle.grid(64), lambda x: jnp.exp(-((x[0] - 2 * reach) ** 2)))
+    source = "after Delarue and Foguen Tchuendom, arXiv 1808.09137"
+    if common:
+        line = Target(lambda m: -depth * jnp.tanh(m[0]), 1.0, own=sigma, common=common)
+        aims = expectation(line, line.aim, 0.0, np.array([0.5, 1.0]))
+        names = zip((0.5, 1.0), np.asarray(aims), strict=True)
+        return GameEntry(game, {f"aim from {m:g}": Fact("u at time 0", float(u), source) for m, u in names})
+    from scipy.optimize import brentq
+
+    upper = float(np.asarray(brentq(lambda m: m - depth / 2 * math.tanh(m), 1e-3, depth, xtol=1e-14)))
+
+    @functools.cache
+    def found():
+        ends = (jax.tree.map(lambda a: a[-1], one.density) for one in equilibria(game, start, starts=2, steps=20))
+        return sorted(float(end.integrate(eqx.Partial(_place, reach))) for end in ends)
+
+    return GameEntry(
+        game,
+        {
+            "equilibria": Fact("their number", 3.0, source, lambda: float(len(found())), 0.0),
+            # Steps of order 2, dt = 1/20: 5 dt².
+            "mean": Fact("m_T of the upper one", upper, source, lambda: found()[-1], 5 / 20**2),
+        },
+    )
+
+
+def traders(
+    impact: float = 1.0, kappa: float = 0.5, phi: float = 0.2, end: float = 0.5, sigma: float = 1.2, reach: float = 5.0
+) -> GameEntry:
+    """`trade_crowding` with an own noise up to T = 1, on a long circle as `target`: a game of controls as any other."""
+    circle = Torus(1, (4 * reach,))
+    held = eqx.Partial(_place, reach)
+    running, last = eqx.Partial(_trading, kappa, phi, impact, held), eqx.Partial(_left, end, held)
+    game = Game(Model(circle, noise=Additive(sigma)), running, last, horizon=1.0)
+    start = Density.from_function(circle.grid(64), lambda x: jnp.exp(-((x[0] - 2 * reach - 1) ** 2)))
+    rates, weights = _selling(kappa, phi, impact, kappa, end, 1.0)
+    source = "after Cardaliaguet and Lehalle, arXiv 1610.09904"
+
+    def mean():
+        ends = jax.tree.map(lambda a: a[-1], equilibrium(game, start, steps=20).density)
+        return float(ends.integrate(held))
+
+    # Steps of order 2 at the rate A/κ, dt = 1/20.
+    fact = Fact("E X_T from 1", float(np.real(weights @ np.exp(rates))), source, mean, (end / kappa / 20) ** 2)
+    return GameEntry(game, {"mean": fact})
+
+
 GAMES: dict[str, Callable[..., GameEntry]] = {
     "interbank": interbank,
     "trade_crowding": trade_crowding,
     "crowd_aversion": crowd_aversion,
+    "congestion": congestion,
+    "flocking": flocking,
+    "target": target,
+    "traders": traders,
     "clocks": clocks,
 }
 """The constructors of named games by name."""

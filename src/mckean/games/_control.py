@@ -1,5 +1,8 @@
 """The best control at a point of a game on a torus, and what is asked of such a game."""
 
+from collections.abc import Callable
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,16 +13,20 @@ from mckean.checks import require
 from mckean.games._game import Game, require_game, scalar
 from mckean.measures import AbstractMeasure, Density, Particles
 from mckean.models import Additive, Thermal
-from mckean.spaces import FourierGrid, Torus, calculus
+from mckean.spaces import AbstractSpace, Euclidean, FourierGrid, Torus, calculus
 
 
-def require_torus(game: Game, start: Density, frame: bool = True) -> None:
+def require_torus(game: Game, start: Density, frame: bool = True, controls: bool = False) -> None:
     """**Raises** `ValueError` for a game that is not solved on a torus, or not from this density.
 
-    `frame`: whether a common noise is taken away by the frame that moves with it.
+    `frame`: whether a common noise is taken away by the frame that moves with it. `controls`: whether costs may depend
+    on the law of the controls.
     """
     require_game(game, Torus, horizon=False)
-    require(not game.of_controls, "on a torus costs depend on the law of the players, not on that of their controls.")
+    require(
+        controls or not game.of_controls,
+        "on a torus costs may depend on the law of the controls up to a horizon, in `equilibrium` alone.",
+    )
     require(isinstance(start, Density), f"the search starts at a density, not at {type(start).__name__}.")
     require(start.grid.space == game.model.space, f"the game is on {game.model.space}, the density on another space.")
     noise = game.model.noise
@@ -46,7 +53,11 @@ def _moved(game: Game, start: Density) -> Array:
     alpha = jnp.ones(game.control.shape[1])
 
     def fields(mu):
-        paid = [jax.vmap(lambda x: game.running(x, alpha, mu))(grid.nodes), *game.model.velocity(grid.nodes, mu).T]
+        faced = facing(game, mu, jnp.broadcast_to(alpha, (grid.size, alpha.size)))
+        paid = [
+            jax.vmap(lambda x: game.running(x, alpha, *seen(faced, x)))(grid.nodes),
+            *game.model.velocity(grid.nodes, mu).T,
+        ]
         return jnp.stack([*paid, last_cost(game, grid, mu).ravel()]).reshape(-1, *grid.shape)
 
     rho, errors = rough(start).values, []
@@ -75,24 +86,51 @@ def amplitude(game: Game) -> Float[Array, ""]:
     return game.model.noise.amplitude
 
 
-def among(mu: AbstractMeasure, x: Float[Array, " d"]) -> AbstractMeasure:
-    """The measure that a player at x sees: a density, or the others with itself."""
+class Faced(AbstractMeasure):
+    """What a player of a game of controls faces: the law of the players, and their controls at the nodes."""
+
+    density: Density
+    control: Float[Array, "... n k"]
+
+    @property
+    def domain(self) -> AbstractSpace:
+        return self.density.domain
+
+    def integrate(self, phi: Callable[[Float[Array, " d"]], Any]) -> Any:
+        return self.density.integrate(phi)
+
+
+def facing(game: Game, mu: Density, control: Float[Array, "... n k"]) -> Density | Faced:
+    """A density, or in a game of controls what a player faces there; or a flow of them."""
+    return Faced(mu, control) if game.of_controls else mu
+
+
+def law(mu: AbstractMeasure) -> AbstractMeasure:
+    """The law of the players."""
+    return mu.density if isinstance(mu, Faced) else mu
+
+
+def seen(mu: AbstractMeasure, x: Float[Array, " d"]) -> tuple[AbstractMeasure, ...]:
+    """The measures that a player at x sees: a density, and the law of the controls, or the others with itself."""
+    if isinstance(mu, Faced):
+        shares = mu.density.values.ravel() * mu.density.grid.cell_volume
+        return mu.density, Particles(Euclidean(mu.control.shape[-1]), mu.control, shares)
     if not isinstance(mu, Particles):
-        return mu
-    return Particles(mu.space, jnp.concatenate([mu.positions, x[None].astype(mu.positions.dtype)]))
+        return (mu,)
+    return (Particles(mu.space, jnp.concatenate([mu.positions, x[None].astype(mu.positions.dtype)])),)
 
 
 def last_cost(game: Game, grid: FourierGrid, mu: AbstractMeasure) -> Array:
     """g at the nodes."""
     if game.terminal is None:
         return jnp.zeros(grid.shape)
-    paid = jax.vmap(lambda x: scalar("a terminal cost", game.terminal(x, among(mu, x))))(grid.nodes)
+    paid = jax.vmap(lambda x: scalar("a terminal cost", game.terminal(x, seen(mu, x)[0])))(grid.nodes)
     return paid.reshape(grid.shape)
 
 
 def running_cost(game: Game, grid: FourierGrid, alpha: Float[Array, "n k"], mu: AbstractMeasure) -> Float[Array, " n"]:
     """L at the nodes under controls there."""
-    pay = lambda x, a: scalar("a running cost", game.running(x, a, among(mu, x)))  # noqa: E731
+    pay = lambda x, a: scalar("a running cost", game.running(x, a, *seen(mu, x)))  # noqa: E731
     return jax.vmap(pay)(grid.nodes, alpha)
 
 
@@ -110,8 +148,9 @@ def require_convex(hessian: Float[Array, "n k k"], grid: FourierGrid) -> None:
 @eqx.filter_jit
 def _bent(game: Game, mu: Density) -> Array:
     """How much the second derivatives of L in α change with α."""
-    hessian = jax.vmap(lambda x, a: jax.hessian(lambda a: game.running(x, a, mu))(a), (0, None))
     one = jnp.arange(1.0, game.control.shape[1] + 1)
+    faced = facing(game, mu, jnp.broadcast_to(one, (mu.grid.size, one.size)))
+    hessian = jax.vmap(lambda x, a: jax.hessian(lambda a: game.running(x, a, *seen(faced, x)))(a), (0, None))
     values = [hessian(mu.grid.nodes, scale * one) for scale in (0.0, 1.3, -0.7)]
     return jnp.max(jnp.abs(values[1] - values[0])) + jnp.max(jnp.abs(values[2] - values[0]))
 
@@ -137,8 +176,8 @@ def best(
 
     The last step stands outside the loop, so that derivatives are those of the minimiser.
     """
-    seen = among(mu, x)
-    slope = jax.grad(lambda a: game.running(x, a, seen) + p @ (game.control @ a))
+    faced = seen(mu, x)
+    slope = jax.grad(lambda a: game.running(x, a, *faced) + p @ (game.control @ a))
 
     def step(a):
         off, linear = jax.linearize(slope, a)

@@ -1,6 +1,8 @@
 """Equilibria of mean-field games on a torus, and what a player would gain by leaving one."""
 
+import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -8,13 +10,33 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mckean.checks import calling, positive_integer, require, require_tolerance
+from mckean.games._box import (
+    doubled,
+    finer,
+    halved,
+    halved_control,
+    mirrored,
+    mirrored_control,
+    outside,
+    reflected,
+    require_box,
+)
 from mckean.games._control import controls, fourier, quadratic_in_control, require_convex, require_torus
 from mckean.games._flow import densities, flow_gain, solve_flow
 from mckean.games._game import Game
-from mckean.games._scenarios import Scenarios, require_noise, scenario_gain, scenarios, solve_scenarios
+from mckean.games._lattice import Lattice, lattice
+from mckean.games._scenarios import (
+    AbstractScenarios,
+    Scenarios,
+    interpolation,
+    require_noise,
+    scenario_gain,
+    scenarios,
+    solve_scenarios,
+)
 from mckean.games._stationary import DENSE, solve_stationary, stationary_gain
 from mckean.measures import Density
-from mckean.spaces import calculus
+from mckean.spaces import BoxGrid, calculus
 
 _METHODS = ("anderson", "fictitious")
 
@@ -34,9 +56,11 @@ class Equilibrium(eqx.Module):
       the last change of ρ in a round, relative to the mean density.
     - `times`: t, shape (t,); None in a game without an end.
     - `iterations`: Newton's steps, or rounds.
-    - `environments`: of `conditional_equilibrium`: the increments of B⁰ in each scenario, shape (s, stages, m), where
-      the three fields have an axis of the scenarios after that of the times; else None.
-    - `weights`: the probabilities of the scenarios, shape (s,).
+    - `scenarios`: of `conditional_equilibrium`: the scenarios, with the increments of B⁰ in each, `environments` of
+      shape (s, stages, m), and their probabilities, `weights` of shape (s,). The three fields have an axis of the
+      scenarios after that of the times. Else None.
+    - `gap`: of a lattice of scenarios: the largest mean ∫|ρ − ρ̂| dx of the laws to which an increment leads and of
+      those with the same feature on the lattice; else None.
     """
 
     density: Density
@@ -46,8 +70,8 @@ class Equilibrium(eqx.Module):
     residual: Float[Array, ""]
     times: Float[Array, " t"] | None
     iterations: int = eqx.field(static=True)
-    environments: Float[Array, "s stages m"] | None = None
-    weights: Float[Array, " s"] | None = None
+    scenarios: AbstractScenarios | None = None
+    gap: Float[Array, ""] | None = None
 
 
 def equilibrium(
@@ -60,7 +84,7 @@ def equilibrium(
     method: str = "anderson",
     rounds: int = 80,
 ) -> Equilibrium:
-    """An equilibrium of a mean-field game on a torus.
+    """An equilibrium of a mean-field game on a torus, or in a box whose sides reflect.
 
         −∂_tu + δu = ½σ²Δu + H(x, ∇u, ρ),   u(T) = g(·, ρ_T),   H = min_α{L(x, α, ρ) + (v + Bα)·∇u}
         ∂_tρ = ½σ²Δρ − ∇·((v + Bα*)ρ)
@@ -71,15 +95,18 @@ def equilibrium(
     Exponential integrators of order 2 solve both equations in turn, and Anderson's method makes the turns converge, or
     fictitious play: players answer the mean of all flows so far, which changes as one over the rounds.
 
+    In a box ∂u/∂n = 0, with no flux through the sides: it is a game on a torus of twice the sides, for even functions.
+
     A common noise that is additive turns all players alike where costs depend on differences of positions only: in the
     frame that moves with it the equilibrium is that without a common noise.
 
     **Arguments:**
 
-    - `game`: a game on a torus with an isotropic own noise. L must be strictly convex in α. A cost of μ is fast where
-      it is one of integrals that do not depend on x, such as `mu.integrate(jnp.cos)`.
+    - `game`: a game on a torus with an isotropic own noise. L must be strictly convex in α; up to a horizon it may
+      depend on the law of the controls. A cost of μ is fast where it is one of integrals that do not depend on x, such
+      as `mu.integrate(jnp.cos)`.
     - `start`: the density at time 0; without a horizon, where the search begins, on a grid of at most 600 nodes: the
-      uniform one stays uniform where that is an equilibrium.
+      uniform one stays uniform where that is an equilibrium. In a box, on a `BoxGrid`, each node counts 2^d times.
     - `picard`: best responses before Newton's method, 0 for none; without a horizon. Default: 20.
     - `steps`: the number of time steps up to a horizon. Default: 200.
     - `tolerance`: the change of ρ in a round, relative to the mean density, at which rounds end, with a horizon.
@@ -94,18 +121,37 @@ def equilibrium(
 
     **Source:** J.-M. Lasry and P.-L. Lions, Jpn. J. Math. 2 (2007).
     """
-    require_torus(game, start)
-    # Derivatives of u cost digits: in the precision that JAX has, whatever that of the density.
-    start = Density(start.grid, start.values.astype(float))
     picard = picard and positive_integer("picard is an integer that is not negative", picard)
     steps = positive_integer("the number of steps is a positive integer", steps)
     require_tolerance("the tolerance of an equilibrium", tolerance)
     require(method in _METHODS, f"the method is one of {', '.join(_METHODS)}, not {method!r}.")
     rounds = positive_integer("the number of rounds is a positive integer", rounds)
+    solve = lambda game, start: _solved(game, start, picard, steps, tolerance, rounds, method == "fictitious")  # noqa: E731
+    if isinstance(start, Density) and isinstance(start.grid, BoxGrid):
+        require_box(game, start)
+        begun = Density(doubled(start.grid), outside(start.grid, start.values))
+        return _in_a_box(start.grid, solve(reflected(game, start.grid), begun))
+    return solve(game, start)
+
+
+def _solved(
+    game: Game, start: Density, picard: int, steps: int, tolerance: float, rounds: int, average: bool
+) -> Equilibrium:
+    require_torus(game, start, controls=game.horizon is not None)
+    # Derivatives of u cost digits: in the precision that JAX has, whatever that of the density.
+    start = Density(start.grid, start.values.astype(float))
     with calling("the running cost of a game"):
         if game.horizon is None:
             return _forever(game, start, picard)
-        return _until(game, start, steps, tolerance, rounds, method == "fictitious")
+        return _until(game, start, steps, tolerance, rounds, average)
+
+
+def _in_a_box(grid: BoxGrid, found: Equilibrium) -> Equilibrium:
+    """The part in the box of an equilibrium on the torus."""
+    halves = lambda rho: Density(grid, 2 ** len(grid.shape) * halved(grid, rho))  # noqa: E731
+    density = halves(found.density.values) if found.times is None else jax.vmap(halves)(found.density.values)
+    value, control = halved(grid, found.value), halved_control(grid, found.control)
+    return Equilibrium(density, value, control, found.cost, found.residual, found.times, found.iterations)
 
 
 def _forever(game: Game, start: Density, picard: int) -> Equilibrium:
@@ -128,11 +174,16 @@ def _until(game: Game, start: Density, steps: int, tolerance: float, rounds: int
     quadratic = quadratic_in_control(game, start)
     (u, rho, alpha), error, count, hessian = solve_flow(game, start, steps, tolerance, quadratic, rounds, average)
     require_convex(hessian, fourier(start))
-    require_settled(error, count, tolerance, rho)
-    density = densities(fourier(start), rho)
+    require_settled(error, count, tolerance, float(jnp.min(rho) / jnp.max(rho)))
+    return flow_equilibrium(game, start, (u, rho, alpha), error, int(count))
+
+
+def flow_equilibrium(game: Game, start: Density, made: Any, error: Array, count: int) -> Equilibrium:
+    """An equilibrium from (u, ρ, α) at the times, the last change and the number of rounds."""
+    u, rho, alpha = made
     cost = calculus.integrate(start.grid, u[0] * rho[0])
-    times = jnp.linspace(0.0, game.end, steps + 1)
-    return Equilibrium(density, u, alpha, cost, error, times, int(count))
+    times = jnp.linspace(0.0, game.end, rho.shape[0])
+    return Equilibrium(densities(fourier(start), rho), u, alpha, cost, error, times, count)
 
 
 def conditional_equilibrium(
@@ -142,6 +193,7 @@ def conditional_equilibrium(
     stages: int = 4,
     branches: int = 3,
     features: Callable | None = None,
+    laws: int | None = None,
     steps: int = 40,
     tolerance: float = 1e-8,
     rounds: int = 80,
@@ -154,6 +206,9 @@ def conditional_equilibrium(
     With three of them, and where the equilibrium is unique, the error of the stages is of order 2 in their length.
     Between, the two equations of `equilibrium` hold, with ρ the law of a player given the increments so far.
 
+    Where that law is known by one feature θ, scenarios that lead to the same θ are one. A lattice of laws then takes
+    the place of the tree, and the stages may be many: it solves the master equation for u(t, θ, x).
+
     **Arguments:**
 
     - `game`: a game on a torus with a horizon and an isotropic own noise, and a common noise that does not depend on μ
@@ -165,11 +220,14 @@ def conditional_equilibrium(
     - `features`: a function of a density with values of shape (p,), such as moments or modes: conditional expectations
       are then regressions on 1 and these features of the conditional law, and a policy is a function of them. Default:
       None, the tree's exact means. `exploitability` knows the tree in both cases: it is the gap between the two.
+    - `laws`: with a feature that is one number, and a noise of one component: the number of laws of the lattice, odd.
+      They are those of the environments B⁰ = λ√T(1 + t/T), −4 ≤ λ ≤ 4, as if the noise had acted for as long before
+      the start; that of λ = 0 starts at the density given. Default: None, a tree.
     - `steps`: the number of time steps, a multiple of 2 · stages. Default: 40.
     - `tolerance`: as for `equilibrium`. Default: 1e-8.
     - `rounds`: the most of them. Default: 80.
 
-    **Returns:** an `Equilibrium` with `environments` and `weights`. Its times are those of all half stages, so that the
+    **Returns:** an `Equilibrium` with `scenarios`. Its times are those of all half stages, so that the
     middle of a stage stands there twice, before and after the increment, and an end twice.
 
     **Raises:** `ValueError` for another game or number, for more than 2000 scenarios or 600 nodes, and where the search
@@ -179,41 +237,52 @@ def conditional_equilibrium(
     """
     require_torus(game, start, frame=False)
     require_noise(game, start)
+    rounds = positive_integer("the number of rounds is a positive integer", rounds)
+    require_tolerance("the tolerance of an equilibrium", tolerance)
+    with calling("the running cost of a game"):
+        made = _made(game, start, stages, branches, features, laws, steps)
+        return _in_scenarios(game, start, made, steps, tolerance, rounds)
+
+
+def _made(
+    game: Game, start: Density, stages: int, branches: int, features: Callable | None, laws: int | None, steps: int
+) -> AbstractScenarios:
+    """**Raises** `ValueError` for numbers that do not fit."""
     stages = positive_integer("the number of stages is a positive integer", stages)
     branches = positive_integer("the number of branches is a positive integer", branches)
     steps = positive_integer("the number of steps is a positive integer", steps)
-    rounds = positive_integer("the number of rounds is a positive integer", rounds)
     require(steps % (2 * stages) == 0, f"{steps} steps are no multiple of 2 · {stages}: each stage has two halves.")
-    require_tolerance("the tolerance of an equilibrium", tolerance)
     require(start.grid.size <= DENSE, f"such games are solved on {DENSE} nodes at most, not on {start.grid.size}.")
-    with calling("the running cost of a game"):
-        made = scenarios(game, start, stages, branches)
-        return _in_scenarios(game, start, made, features, steps, tolerance, rounds)
+    if laws is None:
+        return scenarios(game, start, stages, branches, features)
+    require(features is not None, "a lattice needs a feature by which the conditional law is known.")
+    assert features is not None, "there is a feature"
+    return lattice(game, start, stages, branches, features, laws)
 
 
 def _in_scenarios(
-    game: Game, start: Density, made: Scenarios, features: Callable | None, steps: int, tolerance: float, rounds: int
+    game: Game, start: Density, made: AbstractScenarios, steps: int, tolerance: float, rounds: int
 ) -> Equilibrium:
     start, grid = Density(start.grid, start.values.astype(float)), fourier(start)
     quadratic, stages = quadratic_in_control(game, start), made.digits.shape[0]
-    (u, flow, alpha), error, count, hessian = solve_scenarios(
-        game, start, made, features, steps, tolerance, quadratic, rounds
-    )
+    (u, flow, alpha), error, count, hessian = solve_scenarios(game, start, made, steps, tolerance, quadratic, rounds)
     require_convex(hessian, grid)
-    require_settled(error, count, tolerance, flow)
+    # What is unlikely counts as little.
+    over, each = tuple(range(4, flow.ndim)), lambda a: jnp.tensordot(a, made.weights, axes=1)
+    least = jnp.min(each(jnp.min(flow, axis=over)) / each(jnp.max(flow, axis=over)))
+    require_settled(error, count, tolerance, float(least))
     merged = lambda a: a.reshape(-1, *a.shape[3:])  # noqa: E731
     density = jax.vmap(lambda rho: densities(grid, rho))(merged(flow))
-    cost = calculus.integrate(grid, u[0, 0, 0, 0] * start.values)
+    gap = made.largest_gap(grid, flow[:, 0, -1], flow[:, 1, 0]) if isinstance(made, Lattice) else None
+    cost = calculus.integrate(grid, u[0, 0, 0, made.root] * start.values)
     times = jnp.linspace(0.0, game.end, 2 * stages + 1)
     part = jnp.linspace(0.0, 1.0, steps // (2 * stages) + 1)
     along = (times[:-1, None] + (times[1] - times[0]) * part).ravel()
-    return Equilibrium(
-        density, merged(u), merged(alpha), cost, error, along, int(count), made.environments, made.weights
-    )
+    return Equilibrium(density, merged(u), merged(alpha), cost, error, along, int(count), made, gap)
 
 
-def require_settled(error: Array, count: Array, tolerance: float, rho: Array) -> None:
-    """**Raises** `ValueError` where the rounds of a search did not end, with the last change, or ρ is not resolved."""
+def require_settled(error: Array, count: Array, tolerance: float, least: float) -> None:
+    """**Raises** `ValueError` where the rounds of a search did not end, or ρ falls below 0, relative to its maximum."""
     require(
         bool(jnp.isfinite(error)),
         f"no equilibrium was found: the density became non-finite in round {int(count)}; take more steps.",
@@ -223,7 +292,6 @@ def require_settled(error: Array, count: Array, tolerance: float, rho: Array) ->
         f"no equilibrium was found: after {int(count)} rounds the density still changes by {float(error):.3g} of its "
         "mean in a round; take more steps, more rounds, a shorter horizon, or a larger tolerance.",
     )
-    least = float(jnp.min(rho) / jnp.max(rho))
     require(
         least > -1e-3,
         f"the nodes and steps do not resolve the density: it falls to {least:.3g} of its maximum; take more of both.",
@@ -257,7 +325,9 @@ def exploitability(game: Game, found: Equilibrium) -> tuple[float, float]:
     """
     require(isinstance(found, Equilibrium), f"this is asked of an Equilibrium, not of {type(found).__name__}.")
     require_horizon(game, found)
-    if found.environments is not None:
+    if isinstance(found.density.grid, BoxGrid):
+        costs = _box_costs(game, found, found.density.grid)
+    elif found.scenarios is not None:
         costs = _scenario_costs(game, found)
     elif found.times is None:
         require_torus(game, found.density)
@@ -266,7 +336,7 @@ def exploitability(game: Game, found: Equilibrium) -> tuple[float, float]:
         costs = [stationary_gain(game, found.density, found.control, factor) for factor in (2, 3)]
     else:
         first = jax.tree.map(lambda a: a[0], found.density)
-        require_torus(game, first)
+        require_torus(game, first, controls=True)
         quadratic = quadratic_in_control(game, first)
         costs = [flow_gain(game, found.density, found.control, parts, quadratic) for parts in (2, 3)]
     gains = [float(own - least) for own, least in costs]
@@ -274,12 +344,35 @@ def exploitability(game: Game, found: Equilibrium) -> tuple[float, float]:
     return gains[0], abs(gains[1] - gains[0]) + rounding
 
 
+def _box_costs(game: Game, found: Equilibrium, grid: BoxGrid) -> list[tuple[Array, Array]]:
+    require_box(game, found.density)
+    if found.times is not None:
+        whole = reflected(game, grid)
+        flow = densities(doubled(grid), outside(grid, found.density.values))
+        quadratic = quadratic_in_control(whole, jax.tree.map(lambda a: a[0], flow))
+        control = mirrored_control(grid, found.control)
+        return [flow_gain(whole, flow, control, parts, quadratic) for parts in (2, 3)]
+    require(2 * doubled(grid).size <= DENSE, "the finer grids have more nodes than are solved for: take fewer.")
+
+    def gain(factor):
+        fine, points = finer(grid, factor)
+        onto = interpolation(doubled(grid), points)
+        rho = (onto @ outside(grid, found.density.values).ravel()).reshape(fine.shape)
+        density = Density(doubled(fine), mirrored(fine, rho, ()))
+        control = mirrored_control(fine, onto @ mirrored_control(grid, found.control))
+        return stationary_gain(reflected(game, fine), density, control, 1)
+
+    return [gain(factor) for factor in (2, 3)]
+
+
 def _scenario_costs(game: Game, found: Equilibrium) -> list[tuple[Array, Array]]:
-    assert found.environments is not None, "there are scenarios"
+    made = found.scenarios
+    assert made is not None, "there are scenarios"
     first = jax.tree.map(lambda a: a[0, 0], found.density)
     require_torus(game, first, frame=False)
-    count, stages, width = found.environments.shape
-    made = scenarios(game, first, stages, round(count ** (1 / (stages * width))))
+    if isinstance(made, Scenarios):
+        made = dataclasses.replace(made, features=None)
+    stages = made.digits.shape[0]
     halves = lambda a: a.reshape(stages, 2, -1, *a.shape[1:])  # noqa: E731
     flow, control, quadratic = halves(found.density.values), halves(found.control), quadratic_in_control(game, first)
     return [scenario_gain(game, made, flow, control, parts, quadratic, fourier(first)) for parts in (2, 3)]

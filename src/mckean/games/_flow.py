@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mckean.games._control import amplitude, controls, fourier, last_cost, running_cost
+from mckean.games._control import amplitude, controls, facing, fourier, last_cost, law, running_cost
 from mckean.games._game import Game
 from mckean.measures import AbstractMeasure, Density
 from mckean.spaces import FourierGrid, calculus
@@ -74,7 +74,7 @@ def back(
 
     def source(u, mu):
         alpha, paid, hessian = controls(game, grid, u, mu, quadratic)
-        move = game.model.velocity(grid.nodes, mu) + alpha @ game.control.T
+        move = game.model.velocity(grid.nodes, law(mu)) + alpha @ game.control.T
         slope = jnp.sum(move * calculus.gradient(grid, u), axis=1)
         return (paid + slope).reshape(grid.shape), alpha, hessian
 
@@ -123,7 +123,7 @@ def charge(game: Game, grid: FourierGrid, last: Array, flow: AbstractMeasure, al
 
     def source(u, alpha, mu):
         paid = running_cost(game, grid, alpha, mu)
-        move = game.model.velocity(grid.nodes, mu) + alpha @ game.control.T
+        move = game.model.velocity(grid.nodes, law(mu)) + alpha @ game.control.T
         return (paid + jnp.sum(move * calculus.gradient(grid, u), axis=1)).reshape(grid.shape)
 
     def step(u, pair):
@@ -140,13 +140,19 @@ def solve_flow(
 ) -> tuple[Any, Any, Any, Any]:
     """(u, ρ, α) at the times, the last change, the number of rounds, and the second derivatives of L in α."""
     grid, h = fourier(start), jnp.asarray(game.end / steps)
+    # Changes are measured by ρ relative to its mean, and by α.
+    volume, width = grid.cell_volume * grid.size, game.control.shape[1] if game.of_controls else 0
 
-    def turn(flow):
-        u, alphas, hessian = respond(game, grid, densities(grid, flow), h, quadratic)
-        return spread(game, grid, start.values, flow, alphas, h), (u, flow, alphas), hessian
+    def turn(state):
+        flow = state[:, 0]
+        before = jnp.moveaxis(volume * state[:, 1:].reshape(steps + 1, width, grid.size), 1, 2)
+        u, alphas, hessian = respond(game, grid, facing(game, densities(grid, flow), before), h, quadratic)
+        image = spread(game, grid, start.values, flow, alphas, h)[:, None]
+        answer = jnp.moveaxis(alphas[..., :width], 1, 2).reshape(steps + 1, width, *grid.shape)
+        return jnp.concatenate([image, answer / volume], axis=1), (u, flow, alphas), hessian
 
-    flow = jnp.broadcast_to(start.values, (steps + 1, *grid.shape))
-    return settle(turn, flow, grid.cell_volume * grid.size, tolerance, rounds, average)
+    begun = jnp.zeros((steps + 1, 1 + width, *grid.shape)).at[:, 0].set(start.values)
+    return settle(turn, begun, volume, tolerance, rounds, average)
 
 
 def settle(
@@ -198,7 +204,7 @@ def flow_gain(
     fine = np.linspace(0.0, 1.0, parts * (flow.shape[0] - 1) + 1)
     h = jnp.asarray(game.end / (fine.size - 1))
     finer = lambda a: between(a, old, fine)  # noqa: E731
-    along = densities(grid, finer(flow))
+    along = facing(game, densities(grid, finer(flow)), finer(control))
     own = appraise(game, grid, along, finer(control), h)
     least = respond(game, grid, along, h, quadratic)[0][0]
     mean = lambda u: calculus.integrate(grid, u * flow[0])  # noqa: E731

@@ -61,9 +61,7 @@ class LinearPolicy(eqx.Module):
         return mean_value(self.value[0], self.constant[0], law, self.players)
 
 
-def interpolate(
-    times: Float[Array, " t"], values: Float[Array, "t k n"], time: Float[Array, ""]
-) -> Float[Array, "k n"]:
+def interpolate(times: Float[Array, " t"], values: Float[Array, "t *k"], time: Float[Array, ""]) -> Float[Array, "*k"]:
     """Values at equidistant times, at another time, by Lagrange's polynomial of the six nearest."""
     count = min(_NODES, times.shape[0])
     place = (time - times[0]) / (times[1] - times[0])

@@ -7,9 +7,11 @@ up to the fifth.
 
 A conditional expectation given the stages so far is a matrix on the scenarios: on the tree of all increments the mean
 over those that share them; on features of the conditional law, a regression. Φ is interpolation at the points to which
-the nodes go, and its transpose carries ρ: mass is kept, and both equations stay each other's adjoint.
+the nodes go, and its transpose carries ρ: mass is kept, and both equations stay each other's adjoint. What a `Lattice`
+does in their place is in a module of its own; the loop over the stages is one.
 """
 
+import abc
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -32,11 +34,43 @@ _PARTS = 8
 _MOST = 2000
 
 
-class Scenarios(eqx.Module):
+class AbstractScenarios(eqx.Module):
+    """Finitely many environments, whose laws are carried along side by side.
+
+    Which increment each of them has at a stage is `digits`; from `root` the others' future is seen at the start.
+    """
+
+    digits: eqx.AbstractVar[Int[Array, "stages s"]]
+    weights: eqx.AbstractVar[Float[Array, " s"]]
+    root: eqx.AbstractVar[int]
+
+    @property
+    @abc.abstractmethod
+    def environments(self) -> Float[Array, "s stages m"]:
+        """The increments in each scenario."""
+
+    @abc.abstractmethod
+    def begin(self, rho: Float[Array, " n"]) -> Float[Array, "s n"]:
+        """The laws at the start."""
+
+    @abc.abstractmethod
+    def foresee(self, grid: FourierGrid, before: Float[Array, "stages s ..."], after: Float[Array, "stages s ..."]):
+        """What expectations over the increments need, by stage, from the laws at both sides of them."""
+
+    @abc.abstractmethod
+    def expect(self, seen: Any, u: Float[Array, "s n"], k: Int[Array, " s"]) -> Float[Array, "s n"]:
+        """E[u(Φ_ξ(x)) | F] before an increment."""
+
+    @abc.abstractmethod
+    def push(self, rho: Float[Array, "s n"], k: Int[Array, " s"]) -> Float[Array, "s n"]:
+        """The density of Φ_ξ(X) in each scenario."""
+
+
+class Scenarios(AbstractScenarios):
     """All increments of B⁰ from a quadrature at each stage; s scenarios, j nodes of the quadrature.
 
-    `carried`: for each node the values at the points to which the grid's nodes go, as a matrix. `digits`: which node a
-    scenario has at a stage.
+    `carried`: for each node the values at the points to which the grid's nodes go, as a matrix. `features`: of which
+    an expectation is a regression, or None.
     """
 
     increments: Float[Array, "j m"]
@@ -44,13 +78,26 @@ class Scenarios(eqx.Module):
     digits: Int[Array, "stages s"]
     weights: Float[Array, " s"]
     carried: Float[Array, "j n n"]
+    features: Callable | None
+    root: int = eqx.field(static=True)
 
     @property
     def environments(self) -> Float[Array, "s stages m"]:
         """The increments in each scenario."""
         return jnp.moveaxis(self.increments[self.digits], 0, 1)
 
-    def tree(self) -> Float[Array, "stages s s"]:
+    def begin(self, rho: Float[Array, " n"]) -> Float[Array, "s n"]:
+        return jnp.broadcast_to(rho, (self.weights.size, rho.size))
+
+    def foresee(self, grid: FourierGrid, before: Float[Array, "stages s ..."], after: Float[Array, "stages s ..."]):
+        features, weights = self.features, self.weights
+        return (
+            self._tree()
+            if features is None
+            else jax.vmap(lambda rho: _regression(features, grid, rho, weights))(before)
+        )
+
+    def _tree(self) -> Float[Array, "stages s s"]:
         """E[· | F] at each stage: the mean over the scenarios that share all increments before it."""
         stages, count = self.digits.shape
         nodes, place = self.increments.shape[0], jnp.arange(count)
@@ -64,12 +111,10 @@ class Scenarios(eqx.Module):
             parts.append(alike * self.shares[self.digits[k]])
         return jnp.stack(parts)
 
-    def carry(self, u: Float[Array, "s n"], k: Int[Array, " s"]) -> Float[Array, "s n"]:
-        """u(Φ_ξ(x)) in each scenario."""
-        return jnp.einsum("jab,sb->jsa", self.carried, u)[k, jnp.arange(u.shape[0])]
+    def expect(self, seen: Any, u: Float[Array, "s n"], k: Int[Array, " s"]) -> Float[Array, "s n"]:
+        return seen @ jnp.einsum("jab,sb->jsa", self.carried, u)[k, jnp.arange(u.shape[0])]
 
     def push(self, rho: Float[Array, "s n"], k: Int[Array, " s"]) -> Float[Array, "s n"]:
-        """The density of Φ_ξ(X) in each scenario."""
         return jnp.einsum("jab,sa->jsb", self.carried, rho)[k, jnp.arange(rho.shape[0])]
 
 
@@ -86,18 +131,38 @@ def require_noise(game: Game, start: Density) -> None:
         require(jnp.max(jnp.abs(apart)) <= 1e-10, "the common noise of scenarios must not depend on μ.")
 
 
-def scenarios(game: Game, start: Density, stages: int, branches: int) -> Scenarios:
+def scenarios(game: Game, start: Density, stages: int, branches: int, features: Callable | None) -> Scenarios:
     """The tree of a game, with so many nodes for each component of B⁰ at each stage."""
-    grid, common = fourier(start), game.model.common
-    width = [part.width(start, game.model.space.dim) for part in common]
-    count = float(branches) ** (stages * sum(width))
+    width = sum(widths(game, start))
+    count = float(branches) ** (stages * width)
     require(count <= _MOST, f"this tree has {count:.3g} scenarios, more than {_MOST}: take fewer stages or branches.")
     node, weight = np.polynomial.hermite_e.hermegauss(branches)
-    dt = game.end / stages
-    each = np.array(list(itertools.product(node, repeat=sum(width)))) * np.sqrt(dt)
-    shares = np.prod(list(itertools.product(weight / weight.sum(), repeat=sum(width))), axis=1)
+    each = np.array(list(itertools.product(node, repeat=width))) * np.sqrt(game.end / stages)
+    shares = np.prod(list(itertools.product(weight / weight.sum(), repeat=width)), axis=1)
     digits = np.array(list(itertools.product(range(len(each)), repeat=stages))).T
-    cuts = np.cumsum(width)[:-1]
+    increments = jnp.asarray(each)
+    weights = jnp.prod(jnp.asarray(shares)[digits], axis=0)
+    carried = carry(game, start, increments)
+    return Scenarios(
+        digits=jnp.asarray(digits),
+        weights=weights,
+        root=0,
+        increments=increments,
+        shares=jnp.asarray(shares),
+        carried=carried,
+        features=features,
+    )
+
+
+def widths(game: Game, start: Density) -> list[int]:
+    """How many components of B⁰ each part of the common noise has."""
+    return [part.width(start, game.model.space.dim) for part in game.model.common]
+
+
+def carry(game: Game, start: Density, increments: Float[Array, "j m"]) -> Float[Array, "j n n"]:
+    """For each increment the values at the points to which its flow takes the nodes, as a matrix."""
+    grid, common = fourier(start), game.model.common
+    cuts = np.cumsum(widths(game, start))[:-1]
 
     def moved(increment):
         pieces = jnp.split(increment, cuts)
@@ -109,14 +174,12 @@ def scenarios(game: Game, start: Density, stages: int, branches: int) -> Scenari
             c = field(x + b / (2 * _PARTS))
             return x + (a + 2 * b + 2 * c + field(x + c / _PARTS)) / (6 * _PARTS)
 
-        return _interpolation(grid, jax.lax.fori_loop(0, _PARTS, step, grid.nodes))
+        return interpolation(grid, jax.lax.fori_loop(0, _PARTS, step, grid.nodes))
 
-    increments = jnp.asarray(each)
-    weights = jnp.prod(jnp.asarray(shares)[digits], axis=0)
-    return Scenarios(increments, jnp.asarray(shares), jnp.asarray(digits), weights, jax.lax.map(moved, increments))
+    return jax.lax.map(moved, increments)
 
 
-def _interpolation(grid: FourierGrid, x: Float[Array, "p d"]) -> Float[Array, "p n"]:
+def interpolation(grid: FourierGrid, x: Float[Array, "p d"]) -> Float[Array, "p n"]:
     """Values of trigonometric interpolants at points, as a matrix."""
     matrix = jnp.ones((x.shape[0], 1))
     for axis, (n, nodes) in enumerate(zip(grid.shape, grid.axes, strict=True)):
@@ -130,25 +193,15 @@ def _interpolation(grid: FourierGrid, x: Float[Array, "p d"]) -> Float[Array, "p
 
 @eqx.filter_jit
 def solve_scenarios(
-    game: Game,
-    start: Density,
-    made: Scenarios,
-    features: Callable | None,
-    steps: int,
-    tolerance: float,
-    quadratic: bool,
-    rounds: int,
+    game: Game, start: Density, made: AbstractScenarios, steps: int, tolerance: float, quadratic: bool, rounds: int
 ) -> tuple[Any, Array, Array, Array]:
     """(u, ρ, α) along all scenarios, the last change, the rounds, and the second derivatives of L in α."""
     grid = fourier(start)
     (stages, count), half = made.digits.shape, steps // (2 * made.digits.shape[0])
     h = jnp.asarray(game.end / steps)
-    known = made.tree()
+    begun = made.begin(start.values.ravel()).reshape(count, *grid.shape)
 
     def turn(flow):
-        means = (
-            known if features is None else jax.vmap(lambda rho: _regression(features, grid, rho, made))(flow[:, 0, -1])
-        )
         last = jax.vmap(lambda rho: last_cost(game, grid, Density(grid, rho)))(flow[-1, 1, -1])
 
         def half_way(u, flow):
@@ -156,13 +209,14 @@ def solve_scenarios(
             return jax.vmap(one, (0, 1), (1, 1, 0))(u, flow)
 
         def earlier(u, stage):
-            flow, mean, k = stage
+            flow, seen, k = stage
             after = half_way(u, flow[1])
-            before = half_way(_expected(made, mean, after[0][0], k), flow[0])
+            before = half_way(_expected(made, seen, after[0][0], k), flow[0])
             pair = jax.tree.map(lambda a, b: jnp.stack([a, b]), before[:2], after[:2])
             return before[0][0], (*pair, before[2])
 
-        _, (u, alphas, hessian) = jax.lax.scan(earlier, last, (flow, means, made.digits), reverse=True)
+        stage = (flow, made.foresee(grid, flow[:, 0, -1], flow[:, 1, 0]), made.digits)
+        _, (u, alphas, hessian) = jax.lax.scan(earlier, last, stage, reverse=True)
 
         def later(rho, stage):
             flow, alpha, k = stage
@@ -171,35 +225,35 @@ def solve_scenarios(
             after = one(made.push(before[-1].reshape(count, -1), k).reshape(rho.shape), flow[1], alpha[1])
             return after[-1], jnp.stack([before, after])
 
-        begun = jnp.broadcast_to(start.values, (count, *grid.shape))
         _, image = jax.lax.scan(later, begun, (flow, alphas, made.digits))
-        return image, (u, flow, alphas), hessian[0, 0]
+        return image, (u, flow, alphas), hessian[0, made.root]
 
-    flow = jnp.broadcast_to(start.values, (stages, 2, half + 1, count, *grid.shape))
+    flow = jnp.broadcast_to(begun, (stages, 2, half + 1, count, *grid.shape))
     return settle(turn, flow, grid.cell_volume * grid.size, tolerance, rounds, False)
 
 
-def _expected(made: Scenarios, mean: Array, u: Float[Array, "s ..."], k: Array) -> Float[Array, "s ..."]:
+def _expected(made: AbstractScenarios, seen: Any, u: Float[Array, "s ..."], k: Array) -> Float[Array, "s ..."]:
     """E[u(Φ_ξ(x)) | F]."""
-    return (mean @ made.carry(u.reshape(u.shape[0], -1), k)).reshape(u.shape)
+    return made.expect(seen, u.reshape(u.shape[0], -1), k).reshape(u.shape)
 
 
-def _regression(features: Callable | None, grid: FourierGrid, rho: Float[Array, "s ..."], made: Scenarios) -> Array:
+def _regression(
+    features: Callable, grid: FourierGrid, rho: Float[Array, "s ..."], weights: Float[Array, " s"]
+) -> Array:
     """The weighted projection on 1 and the features of the conditional laws, as a matrix on the scenarios."""
-    assert features is not None, "there are features"
     values = jax.vmap(lambda rho: jnp.atleast_1d(features(Density(grid, rho))))(rho)
-    off = values - made.weights @ values
-    size = jnp.sqrt(made.weights @ off**2)
+    off = values - weights @ values
+    size = jnp.sqrt(weights @ off**2)
     # A feature that does not vary, such as any at the first stage, tells nothing.
     off = jnp.where(size > 1e-9 * (1 + jnp.max(jnp.abs(values), axis=0)), off / jnp.where(size > 0, size, 1.0), 0.0)
     design = jnp.concatenate([jnp.ones((rho.shape[0], 1)), off], axis=1)
-    gram = design.T @ (made.weights[:, None] * design)
-    return design @ jnp.linalg.pinv(gram, rtol=1e-9, hermitian=True) @ (design.T * made.weights)
+    gram = design.T @ (weights[:, None] * design)
+    return design @ jnp.linalg.pinv(gram, rtol=1e-9, hermitian=True) @ (design.T * weights)
 
 
 @eqx.filter_jit
 def scenario_gain(
-    game: Game, made: Scenarios, flow: Array, control: Array, parts: int, quadratic: bool, grid: FourierGrid
+    game: Game, made: AbstractScenarios, flow: Array, control: Array, parts: int, quadratic: bool, grid: FourierGrid
 ) -> tuple[Array, Array]:
     """What a control costs and what the best one does that knows the stages so far, in steps so many times as short."""
     half = flow.shape[2] - 1
@@ -211,12 +265,13 @@ def scenario_gain(
 
     def costs(solve):
         def earlier(u, stage):
-            (flow, alpha), mean, k = stage
+            (flow, alpha), seen, k = stage
             one = jax.vmap(lambda u, rho, a: solve(u, densities(grid, rho), a), (0, 1, 1))
-            return one(_expected(made, mean, one(u, flow[1], alpha[1]), k), flow[0], alpha[0]), None
+            return one(_expected(made, seen, one(u, flow[1], alpha[1]), k), flow[0], alpha[0]), None
 
-        u = jax.lax.scan(earlier, last, ((flow, control), made.tree(), made.digits), reverse=True)[0][0]
-        return calculus.integrate(grid, u * flow[0, 0, 0, 0])
+        stage = ((flow, control), made.foresee(grid, flow[:, 0, -1], flow[:, 1, 0]), made.digits)
+        u = jax.lax.scan(earlier, last, stage, reverse=True)[0][made.root]
+        return calculus.integrate(grid, u * flow[0, 0, 0, made.root])
 
     own = costs(lambda u, flow, alpha: charge(game, grid, u, flow, alpha, h))
     return own, costs(lambda u, flow, alpha: back(game, grid, u, flow, h, quadratic)[0][0])

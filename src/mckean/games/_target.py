@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mckean.checks import array, concrete, number, positive_integer, require, require_finite, scalar_field
+from mckean.checks import array, concrete, positive_integer, require, require_finite, scalar_field
 from mckean.interactions.functions import as_module
 from mckean.interactions.parameters import parameter
 
@@ -73,28 +73,14 @@ class Target(eqx.Module):
         return jax.vmap(lambda y: self.aim(y[None]))(m.ravel()).reshape(m.shape)
 
 
-def equilibria(game: Target, mean: float, *, starts: int = 21) -> Float[np.ndarray, " e"]:
-    """The means m_T of all equilibria of a target game without a common noise, by Newton's method with deflation.
+def means_at_the_end(game: Target, mean: float, starts: int) -> Float[np.ndarray, " e"]:
+    """The means m_T of all equilibria without a common noise, in ascending order.
 
-        m_T = (m₀ − T g(m_T))/(1 + T)
-
-    A root that is known is taken out of the equation by the factor 1 + 1/|m − m*|, and the search begins anew from each
-    start until none leads to another root.
-
-    **Arguments:**
-
-    - `game`: a `Target` with σ₀ = 0.
-    - `mean`: m₀, length.
-    - `starts`: the number of starts, spread over the interval that must hold every root. Default: 21.
-
-    **Returns:** the values of m_T in ascending order.
-
-    **Raises:** `ValueError` with a common noise, where m_T is random; and where no root is found.
+    From so many starts, spread over the interval that must hold every root; a root that is known is taken out by the
+    factor 1 + 1/|m − m*|.
     """
-    require(isinstance(game, Target), f"a game of a target is Target(g, T), not {type(game).__name__}.")
     require(game.common == 0, "with a common noise there is one equilibrium, and m_T is random: see `aim`.")
-    starts = positive_integer("the number of starts is a positive integer", starts)
-    horizon, mean = float(game.horizon), number("the mean", mean)
+    horizon = float(game.horizon)
     require_finite("the mean", mean)
     reach = 1 + abs(mean)
     for _ in range(50):

@@ -147,7 +147,7 @@ SECONDS = {
     "toy": (48, 32),
     "homogenisation": (40, 192),
     "collapse": (44, 138),
-    "tokens": (27, 55),
+    "tokens": (36, 80),
     "real": (28, 32),
     "synchronisation": (80, 97),
     "uniqueness": (19, 126),

@@ -14,9 +14,9 @@ from mckean.catalogue import chimera, lorentzian_order
 from mckean.dynamics import evolve
 from mckean.interactions import kernels
 from mckean.measures import AbstractMeasure, Density, Family, Particles
-from mckean.models import Model, Population, Thermal
+from mckean.models import Graph, Model, Population, Thermal
 from mckean.spaces import Torus
-from mckean.statistics import average, replicate
+from mckean.statistics import average, fit_rate, jackknife, replicate
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Rival, Series
 
 _CIRCLE = Torus(1)
@@ -24,6 +24,7 @@ _WIDTH, _NOISE, _STEP = 1.0, 0.5, 0.05
 _STRENGTHS = (2.5, 4.0, 8.0)
 _DISPARITY, _LAG = 0.2, math.pi / 2 - 0.1
 _OTT = "Ott and Antonsen, Chaos 18 (2008)"
+_LOVASZ = "Lovász, Large Networks and Graph Limits (2012), ch. 10"
 _ABRAMS = "Abrams, Mirollo, Strogatz and Wiley, Phys. Rev. Lett. 101 (2008)"
 
 
@@ -33,6 +34,8 @@ class Config:
     replicas: int = 32
     until: float = 40.0
     points: int = 80
+    vertices: tuple[int, ...] = (64, 256, 1024)
+    graphs: int = 32
 
 
 def _moment(mu: AbstractMeasure) -> Array:
@@ -99,6 +102,32 @@ def _two_species(config: Config) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(run.times), np.asarray(run.observed["r"])
 
 
+def _graphon(u, v):
+    return 1 - jnp.maximum(u, v)
+
+
+def _off_graphon(key, config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """The mean square error of a vertex's Σ_jA_ije^{iθ_j}/m, by graph and size, and what is expected of it.
+
+    A has the density α = m^{−1/2}, and θ is standard normal. The variance of a term is W/α − W²|Ee^{iθ}|².
+    """
+    found, expected = [], []
+    for size, k in zip(config.vertices, jax.random.split(key, len(config.vertices)), strict=True):
+        labels, errors = (np.arange(size) + 0.5) / size, []
+        weights = np.asarray(_graphon(labels[:, None], labels)) * (1 - np.eye(size)) / size
+        mean = weights.sum(axis=1) * math.exp(-0.5)
+        for one in jax.random.split(k, config.graphs):
+            first, second = jax.random.split(one)
+            graph = Graph.sample(first, _graphon, labels, size**-0.5)
+            z = np.exp(1j * np.asarray(jax.random.normal(second, (size,))))
+            edges = np.asarray(graph.weights) * z[np.asarray(graph.acting)] / size
+            pull = np.bincount(graph.acted, edges.real, size) + 1j * np.bincount(graph.acted, edges.imag, size)
+            errors.append(np.mean(np.abs(pull - mean) ** 2))
+        found.append(errors)
+        expected.append(np.mean((weights * size**0.5 - size * weights**2 * math.exp(-1)).sum(axis=1)) / size)
+    return np.asarray(found).T, np.asarray(expected)
+
+
 def run(config: Config, key, progress) -> Result:
     keys = jax.random.split(key, len(_STRENGTHS))
     orders = []
@@ -110,8 +139,9 @@ def run(config: Config, key, progress) -> Result:
     rates = _rates(strengths)
     progress(0.8)
     times, species = _two_species(config)
-    return Result([*_ordered(orders, config), _threshold(strengths, rates), _stays(species)],
-                  [_figure(orders, times, species)])  # fmt: skip
+    off, expected = _off_graphon(jax.random.fold_in(key, 1), config)
+    claims = [*_ordered(orders, config), _threshold(strengths, rates), _stays(species), *_graphs(config, off, expected)]
+    return Result(claims, [_figure(orders, times, species), _graph_figure(config, off, expected)])
 
 
 def _ordered(orders: list, config: Config) -> list[Claim]:
@@ -170,6 +200,52 @@ def _stays(species: np.ndarray) -> Claim:
     )
 
 
+def _graphs(config: Config, off: np.ndarray, expected: np.ndarray) -> list[Claim]:
+    sizes = np.asarray(config.vertices, float)
+    wide = "graph of $m$ vertices, of the density $m^{-1/2}$ and the graphon $1-\\max(u,v)$, "
+    return [
+        Claim(
+            statement=f"On a random {wide}a vertex feels the limit up to a power of $1/m$: the exponent",
+            predicted=0.25,
+            measured=fit_rate(1 / sizes, jackknife(off, root=2)).slope,
+            # The expected errors are no pure power: each ratio of them has an exponent that is known.
+            tolerance=float(np.max(np.abs(-0.5 * np.diff(np.log(expected)) / np.diff(np.log(sizes)) - 0.25))),
+            origin="the second term of $W/\\alpha-W^2|Ee^{i\\theta}|^2$, and loops, which are not drawn",
+            excludes=Rival("that of a sample of all vertices, 1/2", 0.5),
+            reference=_LOVASZ,
+        ),
+        Claim(
+            statement=f"On such a {wide}the mean square error at m = {config.vertices[-1]}, relative to "
+            "$\\frac1m(\\alpha^{-1}\\iint W-\\iint W^2|Ee^{i\\theta}|^2)$",
+            predicted=1.0,
+            measured=average(off[:, -1] / expected[-1]),
+            tolerance=1e-6,
+            origin="rounding",
+            excludes=Rival("the positions alone", _positions_alone(config) / float(expected[-1])),
+            reference="independent edges, independent positions",
+        ),
+    ]
+
+
+def _positions_alone(config: Config) -> float:
+    """The error on the graphon itself, W²Var e^{iθ} in the mean: ∬W² = 1/6."""
+    return (1 - math.exp(-1)) / 6 / config.vertices[-1]
+
+
+def _graph_figure(config: Config, off: np.ndarray, expected: np.ndarray) -> Figure:
+    sizes, error = np.asarray(config.vertices), jackknife(off, root=2)
+    series = [
+        Series(1 / sizes, np.asarray(error.value), "random graphs", np.asarray(error.stderr), "points"),
+        Series(1 / sizes, np.sqrt(expected), "by theory"),
+        Series(1 / sizes, np.sqrt(expected[0] * sizes[0] / sizes), "$m^{-1/2}$", kind="dashed"),
+    ]
+    caption = (
+        "How far what a vertex feels on a random graph is from its limit. With edges of the density $m^{-1/2}$ a "
+        "vertex has some $m^{1/2}$ neighbours, and their number counts, not that of all vertices."
+    )
+    return Figure(caption, [Panel("$1/m$", "error of the mean field, root mean square", series, "", "log", "log")])
+
+
 def _figure(orders: list, times: np.ndarray, species: np.ndarray) -> Figure:
     strength = np.linspace(1.0, 8.5, 200)
     exact = np.array([lorentzian_order(k, _WIDTH) for k in strength])
@@ -197,15 +273,18 @@ CHAPTER = Chapter(
         "\\mu_b.$$ In the limit there is one density for each label. Kuramoto's oscillators with Lorentzian "
         "frequencies of width $\\gamma$ order where $K > 2\\gamma$, with $r = \\sqrt{1 - 2\\gamma/K}$, and with a "
         "noise of diffusivity $D$ where $K > 2(\\gamma + D)$. Two species of the same oscillators may come to rest in "
-        "different states, one in step and the other not."
+        "different states, one in step and the other not. The edges of a sparse graph may be drawn, with probability "
+        "$\\alpha W(u_a,u_b)$: then what a vertex feels is off its limit, in which $A=W$, by the root of "
+        "$1/(m\\alpha)$, where $m\\alpha$ is the order of its number of neighbours."
     ),
     what=lambda c: (
         f"{c.replicas} clouds of N = {c.size} oscillators with drawn frequencies up to t = {c.until:g}, by Heun's "
         f"steps of {_STEP:g}; densities at 48 quantiles of the frequencies with D = γ/2; two species of {c.points} "
-        f"points, A = {_DISPARITY:g}, phase lag π/2 − 0.1."
+        f"points, A = {_DISPARITY:g}, phase lag π/2 − 0.1; {c.graphs} random graphs of "
+        f"{', '.join(map(str, c.vertices))} vertices each."
     ),
     run=run,
     config=Config(),
     quick=Config(size=1000, replicas=12, until=20.0),
-    references=(_OTT, _ABRAMS),
+    references=(_OTT, _ABRAMS, _LOVASZ),
 )

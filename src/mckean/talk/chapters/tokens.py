@@ -17,7 +17,7 @@ from mckean.paths import Brownian
 from mckean.spaces import Sphere
 from mckean.statistics import Estimate, average, fit_rate, jackknife, replicate, root_mean_square
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Rival, Series
-from mckean.talk.parts import token_law
+from mckean.talk.parts import sphere_levels, token_law
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Config:
     until: float = 2.0
     steps: int = 64
     law: token_law.Config = field(default_factory=token_law.Config)
+    levels: sphere_levels.Config = field(default_factory=sphere_levels.Config)
 
 
 _PAPER = "Koubbi, Geshkovski and Rigollet, arXiv 2604.01978"
@@ -120,11 +121,13 @@ def run(config: Config, key, progress) -> Result:
     pairs = replicate(partial(_nearby, config=config, size=config.sizes[0]), jax.random.fold_in(key, 3), config.pairs)
     progress(0.8)
     laws, film = token_law.run_law(config.law, jax.random.fold_in(key, 4))
+    progress(0.9)
+    three, levels = sphere_levels.run_levels(config.levels, jax.random.fold_in(key, 5))
     claims = [
         *_rate_claims(config, seen), *_exact_claims(config, seen), _spread_claim(config, seen["toy"]),
-        *_stability_claims(config, pairs), *laws,
+        *_stability_claims(config, pairs), *laws, *three,
     ]  # fmt: skip
-    return Result(claims, [_figure(config, seen, pairs), *film])
+    return Result(claims, [_figure(config, seen, pairs), *film, levels])
 
 
 def _distance(a, b):
@@ -314,7 +317,9 @@ CHAPTER = Chapter(
         "$(1/n-1/n')^{1/2}$ where the first $n$ of $n'$ share theirs. The conditional law stays random: its variance "
         "over environments does not fall with $n$. On $S^2$ it is held as a density, too, which each environment of "
         "the toy Transformer carries along its Möbius maps by their Jacobian: tokens sample it, and spherical "
-        "Cauchy laws stay such laws.\n\n"
+        "Cauchy laws stay such laws. With a noise of their own and an attraction, in a random flow or without, "
+        "particles differ from their density by $n^{-1/2}$; where nothing attracts, its mean over flows solves a heat "
+        "equation.\n\n"
         "For the toy Transformer the constant is explicit. For $x_i$ and $y_i$ in one environment, $a = "
         "\\sqrt{\\alpha/d}\\,|\\bar x|$ and $b = \\sqrt{\\alpha/d}\\,|\\bar y|$, Itô's formula gives for $r_i = "
         "\\langle x_i,y_i\\rangle$ and the mean gap $g = \\frac1n\\sum_i(1-r_i)$ $$\\frac{d}{dt}E\\,g=\\frac1n\\sum_i"
@@ -329,7 +334,9 @@ CHAPTER = Chapter(
         f"{', '.join(map(str, c.attending))} of {c.factor * c.attending[-1]} in {c.attended}; {c.pairs} pairs of "
         f"balanced configurations of {c.sizes[0]} tokens and the same shifted by {c.near:g}; T = {c.until:g}, "
         f"{c.steps} steps. On $S^2$ harmonics of degree {c.law.degree}, n = {', '.join(map(str, c.law.sizes))} tokens "
-        f"in {c.law.environments} environments, T = {c.law.until:g}."
+        f"in {c.law.environments} environments, T = {c.law.until:g}; and n = {', '.join(map(str, c.levels.sizes))} "
+        f"particles with W = −{c.levels.strength:g}⟨x, y⟩ and β = {c.levels.beta:g} in {c.levels.environments} flows, "
+        f"T = {c.levels.until:g}."
     ),
     run=run,
     config=Config(
@@ -338,6 +345,7 @@ CHAPTER = Chapter(
         factor=8,
         pairs=4096,
         law=token_law.Config(environments=128, steps=30),
+        levels=sphere_levels.Config(environments=96),
     ),
     quick=Config(),
     references=(

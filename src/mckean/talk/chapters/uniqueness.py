@@ -18,6 +18,7 @@ from mckean.statistics import Estimate, average, binomial_interval, combine, joi
 from mckean.talk.claims import LEVEL, Chapter, Claim, Figure, Observation, Panel, Result, Rival, Series
 from mckean.talk.parts.in_space import InSpace, run_in_space
 from mckean.talk.parts.ripples import run_ripples
+from mckean.talk.parts.stirred import Stirred, run_stirred
 from mckean.talk.parts.stirring import (
     SPECTRA,
     Stirring,
@@ -62,6 +63,7 @@ class Config:
     ripples: int = 480
     runs: Stirring = field(default_factory=Stirring)
     tangents: Tangents = field(default_factory=lambda: Tangents(environments=2048))
+    stirred: Stirred = field(default_factory=Stirred)
     in_space: InSpace | None = field(default_factory=InSpace)
 
     @property
@@ -132,10 +134,12 @@ def run(config: Config, key, progress) -> Result:
     for sweep in sweeps:
         claims += [*_share_claims(config, sweep), _balance_claim(config, sweep), *_threshold_claims(config, sweep)]
     claims += [_mixing_claim(config, *sweeps), _decay_claim(config, sweeps[0], jax.random.fold_in(key, 9))]
+    diagram, drawn = run_stirred(config.stirred, config.runs, jax.random.fold_in(key, 10))
+    claims += diagram
     if config.in_space is not None:
         claims += run_in_space(config.in_space, jax.random.fold_in(key, 9))
     seen = [f(config, sweep) for sweep in sweeps for f in (_linear_threshold, _meeting_below)]
-    return Result(claims, [_thresholds_figure(config, sweeps), _distances_figure(config, sweeps), film], seen)
+    return Result(claims, [_thresholds_figure(config, sweeps), _distances_figure(config, sweeps), drawn, film], seen)
 
 
 def _share_claims(config: Config, sweep: Sweep) -> list[Claim]:
@@ -331,7 +335,9 @@ def _what(c: Config) -> str:
         f"two spectra of shears {c.environments} environments: two solutions up to t = {c.runs.until:g} at K = "
         f"{c.weak_strong[0]:g} and {c.weak_strong[1]:g}, one up to t = {c.stretches * c.runs.until:g} at two "
         f"intensities about the threshold; {c.ripples} ripples; the linear equation in {c.tangents.environments} "
-        f"environments.{'' if c.in_space is None else f' In space {c.in_space.runs.nodes}³ nodes.'}"
+        f"environments. At κ = {c.stirred.at:g} {c.stirred.environments} environments for each of "
+        f"{len(c.stirred.intensities)} intensities."
+        f"{'' if c.in_space is None else f' In space {c.in_space.runs.nodes}³ nodes.'}"
     )
 
 
@@ -356,7 +362,14 @@ CHAPTER = Chapter(
     what=_what,
     run=run,
     config=Config(),
-    quick=Config(stretches=3, environments=36, ripples=96, tangents=Tangents(), in_space=None),
+    quick=Config(
+        stretches=3,
+        environments=36,
+        ripples=96,
+        tangents=Tangents(),
+        in_space=None,
+        stirred=Stirred(environments=24, tangents=Tangents()),
+    ),
     references=(
         "B. Gess, R. S. Gvalani and A. Martini, Ergodicity for SPDEs driven by divergence-free transport noise, arXiv "
         "2601.22056.",
