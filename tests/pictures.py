@@ -80,7 +80,8 @@ DENSITIES = {
 
 def state(order, index=0):
     curvatures = np.array([1.0 - 2 * index])
-    return SteadyState(law(CIRCLE.grid(8)), -order, 1e-12, 1e-12, 0.0, order, curvatures, index, 0, mk.Model(CIRCLE))
+    rho = law(CIRCLE.grid(8))
+    return SteadyState(rho, -order, 1e-12, 1e-12, 0.0, order, curvatures, index, 0, mk.Model(CIRCLE), np.zeros(1))
 
 
 def branch():
