@@ -64,6 +64,9 @@ DENSITIES = {
     "quantiles": (mk.Lagrangian.from_density(law(LINE.grid(16, -1.0, 1.0))), {}, "$x$ (length)", "(1/length)"),
     "Gaussian": (mk.Gaussian(0.0, 1.0), {}, "$x$ (length)", "(1/length)"),
     "Gaussian on a plane": (mk.Gaussian(jnp.zeros(2), jnp.eye(2)), {}, "$x_1$ (length)", "$x_2$ (length)"),
+    "Gaussian with a velocity": (
+        mk.Gaussian(jnp.zeros(2), jnp.eye(2), mk.TangentBundle(LINE)), {}, "$x$ (length)", "velocity $v$ (length/time)",
+    ),
     "circle": (law(S1.grid(8)), {}, "radian", "per radian"),
     "zonal": (law(mk.Sphere(6).grid(8, axis=(1.0, *[0.0] * 5)), lambda x: 1 + 0.5 * x[0]), {}, "e, x", "sphere"),
     "torus": (law(TORUS.grid(8)), {}, "$x_1$ (length)", "$x_2$ (length)"),
@@ -80,8 +83,8 @@ DENSITIES = {
 
 def state(order, index=0):
     curvatures = np.array([1.0 - 2 * index])
-    rho, model = law(CIRCLE.grid(8)), mk.Model(CIRCLE)
-    return SteadyState(rho, -order, 1e-12, 1e-12, 0.0, order, curvatures, index, 0, model, np.zeros(1))
+    rho = law(CIRCLE.grid(8))
+    return SteadyState(rho, -order, 1e-12, 1e-12, 0.0, order, curvatures, index, 0, mk.Model(CIRCLE), np.zeros(1))
 
 
 def branch():

@@ -14,9 +14,11 @@ from mckean.spaces import (
     AbstractGrid,
     BoxGrid,
     CircleGrid,
+    Euclidean,
     FourierGrid,
     PhaseGrid,
     SphereGrid,
+    TangentBundle,
     ZonalGrid,
 )
 
@@ -97,7 +99,15 @@ def _boxed(law: Gaussian) -> Density:
     reach = _REACH * np.sqrt(np.diag(np.asarray(law.covariance, float)))
     require(np.all(reach > 0), "a Gaussian without a variance has no density: draw a sample of it.")
     mean = np.asarray(law.mean, float)
-    grid = law.domain.grid(_CELLS[dim], tuple((mean - reach).tolist()), tuple((mean + reach).tolist()))
+    space, k = law.domain, dim
+    if isinstance(space, TangentBundle):
+        space, k = space.base, dim // 2
+    assert isinstance(space, Euclidean)
+    grid = space.grid(_CELLS[dim], tuple((mean - reach)[:k].tolist()), tuple((mean + reach)[:k].tolist()))
+    if isinstance(law.domain, TangentBundle):
+        grid = law.domain.grid(
+            grid, _CELLS[dim], float(np.max(np.abs(mean) + reach, initial=0.0, where=np.arange(dim) >= k))
+        )
     return Density.from_law(grid, law)
 
 

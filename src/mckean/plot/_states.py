@@ -125,7 +125,7 @@ def _pieces(branch: Branch, y: np.ndarray, of: Callable):
 def _stability(branch: Branch) -> list[bool]:
     """Whether each point is stable; one of no curvature, where a branch leaves another, is what its neighbour is."""
     stable = [state.stable for state in branch.states]
-    flat = [abs(float(np.min(state.curvatures))) < _FLAT for state in branch.states]
+    flat = [abs(float(np.min(np.real(state.curvatures)))) < _FLAT for state in branch.states]
     for ahead, at in ((1, range(len(stable) - 2, -1, -1)), (-1, range(1, len(stable)))):
         for i in at:
             if flat[i] and not flat[i + ahead]:
