@@ -11,6 +11,8 @@ import signal
 
 # For processes that tests start; here jax may have been imported before, by a plugin.
 os.environ.setdefault("JAX_ENABLE_X64", "1")
+# Threads of one process that wait for work would take the core of the other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import hypothesis
 import pytest

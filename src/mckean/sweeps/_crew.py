@@ -76,7 +76,7 @@ class _Member:
         # A session of its own: Ctrl-C comes to this process, which passes it on once.
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, pass_fds=(said,), start_new_session=True,
-            env=environment(os.environ, place, _gpus()),
+            env={"OPENBLAS_NUM_THREADS": str(len(about["cores"]) or 1)} | environment(os.environ, place, _gpus()),
         )  # fmt: skip
         os.close(said)
         self._heard = heard
