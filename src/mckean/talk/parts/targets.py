@@ -65,7 +65,7 @@ def _end(key, game: Target, start: Float[Array, ""], config: Config):
 
 def run(config: Config, key) -> tuple[list[Claim], Panel]:
     plain, game = Target(_fall, _HORIZON), Target(_fall, _HORIZON, own=config.own, common=1.0)
-    roots = equilibria(plain, 0.0)
+    roots = np.asarray(equilibria(plain, 0.0))
     exact = brentq(lambda m: m - _HORIZON * _DEPTH / (1 + _HORIZON) * np.tanh(m), 0.5, 3.0, xtol=1e-14)
     means = np.linspace(-3.0, 3.0, 61)
     wide = np.sqrt(1 + config.own**2 / config.players)
@@ -73,7 +73,7 @@ def run(config: Config, key) -> tuple[list[Claim], Panel]:
     solved = np.asarray(aim(game, 0.0, means))
     start = eqx.Partial(_end, game=game, start=jnp.asarray(means[config.place]), config=config)
     ends = average(replicate(start, key, config.replicas))
-    upper = float(_fall(jnp.asarray([equilibria(plain, float(means[config.place]))[-1]])))
+    upper = float(_fall(jnp.asarray(equilibria(plain, float(means[config.place])))[-1:]))
     claims = [
         Claim(
             statement="Without a common noise the game of the target $-g(m_T)$, $g = -2\\tanh$, $T = 3$, $m_0 = 0$ has "
