@@ -22,7 +22,14 @@ from mckean.games._box import (
     reflected,
     require_box,
 )
-from mckean.games._control import controls, fourier, quadratic_in_control, require_convex, require_torus
+from mckean.games._control import (
+    controls,
+    fourier,
+    quadratic_in_control,
+    require_convex,
+    require_torus,
+    second_derivatives,
+)
 from mckean.games._flow import densities, flow_gain, solve_flow
 from mckean.games._game import Game
 from mckean.games._lattice import Lattice, lattice
@@ -159,7 +166,8 @@ def _forever(game: Game, start: Density, picard: int) -> Equilibrium:
     grid = fourier(start)
     require(grid.size <= DENSE, f"stationary games are solved on {DENSE} nodes at most, not on {grid.size}.")
     (u, rho, cost), error, count, hessian = solve_stationary(game, start, picard)
-    require_convex(hessian, grid)
+    # A search that left the densities says nothing of the cost, which may be convex where ρ > 0.
+    require_convex(hessian if float(jnp.min(rho)) > 0 else second_derivatives(game, start), grid)
     limit = 1e4 * float(jnp.finfo(u.dtype).eps) * grid.size * (1 + float(jnp.max(jnp.abs(u))))
 
     def end(rho):
