@@ -151,7 +151,7 @@ def require_convex(hessian: Float[Array, "n k k"], grid: FourierGrid) -> None:
 
 
 @eqx.filter_jit
-def second_derivatives(game: Game, mu: Density, size: Any = 1.0) -> Float[Array, "n k k"]:
+def hessians(game: Game, mu: Density, size: Any = 1.0) -> Float[Array, "n k k"]:
     """The second derivatives of L in α at the nodes, at α = (1, 2, …) times a size."""
     one = jnp.arange(1.0, game.control.shape[1] + 1)
     faced = facing(game, mu, jnp.broadcast_to(one, (mu.grid.size, one.size)))
@@ -160,7 +160,7 @@ def second_derivatives(game: Game, mu: Density, size: Any = 1.0) -> Float[Array,
 
 def quadratic_in_control(game: Game, mu: Density) -> bool:
     """Whether L is quadratic in α, so that one of Newton's steps is enough."""
-    values = [second_derivatives(game, mu, jnp.asarray(size)) for size in (0.0, 1.3, -0.7)]
+    values = [hessians(game, mu, jnp.asarray(size)) for size in (0.0, 1.3, -0.7)]
     return all(float(jnp.max(jnp.abs(other - values[0]))) <= 1e-12 for other in values[1:])
 
 
