@@ -94,7 +94,6 @@ class Lattice(AbstractScenarios):
     def largest_gap(self, grid: FourierGrid, before: Array, after: Array) -> Float[Array, ""]:
         """max E∫|ρ − ρ̂| dx over the stages: ρ the laws to which increments lead, ρ̂ those with their feature."""
         self._require_monotone(grid, after)
-        self._require_monotone(grid, after)
 
         def gap(before, after):
             places, end = self._destinies(grid, before, after)
