@@ -25,7 +25,7 @@ from mckean.spaces import FourierGrid, Torus, calculus
 _MOST, _COARSE = 600, 400
 # How fast a steady state may move, as a share of the rate at which its slowest wave diffuses.
 _STILL = 1e-6
-# A density that varies by less, relative to itself, is uniform: what it varies by may be rounding, which has no velocity.
+# A density that varies by less, relative to itself, is uniform: it may be rounding that varies, and has no velocity.
 _FLAT = 1e-8
 
 
