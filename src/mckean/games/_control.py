@@ -136,12 +136,12 @@ def running_cost(game: Game, grid: FourierGrid, alpha: Float[Array, "n k"], mu: 
 
 def require_convex(hessian: Float[Array, "n k k"], grid: FourierGrid) -> None:
     """**Raises** `ValueError` where the running cost is not strictly convex in α, with the point."""
-    hessian = np.asarray(hessian)
-    known = np.flatnonzero(np.all(np.isfinite(hessian), axis=(1, 2)))
+    bends = np.asarray(hessian)
+    known = np.flatnonzero(np.all(np.isfinite(bends), axis=(1, 2)))
     # A search that diverged says nothing of the cost.
     if not known.size:
         return
-    least = np.linalg.eigvalsh(hessian[known])[:, 0]
+    least = np.linalg.eigvalsh(bends[known])[:, 0]
     where = np.asarray(grid.nodes[known[np.argmin(least)]])
     require(
         least.min() > 0,
