@@ -54,6 +54,22 @@ def test_players_between_walls_follow_hopf_and_cole():
     np.testing.assert_allclose(jnp.sum(found.density.values, axis=1) * BOX.cell_volume, 1.0, atol=1e-12)
 
 
+def test_a_force_between_walls_turns_with_its_side():
+    """Who pays for the control alone uses none: Gibbs's law e^{−V/ν}/Z. Who pays for α − v is carried by α = v."""
+    bowl = lambda x: 0.5 * jnp.cos(x[0])  # noqa: E731
+    grid, line = mk.Euclidean(1).grid(16, 0.0, math.pi), mk.Euclidean(1)
+    pushed = games.Game(mk.Model(line, confinement=bowl, noise=DIFFUSE), effort)
+    steered = games.Game(mk.Model(line, noise=DIFFUSE), lambda x, alpha, mu: effort(x, alpha - 0.5 * jnp.sin(x), mu))
+    x, a = np.asarray(grid.nodes), 0.5 / NU
+    exact = np.exp(-a * np.cos(x[:, 0])) / (math.pi * special.i0(a))
+    start = mk.Density.from_function(grid, lambda x: 1 + 0.1 * jnp.cos(x[0]))
+    for game, control in ((pushed, 0 * x), (steered, 0.5 * np.sin(x))):
+        found = games.equilibrium(game, start)
+        np.testing.assert_allclose(found.density.values, exact, atol=100 * special.iv(16, a) + 1e-10)
+        np.testing.assert_allclose(found.control, control, atol=1e-10)
+        assert float(found.cost) == pytest.approx(0.0, abs=1e-10)
+
+
 def crowded(a, nu, rate, x, alpha, mu):
     """V + log m with u = −2νaΣcos x_i as its value: δu is added for a discount δ; all is a sum over the axes."""
     bowl = 2 * nu**2 * a**2 * jnp.sin(x) ** 2 - 2 * a * (1 + nu**2) * jnp.cos(x) - 2 * rate * nu * a * jnp.cos(x)

@@ -72,6 +72,15 @@ def test_a_lattice_of_laws_takes_the_place_of_a_tree_that_would_be_too_large():
     assert float(found.cost) == pytest.approx(exact(8), abs=5e-5)
     # The nearest wrong theory: two increments, which a tree can have.
     assert abs(exact(2) - exact(8)) > 1.5e-4
+    # A feature that falls where the noise pushes tells the same, and one that turns back does not tell laws apart.
+    falling = games.conditional_equilibrium(
+        game, start, stages=2, steps=8, laws=17, features=lambda mu: -mu.integrate(place), tolerance=1e-7
+    )
+    assert float(falling.cost) == pytest.approx(exact(2), abs=4e-4)
+    with pytest.raises(ValueError, match="must rise with the common noise, or fall"):
+        games.conditional_equilibrium(
+            game, start, stages=2, steps=8, laws=17, features=lambda mu: mu.integrate(place) ** 2, tolerance=1.0
+        )
     # The mean says all: what is left is .09 (h/s)⁶ of the polynomials through six laws, h < .3 apart, s = .5 wide.
     assert found.gap < 0.09 * 0.6**6
 

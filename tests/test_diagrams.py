@@ -65,6 +65,22 @@ def test_two_wells_have_their_critical_line():
     np.testing.assert_allclose(found.threshold, exact, atol=1e-8)
     assert np.isnan(found.fold).all()
     assert found.order[-1] == pytest.approx([double_well.magnetisation(3.0, t) for t in (1.0, 2.0)], abs=1e-8)
+    # β(F − F₀), the depth of a well per particle: by quadrature over the self-consistent laws.
+    assert 3.0 * found.gap[-1, 0] == pytest.approx(-0.0472490706563, abs=1e-9)
+
+
+def test_two_wells_have_no_coexistence_at_any_temperature():
+    """The transition is continuous: where both states are there the ordered one has less energy, also for a weak θ."""
+    grid = LINE.grid(64, -3.0, 3.0)
+    well = jax.tree_util.Partial(lambda x: jnp.sum(x**4 / 4 - x**2 / 2))
+
+    def wells(beta, theta):
+        return mk.langevin(LINE, well, mk.kernels.Quadratic(theta), beta=beta)
+
+    found = phases.phase_diagram(wells, grid, np.linspace(2.0, 12.0, 6), [0.5, 1.0], refinement=0)
+    assert (found.phase[-1] == 2).all()
+    assert (found.gap[found.phase == 2] < -1e-4).all()
+    assert np.isnan(found.coexistence).all()
 
 
 def test_rods_on_a_sphere_have_three_lines():

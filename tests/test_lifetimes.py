@@ -28,6 +28,9 @@ def test_survival_by_hand():
     # From 1.5 on half a unit, 1.5 and 2.5 are left, and one end: not 1/9, without the shift.
     late = lives.after(1.5)
     assert (late.ends, late.rate) == (1, pytest.approx(1 / 4.5))
+    for time, why in ((-1.0, "must not be negative"), (4.0, "no life of these lasts longer than 4")):
+        with pytest.raises(ValueError, match=why):
+            lives.after(time)
 
 
 def test_the_interval_of_a_rate_has_its_level():

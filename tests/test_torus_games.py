@@ -171,6 +171,14 @@ def test_a_cost_of_degree_four_in_the_control():
     assert np.abs(slope).max() > 0.3
 
 
+@pytest.mark.parametrize("aversion", [0.0, -20.0])
+def test_a_search_that_leaves_the_densities_does_not_blame_the_cost(aversion):
+    """m|α|²/2 is convex in α where m > 0, and not where a search that is lost has m < 0."""
+    game = games.GAMES["congestion"](hill=8.0, aversion=aversion).game
+    with pytest.raises(ValueError, match=r"no equilibrium was found near this density.*least density -"):
+        games.equilibrium(game, mk.Density.from_function(WAVE.grid, lambda x: 1 - 0.3 * jnp.cos(x[0])), picard=0)
+
+
 def test_a_search_that_does_not_converge_says_how_far_it_is():
     game = flow(0.6, 0.3)
     with pytest.raises(ValueError, match=r"after 80 rounds the density still changes by .* and a player gains -?\d"):

@@ -4,6 +4,7 @@ import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -296,8 +297,10 @@ def _effort(x, alpha, mu):
     return jnp.sum(alpha**2) / 2
 
 
-def _aims(game: Game, circle: Torus, place: Callable, stages: int) -> tuple[np.ndarray, np.ndarray]:
-    """The means at the start and u = −(1 + T)α − m there, T = 1, on a lattice of laws."""
+def _aims(game: Game, circle: Torus, place: Callable, stages: int) -> Callable[[float], Any]:
+    """u = −(1 + T)α − m of a mean at the start, T = 1, on a lattice of laws: of an order above that of the stages."""
+    from scipy.interpolate import CubicSpline
+
     middle = circle.lengths[0] / 2
     start = Density.from_function(circle.grid(128), lambda x: jnp.exp(-((x[0] - middle) ** 2)))
     feature = lambda mu: mu.integrate(place)  # noqa: E731
@@ -306,7 +309,7 @@ def _aims(game: Game, circle: Torus, place: Callable, stages: int) -> tuple[np.n
     first = jax.tree.map(lambda a: a[0], found.density)
     means = np.asarray(jax.vmap(feature)(first))
     alpha = np.sum(np.asarray(first.values) * np.asarray(found.control[0])[..., 0], axis=1) * start.grid.cell_volume
-    return means, -2 * alpha - means
+    return CubicSpline(means, -2 * alpha - means)
 
 
 def target(
@@ -328,10 +331,10 @@ def target(
         line = Target(lambda m: -depth * jnp.tanh(m[0]), 1.0, own=sigma, common=common)
         exact = np.asarray(expectation(line, line.aim, 0.0, np.array([0.5, 1.0])))
         solved = functools.cache(lambda: _aims(game, circle, eqx.Partial(_place, reach), stages))
-        # Stages of order 2: u steepens at the rate A.
+        # Stages of order 2 of a u of the size A, which steepens at the rate A.
         error = (depth / stages) ** 2 * depth
         facts = {
-            f"aim from {m:g}": Fact("u at time 0", float(u), source, lambda m=m: float(np.interp(m, *solved())), error)
+            f"aim from {m:g}": Fact("u at time 0", float(u), source, lambda m=m: float(solved()(m)), error)
             for m, u in zip((0.5, 1.0), exact, strict=True)
         }
         return GameEntry(game, facts)

@@ -22,7 +22,7 @@ from mckean.games._box import (
     reflected,
     require_box,
 )
-from mckean.games._control import controls, fourier, quadratic_in_control, require_convex, require_torus
+from mckean.games._control import controls, fourier, hessians, quadratic_in_control, require_convex, require_torus
 from mckean.games._flow import densities, flow_gain, solve_flow
 from mckean.games._game import Game
 from mckean.games._lattice import Lattice, lattice
@@ -159,7 +159,8 @@ def _forever(game: Game, start: Density, picard: int) -> Equilibrium:
     grid = fourier(start)
     require(grid.size <= DENSE, f"stationary games are solved on {DENSE} nodes at most, not on {grid.size}.")
     (u, rho, cost), error, count, hessian = solve_stationary(game, start, picard)
-    require_convex(hessian, grid)
+    # A search that left the densities says nothing of the cost, which may be convex where ρ > 0.
+    require_convex(hessian if float(jnp.min(rho)) > 0 else hessians(game, start), grid)
     limit = 1e4 * float(jnp.finfo(u.dtype).eps) * grid.size * (1 + float(jnp.max(jnp.abs(u))))
 
     def end(rho):
@@ -229,7 +230,8 @@ def conditional_equilibrium(
       None, the tree's exact means. `exploitability` knows the tree in both cases: it is the gap between the two.
     - `laws`: with a feature that is one number, and a noise of one component: the number of laws of the lattice, odd.
       They are those of the environments B⁰ = λ√T(1 + t/T), −4 ≤ λ ≤ 4, as if the noise had acted for as long before
-      the start; that of λ = 0 starts at the density given. Default: None, a tree.
+      the start; that of λ = 0 starts at the density given. The feature must rise with λ, or fall. Default: None, a
+      tree.
     - `steps`: the number of time steps, a multiple of 2 · stages. Default: 40.
     - `tolerance`: as for `equilibrium`. Default: 1e-8.
     - `rounds`: the most of them. Default: 80.

@@ -59,7 +59,7 @@ class Lattice(AbstractScenarios):
         theta = jax.vmap(lambda rho: self.feature(Density(grid, rho)))
         end = jnp.einsum("jab,sa->sjb", self.carried, before.reshape(self.places.size, -1))
         known, wanted = theta(after), jax.vmap(theta)(end.reshape(*end.shape[:2], *grid.shape))
-        step = self.places[1] - self.places[0]
+        step, sign = self.places[1] - self.places[0], jnp.sign(known[-1] - known[0])
 
         def find(wanted):
             value = lambda place: interpolate(self.places, known, place)  # noqa: E731
@@ -69,7 +69,7 @@ class Lattice(AbstractScenarios):
                 return place - jnp.clip((off - wanted) / slope, -step, step)
 
             inside = lambda place: jnp.clip(place, self.places[0], self.places[-1])  # noqa: E731
-            guess = jnp.interp(wanted, known, self.places)
+            guess = jnp.interp(sign * wanted, sign * known, self.places)
             return inside(jax.lax.fori_loop(0, 3, lambda i, p: inside(improve(i, p)), guess))
 
         return jax.vmap(jax.vmap(find))(wanted), end
@@ -81,8 +81,19 @@ class Lattice(AbstractScenarios):
     def push(self, rho: Float[Array, "s n"], k: Int[Array, " s"]) -> Float[Array, "s n"]:
         return jnp.einsum("sab,sa->sb", self.moved, rho)
 
+    def _require_monotone(self, grid: FourierGrid, after: Float[Array, "stages s ..."]) -> None:
+        """**Raises** `ValueError` for a feature that two laws of the lattice share at a time."""
+        theta = np.asarray(jax.vmap(jax.vmap(lambda rho: self.feature(Density(grid, rho))))(after))
+        steps = np.diff(theta, axis=1) * np.sign(theta[:, -1:] - theta[:, :1])
+        require(
+            np.all(steps > 0),
+            "the feature of a lattice tells its laws from each other: it must rise with the common noise, or fall; "
+            "take another one, or a shorter horizon.",
+        )
+
     def largest_gap(self, grid: FourierGrid, before: Array, after: Array) -> Float[Array, ""]:
         """max E∫|ρ − ρ̂| dx over the stages: ρ the laws to which increments lead, ρ̂ those with their feature."""
+        self._require_monotone(grid, after)
 
         def gap(before, after):
             places, end = self._destinies(grid, before, after)

@@ -62,13 +62,17 @@ class Cell(eqx.Module):
 
 
 def cell(model: Model, grid: AbstractGrid) -> Cell:
-    """The equation of a model on a grid; the energies are affine in ρ, so that C is their derivative."""
+    """The equation of a model on a grid: the energies are affine in ρ of mass 1, so that C is their derivative there.
+
+    What a change of the mass itself would do is free, and chosen such that Cp is W_s*ρ, which F needs alone.
+    """
     flat, volumes = jnp.asarray(equation.uniform(grid)), equation.volumes(grid)
     value, linear = jax.linearize(lambda values: energy.potential(model, Density(grid, values)).ravel(), flat)
     eye = jnp.eye(grid.size, dtype=flat.dtype).reshape(grid.size, *grid.shape)
     pairs = jax.vmap(linear, out_axes=1)(eye)
-    own = value - pairs @ flat.ravel()
-    return Cell(jnp.asarray(model.beta, flat.dtype), own, pairs / volumes, jnp.log(jnp.asarray(volumes)))
+    own = jnp.zeros_like(value) if model.confinement is None else jax.vmap(model.confinement)(grid.nodes)
+    off = value - own - pairs @ flat.ravel()
+    return Cell(jnp.asarray(model.beta, flat.dtype), own, pairs / volumes + off[:, None], jnp.log(jnp.asarray(volumes)))
 
 
 # One matrix after the other: two threads that factor batches of matrices of 64 rows or more at once wait for each other

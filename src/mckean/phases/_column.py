@@ -105,7 +105,7 @@ def _brackets(values: np.ndarray, found: dict) -> tuple[Bracket | None, Bracket 
         i = where[0]
         return Bracket(float(values[i]), float(values[i + 1]), (states[i], states[i + 1]))
 
-    coexistence = first_change(of["gap"] > 0, of["other"])
+    coexistence = first_change(of["gap"] > 0, of["other"] & of["plain"])
     # A state that ends while the disordered one is stable ends at a fold; at a branch point that one is not.
     fold = first_change(of["other"], of["plain"])
     if fold is not None and of["other"][0] and not of["other"][-1]:

@@ -25,6 +25,8 @@ from mckean.spaces import FourierGrid, Torus, calculus
 _MOST, _COARSE = 600, 400
 # How fast a steady state may move, as a share of the rate at which its slowest wave diffuses.
 _STILL = 1e-6
+# A density that varies by less, relative to itself, is uniform: it may be rounding that varies, and has no velocity.
+_FLAT = 1e-8
 
 
 def growth_rates(model: Model, density: Density) -> Complex[np.ndarray, " k"]:
@@ -114,8 +116,9 @@ def _in_own_frame(model: Model, grid: FourierGrid, rho: Array) -> tuple[Array, A
     """R(ρ) + c·∇ρ and the c that makes it least."""
     rate, slope = _rate(model, grid, rho), calculus.gradient(grid, rho)
     gram = slope.T @ slope
-    least = 1e-12 * jnp.trace(gram) + 1e-24 * jnp.sum(rho**2)
-    c = -jnp.linalg.solve(gram + least * jnp.eye(len(gram)), slope.T @ rate.ravel())
+    flat = jnp.trace(gram) <= jnp.sum((_FLAT * rho * 2 * jnp.pi / max(grid.sides)) ** 2)
+    least = jnp.where(flat, 1.0, 1e-12 * jnp.trace(gram))
+    c = jnp.where(flat, 0.0, -jnp.linalg.solve(gram + least * jnp.eye(len(gram)), slope.T @ rate.ravel()))
     return rate + (slope @ c).reshape(grid.shape), c
 
 

@@ -62,11 +62,12 @@ class Lifetimes:
 
         **Returns:** `Lifetimes`.
 
-        **Raises:** `ValueError` for a negative time, and where no life lasts longer.
+        **Raises:** `ValueError` for a time that is negative or not finite, and where no life lasts longer.
         """
         s = number("the time from which lives are counted", time)
         late = self.times > s
-        require(s >= 0 and bool(late.any()), f"no life of these lasts longer than {s:g}, or that is no time.")
+        require(s >= 0, f"the time from which lives are counted must not be negative, but {s:g} was given.")
+        require(bool(late.any()), f"no life of these lasts longer than {s:g}.")
         return Lifetimes(self.times[late] - s, self.ended[late])
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:

@@ -320,7 +320,7 @@ CHAPTER = Chapter(
         strengths=(0.4, 0.6, 1.0, 2.0),
         nodes=32,
         aims=targets.Config(players=50, replicas=300, steps=20),
-        named=crowds.Config(stages=6, cells=12, steps=20),
+        named=crowds.Config(stages=12, cells=12, steps=20),
     ),
     references=(
         "R. Carmona, J.-P. Fouque and L.-H. Sun, Commun. Math. Sci. 13, 2015, arXiv 1308.2172.",

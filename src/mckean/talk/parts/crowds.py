@@ -30,7 +30,6 @@ class Config:
 def run(config: Config) -> list[Claim]:
     congested, traders = GAMES["congestion"](), GAMES["traders"]()
     plain, noisy = GAMES["target"](), GAMES["target"](common=1.0, stages=config.stages)
-    alone = float(np.asarray(brentq(lambda m: m - 0.25 - 1.25 * np.tanh(m), 0.5, 3.0)))
     return [
         _known(
             "Players who are slow in a crowd, $L = \\frac12m|\\alpha|^2 + V + cm$: their cost $\\lambda$ is "
@@ -56,8 +55,8 @@ def run(config: Config) -> list[Claim]:
         _known(
             "With $\\sigma_0 = 1$ one, by the master equation on a lattice of laws: $u$ from $m_0 = \\frac12$",
             noisy.facts["aim from 0.5"],
-            Rival("the upper equilibrium without a common noise", -2.5 * math.tanh(alone)),
-            "the order 2 of the stages",
+            Rival("σ₀² in the place of ½σ₀²", GAMES["target"](common=math.sqrt(2.0)).facts["aim from 0.5"].value),
+            "the order 2 of the stages, at the rate A and of the size A",
         ),
     ]
 
