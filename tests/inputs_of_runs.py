@@ -263,6 +263,7 @@ REFUSED = {
         "no label": (lambda: mk.Graph(0, [[0, 1]]), "the number of labels of a graph is a positive"),
         "a weight too many": (lambda: mk.Graph(2, [[0, 1]], [1.0, 2.0]), "1 edges have weights of shape (1,)"),
         "an infinite weight": (lambda: mk.Graph(2, [[0, 1]], [math.inf]), "the weight of an edge"),
+        "a complex weight": (lambda: mk.Graph(2, [[0, 1]], [1j]), "the weight of an edge must be real"),
     },
     "Graph.sample": {
         "a rate of 2": (
@@ -274,6 +275,14 @@ REFUSED = {
             "a graphon W has values between 0 and 1",
         ),
         "a W of 0": (lambda: SAMPLE(lambda u, v: 0.0, [0.5, 1.0]), "the graph has no edge"),
+        "a W of two numbers": (
+            lambda: SAMPLE(lambda u, v: u * v, np.ones((3, 2))),
+            "is a number, not an array of shape",
+        ),
+        "a W that is not symmetric": (lambda: SAMPLE(lambda u, v: u, [0.5, 1.0]), "a graphon W is symmetric"),
+        "a W with an if": (lambda: SAMPLE(lambda u, v: 1.0 if u < v else 0.5, [0.5, 1.0]), "that JAX can trace"),
+        "a label alone": (lambda: SAMPLE(lambda u, v: u * v, 0.5), "labels have shape (m,) or"),
+        "a tiny rate": (lambda: SAMPLE(lambda u, v: 1.0, np.zeros(100), 1e-18), "the graph has no edge"),
         "a W of one": (lambda: SAMPLE(lambda u: u, [0.5, 1.0]), "a graphon W"),
         "a number": (lambda: SAMPLE(0.5, [0.5, 1.0]), "a graphon W is a function of two labels"),
         "a seed": (lambda: mk.Graph.sample(0, lambda u, v: u * v, [0.5, 1.0]), "key"),

@@ -295,6 +295,22 @@ def test_derivatives_are_those_of_the_direct_sum(name):
         assert np.abs(one - other).max() <= 100 * max(entry.tolerance, 1e-13) * total
 
 
+def test_the_potential_of_a_tree_in_the_plane_has_its_derivative():
+    """In sources, against the direct sum. In targets it is minus the force, and other modes are those of the circle."""
+    entry = PLANNED_SUMS["fmm, morse"]
+    space, kernel, plan = entry.entry.space, entry.entry.kernel, entry.plan
+    x, y = (cloud(space, 12, seed=seed).positions for seed in (0, 1))
+    g = jnp.asarray(np.random.default_rng(3).normal(size=12))
+
+    @compiled
+    def slopes(kernel, y, w):
+        loss = lambda y, sum_: g @ potential(Interaction(kernel, space, sum=sum_), mk.Particles(space, y, w), x)  # noqa: E731
+        return [jax.grad(loss)(y, sum_) for sum_ in (plan, Direct())]
+
+    fast, slow = slopes(kernel, y, np.full(12, 1 / 12))
+    assert jnp.abs(fast - slow).max() <= 100 * entry.tolerance * jnp.abs(slow).max()
+
+
 @pytest.mark.parametrize("name", ["nufft, gaussian, plane", "fmm, morse", "cells, plane"])
 def test_vmap_over_clouds_and_kernels_shares_the_plan(name):
     """Clouds of other extents, so that they are on other levels of the box."""

@@ -173,6 +173,21 @@ def test_entropy_takes_zero_density():
     assert energy.entropy(half) == pytest.approx(math.log(0.5), rel=1e-15)
 
 
+def test_dissipation_of_a_gaussian_with_velocities():
+    """γ∫|v + β⁻¹∂_v log f|² = γ(E v² − 2/β + β⁻²(Σ⁻¹)_vv), and dF/dt = −D: of velocities alone."""
+    spread, friction = np.array([[0.5, 0.1], [0.1, 0.4]]), 0.8
+    law = mk.Gaussian([0.3, 0.1], spread, mk.TangentBundle(LINE))
+    springs = mk.potentials.Quadratic(A), mk.kernels.Quadratic(C)
+    model = mk.underdamped(LINE, *springs, friction=friction, beta=BETA)
+    exact = friction * (0.41 - 2 / BETA + np.linalg.inv(spread)[1, 1] / BETA**2)
+    np.testing.assert_allclose(energy.dissipation(model, law), exact, rtol=1e-12)
+    ends = [law, mk.evolve(model, law, until=1e-3, dt=1e-3).final]
+    first, last = (float(energy.free_energy(model, mu)) for mu in ends)
+    middle = np.mean([float(energy.dissipation(model, mu)) for mu in ends])
+    # The trapezoidal rule errs by h²D″/12 in the rate, and D″ has the size of D and squared rates.
+    np.testing.assert_allclose((first - last) / 1e-3, middle, rtol=1e-5)
+
+
 POROUS = mk.Model(LINE, confinement=mk.potentials.Quadratic(1.0), internal=mk.PorousMedium(2.0, 0.25))
 
 

@@ -1,6 +1,7 @@
 """The one time loop: what it promises of every scheme in the table, and what it does by itself."""
 
 import os
+import pickle
 import signal
 
 import jax
@@ -134,6 +135,16 @@ def test_an_interrupted_run_can_go_on(options, watch, monkeypatch):
     rest = EULER.run_of(EULER.model, part.final, 84 - done, first=done)
     assert_bitwise(rest.final, whole.final)
     part.to_xarray()
+
+
+def test_a_trajectory_is_pickled_though_its_model_is_not():
+    """How it was made goes along in words, which were not written before."""
+    model = mk.Model(LINE, confinement=lambda x: x[0] ** 2 / 2)
+    run = mk.evolve(model, mk.Particles(LINE, [[1.0]]), until=0.1, dt=0.1)
+    back = pickle.loads(pickle.dumps(run))
+    assert back.made == run.made
+    assert dict(back.made)["dt"] == "0.1"
+    assert_bitwise(back.final, run.final)
 
 
 def test_pressing_twice_in_a_callback_loses_nothing():

@@ -38,6 +38,17 @@ def test_a_step_on_a_graph_is_that_of_its_matrix():
     np.testing.assert_allclose(moved, (x + 0.1 * pull) % (2 * np.pi), atol=1e-12)
 
 
+def test_edges_of_many_particles_are_summed_in_blocks(monkeypatch):
+    """Four edges at once, and some that are left, as by the matrix."""
+    monkeypatch.setattr("mckean.models.population._PAIRS", 4 * 5**2)
+    assert len(PAIRS) % 4
+    family = mk.Family.split(mk.Particles(CIRCLE, np.random.default_rng(3).uniform(0, 6, (5 * LABELS, 1))), LABELS)
+    matrix = jnp.asarray(DENSE)
+    populations = [mk.Population(neighbour, jnp.arange(LABELS), by) for by in (GRAPH, lambda i, j: matrix[i, j])]
+    moved = [mk.evolve(p, family, until=0.1, dt=0.1).final.members.positions for p in populations]
+    np.testing.assert_allclose(*moved, atol=1e-12)
+
+
 def test_densities_on_a_graph_are_those_of_its_matrix():
     family = mk.Family(
         [mk.Density.from_function(CIRCLE.grid(8), lambda x, i=i: 2 + jnp.cos(x[0] - i)) for i in range(LABELS)]

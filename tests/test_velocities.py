@@ -183,6 +183,18 @@ def test_gaussian_laws_stay_gaussian(alignment):
     np.testing.assert_allclose(closed.covariance, exact_spread, atol=1e-8)
 
 
+@pytest.mark.parametrize("strength", [0.4, -0.4])
+def test_a_constant_alignment_without_a_bath_is_exact(strength):
+    """Velocities come together, or part where ψ < 0, as e^{−ψt} about their mean, which stays."""
+    grid = RING.grid(CIRCLE.grid(4), 64, 8.0)
+    law = mk.Density.from_function(grid, lambda z: jnp.exp(-((z[1] - 0.7) ** 2)))
+    model = mk.Model(RING, drift=mk.interactions.VelocityAlignment(lambda z: strength + 0 * z[0], CIRCLE))
+    f = mk.evolve(model, law, until=0.5, dt=0.1).final
+    first, second = (float(f.integrate(lambda z, k=k: z[1] ** k)) for k in (1, 2))
+    assert abs(first - 0.7) < 1e-10
+    assert abs(second - first**2 - 0.5 * math.exp(-strength)) < 1e-10
+
+
 def test_order_of_the_splitting_with_an_alignment_is_two():
     """ψ = 1 + 0.8 cos and a flow that shears: differences at halved steps fall by four.
 

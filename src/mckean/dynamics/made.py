@@ -18,6 +18,10 @@ class Made(Sequence):
     def __init__(self, **values: Any):
         self._values = {name: str(value) if traced(value) else value for name, value in values.items()}
 
+    def __getstate__(self) -> dict[str, Any]:
+        # In words: a model may hold functions that no file can.
+        return {"_values": dict(self._pairs)}
+
     @cached_property
     def _pairs(self) -> tuple[tuple[str, str], ...]:
         return tuple((name, _describe(value)) for name, value in self._values.items())

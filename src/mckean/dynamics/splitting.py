@@ -159,8 +159,8 @@ def _with_target(model: Model, f: Density, a: Array, m: Array, h: Float[Array, "
         friction = noise.friction.astype(h.dtype)
         heat = friction / noise.beta.astype(h.dtype)
     rate = a + friction
-    # ∫_0^h e^{−cs} ds for c = r and 2r, also where nobody is near and r = 0.
-    over = lambda c: jnp.where(c > 0, -jnp.expm1(-c * h) / jnp.where(c > 0, c, 1.0), h)  # noqa: E731
+    # ∫_0^h e^{−cs} ds for c = r and 2r, also where nobody is near and r = 0, or others repel and r < 0.
+    over = lambda c: jnp.where(c == 0, h, -jnp.expm1(-c * h) / jnp.where(c == 0, 1.0, c))  # noqa: E731
     k, weight = _modes(velocities, 2 * heat * over(2 * rate)[:, None])
     v = jnp.asarray(velocities.axes[0], h.dtype)
     from_place = jnp.exp(-rate * h)[:, None, None] * v[:, None] * k + (m * over(rate))[:, None, None] * k

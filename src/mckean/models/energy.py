@@ -324,9 +324,9 @@ def _gaussian_dissipation(model: Model, mu: Gaussian) -> Float[Array, ""]:
     precision = jnp.linalg.inv(mu.covariance)
 
     def square(x):
-        field = -model.force(x[None], mu)[0]
-        score = 0.0 if model.noise is None else precision @ (x - mu.mean) / model.beta
-        return jnp.sum((field - score) ** 2)
+        score = jnp.zeros_like(x) if model.noise is None else -precision @ (x - mu.mean) / model.beta
+        steepest = score - model.force(x[None], mu)[0]
+        return jnp.sum(steepest * model.response(steepest[None])[0])
 
     return mu.integrate(square)
 

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from mckean.checks import (
     array,
+    calling,
     number,
     positive_integer,
     require,
@@ -17,6 +18,7 @@ from mckean.checks import (
     require_finite,
     require_key,
     require_memory,
+    require_real,
     traced,
 )
 from mckean.interactions.functions import as_module
@@ -60,6 +62,7 @@ class Graph(eqx.Module):
         require(whole, f"a graph has edges, integers of shape (e, 2), e ≥ 1, not {pairs.dtype} of {pairs.shape}.")
         require(pairs.min() >= 0 and pairs.max() < size, f"the vertices of a graph are its labels, 0 to {size - 1}.")
         weights = np.ones(len(pairs)) if weights is None else weights
+        require_real("the weight of an edge", weights)
         require_finite("the weight of an edge", weights)
         require(np.shape(weights) == (len(pairs),), f"{len(pairs)} edges have weights of shape ({len(pairs)},).")
         order = np.lexsort((pairs[:, 1], pairs[:, 0]))
@@ -71,7 +74,7 @@ class Graph(eqx.Module):
 
     @classmethod
     def sample(cls, key: Array, graphon: Callable, labels, rate: float = 1.0) -> "Graph":
-        """A W-random graph: of labels u_a ≠ u_b each pair is an edge, both ways, with probability αW(u_a, u_b).
+        """A W-random graph: each pair of labels a ≠ b is an edge, both ways, with probability αW(u_a, u_b).
 
         The weight of an edge is 1/α, so that the means are those of the coupling W. The mean over the neighbours of a
         label is off by O((mα)^{−1/2}). It takes O(α m²) time, and O(m + edges) memory.
@@ -83,7 +86,7 @@ class Graph(eqx.Module):
         - `labels`: u, shape (m,), or (m, l).
         - `rate`: α, 0 < α ≤ 1, the density of the graph, which may fall with m. Default: 1, a dense graph.
 
-        **Raises:** `ValueError` for another rate, a W with other values, and where no edge is drawn.
+        **Raises:** `ValueError` for another rate, a W with other values or not symmetric, and where no edge is drawn.
 
         **Source:** Lovász, Large Networks and Graph Limits (2012), ch. 10; for α < 1 Borgs, Chayes, Cohn and Zhao,
         Trans. Amer. Math. Soc. 372 (2019).
@@ -93,6 +96,7 @@ class Graph(eqx.Module):
         require_arguments("a graphon W", graphon, "u", "v")
         rate, labels = number("the rate of a graph", rate), array(labels)
         require(0 < rate <= 1, f"the rate α of a graph lies between 0 and 1, but {rate:g} was given.")
+        require(labels.ndim in (1, 2), f"labels have shape (m,) or (m, l), not {labels.shape}.")
         m = labels.shape[0]
         require_memory(f"up to {rate * m * m:.3g} edges", rate * m * m)
         rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
@@ -100,6 +104,11 @@ class Graph(eqx.Module):
         chance = _on_pairs(graphon, labels, first, second)
         right = chance.size == 0 or (chance.min() >= 0 and chance.max() <= 1)
         require(right, "a graphon W has values between 0 and 1, the probabilities of edges; its size is the rate.")
+        back = _on_pairs(graphon, labels, second[:_BLOCK], first[:_BLOCK])
+        even = np.allclose(back, chance[:_BLOCK], atol=1e-5)
+        require(
+            even, "a graphon W is symmetric, W(u, v) = W(v, u): of a directed graph give the edges, Graph(m, pairs)."
+        )
         kept = rng.uniform(size=chance.size) < chance
         require(kept.any(), "the graph has no edge: take more labels, or a larger rate.")
         edges = np.stack([first[kept], second[kept]], axis=1)
@@ -131,7 +140,8 @@ def _pairs_at_rate(rng: np.random.Generator, m: int, rate: float) -> tuple[np.nd
     """
     number, place, found = m * (m - 1) // 2, -1, []
     while place < number:
-        gaps = rng.geometric(rate, int(rate * number * 0.1) + 1000)
+        # At a tiny rate the sum of some gaps would be larger than an integer may be.
+        gaps = np.minimum(rng.geometric(rate, int(rate * number * 0.1) + 1000), number + 1)
         steps = place + np.cumsum(gaps)
         found.append(steps)
         place = int(steps[-1])
@@ -148,6 +158,9 @@ def _pairs_at_rate(rng: np.random.Generator, m: int, rate: float) -> tuple[np.nd
 def _on_pairs(graphon: Callable, labels: Array, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """W at pairs, in blocks of few sizes, so that few programs serve."""
     held, n, values = as_module(graphon), len(first), []
+    with calling("a graphon W"):
+        one = jax.eval_shape(lambda u: jnp.asarray(graphon(u, u)), jax.ShapeDtypeStruct(labels.shape[1:], labels.dtype))
+    require(one.shape == (), f"a graphon W of two labels is a number, not an array of shape {one.shape}.")
     size = min(_BLOCK, 1 << n.bit_length())
     for k in range(0, n, size):
         i, j = (np.resize(side[k : k + size], size) for side in (first, second))

@@ -22,6 +22,8 @@ from mckean.models.model import Model, drift_at, require_model
 from mckean.spaces import AbstractSpace, AbstractSphericalGrid, BoxGrid, TangentBundle
 
 _AXIS = "label"
+# Pairs of particles that are held at once, and the most sources of a tile.
+_PAIRS, _TILE = 1 << 22, 1 << 10
 
 
 class Population(eqx.Module):
@@ -132,14 +134,15 @@ class Among(AbstractField):
         """−∇W_a*μ^a of all labels, edge by edge, and of them that of this label."""
         y, own = atoms(mu)
         kernel = interaction.given if interaction.given is not None else interaction.between(mu)
-        kernels = jax.tree.map(lambda leaf: _gather(leaf)[graph.acted], kernel)
-        y, own = _gather(y)[graph.acting], (_gather(own) * _gather(self.weight)[:, None])[graph.acting]
+        kernels, places, sources, masses = jax.tree.map(_gather, (kernel, x, y, own * self.weight))
 
-        def along(kernel, y, own, x):
-            z = direct.columns_of(mu.space, tuple(c[None] for c in x.T), tuple(c[:, None] for c in y.T))
-            return -jnp.stack([own @ slope for slope in direct.gradients(kernel)(*z)], axis=-1)
+        def along(edge):
+            a, b = edge
+            return direct.force(jax.tree.map(lambda part: part[a], kernels), mu.space, sources[b], masses[b], places[a])
 
-        edges = jax.vmap(along)(kernels, y, own, _gather(x)[graph.acted])
+        # Of many particles a label, so many edges at once that their pairs fit.
+        block = max(1, _PAIRS // (mu.n * min(mu.n, _TILE)))
+        edges = jax.lax.map(along, (graph.acted, graph.acting), batch_size=block)
         return graph.gathered(graph.weighted(edges))[index_of_label()]
 
     def _acting(self, mu: AbstractMeasure) -> AbstractMeasure:

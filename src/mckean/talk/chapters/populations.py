@@ -129,7 +129,7 @@ def _off_graphon(key, config: Config) -> tuple[np.ndarray, np.ndarray]:
 
 
 def run(config: Config, key, progress) -> Result:
-    keys = jax.random.split(key, len(_STRENGTHS))
+    *keys, graphs = jax.random.split(key, len(_STRENGTHS) + 1)
     orders = []
     for strength, k in zip(_STRENGTHS, keys, strict=True):
         late = eqx.Partial(_late_order, strength=jnp.asarray(strength), config=config)
@@ -139,7 +139,7 @@ def run(config: Config, key, progress) -> Result:
     rates = _rates(strengths)
     progress(0.8)
     times, species = _two_species(config)
-    off, expected = _off_graphon(jax.random.fold_in(key, 1), config)
+    off, expected = _off_graphon(graphs, config)
     claims = [*_ordered(orders, config), _threshold(strengths, rates), _stays(species), *_graphs(config, off, expected)]
     return Result(claims, [_figure(orders, times, species), _graph_figure(config, off, expected)])
 
@@ -216,7 +216,7 @@ def _graphs(config: Config, off: np.ndarray, expected: np.ndarray) -> list[Claim
         ),
         Claim(
             statement=f"On such a {wide}the mean square error at m = {config.vertices[-1]}, relative to "
-            "$\\frac1m(\\alpha^{-1}\\iint W-\\iint W^2|Ee^{i\\theta}|^2)$",
+            "$m^{-3}\\sum_{i\\ne j}(W_{ij}/\\alpha-W_{ij}^2|Ee^{i\\theta}|^2)$",
             predicted=1.0,
             measured=average(off[:, -1] / expected[-1]),
             tolerance=1e-6,
