@@ -262,6 +262,24 @@ def test_colours_are_told_apart_with_any_colour_vision():
     assert min(nearest(tableau, vision) for vision in VISIONS.values()) < 5 * NOTICED
 
 
+def test_colours_may_be_arrays_and_theory_is_none_of_the_curves():
+    """As `viridis(numpy.linspace(0, 1, 3))` gives them; a curve that follows has the first dashes that are free."""
+    x = np.linspace(0.1, 1.0, 5)
+    ax = plot.curve(x, x, kind="exact")
+    for paint in matplotlib.colormaps["viridis"](np.linspace(0, 1, 3)):
+        plot.curve(x, x, ax, color=paint)
+    dashes = [line.get_linestyle() for line in ax.lines]
+    assert dashes[1] == "-" != dashes[2]
+    pyplot.close(ax.figure)
+
+
+def test_a_log_axis_marks_what_it_can_show():
+    ax = plot.mark({"never": 0.0, "onset": 0.5}, plot.curve([0.1, 1.0], [1.0, 2.0], log="x"))
+    assert [text.get_text() for text in ax.texts] == ["onset"]
+    ax.figure.canvas.draw()
+    pyplot.close(ax.figure)
+
+
 def test_refusals_that_only_the_picture_knows():
     wide = dataclasses.replace(state(0.5), order=np.ones(2))
     flat = Branch(np.array([1.0, 2.0]), [wide, wide], [], lambda p: p)
@@ -270,6 +288,7 @@ def test_refusals_that_only_the_picture_knows():
         (lambda: plot.branches(branch(), labels=["a", "b"]), "as many labels"),
         (lambda: plot.geodesic(geodesic(LINE.grid(16, -2.0, 2.0)), times=1), "two or more"),
         (lambda: plot.density(family(*[law(TORUS.grid(8))] * 2)), "draw one label"),
+        (lambda: plot.mark({"onset": "2"}), "a place that is marked is a number"),
     ):
         with pytest.raises(ValueError, match=words):
             call()

@@ -15,7 +15,6 @@ import xarray as xr
 from stored_runs import CIRCLE, bits, given
 
 import mckean as mk
-from mckean.store import _strangers
 from mckean.sweeps._function import parts
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -29,6 +28,7 @@ def test_results_come_back_bit_for_bit(tmp_path):
         "z": np.array([1j, -0.0 + 2j]),
         "key": jax.random.key(1),
         "single": jnp.float32(0.1),
+        "double": np.float64(0.1),
         "weak": jnp.asarray(2.0),
     }
     for name, value in {
@@ -175,10 +175,10 @@ def test_a_key_sees_what_a_function_imports_as_it_runs(tmp_path, monkeypatch):
             function = written(f"def f(x):\n    {line}\n    return x")
             # A run and a sweep see the same.
             found |= {mk.store.digest(function), *(p for n, p in parts(function).items() if n.startswith("import"))}
-        for name in ("helper_of_mine", "package_of_mine"):
+        for name in ("helper_of_mine", "package_of_mine", "package_of_mine.inner"):
             sys.modules.pop(name, None)
-        _strangers._source.cache_clear()
-    assert len(found) == 8
+    # The function, the module that it imports, and what it asks of that.
+    assert len(found) == 12
 
 
 def test_a_key_sees_what_determines_the_numbers_and_nothing_else():

@@ -108,6 +108,6 @@ def _tell(started: Sequence[subprocess.Popen], failed: int, words: IO[str]) -> i
     words.seek(0)
     own = words.read().strip().splitlines()[-1:] if failed and status > 0 else []
     how = f"was stopped by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-    why = "".join(f" ({line})" for line in own)
-    return refuse(f"process {failed + 1} of {len(started)} {how}, and the others were ended{why}: the same command "
-                  "goes on from what is there.")  # fmt: skip
+    # Who ends by itself says whether the same command goes on.
+    why = f" ({own[0].rstrip('.')})." if own else ": the same command goes on from what is there."
+    return refuse(f"process {failed + 1} of {len(started)} {how}, and the others were ended{why}")

@@ -61,7 +61,7 @@ def resume(folder: Path, until: float | None = None, processes: int = 1, cache: 
     Args:
         folder: The folder of the run.
         until: A later final time. By default the run's own.
-        processes: How many processes work at it; any number goes on with a run that was spread by mckean.shard.
+        processes: How many processes work at it; 1, 2, 4 or 8 go on with a run that was spread by mckean.shard.
         cache: Keep compiled programs in your cache folder, so that the next run starts sooner.
     """
     if processes != 1:

@@ -33,7 +33,7 @@ class Made(Sequence):
         return len(self._values)
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, Made) and self._pairs == other._pairs)
+        return self is other or (isinstance(other, Made | tuple) and self._pairs == tuple(other))
 
     def __hash__(self) -> int:
         return hash(self._pairs)

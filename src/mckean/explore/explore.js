@@ -576,7 +576,7 @@ class View {
     let low = Math.min(...all.map(scale)), high = Math.max(...all.map(scale));
     if (exact != null && !logs) { low = Math.min(low, exact); high = Math.max(high, exact); }
     if (high - low < 1e-9) { low -= 0.5; high += 0.5; }
-    const t0 = rows[0].t, t1 = Math.max(rows.at(-1).t, t0 + 1e-9), right = width - 44;
+    const t0 = rows[0].t, t1 = Math.max(rows.at(-1).t, t0 + 1e-9), right = width - 58;
     const y = (v) => 6 + ((high - scale(v)) / (high - low)) * (height - 12);
     pen.font = "11px system-ui, sans-serif";
     pen.fillStyle = ink.faint;

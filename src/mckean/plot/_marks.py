@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import same_color
+from matplotlib.lines import Line2D
 
 from mckean.checks import require, require_finite
 from mckean.plot._look import DASHES, INK, LINES, MARKERS, canvas, colours, legend, log_ticks, set_scales
@@ -65,7 +67,7 @@ def curve(
         set_scales(ax, log)
         taken, (paint,) = count(ax), colours(ax, color=color)
         if kind == "exact":
-            taken, paint = sum(line.get_color() == INK for line in ax.lines), INK if color is None else color
+            taken, paint = sum(map(_is_theory, ax.lines)), INK if color is None else color
         x, y = _visible(x, ax.get_xscale()), _visible(y, ax.get_yscale())
         look = {"color": paint, "label": label}
         look |= {"where": "post" if edges else "mid"} if kind == "steps" else {}
@@ -78,7 +80,8 @@ def curve(
 def mark(places: Mapping[str, float], ax: Axes | None = None) -> Axes:
     """Mark values of x by dotted lines across the axes, with their names above, each where it has room.
 
-    Draw the curves first, since the room is that of the axes as they are.
+    Draw the curves first, since the room is that of the axes as they are. What a logarithmic axis cannot show is left
+    out.
 
     **Arguments:**
 
@@ -90,14 +93,17 @@ def mark(places: Mapping[str, float], ax: Axes | None = None) -> Axes:
     **Raises:** `ValueError` for values that are not finite numbers with a name.
     """
     require(isinstance(places, Mapping), f'places are numbers by their names, {{"onset": 2.0}}, not {places!r}.')
+    known = all(np.ndim(x) == 0 and not isinstance(x, str) for x in places.values())
+    require(known, f"a place that is marked is a number, but {places!r} was given.")
     values = np.asarray(list(places.values()), float)
     require_finite("a place that is marked", values)
     with canvas(ax) as ax:
         ink = ax.spines["left"].get_edgecolor()
         across = {"transform": ax.get_xaxis_transform(), "color": ink, "alpha": 0.75, "linewidth": 1.1}
-        ax.vlines(values, 0, 1, linestyle=(0, (1.5, 2)), **across)
+        shown = {name: float(x) for name, x in places.items() if ax.get_xscale() == "linear" or float(x) > 0}
+        ax.vlines(list(shown.values()), 0, 1, linestyle=(0, (1.5, 2)), **across)
         last, row = -1.0, 0
-        for name, x in sorted(places.items(), key=lambda item: item[1]):
+        for name, x in sorted(shown.items(), key=lambda item: item[1]):
             place = float(ax.transAxes.inverted().transform(ax.transData.transform((x, 1.0)))[0])
             # A name that would run into its neighbour stands a row higher.
             row = row + 1 if place - last < _ROOM and last >= 0 else 0
@@ -113,7 +119,12 @@ def mark(places: Mapping[str, float], ax: Axes | None = None) -> Axes:
 def count(ax: Axes) -> int:
     """How many curves and sets of points there are; what theory says, in ink, is none of them."""
     points = [line for group in ax.containers for line in group.get_children()]
-    return len(ax.containers) + sum(line not in points and line.get_color() != INK for line in ax.lines)
+    return len(ax.containers) + sum(line not in points and not _is_theory(line) for line in ax.lines)
+
+
+def _is_theory(line: Line2D) -> bool:
+    """Whether a line is in ink; a colour may be a word, a tuple or an array."""
+    return same_color(line.get_color(), INK)
 
 
 def band(ax: Axes, x: Any, low: Any, high: Any, color: Any, step: Any = None) -> None:

@@ -20,6 +20,7 @@ from mckean.store._run import describe as describe
 from mckean.store._run import split as split
 from mckean.store._run import versions as versions
 from mckean.store._strangers import digest_of_code as digest_of_code
+from mckean.store._strangers import own_parts as own_parts
 from mckean.store._strangers import references as references
 from mckean.store._values import dataset as dataset
 from mckean.store._values import load as load

@@ -32,6 +32,6 @@ def digest_of(words: str, recipe: Recipe) -> str:
     """The digest of words and of the arrays that they refer to."""
     found = hashlib.sha256(words.encode())
     for array in recipe.arrays:
-        found.update(f"{array.dtype.str}{array.shape}".encode())
+        found.update(f"{array.dtype.descr if array.dtype.names else array.dtype.str}{array.shape}".encode())
         found.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return found.hexdigest()

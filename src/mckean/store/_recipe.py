@@ -20,6 +20,7 @@ from jax.sharding import Mesh
 from mckean import collectives
 from mckean.store._names import code_at, name_of, named, place_of
 from mckean.store._strangers import Around, told
+from mckean.store._strangers import held as holds
 
 _PLAIN = (bool, int, str, type(None))
 _NUMBERS = "biufc"
@@ -42,7 +43,7 @@ class Recipe:
         """A value as JSON holds it; an array is its number."""
         if type(value) in _PLAIN:
             return value
-        if isinstance(value, float | complex):
+        if isinstance(value, float | complex) and not isinstance(value, np.generic):
             return {"number": repr(value)}
         for kind, write in _WRITERS:
             if isinstance(value, kind):
@@ -52,6 +53,9 @@ class Recipe:
             return {"name": name}
         if any(value is outer for outer in around):
             return {"again": next(i for i, outer in enumerate(reversed(around)) if value is outer)}
+        if isinstance(value, Sequence) and name_of(type(value)):
+            # A sequence of the library is equal to the tuple of what it holds.
+            return {"tuple": self.all(value, around)}
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             return self._record(value, (*around, value))
         return self._callable(value, (*around, value))
@@ -69,7 +73,20 @@ class Recipe:
         name, kind = name_of(type(value)), type(value)
         held = [field.name for field in dataclasses.fields(value) if hasattr(value, field.name)]
         fields = {field: self.words(getattr(value, field), around) for field in held}
-        return {"class": name, "fields": fields} if name else self._stranger(kind, around) | {"fields": fields}
+        if name:
+            return {"class": name, "fields": fields}
+        more = {key: part for key, part in holds(value).items() if key not in fields}
+        fields |= {key: self.words(part, around) for key, part in more.items()}
+        return self._stranger(kind, around) | {"fields": fields}
+
+    def kind(self, value: Any, plain: type, around: Around) -> dict[str, Any]:
+        """The class of a tuple, a list or a dictionary that has one of its own; it is made again as a plain one."""
+        if type(value) is plain or name_of(type(value)):
+            return {}
+        # Whoever reads it has no need of the class, which is no stranger then.
+        count, of = len(self.strangers), self.words(type(value), around)
+        del self.strangers[count:]
+        return {"of": of}
 
     def _callable(self, value: Any, around: Around) -> dict[str, Any]:
         if isinstance(value, FunctionType) and not value.__dict__ and (place := place_of(value)):
@@ -111,7 +128,7 @@ def _write_numbers(recipe: Recipe, value: np.ndarray | np.generic, around: Aroun
 
 
 def _write_dict(recipe: Recipe, value: Mapping[Any, Any], around: Around) -> dict[str, Any]:
-    return {"dict": [recipe.all(pair, around) for pair in value.items()]}
+    return {"dict": [recipe.all(pair, around) for pair in value.items()]} | recipe.kind(value, dict, around)
 
 
 def _write_enum(recipe: Recipe, value: enum.Enum, around: Around) -> dict[str, Any]:
@@ -124,18 +141,24 @@ def _write_partial(recipe: Recipe, value: functools.partial, around: Around) -> 
 
 
 def _write_method(recipe: Recipe, value: MethodType, around: Around) -> dict[str, Any]:
-    return {"method": value.__func__.__name__, "self": recipe.words(value.__self__, (*around, value))}
+    name, around = value.__func__.__name__, (*around, value)
+    said = {"method": name, "self": recipe.words(value.__self__, around)}
+    # That of a parent, or one that was bound by hand, is not the object's own of this name.
+    if getattr(getattr(value.__self__, name, None), "__func__", None) is value.__func__:
+        return said
+    recipe.strangers.append(name)
+    return {"yours": name, "told": [said, recipe.words(value.__func__, around)]}
 
 
 _WRITERS: Sequence[tuple[Any, Callable[[Recipe, Any, Around], Any]]] = (
     (jax.Array, _write_array),
     (np.ndarray | np.generic, _write_numbers),
-    (np.dtype, lambda recipe, value, around: {"dtype": value.str}),
+    (np.dtype, lambda recipe, value, around: {"dtype": str(value) if value.kind == "V" else value.str}),
     # The numbers of a run are the same on any number of devices; particles that are not spread have other sums.
     (Mesh, lambda recipe, value, around: {"mesh": value.axis_names[0]}),
     (enum.Enum, _write_enum),
-    (tuple, lambda recipe, value, around: {"tuple": recipe.all(value, around)}),
-    (list, lambda recipe, value, around: {"list": recipe.all(value, around)}),
+    (tuple, lambda recipe, value, around: {"tuple": recipe.all(value, around)} | recipe.kind(value, tuple, around)),
+    (list, lambda recipe, value, around: {"list": recipe.all(value, around)} | recipe.kind(value, list, around)),
     (dict, _write_dict),
     (range, lambda recipe, value, around: {"range": [value.start, value.stop, value.step]}),
     (bytes, lambda recipe, value, around: {"bytes": value.hex()}),

@@ -1,6 +1,8 @@
 """What tells functions and classes of yours from others: their code, and all that it refers to."""
 
 import contextlib
+import copyreg
+import dataclasses
 import dis
 import functools
 import hashlib
@@ -9,7 +11,7 @@ import inspect
 import sys
 import sysconfig
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType, MemberDescriptorType, ModuleType
 from typing import Any
 
 import jax
@@ -32,30 +34,63 @@ def told(value: Any, around: Around) -> tuple[str, Any]:
     name = getattr(value, "__qualname__", type(value).__qualname__)
     module = sys.modules.get(str(getattr(value, "__module__", None)))
     if module is not None and _installed(module):
-        name = f"{module.__name__}:{name}"
-        if isinstance(value, type | FunctionType) and "<" not in name:
-            return name, "installed"
+        # What is wrapped has the name of the one within, and what is made in a running program that program's module.
+        its_own = functools.reduce(lambda at, part: getattr(at, part, None), name.split("."), module) is value
+        if isinstance(value, type | FunctionType) and its_own:
+            return f"{module.__name__}:{name}", "installed"
     if isinstance(value, FunctionType):
-        return name, _function(value)
+        return name, [digest_of_code(value.__code__), references(value)]
     if isinstance(value, type):
-        return name, [list(value.__bases__), [[key, _peeled(part)] for key, part in _own(value)]]
+        return name, [list(value.__bases__), own_parts(value)]
     if callable(value) and hasattr(value, "__wrapped__"):
-        return name, value.__wrapped__
-    if type(value).__module__ == "builtins" and callable(value):
-        return name, "builtin"
-    if module is not None and _installed(module) and callable(value) and not hasattr(value, "__dict__"):
-        return name, "installed"
+        return name, _wrapped(value)
+    if callable(value) and (type(value).__module__ == "builtins" or not hasattr(value, "__dict__")):
+        return name, _in_c(value, module)
     # What is written in C, as a file is, has more than Python sees.
     if hasattr(value, "__dict__") and any(isinstance(part, FunctionType) for part in vars(type(value)).values()):
-        return name, [type(value), vars(value)]
-    raise ValueError(
-        f"a run or a result on disk is told from others by what it is made of, but nothing can be seen in {value!r}: "
-        "put its numbers into arrays, or into an equinox.Module."
-    )
+        return name, [type(value), held(value)]
+    raise ValueError(_UNSEEN.format(value))
 
 
-def _function(function: FunctionType) -> list[Any]:
-    return [digest_of_code(function.__code__), references(function)]
+_UNSEEN = (
+    "a run or a result on disk is told from others by what it is made of, but nothing can be seen in {!r}: "
+    "put its numbers into arrays, or into an equinox.Module."
+)
+
+
+def held(value: Any) -> dict[str, Any]:
+    """What an object holds, also in slots; a property that is kept once it is known is no part of it."""
+    found, kinds = {}, type(value).__mro__
+    for name, part in [pair for kind in kinds for pair in vars(kind).items() if kind is not object]:
+        if isinstance(part, MemberDescriptorType):
+            with contextlib.suppress(AttributeError):
+                found[name] = part.__get__(value)
+    kept = {name for kind in kinds for name, part in vars(kind).items() if isinstance(part, functools.cached_property)}
+    return found | {name: part for name, part in getattr(value, "__dict__", {}).items() if name not in kept}
+
+
+def _wrapped(value: Any) -> list[Any]:
+    """The function in a wrapper of a library, and the other ones that it holds: a derivative of one's own."""
+    inner, parts = value.__wrapped__, getattr(value, "__dict__", {})
+    others = {name: part for name, part in parts.items() if isinstance(part, FunctionType) and part is not inner}
+    return [inner, others]
+
+
+def _in_c(value: Any, module: ModuleType | None) -> Any:
+    """What is written in C: of a method its object, of a module's function the name alone, of others how it is copied.
+
+    **Raises:** `ValueError` where it cannot be copied.
+    """
+    owner = getattr(value, "__self__", None)
+    if type(value).__module__ == "builtins":
+        return "builtin" if owner is None or isinstance(owner, ModuleType) else ["method", owner]
+    if module is not None and getattr(module, getattr(value, "__name__", ""), None) is value:
+        return "installed"
+    try:
+        made = copyreg.dispatch_table.get(type(value), lambda one: one.__reduce_ex__(2))(value)
+    except TypeError as error:
+        raise ValueError(_UNSEEN.format(value)) from error
+    return "installed" if isinstance(made, str) else list(made)
 
 
 def references(function: FunctionType) -> dict[str, Any]:
@@ -66,7 +101,22 @@ def references(function: FunctionType) -> dict[str, Any]:
     found |= {name: cell.cell_contents for name, cell in around if _filled(cell)}
     given = function.__defaults__ or ()
     found |= dict(zip(code.co_varnames[code.co_argcount - len(given) : code.co_argcount], given, strict=True))
-    return found | (function.__kwdefaults__ or {}) | _imported(code)
+    found |= (function.__kwdefaults__ or {}) | _imported(code)
+    return found | _asked(found, _looked_up(code, _ATTRIBUTES))
+
+
+def _asked(found: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    """What code asks of modules of yours, and of functions that have attributes: it may be set as the process runs."""
+    asked = {
+        f"{place}.{name}": vars(holder)[name]
+        for place, holder in found.items()
+        if isinstance(holder, FunctionType) or (isinstance(holder, ModuleType) and not _known(holder))
+        for name in sorted(names & set(vars(holder)))
+    }
+    # A package may hold itself.
+    before = set(map(id, found.values()))
+    inner = {place: part for place, part in asked.items() if isinstance(part, ModuleType) and id(part) not in before}
+    return asked | (_asked(inner, names) if inner else {})
 
 
 def _imported(code: CodeType) -> dict[str, Any]:
@@ -75,6 +125,10 @@ def _imported(code: CodeType) -> dict[str, Any]:
     for name in sorted(_looked_up(code, {"IMPORT_NAME"})):
         with contextlib.suppress(ImportError, ValueError):
             found[f"import {name}"] = importlib.import_module(name)
+    for package in [one for one in found.values() if hasattr(one, "__path__") and not _known(one)]:
+        for name in sorted(_looked_up(code, {"IMPORT_FROM"}) - set(vars(package))):
+            with contextlib.suppress(ImportError):
+                importlib.import_module(f"{package.__name__}.{name}")
     return found
 
 
@@ -86,8 +140,13 @@ def _filled(cell: Any) -> bool:
 
 
 def digest_of_code(code: CodeType) -> str:
-    """A digest of what code does; where it is written and its docstring are no part of it."""
+    """A digest of what code does; where it is written and its docstring are no part of it.
+
+    The names of its arguments are, by which it may be called.
+    """
+    given = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     parts: list[Any] = [code.co_code, code.co_names, code.co_argcount, code.co_flags & ~_HAS_DOCSTRING]
+    parts += [given, code.co_kwonlyargcount, code.co_exceptiontable]
     for constant in _constants(code):
         inner = digest_of_code(constant) if isinstance(constant, CodeType) else constant
         # The order of a set differs from process to process.
@@ -108,22 +167,32 @@ def _looked_up(code: CodeType, steps: set[str]) -> set[str]:
 
 
 _GLOBALS = {"LOAD_GLOBAL", "LOAD_NAME"}
+_ATTRIBUTES = {"LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM"}
 # Set from Python 3.13 on.
 _HAS_DOCSTRING = 1 << 26
 
 
-def _own(kind: type) -> list[tuple[str, Any]]:
+def own_parts(kind: type) -> dict[str, Any]:
     """The functions and the defaults that a class writes itself; what Python adds to it tells nothing."""
-    kept = [(key, part) for key, part in vars(kind).items() if key not in _ADDED]
-    return sorted(
-        ((k, part) for k, part in kept if callable(_peeled(part)) or _plain(part) or _constant(k, part)),
-        key=lambda pair: pair[0],
-    )
+    made = getattr(vars(kind).get("__dataclass_params__"), "init", False)
+    kept = {key: part for key, part in vars(kind).items() if key not in _ADDED and not (made and key == "__init__")}
+    found = {key: _peeled(part) for key, part in sorted(kept.items()) if _tells(key, part)}
+    return found | {f"field {name}": said for name, said in _fields(kind).items() if said}
+
+
+def _fields(kind: type) -> dict[str, dict[str, Any]]:
+    """How a dataclass makes and converts its fields, where that is told."""
+    found = {}
+    for name, one in vars(kind).get("__dataclass_fields__", {}).items():
+        said = {key: part for key, part in one.metadata.items() if callable(part) or _plain(part)}
+        made = one.default_factory is not dataclasses.MISSING
+        found[name] = said | ({"made by": one.default_factory} if made else {})
+    return found
 
 
 _ADDED = {
     "__annotations__", "__dataclass_fields__", "__dataclass_params__", "__dict__", "__doc__", "__eq__", "__hash__",
-    "__init__", "__match_args__", "__module__", "__replace__", "__repr__", "__weakref__", "__qualname__",
+    "__match_args__", "__module__", "__replace__", "__repr__", "__weakref__", "__qualname__",
     "__firstlineno__", "__static_attributes__",
 }  # fmt: skip
 
@@ -132,25 +201,47 @@ def _plain(part: Any) -> bool:
     return isinstance(part, bool | int | float | complex | str)
 
 
-def _constant(key: str, part: Any) -> bool:
-    return isinstance(part, tuple | list | dict | np.ndarray | jax.Array) and not key.startswith("_")
+def _tells(key: str, part: Any) -> bool:
+    """Whether a part of a class is one that its author wrote."""
+    if callable(part) or isinstance(part, _DESCRIPTORS) or callable(getattr(part, "method", None)):
+        return True
+    if key.startswith("__"):
+        return False
+    constant = isinstance(part, tuple | list | dict | set | frozenset | np.ndarray | jax.Array)
+    module = sys.modules.get(type(part).__module__)
+    return _plain(part) or constant or (module is not None and not _known(module))
+
+
+_DESCRIPTORS = (property, classmethod, staticmethod, functools.cached_property, functools.partialmethod)
 
 
 def _peeled(part: Any) -> Any:
-    """The function within a property, a method or a wrapper."""
-    for attribute in ("__func__", "fget", "method", "__wrapped__"):
-        inner = inspect.getattr_static(part, attribute, None) if not isinstance(part, type) else None
-        if isinstance(inner, FunctionType):
-            return inner
-    return part
+    """The functions within a property or a method, the members of a set in order."""
+    if isinstance(part, set | frozenset):
+        return sorted(map(repr, part))
+    if isinstance(part, property):
+        return part.fget
+    if isinstance(part, classmethod | staticmethod):
+        return part.__func__
+    if isinstance(part, functools.cached_property):
+        return part.func
+    if isinstance(part, functools.partialmethod):
+        return [part.func, part.args, part.keywords]
+    inner = inspect.getattr_static(part, "method", None) if not isinstance(part, type) else None
+    return inner if isinstance(inner, FunctionType) else part
+
+
+def _known(module: ModuleType) -> bool:
+    """Whether a module is installed, or one of this library: told by its name."""
+    return _installed(module) or module.__name__.split(".")[0] == "mckean"
 
 
 def _installed(module: ModuleType) -> bool:
-    path = getattr(module, "__file__", None)
-    return path is None or str(path).startswith(_INSTALLED)
+    """Whether a module comes with Python or a package; that of a notebook or a shell has no file, and does not."""
+    path, spec = getattr(module, "__file__", None), getattr(module, "__spec__", None)
+    return getattr(spec, "origin", None) in {"built-in", "frozen"} if path is None else path.startswith(_INSTALLED)
 
 
-@functools.cache
 def _source(name: str, path: str | None) -> str:
     """A module that is installed is its name; one of yours its file too, a package of yours all of its files."""
     if path is None or path.startswith(_INSTALLED) or name.split(".")[0] == "mckean":

@@ -100,21 +100,34 @@ def parts(function: Callable) -> dict[str, str]:
     Layout, comments and docstrings do not count, nor what a library computes. Of an object that may change as the
     function runs, such as a file or a counter of yours, the class counts.
     """
-    plain = inspect.unwrap(function)
-    if not isinstance(plain, FunctionType):
-        return {"it": _seen(plain)}
-    found = {"its code": store.digest_of_code(plain.__code__)}
-    return found | {name: _seen(value) for name, value in store.references(plain).items() if value is not plain}
+    plain = function if isinstance(function, FunctionType) else inspect.unwrap(function)
+    return _parts(plain, ()) if isinstance(plain, FunctionType) else {"it": _seen(plain, ())}
 
 
-def _seen(value: Any) -> str:
+def _parts(function: FunctionType, around: tuple[Any, ...]) -> dict[str, str]:
+    around = (*around, function)
+    held = {name: value for name, value in store.references(function).items() if value is not function}
+    return {"its code": store.digest_of_code(function.__code__)} | {
+        name: _seen(value, around) for name, value in held.items()
+    }
+
+
+def _seen(value: Any, around: tuple[Any, ...]) -> str:
     lasting = (
         callable(value) or dataclasses.is_dataclass(value) or isinstance(value, enum.Enum | ModuleType | jax.Array)
     )
+    seen = value if lasting or not hasattr(value, "__dict__") else type(value)
     try:
-        return store.digest(value if lasting or not hasattr(value, "__dict__") else type(value))
+        return store.digest(seen)
     except ValueError:
-        return store.digest(type(value).__qualname__)
+        # Something in it cannot be seen, such as a file; all else can.
+        if any(seen is outer for outer in around):
+            return "itself"
+        if isinstance(seen, FunctionType):
+            return store.digest(_parts(seen, around))
+        if not isinstance(seen, type):
+            return _seen(type(seen), around)
+        return store.digest({name: _seen(part, (*around, seen)) for name, part in store.own_parts(seen).items()})
 
 
 def difference(mine: dict[str, str], other: dict[str, str]) -> str:

@@ -117,15 +117,21 @@ def found_degree(kernel: AbstractKernel, space: AbstractSpace, extent: float) ->
     y, x = (jnp.asarray(rng.uniform(0, extent, (64, space.dim))) for _ in range(2))
     w = jnp.asarray(rng.dirichlet(np.ones(64)))
 
-    @jax.jit
-    def forces(y, w, x):
-        few = [few_atoms(y, w, degree) for degree in degrees]
-        return direct.force(kernel, space, y, w, x), [_force(kernel, *atoms, x) for atoms in few]
-
-    degrees = [d for d in range(2, _LARGEST + 1, 2) if (d + 1) ** space.dim <= _MOST_NODES]
-    exact, near = forces(y, w, x)
+    degrees = _degrees(space.dim)
+    exact, near = _forces(kernel, space, y, w, x)
     slack = 1e4 * float(jnp.finfo(exact.dtype).eps) * float(jnp.max(jnp.abs(exact)))
     return next((d for d, f in zip(degrees, near, strict=True) if float(jnp.max(jnp.abs(f - exact))) <= slack), None)
+
+
+def _degrees(dim: int) -> list[int]:
+    return [d for d in range(2, _LARGEST + 1, 2) if (d + 1) ** dim <= _MOST_NODES]
+
+
+@eqx.filter_jit
+def _forces(kernel: AbstractKernel, space: AbstractSpace, y: Array, w: Array, x: Array) -> tuple[Array, list[Array]]:
+    """The force, and that of few atoms for each degree: one program for all parameters of a kernel."""
+    few = [few_atoms(y, w, degree) for degree in _degrees(space.dim)]
+    return direct.force(kernel, space, y, w, x), [_force(kernel, *atoms, x) for atoms in few]
 
 
 def _force(kernel: AbstractKernel, y: Array, w: Array, x: Array) -> Float[Array, "n d"]:
