@@ -129,6 +129,11 @@ PAIRS = {
     "an array's method": lambda s: np.array([s]).dot,
     "a method bound by hand": lambda s: types.MethodType(times(s)(lambda self, x: x), Spring(1.0)),
     "a table of several types": lambda s: np.zeros(1, [("a", "i4" if s == 2.0 else "f4")]),
+    "a mask": lambda s: np.ma.array([1.0, 2.0], mask=[s == 2.0, False]),
+    "a slice": lambda s: slice(int(s)),
+    "a global beside one of the same name": program_of(
+        "k = NUMBER\ndef f(x, k=1.0):\n    def g():\n        global k\n        return k\n    return g() * k * x"
+    ),
     "names of arguments": lambda s: functools.partial(
         program(f"def f(x, {'a, b' if s == 2.0 else 'b, a'}): return {'a - b' if s == 2.0 else 'b - a'}", s),
         a=3.0, b=1.0,

@@ -121,6 +121,8 @@ def _write_array(recipe: Recipe, value: jax.Array, around: Around) -> dict[str, 
 
 
 def _write_numbers(recipe: Recipe, value: np.ndarray | np.generic, around: Around) -> dict[str, Any]:
+    if isinstance(value, np.ma.MaskedArray):
+        return recipe._stranger(value, around)
     if value.dtype.kind == "O":
         values = [recipe.all(np.ravel(value).tolist(), around)]
         return {"objects": list(np.shape(value)), "values": values[0]}

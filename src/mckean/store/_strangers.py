@@ -30,6 +30,12 @@ def told(value: Any, around: Around) -> tuple[str, Any]:
     """
     if isinstance(value, ModuleType):
         return value.__name__, _source(value.__name__, getattr(value, "__file__", None))
+    if isinstance(value, slice):
+        return "slice", [value.start, value.stop, value.step]
+    if isinstance(value, set | frozenset) and all(map(_plain, value)):
+        return type(value).__name__, sorted(map(repr, value))
+    if isinstance(value, np.ma.MaskedArray):
+        return "MaskedArray", [np.asarray(value), np.ma.getmaskarray(value)]
     # Your file has one name as a program, and another where a worker imports it.
     name = getattr(value, "__qualname__", type(value).__qualname__)
     module = sys.modules.get(str(getattr(value, "__module__", None)))
@@ -41,7 +47,8 @@ def told(value: Any, around: Around) -> tuple[str, Any]:
     if isinstance(value, FunctionType):
         return name, [digest_of_code(value.__code__), references(value)]
     if isinstance(value, type):
-        return name, [list(value.__bases__), own_parts(value)]
+        kinds = [] if type(value) is type else [type(value)]
+        return name, [kinds, list(value.__bases__), own_parts(value)]
     if callable(value) and hasattr(value, "__wrapped__"):
         return name, _wrapped(value)
     if callable(value) and (type(value).__module__ == "builtins" or not hasattr(value, "__dict__")):
@@ -98,10 +105,12 @@ def references(function: FunctionType) -> dict[str, Any]:
     code, known = function.__code__, function.__globals__
     found = {name: known[name] for name in sorted(_looked_up(code, _GLOBALS)) if name in known}
     around = zip(code.co_freevars, function.__closure__ or (), strict=True)
-    found |= {name: cell.cell_contents for name, cell in around if _filled(cell)}
+    near = {name: cell.cell_contents for name, cell in around if _filled(cell)}
     given = function.__defaults__ or ()
-    found |= dict(zip(code.co_varnames[code.co_argcount - len(given) : code.co_argcount], given, strict=True))
-    found |= (function.__kwdefaults__ or {}) | _imported(code)
+    near |= dict(zip(code.co_varnames[code.co_argcount - len(given) : code.co_argcount], given, strict=True))
+    near |= (function.__kwdefaults__ or {}) | _imported(code)
+    # An inner function may ask for a name of the module that is also one of the outer function.
+    found = {f"global {name}" if name in near else name: value for name, value in found.items()} | near
     return found | _asked(found, _looked_up(code, _ATTRIBUTES))
 
 
