@@ -16,7 +16,7 @@ from mckean.interactions import kernels
 from mckean.measures import AbstractLaw, Density, Gaussian, Particles, VonMises
 from mckean.models import Model, langevin
 from mckean.paths import Brownian
-from mckean.spaces import Torus
+from mckean.spaces import Euclidean, Torus
 from mckean.statistics import Estimate, average, combine, join, log_slope, replicate, root_mean_square
 from mckean.talk.claims import Chapter, Claim, Figure, Panel, Result, Rival, Series
 from mckean.transport import wasserstein
@@ -100,7 +100,7 @@ def _on_line(name: str, model: Model, free: Model, law: Gaussian) -> Case:
     wall = float(jnp.abs(model.velocity(jnp.full((1, 1), -_REACH), law)[0, 0]))
 
     def density(config: Config, model: Model) -> Trajectory[Density]:
-        grid = law.domain.grid(config.cells, -_REACH, _REACH)
+        grid = Euclidean(1).grid(config.cells, -_REACH, _REACH)
         h = grid.spacing[0]
         substeps = int(np.ceil(1.1 * config.dt * (2 / (float(model.beta) * h**2) + wall / h)))
         dt = config.dt / substeps
