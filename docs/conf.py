@@ -57,7 +57,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "min_reported_time": 5,
     "plot_gallery": "True",
-    "reset_modules": ("matplotlib",),
+    "reset_modules": ("matplotlib", "precision.reset"),
 }
 
 html_theme = "pydata_sphinx_theme"
